@@ -1,0 +1,44 @@
+"""The errors of this room, named by who must act."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One rule that a payment breaks.
+
+    `field` is a path in the words of the request ("creditor_account.iban", "amount"); `rule` a stable id ("iban.check-digits");
+    `source` the document, version and section the rule comes from; `fix` a safe replacement value, where one exists (never
+    another amount or party). The value itself is not quoted, so that violations can be logged.
+    """
+
+    field: str
+    rule: str
+    source: str
+    message_en: str
+    message_zh: str
+    fix: str | None = None
+
+
+class FormatError(Exception):
+    """Base of this room's errors."""
+
+
+class Unrenderable(FormatError):
+    """The caller's: this payment cannot be said in this message. Carries every violation found."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        self.violations = violations
+        super().__init__("; ".join(f"{v.field}: {v.message_en} [{v.rule}]" for v in violations[:10]))
+
+
+class Unparsable(FormatError):
+    """Ours: these bytes cannot be read. The file is kept and read again after a fix.
+
+    `line` is the line in the file (from 1) where reading stopped, or None.
+    """
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        self.problem = problem
+        self.line = line
+        super().__init__(problem if line is None else f"line {line}: {problem}")

@@ -1,0 +1,130 @@
+"""What an operator can set, as data. One directory: `bankgate.toml` and `connections/<id>.toml`.
+
+Read once, validated whole; every problem is named with its file and key. Secrets stand as references ("file:…", "env:…") and
+are resolved only by the process and at the moment that needs them, so that `serve` never holds a private key of a bank
+connection.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base: unknown keys are mistakes, and settings do not change after start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Seconds = Annotated[float, Field(ge=0, le=31 * 86400)]
+
+
+class TlsSettings(Settings):
+    """The server's certificate and key, and whose client certificates are believed."""
+
+    certificate: str  # reference to a PEM chain
+    key: str  # reference to an encrypted PKCS#8 PEM key
+    key_passphrase: str  # reference
+    client_ca: str  # reference to the PEM certificates that may issue client certificates
+
+
+class ListenSettings(Settings):
+    address: str = "127.0.0.1:50051"
+    tls: TlsSettings | None = None  # None: plaintext, which is only allowed on loopback
+    metrics_address: str | None = None  # "127.0.0.1:9464"; None: off
+    message_bytes_max: int = 16 * 1024 * 1024
+    drain_seconds: Seconds = 20
+
+
+Action = Literal["submit", "read", "cancel", "statements", "operate", "replay"]
+
+
+class CallerSettings(Settings):
+    """A named caller. Identified by the SHA-256 fingerprint of its client certificate; `plaintext` names the caller of a
+    plaintext loopback listener (at most one)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    certificate_sha256: tuple[str, ...] = ()
+    plaintext: bool = False
+    connections: tuple[str, ...] = ("*",)
+    actions: tuple[Action, ...] = ("submit", "read", "cancel", "statements")
+
+
+class TelemetrySettings(Settings):
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    otlp_endpoint: str | None = None  # OpenTelemetry traces are sent only when set
+
+
+class AccountSettings(Settings):
+    """An account that the connection may pay from, with its holder and bank: the defaults of a payment's debtor side."""
+
+    iban: str | None = None
+    other_id: str | None = None
+    other_scheme: str | None = None
+    currency: str | None = None
+    holder: str  # the debtor's name
+    holder_address: dict[str, Any] | None = None  # keys of bankgate.v1.PostalAddress
+    holder_lei: str | None = None
+    agent_bic: str | None = None
+    agent_clearing_system_id: str | None = None
+    agent_clearing_system_member_id: str | None = None
+
+
+class GuaranteeSettings(Settings):
+    """What may be done about a message whose arrival is unknown (design, section 5, rule 4)."""
+
+    kind: Literal["idempotent", "queryable", "blind"] = "blind"
+    evidence: str | None = None  # idempotent: where the bank confirmed it ("letter of 2026-03-02, item 4")
+    absence_is_final: bool = False  # queryable: the bank promises that "not there" means it never will be
+    quiet_seconds: Seconds = 3600  # queryable: "not there" counts only after this long; longer than the longest possible send
+
+
+class BatchingSettings(Settings):
+    wait_seconds: Seconds = 0.0  # how long the first payment waits for company
+    transfers_max: int = Field(default=10_000, ge=1)  # in one message; the bank's own limit applies too
+
+
+class ScheduleSettings(Settings):
+    fetch_seconds: Seconds = 60.0  # between fetches; 0: only on FetchNow
+    ask_seconds: Seconds = 60.0  # between questions about a message in doubt (queryable)
+
+
+class RetrySettings(Settings):
+    """For NotSent, and for repeats under IDEMPOTENT."""
+
+    first_seconds: Seconds = 2.0
+    longest_seconds: Seconds = 600.0
+    attempts_max: int = Field(default=50, ge=1)
+    lease_seconds: Seconds = 900.0  # how long one send may take before others call it in doubt
+
+
+class ConnectionSettings(Settings):
+    """One file under `connections/`; its stem is `id`. `channel` and `seal` are checked by their rooms."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    bank: str = "iso20022"
+    message: str | None = None  # None: the plugin's default of the day
+    initiating_party: str
+    initiating_party_id: str | None = None  # [OrgId/Othr/Id]
+    accounts: tuple[AccountSettings, ...] = Field(min_length=1)
+    time_zone: str | None = None  # None: the plugin's
+    channel: dict[str, Any]
+    seal: dict[str, Any] = Field(default_factory=lambda: {"kind": "plain"})
+    guarantee: GuaranteeSettings = GuaranteeSettings()
+    batching: BatchingSettings = BatchingSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    retry: RetrySettings = RetrySettings()
+    file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
+
+
+class Configuration(Settings):
+    """The whole, validated. `directory` is where relative references start."""
+
+    directory: Path
+    store: str = "sqlite:///bankgate.db"
+    listen: ListenSettings = ListenSettings()
+    callers: tuple[CallerSettings, ...] = ()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

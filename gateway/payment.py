@@ -1,0 +1,62 @@
+"""A payment as a caller asks for it, before it is checked and before the connection's defaults are filled in.
+
+The gRPC layer and the commands turn their input into `PaymentOrder`; `gateway.validation` turns an order into the model's
+`PaymentTerms` and `CreditTransfer`, or says everything that is wrong with it.
+"""
+
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from formats.errors import Violation
+from formats.model import Account, Agent, Party, PaymentType, RemittanceInformation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentOrder:
+    """Fields as in `bankgate.v1.PaymentRequest`; absent values are None.
+
+    What could not even be read (an amount that is no number, a date that is no date) is None here and stands in `problems`.
+    `content_sha256` is the digest of what the caller sent, for telling a repetition from a conflict.
+    """
+
+    payment_reference: str
+    connection_id: str
+    amount: Decimal | None
+    currency: str | None
+    content_sha256: bytes
+    requested_execution_date: date | None = None
+    charge_bearer: str | None = None
+    end_to_end_id: str | None = None
+    uetr: str | None = None
+    debtor: Party | None = None
+    debtor_account: Account | None = None
+    debtor_agent: Agent | None = None
+    ultimate_debtor: Party | None = None
+    payment_type: PaymentType | None = None
+    creditor: Party | None = None
+    creditor_account: Account | None = None
+    creditor_agent: Agent | None = None
+    ultimate_creditor: Party | None = None
+    purpose: str | None = None
+    purpose_proprietary: str | None = None
+    remittance_information: RemittanceInformation | None = None
+    supplementary: tuple[tuple[str, str], ...] = ()
+    problems: tuple[Violation, ...] = ()
+
+
+def new_payment_id() -> str:
+    """A fresh id: UUID version 7 (RFC 9562, section 5.7) as 32 hex digits, so that it fits InstrId and sorts by time."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return f"{value:032x}"
+
+
+def new_uetr() -> str:
+    """A fresh UETR: UUID version 4 in lower case with hyphens (ISO 20022, UUIDv4Identifier)."""
+    return str(uuid.uuid4())

@@ -1,0 +1,260 @@
+"""The contract of the store: what is remembered and what is atomic.
+
+Each method that writes is ONE transaction, durable when it returns: row changes, the event rows that belong to them and the wake
+of the lane, all or nothing. That is the only atomicity the gateway relies on, so that SQLite with one writer and PostgreSQL
+with many can both keep it. `tests/store/` runs the same contract tests over every implementation.
+
+Wakes. Methods that give a connection something to do call the engine's `wake` inside their own transaction.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import BinaryIO, Protocol
+
+from formats.model import CreditTransfer
+from gateway.lifecycle import PaymentState
+from gateway.store.records import (
+    Attempt,
+    Candidate,
+    ConnectionHealth,
+    Delivery,
+    DeliveryBlock,
+    DeliveryChange,
+    DeliveryFilter,
+    Discrepancy,
+    EntryRow,
+    Evidence,
+    InboundFile,
+    Keys,
+    MessageNews,
+    MessageNewsResult,
+    NewDelivery,
+    NewDiscrepancy,
+    NewPayment,
+    NewStatement,
+    Payment,
+    PaymentChange,
+    PaymentEventRow,
+    PaymentFilter,
+    StatementRow,
+    SubmitResult,
+    WaitingGroup,
+)
+
+
+class Stale(Exception):
+    """A compare-and-set met other values than expected; nothing of the call was applied. Read again and decide again."""
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
+
+
+class DocumentWriter(Protocol):
+    """Takes bytes in pieces of any size, keeps them in 1 MiB chunks; use from a thread, not from the event loop.
+
+    Chunks are written as they fill; a document that is never finished is invisible and removed at the next start.
+    """
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def finish(self) -> tuple[int, str, int]:
+        """Makes it durable and visible: (document_id, sha256 hex, size)."""
+
+    def discard(self) -> None: ...
+
+
+class Store(Protocol):
+    # -- payments ------------------------------------------------------------------------------------------------------
+
+    async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:
+        """Stores all or none. Known with the same content: answered with what is there. Known with other content: nothing stored.
+
+        The key is (caller, payment_reference); a reference that stands twice in one call counts as known the second time.
+        One event row per new payment; wakes the connections of those that are APPROVED. Concurrent calls share a commit.
+        """
+
+    async def payment(self, payment_id: str) -> Payment | None: ...
+
+    async def payment_by_reference(self, caller: str, payment_reference: str) -> Payment | None: ...
+
+    async def payments_by_reference(self, caller: str, references: Sequence[str]) -> dict[str, Payment]: ...
+
+    async def list_payments(
+        self, where: PaymentFilter, *, limit: int, before: str | None = None
+    ) -> tuple[list[Payment], str | None]:
+        """Newest first; `before` is the second value of the previous answer (None at the end)."""
+
+    async def count_payments(self, where: PaymentFilter) -> dict[PaymentState, int]: ...
+
+    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
+        """Payments of the connection that have any of the keys, each once."""
+
+    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
+        """All or nothing (`Stale`). An event row for each change of state or of bank status; wakes the lanes of APPROVED ones."""
+
+    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
+        """Set-based: moves payments for which the event is possible, reports those for which it is illegal."""
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    async def events_after(
+        self, cursor: str, *, limit: int, caller: str | None = None, connection_ids: Sequence[str] | None = None
+    ) -> list[PaymentEventRow]:
+        """The feed from a cursor ("" = the beginning), in an order that never skips. Raises ValueError for a foreign cursor."""
+
+    async def events_changed(self, cursor: str, timeout: timedelta) -> bool:
+        """Waits until something may have come after the cursor (also written by another process), or the time-out."""
+
+    async def payment_events(self, payment_id: str) -> list[PaymentEventRow]:
+        """Everything that happened to one payment, in order."""
+
+    # -- batching and deliveries ---------------------------------------------------------------------------------------
+
+    async def waiting_groups(self, connection_id: str) -> list[WaitingGroup]:
+        """Approved payments of a connection by terms, the longest-waiting group first."""
+
+    async def form_delivery(self, new: NewDelivery) -> Delivery | None:
+        """Takes up to the planned number of APPROVED payments per block into a new READY delivery (BATCHED, one event row each).
+
+        Blocks that would be empty fall away; None if nothing was left to take. Wakes the lane.
+        """
+
+    async def delivery(self, delivery_id: str) -> Delivery | None: ...
+
+    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None: ...
+
+    async def list_deliveries(
+        self, where: DeliveryFilter, *, limit: int, before: str | None = None
+    ) -> tuple[list[Delivery], str | None]: ...
+
+    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]: ...
+
+    def delivery_transfers(self, delivery_id: str, payment_information_id: str) -> Iterable[CreditTransfer]:
+        """Streams the transfers of a block in a fixed order. For threads: blocking reads on a connection of its own."""
+
+    async def attach_document(self, delivery_id: str, fence: int, document_id: int, sha256: str, size: int) -> Delivery:
+        """Gives a READY delivery its sealed document, once. Raises `Stale`."""
+
+    async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
+        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first."""
+
+    async def change_delivery(self, change: DeliveryChange) -> Delivery:
+        """The compare-and-set of `DeliveryChange`. Raises `Stale`. Wakes the lane when the new state has something due."""
+
+    async def add_evidence(self, delivery_id: str, evidence: Sequence[Evidence], due_at: datetime | None) -> None:
+        """Keeps evidence that changes no state and sets when to ask again."""
+
+    async def attempts(self, delivery_id: str) -> list[Attempt]: ...
+
+    async def evidence(self, delivery_id: str) -> list[Evidence]: ...
+
+    # -- documents -----------------------------------------------------------------------------------------------------
+
+    def document_writer(self, kind: str) -> DocumentWriter:
+        """For threads. `kind` is "sealed", "rendered" or "inbound"."""
+
+    def open_document(self, document_id: int) -> BinaryIO:
+        """For threads: a seekable reader over the chunks, never more than one chunk in memory."""
+
+    def document_chunks(self, document_id: int) -> AsyncIterator[bytes]: ...
+
+    # -- inbound -------------------------------------------------------------------------------------------------------
+
+    async def keep_inbound(
+        self, connection_id: str, name: str, document_id: int, sha256: str, size: int
+    ) -> tuple[InboundFile, bool]:
+        """Registers raw bytes (a finished document) as an inbound file; unique by (connection, sha256). False: known before,
+        and the duplicate document is dropped. Wakes the lane."""
+
+    async def inbound_file(self, inbound_file_id: int) -> InboundFile | None: ...
+
+    async def list_inbound(
+        self, *, connection_id: str | None = None, state: str | None = None, limit: int, before: str | None = None
+    ) -> tuple[list[InboundFile], str | None]: ...
+
+    async def unread_inbound(self, connection_id: str) -> list[InboundFile]:
+        """Files in state "stored", oldest first."""
+
+    async def finish_inbound(
+        self,
+        inbound_file_id: int,
+        *,
+        state: str,
+        message: str | None = None,
+        problem: str | None = None,
+        records_applied: int = 0,
+        discrepancies: Sequence[NewDiscrepancy] = (),
+    ) -> None: ...
+
+    # -- statements ----------------------------------------------------------------------------------------------------
+
+    async def put_statement(self, new: NewStatement) -> int:
+        """Stores a statement, once per (inbound file, position); its row id."""
+
+    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
+        """Stores entries, once per (statement, position); of an entry stored before, only the matches are renewed."""
+
+    async def statement(self, statement_row_id: int) -> StatementRow | None: ...
+
+    async def list_statements(
+        self,
+        *,
+        connection_ids: Sequence[str] | None = None,
+        iban: str | None = None,
+        message_prefix: str | None = None,
+        limit: int,
+        before: str | None = None,
+    ) -> tuple[list[StatementRow], str | None]: ...
+
+    async def entries(self, statement_row_id: int, *, after_position: int = 0, limit: int) -> list[EntryRow]: ...
+
+    # -- discrepancies and health --------------------------------------------------------------------------------------
+
+    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
+        """Each once by its key."""
+
+    async def discrepancy(self, discrepancy_id: int) -> Discrepancy | None: ...
+
+    async def list_discrepancies(
+        self,
+        *,
+        connection_ids: Sequence[str] | None = None,
+        include_resolved: bool = False,
+        limit: int,
+        before: str | None = None,
+    ) -> tuple[list[Discrepancy], str | None]: ...
+
+    async def resolve_discrepancy(self, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
+        """Raises `Stale` if it is resolved already."""
+
+    async def note_fetch(self, connection_id: str, problem: str | None) -> None:
+        """Remembers when the bank was last asked, and what went wrong (None: nothing)."""
+
+    async def health(self, connection_id: str) -> ConnectionHealth: ...
+
+    # -- lanes (what the local engine runs on) -------------------------------------------------------------------------
+
+    async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:
+        """A wake of its own, outside any other change. Earlier wins; repeated wakes are harmless."""
+
+    async def claim_lane(self, owner: str, now: datetime, lease: timedelta, lanes: Sequence[str]) -> tuple[str, int] | None:
+        """Takes one due lane for `owner`: (lane, ticket). One runner per lane; an expired lease may be taken over."""
+
+    async def release_lane(self, lane: str, owner: str, ticket: int, not_before: datetime | None) -> None:
+        """Gives it back. Wakes that came since the claim are kept; `not_before` adds one (None: adds none)."""
+
+    async def lanes_changed(self, timeout: timedelta) -> None:
+        """Waits until a lane may have become due (also by another process), or the time-out."""
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Creates or migrates the schema, removes unfinished documents. Idempotent."""
+
+    async def close(self) -> None:
+        """Writes what is queued, then closes. Harmless to call twice."""
+
+
+Clock = Callable[[], datetime]
+"""Now, aware, in UTC."""
