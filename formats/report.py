@@ -61,6 +61,7 @@ class Statement:
     creation_date_time: str | None = None
     period_from: str | None = None
     period_until: str | None = None
+    additional_information: str | None = None  # [MT940 :86: of the statement as a whole]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class EntryTransaction:
     uetr: str | None = None
     account_servicer_reference: str | None = None
     return_reason_text: str | None = None
+    customer_reference: str | None = None  # [MT940 :61: subfield 7, KREF] the account owner's reference, of no stated kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,9 @@ class Entry:
     transactions: tuple[EntryTransaction, ...] = ()
     # beyond the contract
     additional_information: str | None = None
+    batch_message_id: str | None = None  # [Btch] what identifies a batch booked as one entry, often without details
+    batch_payment_information_id: str | None = None
+    batch_count: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ class DeliveryState(StrEnum):
 
 class DeliveryEvent(StrEnum):
     STARTED = "started"  # committed before the first byte leaves
+    SEND_AGAIN = "send_again"  # the same, out of doubt: only under IDEMPOTENT, where a repeat cannot be executed twice
     CONFIRMED = "confirmed"  # the channel's receipt
     NOT_SENT = "not_sent"  # the channel proved that nothing left
     LOST_TRACK = "lost_track"  # time-out, crash, lease expired: the bank may have it
@@ -148,6 +149,7 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
     (_D.SENDING, _F.NOT_SENT): _D.READY,
     (_D.SENDING, _F.LOST_TRACK): _D.IN_DOUBT,
     (_D.SENDING, _F.REFUSED): _D.REFUSED,
+    (_D.IN_DOUBT, _F.SEND_AGAIN): _D.SENDING,
     (_D.IN_DOUBT, _F.FOUND): _D.SENT,
     (_D.IN_DOUBT, _F.FOUND_MISSING): _D.READY,
     (_D.IN_DOUBT, _F.REFUSED): _D.REFUSED,
@@ -156,6 +158,7 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
 }
 
 NEWS = frozenset({_E.BANK_PENDING, _E.BANK_ACCEPTED, _E.BANK_SETTLED, _E.BANK_REJECTED, _E.BANK_RETURNED})
+ATTEMPT_STARTS = frozenset({_F.STARTED, _F.SEND_AGAIN})
 FINAL_PAYMENT_STATES = frozenset({_P.RETURNED, _P.REJECTED, _P.CANCELLED})
 FINAL_DELIVERY_STATES = frozenset({_D.SENT, _D.REFUSED, _D.ABANDONED})
 

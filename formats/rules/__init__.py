@@ -1,0 +1,114 @@
+"""Dated rule packs: what a payment must keep to, with the source of every rule.
+
+`check_payment` puts the common pack to one payment; banks put their own choice of packs through `RuleSet`.
+"""
+
+from datetime import date
+from functools import lru_cache
+
+from formats.errors import Violation
+from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
+from formats.pain001_versions import VERSIONS, Pain001Version
+from formats.rules.common import COMMON
+from formats.rules.rule import SCHEMA, Finding, Inspection, Pack, RuleBook, Setting
+from formats.rules.walk import FIELD_TYPE, is_day, walk_party, walk_terms, walk_text, walk_transfer
+
+_CONTROL_SUM_DIGITS = 18
+
+
+class RuleSet:
+    """Packs of rules, put to payments. Holds nothing but the packs; the caches below know rule books and terms already judged."""
+
+    __slots__ = ("_book", "_terms", "packs")
+
+    def __init__(self, packs: tuple[Pack, ...]) -> None:
+        self.packs = packs
+        self._book = lru_cache(maxsize=256)(RuleBook)
+        # Payments of one block share their terms: judged once, not once a payment.
+        self._terms = lru_cache(maxsize=1_024)(self._judge_terms)
+
+    def check(self, terms: PaymentTerms, transfer: CreditTransfer, setting: Setting) -> tuple[Violation, ...]:
+        """Every rule the payment breaks, terms first. Never raises."""
+        if not isinstance(terms, PaymentTerms) or not isinstance(transfer, CreditTransfer):
+            return (FIELD_TYPE.violation("", Finding(), 0),)
+        try:
+            packs, found = self._terms(terms, setting)
+        except TypeError:  # a field holds something unhashable: judged without the cache, which reports the field
+            packs, found = self._judge_terms(terms, setting)
+        inspection = Inspection(self._book(packs, setting.on), setting)
+        walk_transfer(transfer, inspection)
+        return (*found, *inspection.found) if inspection.found else found
+
+    def _judge_terms(self, terms: PaymentTerms, setting: Setting) -> tuple[tuple[Pack, ...], tuple[Violation, ...]]:
+        packs = tuple(pack for pack in self.packs if pack.applies(terms))
+        inspection = Inspection(self._book(packs, setting.on), setting)
+        walk_terms(terms, inspection)
+        return packs, tuple(inspection.found)
+
+
+_MESSAGE_RULES = RuleSet((COMMON,))
+
+
+def check_payment(terms: PaymentTerms, transfer: CreditTransfer | None, version: Pain001Version) -> tuple[Violation, ...]:
+    """The common rules on one payment in one version of pain.001, whatever the day and the bank. None: the terms alone."""
+    day = terms.requested_execution_date
+    setting = _setting_of(day if is_day(day) else date.min, version)
+    if transfer is not None:
+        return _MESSAGE_RULES.check(terms, transfer, setting)
+    inspection = Inspection(RuleBook((COMMON,), setting.on), setting)
+    walk_terms(terms, inspection)
+    return tuple(inspection.found)
+
+
+def check_message(message: PaymentInitiation) -> tuple[Violation, ...]:
+    """What is wrong with the header of a message and the ids and sums of its blocks; its version must be known."""
+    setting = _setting_of(message.creation_date_time.date(), VERSIONS[message.message_name])
+    inspection = Inspection(_header_book(), setting)
+    walk_text(message.message_id, "identifier", 35, "message_id", inspection)
+    walk_party(message.initiating_party, "initiating_party", inspection)
+    for index, block in enumerate(message.blocks):
+        walk_text(block.payment_information_id, "identifier", 35, f"blocks[{index}].payment_information_id", inspection)
+    found = inspection.found
+    if not message.blocks or any(block.count < 1 for block in message.blocks):
+        found.append(
+            _violation(
+                "blocks",
+                "message.empty",
+                "A message has at least one block, a block one transfer.",
+                "报文至少有一个批次，每个批次至少一笔付款。",
+            )
+        )
+    if message.control_sum.adjusted() + 1 > _CONTROL_SUM_DIGITS - 5:
+        found.append(
+            _violation(
+                "control_sum",
+                "message.control-sum",
+                "The sum has too many digits. Split the message.",
+                "合计金额位数过多，请拆分报文。",
+            )
+        )
+    return tuple(found)
+
+
+def unsupported_message(message_name: str, takes: tuple[str, ...] = tuple(VERSIONS)) -> Violation:
+    """The violation for a message that cannot be written, or that the bank does not take on the day."""
+    return Violation(
+        field="message_name",
+        rule="message.unsupported",
+        source="the bank's agreement (Capabilities.sends)",
+        message_en=f"The message {message_name!r} is not taken here. Send one of: {', '.join(takes)}.",
+        message_zh=f"此处不接受报文 {message_name!r}，可用：{', '.join(takes)}。",
+    )
+
+
+def _setting_of(on: date, version: Pain001Version) -> Setting:
+    return Setting(on=on, version=version, horizon_days=(date.max - on).days, currencies=None)
+
+
+@lru_cache(maxsize=1)
+def _header_book() -> RuleBook:
+    return RuleBook((COMMON,), date.min)
+
+
+def _violation(field: str, rule: str, message_en: str, message_zh: str) -> Violation:
+    return Violation(field=field, rule=rule, source=SCHEMA, message_en=message_en, message_zh=message_zh)

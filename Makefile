@@ -1,0 +1,56 @@
+# Everything a person does with a checkout. Each target does its own set-up first; nothing has to be installed by hand.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format stubs lock diagrams bench image-steps setup clean
+
+SETUP := sh deploy/scripts/setup.sh
+BIN := .venv/bin
+WORKERS ?= 2
+ARGS ?=
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo "  ARGS=… is handed on: make demo ARGS=--help, make test ARGS='-k lifecycle'"
+
+demo: ## banks, gateway and 200 payments on this machine; under a minute once installed
+	@$(SETUP) run
+	@$(BIN)/bankgate demo $(ARGS)
+
+test: ## every test and every check
+	@$(SETUP) dev
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests $(ARGS)
+
+check: ## format, style, types, import directions, stubs (part of `make test`)
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/check.py $(ARGS)
+
+format: ## bring the code into its form
+	@$(SETUP) dev
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+stubs: ## make proto/bankgate/v1/*_pb2* from the .proto files
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/stubs.py
+
+diagrams: ## draw docs/lifecycle.md from the tables of gateway/lifecycle.py
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/lifecycle_diagram.py
+
+lock: ## write the lock files from pyproject.toml; ARGS=--upgrade takes the newest versions
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/lock.py $(ARGS)
+
+bench: ## measure against peers on this machine
+	@$(SETUP) bench
+	@$(BIN)/bankgate bench $(ARGS)
+
+image-steps: ## build the image's file system by the Dockerfile's own steps, without a Docker engine (Linux, root)
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/image_steps.py $(ARGS)
+
+setup: ## only the set-up
+	@$(SETUP) dev
+
+clean: ## remove .venv and everything that was made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo-data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

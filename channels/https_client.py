@@ -1,0 +1,206 @@
+"""How we speak HTTP: whom we believe, what we show, and when a request has begun.
+
+aiohttp is used so that "never sent" can be told from "unknown": it raises classes of its own for everything that happens
+before a connection stands, and its trace says when the first byte of a request is written. Both must agree.
+"""
+
+import asyncio
+import errno
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import yarl
+from aiohttp import hdrs
+
+from channels.channel import ChannelError
+from channels.https_profile import HttpsProfile
+from channels.references import References, Unresolved
+
+_BEFORE_SENDING = (
+    aiohttp.ClientConnectorError,  # refused, no such host, TLS failed, certificate not trusted
+    aiohttp.ConnectionTimeoutError,  # TCP or TLS took longer than timeouts.connect
+    aiohttp.ServerFingerprintMismatch,  # not the pinned certificate
+)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one upload has come. `began`: a byte of the request may have left; `whole`: all of the content was written."""
+
+    began: bool = False
+    whole: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def never_sent(error: BaseException, progress: Progress) -> bool:
+    """Whether two witnesses agree that nothing left: the class of the error, and the trace."""
+    return isinstance(error, _BEFORE_SENDING) and not progress.began
+
+
+class _Once(Exception):
+    """Carries an error past aiohttp's own repetition, see `_no_second_try`."""
+
+
+async def _no_second_try(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a PUT a second time by itself when the connection breaks (RFC 9112, section 9.3.1, lets a client do so).
+
+    It does so only for these two classes, seen outside of middleware. Wrapped, they end the request. (The questions' session
+    goes without this: asking again is what one wants there.)
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch, aiohttp.ConnectionTimeoutError):
+        raise  # nothing was sent, and aiohttp does not repeat these
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Once from error
+
+
+def cause(error: BaseException) -> BaseException:
+    """The error itself, out of its wrapping."""
+    return error.__cause__ if isinstance(error, _Once) and error.__cause__ is not None else error
+
+
+def plainly(error: BaseException) -> str:
+    """An error in words of ours: aiohttp's own texts repeat what the server said, which may be anything."""
+    if isinstance(error, ChannelError):
+        return str(error)
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"{name}: {getattr(error.certificate_error, 'verify_message', '') or 'the certificate is not believed'}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, ssl.SSLError):
+        return f"{name}: {error.reason or 'TLS failed'}"
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
+        return f"{name}: {os.strerror(error.errno)}"
+    return name
+
+
+async def _began(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    if isinstance(context.trace_request_ctx, Progress):
+        context.trace_request_ctx.began = True
+
+
+class HttpsClient:
+    """Two sessions with one identity: a fresh connection for every upload, kept connections for questions and fetching.
+
+    An upload on a kept connection could meet a server that is just closing it, and end in doubt for nothing.
+    """
+
+    def __init__(self, profile: HttpsProfile, references: References) -> None:
+        self._profile = profile
+        self._references = references
+        self._uploads: aiohttp.ClientSession | None = None
+        self._questions: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | bool = True
+
+    async def open(self) -> None:
+        """Reads certificates and keys, if that was not done yet. Raises `Unresolved`."""
+        if self._uploads is not None:
+            return
+        self._context, headers = await asyncio.to_thread(self._read)
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_began)
+        trace.on_request_chunk_sent.append(_began)
+        self._uploads = self._session(headers, force_close=True, trace_configs=[trace], middlewares=(_no_second_try,))
+        self._questions = self._session(headers, force_close=False)
+
+    async def close(self) -> None:
+        """Ends kept connections; the next `open` reads certificates and keys anew."""
+        sessions, self._uploads, self._questions = (self._uploads, self._questions), None, None
+        for session in sessions:
+            if session is not None:
+                await session.close()
+
+    def upload(self, method: str, path: str, *, body: Any, headers: Mapping[str, str], progress: Progress) -> Any:
+        """A request with content, as an asynchronous context manager of the response. Sent at most once."""
+        assert self._uploads is not None  # noqa: S101 - `open` comes first
+        return self._uploads.request(
+            method, self._url(path), data=body, headers=headers, trace_request_ctx=progress, **self._rules()
+        )
+
+    def ask(self, method: str, path: str) -> Any:
+        """A request without content, as an asynchronous context manager of the response."""
+        assert self._questions is not None  # noqa: S101 - `open` comes first
+        return self._questions.request(method, self._url(path), **self._rules())
+
+    def _rules(self) -> dict[str, Any]:
+        return {"allow_redirects": False, "ssl": self._context}
+
+    def _url(self, path: str) -> yarl.URL:
+        return yarl.URL(self._profile.base_url.rstrip("/") + path, encoded=True)
+
+    def _session(self, headers: Mapping[str, str], *, force_close: bool, **options: Any) -> aiohttp.ClientSession:
+        times = self._profile.timeouts
+        pins = self._profile.server_certificate_sha256
+        connector = aiohttp.TCPConnector(force_close=force_close, ssl=_Pins(pins) if pins else True, ttl_dns_cache=30)
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(
+                total=times.total, connect=times.connect, sock_connect=times.connect, sock_read=times.read
+            ),
+            headers=headers,
+            trust_env=False,  # no proxy and no password out of the environment
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # we ask for bytes as they are and never unpack what we did not ask for
+            **options,
+        )
+
+    def _read(self) -> tuple[ssl.SSLContext | bool, dict[str, str]]:
+        headers = {hdrs.USER_AGENT: "bankgate", hdrs.ACCEPT_ENCODING: "identity", **self._profile.headers}
+        for name, reference in self._profile.secret_headers.items():
+            headers[name] = self._references.text(f"secret_headers.{name}", reference)
+        if self._profile.base_url.startswith("http://"):
+            return True, headers
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name; believes nobody yet
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # the server's own certificate can be the anchor
+        for reference in self._profile.trust:
+            try:
+                context.load_verify_locations(cadata=self._references.text("trust", reference))
+            except (ssl.SSLError, ValueError) as error:
+                raise Unresolved(f"trust: {reference} has no certificate in PEM form") from error
+        self._show_ourselves(context)
+        return context, headers
+
+    def _show_ourselves(self, context: ssl.SSLContext) -> None:
+        profile, references = self._profile, self._references
+        if profile.client_certificate is None or profile.client_key is None:
+            return
+        passphrase = ""
+        if profile.client_key_passphrase is not None:
+            passphrase = references.text("client_key_passphrase", profile.client_key_passphrase)
+        with ExitStack() as paths:
+            certificate = paths.enter_context(references.path("client_certificate", profile.client_certificate))
+            key = paths.enter_context(references.path("client_key", profile.client_key))
+            try:
+                context.load_cert_chain(certificate, key, password=lambda: passphrase)
+            except (ssl.SSLError, OSError) as error:
+                raise Unresolved(
+                    f"client_key: {profile.client_key} does not open with client_key_passphrase, or does not belong to "
+                    f"client_certificate: {profile.client_certificate}"
+                ) from error
+
+
+class _Pins(aiohttp.Fingerprint):
+    """The pinned certificates of the server, more than one around a renewal."""
+
+    def __init__(self, pins: tuple[str, ...]) -> None:
+        digests = [bytes.fromhex(pin.replace(":", "")) for pin in pins]
+        super().__init__(digests[0])
+        self._digests = digests
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Raises `aiohttp.ServerFingerprintMismatch` unless one of the pins is the certificate of this connection."""
+        for digest in self._digests[:-1]:
+            try:
+                aiohttp.Fingerprint(digest).check(transport)
+            except aiohttp.ServerFingerprintMismatch:
+                continue
+            return
+        aiohttp.Fingerprint(self._digests[-1]).check(transport)

@@ -1,0 +1,50 @@
+"""From the `[channel]` table of a connection file to a channel."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from channels.channel import Channel, Guarantee
+from channels.folder import FolderChannel, FolderProfile
+from channels.https import HttpsChannel
+from channels.https_profile import HttpsProfile
+from channels.references import References
+from channels.sftp import SftpChannel
+from channels.sftp_profile import SftpProfile
+
+ChannelProfile = Annotated[SftpProfile | HttpsProfile | FolderProfile, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[SftpProfile | HttpsProfile | FolderProfile] = TypeAdapter(
+    ChannelProfile, config=ConfigDict(hide_input_in_errors=True)
+)
+
+
+def parse_profile(table: Mapping[str, Any]) -> ChannelProfile:
+    """Validates the table whole. Raises `pydantic.ValidationError` with every problem.
+
+    Show its `errors(include_input=False)`: an input may be a secret that was pasted where a reference belongs.
+    """
+    return _ADAPTER.validate_python(dict(table))
+
+
+def build_channel(
+    profile: ChannelProfile,
+    *,
+    guarantee: Guarantee,
+    absence_is_final: bool,
+    secret: Callable[[str], bytes],
+    clock: Callable[[], datetime],
+    base: Path,
+) -> Channel:
+    """The channel of a profile. Reads no secret and connects to nothing; that happens at the first use.
+
+    `secret` resolves a reference ("file:…", "env:…") to bytes and raises if it cannot. `base` is the directory where relative
+    paths start. `absence_is_final`: the bank promises that a file it does not show will never be executed.
+    """
+    if isinstance(profile, FolderProfile):
+        return FolderChannel(profile, guarantee=guarantee, absence_is_final=absence_is_final, base=base, clock=clock)
+    references = References(secret=secret, base=base)
+    build: Callable[..., Channel] = SftpChannel if isinstance(profile, SftpProfile) else HttpsChannel
+    return build(profile, guarantee=guarantee, absence_is_final=absence_is_final, references=references, clock=clock)

@@ -1,0 +1,66 @@
+"""From a reference in a profile ("file:…", "env:…") to the bytes or the path a library wants.
+
+Channels do not know how secrets are stored: the caller gives a resolver. It is asked when a connection is opened, not when a
+channel is built, so a process that never connects never holds a bank's key, and a renewed key is taken at the next connection.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from channels.channel import ChannelError
+
+
+class Unresolved(ChannelError):
+    """The operator's: a reference in the profile leads nowhere, or to something that is not what the setting needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """`secret` resolves any reference; `base` is the directory where relative "file:" references start."""
+
+    secret: Callable[[str], bytes]
+    base: Path
+
+    def read(self, setting: str, reference: str) -> bytes:
+        """The bytes behind a reference. Raises `Unresolved`, naming the setting and the reference."""
+        try:
+            return self.secret(reference)
+        except Exception as error:  # the resolver's errors are another room's; here they mean one thing
+            raise Unresolved(f"{setting}: {reference} cannot be read: {type(error).__name__}: {error}") from error
+
+    def text(self, setting: str, reference: str) -> str:
+        """As `read`, as text, without white space at either end (an editor's last newline is not part of a passphrase)."""
+        try:
+            return self.read(setting, reference).decode().strip()
+        except UnicodeDecodeError as error:
+            raise Unresolved(f"{setting}: {reference} is not UTF-8 text") from error
+
+    @contextmanager
+    def path(self, setting: str, reference: str) -> Iterator[str]:
+        """A path to give to a library that only takes paths.
+
+        "file:" is the file itself. Anything else goes into an anonymous file in memory that is never on a disk (memfd_create(2));
+        that exists on Linux only, so elsewhere `Unresolved` says what to do.
+        """
+        if reference.startswith("file:"):
+            path = self.base / reference.removeprefix("file:")
+            if not path.is_file():
+                raise Unresolved(f"{setting}: {reference} is not a file (looked for relative to the configuration directory)")
+            yield str(path)
+            return
+        if not hasattr(os, "memfd_create"):
+            raise Unresolved(
+                f"{setting}: on this system {reference.partition(':')[0]}: is not possible here, because the TLS library takes "
+                "files only; put it in a file encrypted with a passphrase and write file:…"
+            )
+        content = self.read(setting, reference)
+        descriptor = os.memfd_create("bankgate", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(os.dup(descriptor), "wb") as out:
+                out.write(content)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)

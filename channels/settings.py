@@ -1,0 +1,39 @@
+"""What every channel's settings share. A profile is data: unknown keys are mistakes, and nothing changes after start."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base of the profiles. A rejected value is not repeated in the error's text: it may be a secret pasted by mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Reference = Annotated[str, Field(pattern=r"^(file|env|pkcs11):\S.*$")]
+"""Where a secret or a certificate stands, never the thing itself: "file:keys/client.pem", "env:BANK_PASSPHRASE"."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Bytes = Annotated[int, Field(ge=1, le=1 << 40)]
+
+
+def _directory(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("a directory name has no control characters")
+    return value.rstrip("/") or "/"
+
+
+Directory = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_directory)]
+"""A directory on the side that keeps the files; relative to where the login ends, or absolute."""
+
+Suffix = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9._-]{1,20}$")]
+
+
+class FileRules(Settings):
+    """Which files are sent and fetched, and how large they may be: the same for every channel."""
+
+    file_bytes_max: Bytes = 2 << 30  # larger files are neither sent nor fetched
+    files_per_fetch: int = Field(default=1000, ge=1)  # kept in one call of `receive`; the rest waits for the next one
+    patterns: tuple[Annotated[str, Field(min_length=1)], ...] = ("*",)  # shell patterns of the names to fetch
+    unfinished_suffixes: tuple[str, ...] = (".part", ".tmp", ".filepart", ".partial")  # still being written: left alone

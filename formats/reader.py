@@ -1,0 +1,244 @@
+"""What is in a file from a bank, and its records: the one way in for everything that is read.
+
+Records come while the file is being read. A file that turns out to be cut short or broken raises `Unparsable` after some of its
+records, so a caller applies nothing before the iterator has ended.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import BinaryIO
+
+from lxml import etree
+
+from formats import camt, mt940, pacs004, pain001_read, pain002
+from formats.camt_survey import STATEMENTS, Survey
+from formats.errors import Unparsable
+from formats.report import Document, ReportRecord
+from formats.xml import ElementStream, MessageReader, Opening, Shape, local_name, openings
+
+Validator = Callable[[BinaryIO, str], tuple[bool | None, tuple[str, ...]]]
+"""(source, message name) → (valid or not, or None without a schema at hand; the problems in words)."""
+
+_HEAD_BYTES = 64 * 1024
+_MESSAGE_NAME = re.compile(r"(?<![a-z])[a-z]{4}\.\d{3}\.\d{3}\.\d{2}(?:\.[a-z]{2}\.\d{2})?(?!\d)")
+
+# The element of each message of ISO 20022 that a bank may hand to a customer, and the message it belongs to. Names of the first
+# generation end in a version ("BkToCstmrStmtV01") or are the message's name itself ("pain.001.001.02").
+_MESSAGES = {
+    "CstmrCdtTrfInitn": "pain.001",
+    "CstmrPmtStsRpt": "pain.002",
+    "CstmrPmtRvsl": "pain.007",
+    "CstmrDrctDbtInitn": "pain.008",
+    "MndtInitnReq": "pain.009",
+    "MndtAmdmntReq": "pain.010",
+    "MndtCxlReq": "pain.011",
+    "MndtAccptncRpt": "pain.012",
+    "CdtrPmtActvtnReq": "pain.013",
+    "CdtrPmtActvtnReqStsRpt": "pain.014",
+    "FIToFIPmtStsRpt": "pacs.002",
+    "FIToFICstmrDrctDbt": "pacs.003",
+    "PmtRtr": "pacs.004",
+    "FIToFIPmtRvsl": "pacs.007",
+    "FIToFICstmrCdtTrf": "pacs.008",
+    "FICdtTrf": "pacs.009",
+    "FinInstnCdtTrf": "pacs.009",
+    "FIDrctDbt": "pacs.010",
+    "FIToFIPmtStsReq": "pacs.028",
+    "Rct": "camt.025",
+    "RsltnOfInvstgtn": "camt.029",
+    "BkToCstmrAcctRpt": "camt.052",
+    "BkToCstmrStmt": "camt.053",
+    "BkToCstmrDbtCdtNtfctn": "camt.054",
+    "CstmrPmtCxlReq": "camt.055",
+    "FIToFIPmtCxlReq": "camt.056",
+    "AcctRptgReq": "camt.060",
+    "BkSvcsBllgStmt": "camt.086",
+    "SysEvtNtfctn": "admi.004",
+    "RctAck": "admi.007",
+}
+_READ = {"pain.001", "pain.002", "pacs.004", "camt.052", "camt.053", "camt.054"}
+_ROOTS = frozenset(name for name, kind in _MESSAGES.items() if kind in _READ)
+_HEADER = Shape({"MsgId": "message_id", "CreDtTm": "created"})
+
+_OTHER_KINDS = (
+    (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive; unpack it first"),
+    (re.compile(rb"\x1f\x8b"), "gzip data; unpack it first"),
+    (re.compile(rb"%PDF-"), "a PDF document"),
+    (re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----"), "sealed (PEM); open its seal first"),
+    (re.compile(rb"\x30[\x80-\x84]"), "binary ASN.1, perhaps a sealed file (CMS); open its seal first"),
+    (re.compile(rb"[\x84-\x8c\xa0-\xbf\xc0-\xff].{0,8}?\x03", re.DOTALL), "binary data, perhaps a sealed file (OpenPGP)"),
+    (re.compile(rb"[\[{]\s*[\"{\[\]}]"), "JSON"),
+)
+
+
+def sniff(source: BinaryIO) -> str:
+    """The name of the message the file begins with ("camt.053.001.08", "pain.002" where no version is said, "MT940").
+
+    Reads no more than it must. Raises `Unparsable` for a kind that is not read, saying what it is.
+    """
+    return _identify(source)[0]
+
+
+def parse(source: BinaryIO, *, validate: Validator | None = None) -> Iterator[ReportRecord]:
+    """The records of a bank's file, in reading order: for each message its `Document`, then what it tells.
+
+    `source` must be seekable; it is read twice for camt and MT, in constant memory. `validate` judges the first message against
+    its schema before anything is read; what it finds is told in the `Document`, and the file is read all the same.
+    Raises `Unparsable` and nothing else, also midway: apply no record before the iterator has ended.
+    """
+    message, root = _identify(source)
+    if not root:
+        yield from mt940.parse(source, message)
+        return
+    valid, problems = (None, ()) if validate is None else validate(source, message)
+    yield from _XmlFile(source, message, root, valid, problems).records()
+
+
+def _identify(source: BinaryIO) -> tuple[str, str]:
+    """The name of the message, and the element that is its root (empty: MT)."""
+    source.seek(0)
+    head = source.read(_HEAD_BYTES)
+    if not head.strip(b"\x00\xef\xbb\xbf \t\r\n"):
+        raise Unparsable("the file is empty" if not head else "the file holds nothing but blanks")
+    if _looks_like_xml(head):
+        return _sniff_xml(source)
+    kind = mt940.sniff(head)
+    if kind is not None:
+        return kind, ""
+    for pattern, what in _OTHER_KINDS:
+        if pattern.match(head.lstrip(b"\xef\xbb\xbf \t\r\n")):
+            raise Unparsable(f"the file is {what}; bankgate reads ISO 20022 XML, MT940 and MT942", 1)
+    raise Unparsable("the file is neither ISO 20022 XML nor MT940 nor MT942", 1)
+
+
+def _looks_like_xml(head: bytes) -> bool:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith((b"<", b"\xff\xfe", b"\xfe\xff", b"\x00<", b"\x00\x00\xfe\xff"))
+
+
+def _sniff_xml(source: BinaryIO) -> tuple[str, str]:
+    document: Opening | None = None
+    root = None
+    for opening in openings(source):
+        root = root or opening.name
+        if document is not None and opening.depth <= document.depth:
+            document = None  # an empty Document, and on to the next element
+        if document is not None or opening.name in _ROOTS:
+            hints = [opening.namespace or "", *opening.attributes]
+            if document is not None:
+                hints += [document.namespace or "", *document.attributes]
+            return _readable(hints, opening.name), opening.name
+        if opening.name == "Document":
+            document = opening
+    raise Unparsable(f"an XML file without an ISO 20022 message in it; its root is <{str(root)[:60]}>", 1)
+
+
+def _family(name: str) -> str:
+    """ "pain.002" of "urn:…:pain.002.001.10"."""
+    match = _MESSAGE_NAME.search(name)
+    return "" if match is None else ".".join(match[0].split(".")[:2])
+
+
+def _message_name(hints: Sequence[str], element: str) -> tuple[str, str]:
+    """The family that the element says, which decides how it is read, and the name with its version, where one is said.
+
+    The namespace says it; where it is missing or cut, an attribute such as xsi:schemaLocation may. A hint of another family than
+    the element's is not believed: the content follows the element.
+    """
+    family = _MESSAGES.get(re.sub(r"V\d\d$", "", element)) or _family(element)
+    for hint in (*hints, element):
+        match = _MESSAGE_NAME.search(hint)
+        if match is not None and (not family or _family(hint) == family):
+            return family or _family(hint), match[0]
+    return family, family
+
+
+def _readable(hints: Sequence[str], element: str) -> str:
+    family, name = _message_name(hints, element)
+    if not family:
+        raise Unparsable(f"a Document that holds <{element[:60]}>, which is no message known here", 1)
+    if family not in _READ:
+        raise Unparsable(f"this is a {name} message; bankgate does not read that kind", 1)
+    return name
+
+
+class _XmlFile:
+    """Reads all messages of one XML file."""
+
+    def __init__(self, source: BinaryIO, message: str, root: str, valid: bool | None, problems: tuple[str, ...]) -> None:
+        self._message = message
+        self._judged: tuple[bool | None, tuple[str, ...]] = (valid, problems)
+        self._survey = Survey(source)
+        self._roots = _ROOTS | {root}
+        names = {*camt.NAMES, *pain002.NAMES, *pacs004.NAMES, *pain001_read.NAMES, *self._roots, "Document", "GrpHdr"}
+        self._stream = ElementStream(source, sorted(names))
+        self._document: Document | None = None  # until it has been told
+        self._reader: MessageReader | None = None
+        self._messages = 0
+        self._messages_before = 0  # the current Document
+
+    def records(self) -> Iterator[ReportRecord]:
+        """All records of the file."""
+        for event, name, element in self._stream:
+            reader = self._reader
+            if reader is not None and name in reader.names:
+                records = reader.start(name, element) if event == "start" else reader.end(name, element)
+                if records:
+                    yield from self._with_document(records)
+            else:
+                yield from self._frame(event, name, element)
+
+    def _with_document(self, records: Sequence[ReportRecord]) -> Sequence[ReportRecord]:
+        """The records, with the message's own before them unless it has been told already."""
+        if self._document is None:
+            return records
+        told, self._document = self._document, None
+        return (told, *records)
+
+    def _frame(self, event: str, name: str, element: etree._Element) -> Sequence[ReportRecord]:
+        """What stands around the messages' own content."""
+        starts, reader = event == "start", self._reader
+        if name in self._roots and starts:
+            if reader is not None:
+                raise Unparsable("a message inside a message", self._stream.line_of(element))
+            self._reader = self._message_starts(element, name)
+        elif name in self._roots and reader is not None:
+            records = self._with_document(reader.close())
+            self._reader = None
+            self._stream.forget(element)
+            return records
+        elif name == "GrpHdr" and reader is not None and not starts:
+            if self._document is not None:
+                found = _HEADER.read(element)
+                self._document = replace(
+                    self._document, message_id=found.get("message_id"), creation_date_time=found.get("created")
+                )
+            reader.header(element)
+            return self._with_document(())
+        elif name == "Document" and starts:
+            self._messages_before = self._messages
+        elif name == "Document":
+            if self._messages == self._messages_before:
+                _readable([element.tag], local_name(element[0].tag) if len(element) else "nothing")
+                raise Unparsable("a Document without a message in it", self._stream.line_of(element))
+            self._stream.forget(element)
+        elif name in STATEMENTS and starts:
+            self._survey.advance()
+        return ()
+
+    def _message_starts(self, element: etree._Element, name: str) -> MessageReader:
+        family, message = _message_name([element.tag.rpartition("}")[0]], name)
+        valid, problems = self._judged
+        if self._messages == 0:
+            message = self._message
+        self._judged = (None, ())  # the validator judges the first message of a file
+        self._messages += 1
+        self._document = Document(message=message, schema_valid=valid, schema_problems=problems)
+        if family == "pain.001":
+            return pain001_read.InitiationDocument(self._stream)
+        if family == "pain.002":
+            return pain002.StatusReportDocument(self._stream)
+        if family == "pacs.004":
+            return pacs004.ReturnDocument(self._stream)
+        return camt.CamtDocument(self._stream, self._survey)

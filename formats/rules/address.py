@@ -1,0 +1,55 @@
+"""Rules on postal addresses: the end of the unstructured address.
+
+EPC153-22 v2.1 (guidance on the provision of addresses under the EPC schemes) and SWIFT CBPR+ agree on 15 November 2026, the
+day of the SWIFT standards release: from then on an address is structured, or hybrid (town and country, plus at most two lines
+of 70).
+"""
+
+from datetime import date
+
+from formats.model import PostalAddress
+from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting
+
+UNSTRUCTURED_ENDS = date(2026, 11, 15)
+"""The first day on which addresses need town and country."""
+
+HYBRID_LINES_MAX = 2
+
+
+def _town_and_country(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
+    if address.town_name is not None and address.country is not None:
+        return NOTHING
+    return tuple([Finding(name) for name in ("town_name", "country") if getattr(address, name) is None])
+
+
+def _hybrid_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
+    lines = address.address_line
+    return HERE if isinstance(lines, tuple) and len(lines) > HYBRID_LINES_MAX and address.town_name is not None else NOTHING
+
+
+ADDRESS = Pack(
+    name="address",
+    rules=(
+        Rule(
+            id="address.unstructured",
+            source="EPC153-22 v2.1, section 7.4; SWIFT CBPR+ usage guidelines, standards release 2026",
+            valid_from=UNSTRUCTURED_ENDS,
+            parts=("address",),
+            message_en="An address needs town_name and country in their own fields; lines alone are refused since 2026-11-15. "
+            "Move town and country out of the lines, or leave the address out where the scheme does not require it.",
+            message_zh="地址必须在独立字段中填写 town_name 和 country；"
+            "自 2026-11-15 起不再接受纯地址行。请将城市和国家移至相应字段。",
+            check=_town_and_country,
+        ),
+        Rule(
+            id="address.hybrid-lines",
+            source="EPC153-22 v2.1, hybrid address; SWIFT CBPR+ usage guidelines: at most two lines of 70",
+            parts=("address",),
+            field="address_line",
+            message_en="Beside a town, at most two address lines are taken. Move street and building into their own fields.",
+            message_zh="填写城市后最多允许两行地址行，请将街道、楼号和邮编移至相应字段。",
+            check=_hybrid_lines,
+        ),
+    ),
+)
+"""In every bank, for every payment."""

@@ -1,0 +1,132 @@
+"""What a rule is, and how rules are put to a payment.
+
+A rule looks at one kind of part (a whole party, one IBAN, one text) wherever that kind occurs; `formats.rules.walk` knows
+where that is. So a rule is written once, stands in one table with its source and its dates, and reports every place at which
+it is broken.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from formats.errors import Violation
+from formats.model import PaymentTerms
+from formats.pain001_versions import Pain001Version
+
+PARTS = (
+    *("terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent", "payment_type"),
+    *("remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
+)
+"""The kinds of part: wholes (dataclasses of the model), then single texts. Rules on texts are told the field's length limit."""
+
+
+class Setting(NamedTuple):
+    """What rules may know besides the part: the day of sending, the message version, and the bank's own limits."""
+
+    on: date
+    version: Pain001Version
+    horizon_days: int
+    currencies: frozenset[str] | None
+
+
+class Finding(NamedTuple):
+    """One place where a rule is broken: a field below the part ("" is the part itself), a safe replacement, words for the
+    message."""
+
+    field: str = ""
+    fix: str | None = None
+    details: Mapping[str, object] = {}
+
+
+Check = Callable[[Any, int, Setting], tuple[Finding, ...]]
+"""(part, length limit of a text or 0, setting) → findings. Must not raise, whatever the part holds."""
+
+Findings = tuple[Finding, ...]
+NOTHING: Findings = ()
+HERE: Findings = (Finding(),)
+
+SCHEMA = "ISO 20022 pain.001, XML schema"
+ALL_TEXTS = ("text", "identifier", "code")
+"""The kinds of text that are held to length and characters (the others have a form of their own)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rule:
+    """One rule: a stable id, its source, the parts it looks at, the days it is in force (both inclusive), its words, its check.
+
+    `field` is the field below the part that a finding without a field of its own speaks of. The messages are format strings
+    over the finding's details and `limit`.
+    """
+
+    id: str
+    source: str
+    parts: tuple[str, ...]
+    message_en: str
+    message_zh: str
+    check: Check
+    field: str = ""
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+    def in_force(self, on: date) -> bool:
+        """Whether the rule holds for a payment sent on that day."""
+        return (self.valid_from is None or self.valid_from <= on) and (self.valid_until is None or on <= self.valid_until)
+
+    def violation(self, path: str, finding: Finding, limit: int) -> Violation:
+        """The finding in the words of the request."""
+        words = {"limit": limit, **finding.details}
+        return Violation(
+            field=".".join(filter(None, (path, finding.field or self.field))),
+            rule=self.id,
+            source=self.source,
+            message_en=self.message_en.format_map(words),
+            message_zh=self.message_zh.format_map(words),
+            fix=finding.fix,
+        )
+
+
+def _always(_terms: PaymentTerms) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pack:
+    """Rules that belong together, and the payments they concern. Compared by identity, so that packs are cheap keys of caches."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    applies: Callable[[PaymentTerms], bool] = field(default=_always)
+
+
+class RuleBook:
+    """The rules of several packs that are in force on one day, sorted by the part they look at."""
+
+    __slots__ = ("by_part",)
+
+    def __init__(self, packs: Iterable[Pack], on: date) -> None:
+        rules = [rule for pack in packs for rule in pack.rules if rule.in_force(on)]
+        self.by_part = {part: tuple(rule for rule in rules if part in rule.parts) for part in PARTS}
+
+
+class Inspection:
+    """One walk over a payment: collects what the rules find."""
+
+    __slots__ = ("_by_part", "_setting", "found")
+
+    def __init__(self, book: RuleBook, setting: Setting) -> None:
+        self._by_part = book.by_part
+        self._setting = setting
+        self.found: list[Violation] = []
+
+    def look(self, kind: str, path: str, part: object, limit: int = 0) -> None:
+        """Puts one part to every rule of its kind."""
+        setting = self._setting
+        for rule in self._by_part[kind]:
+            findings = rule.check(part, limit, setting)
+            if findings:
+                self.found.extend([rule.violation(path, finding, limit) for finding in findings])
+
+    def report(self, rule: Rule, path: str) -> None:
+        """Notes a rule broken at `path` that the walk itself noticed."""
+        self.found.append(rule.violation(path, HERE[0], 0))

@@ -1,0 +1,391 @@
+"""XML from outside: read in constant memory, with every known way of abusing a parser refused by name.
+
+What is refused, always as `Unparsable` with the line: a document type declaration (the XML of ISO 20022 messages has none;
+without one there are no entities, no external references and no expansion), an encoding that is unknown or is not the one
+declared, nesting deeper than `DEPTH_MAX`, more than `PART_BYTES_MAX` bytes between two records, text or attributes beyond
+libxml2's own bounds (10 MB), and anything not well-formed, a file cut short among them. What is tolerated: a byte order mark
+and blank lines before the declaration, any prefix, any namespace or none, comments and processing instructions.
+
+The size of a file is not bounded: a statement of some gigabytes is legal.
+"""
+
+import codecs
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+from xml.parsers import expat
+
+from lxml import etree
+
+from formats.errors import Unparsable
+from formats.report import ReportRecord
+
+DEPTH_MAX = 256  # libxml2's bound without its "huge" switch; real messages in their envelopes stay under 30
+PART_BYTES_MAX = 2 * 1024 * 1024  # of markup alone this makes a tree of some 60 MB; a real record is some kilobytes
+_CHUNK_BYTES = 64 * 1024
+_BLANK_BYTES_MAX = 64 * 1024
+_BLANKS = b" \t\r\n"
+_TAGS_KEPT_MAX = 4096
+NOTHING: tuple[ReportRecord, ...] = ()
+
+_DECLARED_ENCODING = re.compile(rb"""^<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+
+# Encodings whose first 128 characters are those of ASCII, so that the declaration itself can be read, by Python's own names.
+_SINGLE_OR_MULTI_BYTE = frozenset(
+    ["ascii", "gb18030", "gbk", "gb2312", "big5", "shift_jis", "euc_jp", "euc_kr", "koi8-r"]
+    + [f"iso8859-{part}" for part in (*range(1, 12), *range(13, 17))]
+    + [f"cp{page}" for page in (437, 850, 852, 874, 932, 936, 949, 950, *range(1250, 1259))]
+)
+
+
+def local_name(tag: str) -> str:
+    """The name without its namespace: "Nm" of "{urn:…}Nm"."""
+    return tag.rpartition("}")[2]
+
+
+class Utf8Reader:
+    """The document as UTF-8 from its first `<` on, whatever it was written in.
+
+    Both parsers here are told that they read UTF-8, so that one check of the encoding serves all: neither can be talked into
+    another reading of the bytes than the one judged here (XML 1.0, 4.3.3 and appendix F).
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        source.seek(0)
+        self._source = source
+        head = source.read(_CHUNK_BYTES)
+        codec, head = _encoding(head)
+        self._decoder = None if codec is None else codecs.getincrementaldecoder(codec)("strict")
+        self._head = self._decoded(head)
+        self.lines_skipped = 0  # blank lines before the document
+        self.bytes_read = 0
+        self._skip_blanks()
+
+    def _skip_blanks(self) -> None:
+        skipped = 0
+        while True:
+            start = self._head.lstrip(_BLANKS)
+            blank = len(self._head) - len(start)
+            self.lines_skipped += self._head.count(b"\n", 0, blank)
+            skipped += blank
+            self._head = start
+            if start or skipped > _BLANK_BYTES_MAX:
+                return
+            raw = self._source.read(_CHUNK_BYTES)
+            if not raw:
+                return
+            self._head = self._decoded(raw)
+
+    def _decoded(self, raw: bytes) -> bytes:
+        if self._decoder is None:
+            return raw
+        try:
+            return self._decoder.decode(raw, final=not raw).encode()
+        except UnicodeError:
+            raise Unparsable("the bytes are not in the encoding that the XML declaration names") from None
+
+    def read(self, size: int = _CHUNK_BYTES) -> bytes:
+        """The next bytes, about `size` of them; empty at the end."""
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+        else:
+            piece = b""
+            while not piece:  # a decoder may swallow half a character and give nothing yet
+                raw = self._source.read(size)
+                piece = self._decoded(raw)
+                if not raw:
+                    break
+        self.bytes_read += len(piece)
+        return piece
+
+
+def _encoding(head: bytes) -> tuple[str | None, bytes]:
+    """The Python codec (None: UTF-8 already) and the bytes after the byte order mark."""
+    if head.startswith((b"\x00\x00\xfe\xff", b"\xff\xfe\x00\x00", b"\x00\x00\x00<", b"<\x00\x00\x00")):
+        raise Unparsable("the file is in UTF-32; send UTF-8", 1)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ("utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"), head[2:]
+    if head.startswith((b"<\x00", b"\x00<")):
+        return ("utf-16-le" if head.startswith(b"<") else "utf-16-be"), head
+    marked = head.startswith(codecs.BOM_UTF8)
+    if marked:
+        head = head[3:]
+    declared = _DECLARED_ENCODING.match(head.lstrip(_BLANKS))
+    if declared is None:
+        return None, head
+    try:
+        codec = codecs.lookup(declared[1].decode()).name
+    except LookupError:
+        raise Unparsable(f"the XML declaration names an unknown encoding, {declared[1].decode()!r}", 1) from None
+    if codec == "utf-8":
+        return None, head
+    if marked or codec.startswith("utf-16"):
+        raise Unparsable(f"the XML declaration says {declared[1].decode()}, and the bytes say otherwise", 1)
+    if codec not in _SINGLE_OR_MULTI_BYTE:
+        raise Unparsable(f"the encoding {declared[1].decode()} is not read; send UTF-8", 1)
+    return codec, head
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A start tag met on the way to the message: how deep it stands (the root is 1), its namespace, its local name."""
+
+    depth: int
+    namespace: str | None
+    name: str
+    attributes: tuple[str, ...]  # their values, for hints such as xsi:schemaLocation
+
+
+def openings(source: BinaryIO) -> Iterator[Opening]:
+    """The start tags from the top, refusing a document type on the way. Meant to be left as soon as enough is known."""
+    reader = Utf8Reader(source)
+    found: list[Opening] = []
+    depth = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEPTH_MAX:
+            raise Unparsable(f"elements are nested more than {DEPTH_MAX} deep", line())
+        namespace, _, name = tag.rpartition(" ")
+        found.append(Opening(depth, namespace or None, name, tuple(attributes.values())))
+
+    def end(_tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def document_type(*_declaration: object) -> None:
+        raise Unparsable("the document has a DTD (DOCTYPE); bank messages have none, and it is not read", line())
+
+    def line() -> int:
+        return int(parser.CurrentLineNumber) + reader.lines_skipped
+
+    parser = expat.ParserCreate("utf-8", " ")
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = document_type
+    while True:
+        if reader.bytes_read > PART_BYTES_MAX:
+            raise Unparsable(f"no message within the first {PART_BYTES_MAX // 2**20} MiB", line())
+        piece = reader.read(4096)
+        failure: Unparsable | None = None
+        try:
+            parser.Parse(piece, not piece)
+        except Unparsable as refused:
+            failure = refused
+        except expat.ExpatError as error:
+            failure = Unparsable(f"not well-formed XML: {expat.ErrorString(error.code)}", error.lineno + reader.lines_skipped)
+        yield from found
+        found.clear()
+        if failure is not None:
+            raise failure
+        if not piece:
+            return
+
+
+class ElementStream:
+    """The chosen elements of a document, by local name, as they open and close.
+
+    Iterating gives (event, name, element) with the events "start" and "end". At "start" an element has its attributes and,
+    before it, its complete elder siblings; its own content is complete at "end" only. The consumer calls `forget` with each
+    element it has done with, which is what keeps memory constant.
+    """
+
+    def __init__(self, source: BinaryIO, names: Iterable[str]) -> None:
+        for _root in openings(source):  # refuses a document type before libxml2 sees one
+            break
+        self._reader = Utf8Reader(source)
+        self._forgotten_at = 0
+        self._events = etree.iterparse(
+            self,
+            events=("start", "end"),
+            tag=[f"{{*}}{name}" for name in names],
+            encoding="utf-8",
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+
+    def read(self, size: int = _CHUNK_BYTES) -> bytes:
+        """For the parser: the next bytes, unless one part of the document has grown beyond all reason."""
+        if self._reader.bytes_read - self._forgotten_at > PART_BYTES_MAX:
+            raise Unparsable(f"a single part of the document is larger than {PART_BYTES_MAX // 2**20} MiB", None)
+        return self._reader.read(size)
+
+    def __iter__(self) -> Iterator[tuple[str, str, etree._Element]]:
+        names: dict[str, str] = {}
+        try:
+            for event, element in self._events:
+                tag = element.tag
+                name = names.get(tag)
+                if name is None:
+                    name = names[tag] = local_name(tag)
+                    if len(names) > _TAGS_KEPT_MAX:
+                        names.clear()
+                yield event, name, element
+        except etree.XMLSyntaxError as error:
+            raise self._unparsable(error) from None
+
+    def _unparsable(self, error: etree.XMLSyntaxError) -> Unparsable:
+        problem, line = str(error.msg or "cut short"), error.lineno or 0
+        for entry in self._events.error_log:  # the first complaint is the cause; libxml2 reports the last
+            problem, line = entry.message, entry.line
+            break
+        problem = re.sub(r",? ?(try|use) XML_PARSE_HUGE.*$|, line \d+, column \d+.*$", "", problem.strip())
+        return Unparsable(f"not well-formed XML: {problem[:200]}", line + self._reader.lines_skipped or None)
+
+    def line_of(self, element: etree._Element) -> int:
+        """The line of the file on which the element opens."""
+        line: int = cast("Any", element).sourceline or 0
+        return line + self._reader.lines_skipped
+
+    def forget(self, element: etree._Element, within: etree._Element | None = None) -> None:
+        """Frees the element's content and all its elder siblings; of `within`, an ancestor, all that stands before the element.
+
+        The element itself goes when the next one is forgotten.
+        """
+        element.clear()
+        node: etree._Element | None = element
+        while node is not None and node is not within:
+            parent = node.getparent()
+            if parent is None:
+                break
+            elder = node.getprevious()
+            while elder is not None:
+                parent.remove(elder)
+                elder = node.getprevious()
+            node = parent if within is not None else None
+        self._forgotten_at = self._reader.bytes_read
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """In a shape: every text found there, in a list."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """In a shape: every element found there, read by a shape of its own, in a list."""
+
+    slot: str
+    shape: "Shape"
+
+
+_Node = tuple[str | None, str | None, "tuple[tuple[str, str], ...]", "_Names | None", "Shape | None"]
+
+
+class _Names(dict[str, "_Node | None"]):
+    """Nodes by tag as lxml spells it. A tag met for the first time is looked up by its local name, whatever its namespace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_local: dict[str, _Node] = {}
+
+    def __missing__(self, tag: str) -> "_Node | None":
+        node = self.by_local.get(local_name(tag))
+        if len(self) < _TAGS_KEPT_MAX:
+            self[tag] = node
+        return node
+
+
+class Shape:
+    """Which texts of an element are wanted, by path, and the slot each goes to.
+
+    `Shape({"Refs/EndToEndId": "end_to_end_id", "Amt": "amount", "Amt@Ccy": "currency", "RmtInf/Ustrd": Many("lines")})`
+
+    Several paths may share a slot (what a thing is called in several versions): the first non-empty text in document order
+    wins. Reading costs one visit to each element on a wanted path; the rest of the subtree is not touched.
+    """
+
+    def __init__(self, paths: Mapping[str, "str | Many | Each"]) -> None:
+        self._names = _Names()
+        tree: dict[str, Any] = {}
+        for path, target in paths.items():
+            *way, last = path.partition("@")[0].split("/")
+            level = tree
+            for step in way:
+                level = level.setdefault(step, {}).setdefault("/", {})
+            leaf = level.setdefault(last, {})
+            leaf.setdefault("targets", []).append((path.partition("@")[2], target))
+        self._compile(tree, self._names)
+
+    def _compile(self, tree: dict[str, Any], names: _Names) -> None:
+        for name, branch in tree.items():
+            slot = many = shape = None
+            attributes = []
+            for attribute, target in branch.get("targets", []):
+                if attribute:
+                    attributes.append((attribute, target))
+                elif isinstance(target, Each):
+                    slot, shape = target.slot, target.shape
+                elif isinstance(target, Many):
+                    many = target.slot
+                else:
+                    slot = target
+            below: _Names | None = None
+            if "/" in branch:
+                below = _Names()
+                self._compile(branch["/"], below)
+            names.by_local[name] = (slot, many, tuple(attributes), below, shape)
+
+    def read(self, element: etree._Element) -> dict[str, Any]:
+        """The wanted texts by slot, stripped; an empty or absent one has no slot."""
+        found: dict[str, Any] = {}
+        _gather(element, self._names, found)
+        return found
+
+
+def _gather(element: etree._Element, names: _Names, found: dict[str, Any]) -> None:
+    for child in element:
+        node = names[child.tag]
+        if node is None:
+            continue
+        slot, many, attributes, below, shape = node
+        if below is not None:
+            _gather(child, below, found)
+        if slot is not None:
+            if shape is not None:
+                found.setdefault(slot, []).append(shape.read(child))
+            elif slot not in found:
+                text = child.text
+                if text is not None and (text := text.strip()):
+                    found[slot] = text
+                    for attribute, attribute_slot in attributes:
+                        value = child.get(attribute)
+                        if value is not None:
+                            found[attribute_slot] = value.strip()
+        elif many is not None:
+            text = child.text
+            if text is not None and (text := text.strip()):
+                found.setdefault(many, []).append(text)
+
+
+class MessageReader(ABC):
+    """What reads one message of a document, as its elements open and close. `names` are the elements it is called for."""
+
+    names: frozenset[str] = frozenset()
+
+    def __init__(self, stream: ElementStream) -> None:
+        self.stream = stream
+
+    def header(self, element: etree._Element) -> None:  # noqa: B027 - most messages need nothing of their header
+        """The group header is complete."""
+
+    @abstractmethod
+    def start(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
+        """An element opens: the records that this completes."""
+
+    @abstractmethod
+    def end(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
+        """An element is complete: the records it gives."""
+
+    def close(self) -> Sequence[ReportRecord]:
+        """The message is complete: what is left to tell."""
+        return NOTHING

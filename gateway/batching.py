@@ -1,0 +1,63 @@
+"""Which waiting payments go into the next bank message, and when. Pure.
+
+Payments with equal terms share a block [PmtInf]; that is the store's grouping. Here is decided which groups travel together: one
+message carries payments of one service level and local instrument, because banks route and cut off instant, urgent and normal
+payments differently; and it is closed when it is full or when its oldest payment has waited long enough.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.store.records import PlannedBlock, WaitingGroup
+
+BLOCKS_MAX = 1_000  # in one message; keeps one transaction of the store small
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`blocks` of one message to form now (payment_information_id still without its message's prefix), or when to look again."""
+
+    blocks: tuple[PlannedBlock, ...] = ()
+    look_again_at: datetime | None = None
+
+
+def plan_message(groups: Sequence[WaitingGroup], *, message_id: str, transfers_max: int, wait: timedelta, now: datetime) -> Plan:
+    """The next message of a connection: one at a time; call again until nothing is due.
+
+    `groups` come longest-waiting first. The kind of message that holds the longest-waiting payment is served first.
+    """
+    look_again: list[datetime] = []
+    for kind in dict.fromkeys(_kind(group) for group in groups):
+        alike = [group for group in groups if _kind(group) == kind]
+        oldest = min(group.oldest_at for group in alike)
+        full = sum(group.count for group in alike) >= transfers_max
+        if full or oldest + wait <= now:
+            return Plan(blocks=_fill(alike, message_id, transfers_max))
+        look_again.append(oldest + wait)
+    return Plan(look_again_at=min(look_again, default=None))
+
+
+def _kind(group: WaitingGroup) -> tuple[str | None, ...]:
+    payment_type = group.terms.payment_type
+    if payment_type is None:
+        return (None,)
+    return (
+        payment_type.service_level,
+        payment_type.service_level_proprietary,
+        payment_type.local_instrument,
+        payment_type.local_instrument_proprietary,
+    )
+
+
+def _fill(groups: Sequence[WaitingGroup], message_id: str, transfers_max: int) -> tuple[PlannedBlock, ...]:
+    blocks: list[PlannedBlock] = []
+    room = transfers_max
+    for group in groups[:BLOCKS_MAX]:
+        if room == 0:
+            break
+        take = min(room, group.count)
+        room -= take
+        name = f"{message_id}-{len(blocks) + 1}"
+        blocks.append(PlannedBlock(payment_information_id=name, terms_id=group.terms_id, count=take))
+    return tuple(blocks)

@@ -1,0 +1,272 @@
+"""What the shape of the configuration cannot say: the rules between its settings, and between them and the world.
+
+Each rule gives (file, key, problem, hint) and never a value that might be a secret.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
+
+from formats import checks
+from formats.bank import BankFormat, UnknownBank, bank_named
+from formats.model import PostalAddress
+from gateway import clock
+from gateway.addresses import is_loopback, split_address
+from gateway.callers import EVERY_CONNECTION, normal_fingerprint
+from gateway.config import AccountSettings, Configuration, ConnectionSettings, GuaranteeSettings, ListenSettings
+from gateway.config_words import did_you_mean, explained
+
+Found = tuple[str, str, str, str]
+"""(file, key, problem, hint)"""
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_FILE_NAME_FIELDS: Final = frozenset({"message_id", "connection_id", "date"})
+_NETWORKED: Final = frozenset({"sftp", "https"})
+_PROFILE_KINDS: Final = frozenset({"sftp", "https", "folder", "plain", "cms"})  # pydantic puts the kind into the path
+
+
+def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -> Iterator[Found]:
+    """Everything wrong with the settings of the main file."""
+    listen = configuration.listen
+    for key, problem, hint in (
+        *_listen(listen, configuration.directory),
+        *_store(configuration),
+        *_callers(configuration, connection_ids),
+    ):
+        yield file, key, problem, hint
+
+
+def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> Iterator[Found]:
+    """Everything wrong with one connection."""
+    for key, problem, hint in (
+        *_bank(settings),
+        *_accounts(settings.accounts),
+        *_profiles(settings, directory),
+        *_guarantee(settings),
+        *_file_name(settings),
+    ):
+        yield file, key, problem, hint
+
+
+# -- the main file ---------------------------------------------------------------------------------------------------------
+
+
+def _listen(listen: ListenSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        host, _ = split_address(listen.address)
+    except ValueError as error:
+        yield "listen.address", str(error), ""
+    else:
+        if listen.tls is None and not is_loopback(host):
+            hint = "set [listen.tls] with certificate, key, key_passphrase and client_ca, or listen on 127.0.0.1"
+            yield (
+                "listen.tls",
+                "is required: the address can be reached from other machines, and calls would be in the clear",
+                hint,
+            )
+    if listen.metrics_address is not None:
+        try:
+            split_address(listen.metrics_address, default_host="127.0.0.1")
+        except ValueError as error:
+            yield "listen.metrics_address", str(error), ""
+    if listen.tls is not None:
+        for name, reference in listen.tls.model_dump().items():
+            yield from _reference(f"listen.tls.{name}", reference, directory)
+
+
+def _store(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    from gateway.store.factory import BadStoreUrl, open_store
+
+    try:
+        open_store(configuration.store, configuration.directory)
+    except BadStoreUrl as error:
+        yield "store", str(error).removeprefix("store: "), ""
+
+
+def _callers(configuration: Configuration, connection_ids: set[str]) -> Iterator[tuple[str, str, str]]:
+    callers = configuration.callers
+    tls = configuration.listen.tls is not None
+    names = Counter(caller.name for caller in callers)
+    fingerprints = Counter(normal_fingerprint(text) for caller in callers for text in caller.certificate_sha256)
+    for place, caller in enumerate(callers):
+        where = f"callers[{place}]"
+        if names[caller.name] > 1:
+            yield f"{where}.name", f"{caller.name!r} is used more than once", "each caller has its own name"
+        for number, text in enumerate(caller.certificate_sha256):
+            key = f"{where}.certificate_sha256[{number}]"
+            fingerprint = normal_fingerprint(text)
+            if not _FINGERPRINT.fullmatch(fingerprint):
+                yield key, "is no SHA-256 fingerprint", "openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"
+            elif fingerprints[fingerprint] > 1:
+                yield key, "is given more than once", "a certificate identifies one caller"
+        for number, connection_id in enumerate(caller.connections):
+            if connection_id not in {EVERY_CONNECTION, *connection_ids}:
+                hint = did_you_mean(connection_id, connection_ids)
+                yield f"{where}.connections[{number}]", f"there is no connection {connection_id!r}", hint
+        if caller.plaintext and tls:
+            yield f"{where}.plaintext", "has no meaning with [listen.tls]", "give certificate_sha256 instead"
+    if sum(caller.plaintext for caller in callers) > 1:
+        yield "callers", "only one can have plaintext = true: everybody in the clear is taken for it", ""
+    if not any(caller.certificate_sha256 if tls else caller.plaintext for caller in callers):
+        hint = "give one certificate_sha256" if tls else "give one plaintext = true, or set [listen.tls]"
+        yield "callers", "nobody could call: there is no caller that the listener would let in", hint
+
+
+# -- connections -----------------------------------------------------------------------------------------------------------
+
+
+def _bank(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
+    if settings.time_zone is not None and not _is_time_zone(settings.time_zone):
+        yield "time_zone", "is no time zone of the IANA database", "for example Europe/Berlin or Asia/Shanghai"
+    try:
+        bank = bank_named(settings.bank)
+    except UnknownBank as error:
+        yield "bank", f"there is no bank plugin {settings.bank!r}", did_you_mean(settings.bank, error.known)
+        return
+    yield from _message(settings.message, bank)
+
+
+def _message(message: str | None, bank: BankFormat) -> Iterator[tuple[str, str, str]]:
+    sends = bank.capabilities.sends
+    today = clock.now().date()
+    if message is None:
+        if not any(validity.covers(today) for validity in sends.values()):
+            yield "message", f"the plugin {bank.name!r} knows no message that the bank takes today", ""
+    elif message not in sends:
+        yield "message", f"the plugin {bank.name!r} does not send {message!r}", did_you_mean(message, sends)
+    elif (until := sends[message].valid_until) is not None and until < today:
+        valid = [name for name, validity in sends.items() if validity.covers(today)]
+        yield "message", f"the bank takes {message} until {until.isoformat()} only", f"valid today: {', '.join(valid) or 'none'}"
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _accounts(accounts: Iterable[AccountSettings]) -> Iterator[tuple[str, str, str]]:
+    seen: set[str] = set()
+    for place, account in enumerate(accounts):
+        where = f"accounts[{place}]"
+        if (account.iban is None) == (account.other_id is None):
+            yield where, "needs exactly one of iban and other_id", ""
+        if account.iban is not None and (fault := checks.iban_fault(account.iban)) is not None:
+            yield f"{where}.iban", f"is no IBAN: its {fault} is wrong", "electronic form: capital letters and digits, no spaces"
+        number = account.iban or account.other_id
+        if number is not None and number in seen:
+            yield where, "this account stands here twice", ""
+        seen.add(number or "")
+        if account.currency is not None and not checks.is_currency(account.currency):
+            yield f"{where}.currency", "is no currency code of ISO 4217", ""
+        if account.agent_bic is not None and checks.bic_fault(account.agent_bic) is not None:
+            yield f"{where}.agent_bic", "is no BIC (ISO 9362)", "8 or 11 capital letters and digits"
+        if account.holder_lei is not None and checks.lei_fault(account.holder_lei) is not None:
+            yield f"{where}.holder_lei", "is no LEI (ISO 17442)", ""
+        known = tuple(PostalAddress.__dataclass_fields__)
+        for name in account.holder_address or {}:
+            if name not in known:
+                yield f"{where}.holder_address.{name}", "there is no such setting", did_you_mean(name, known)
+
+
+def _profiles(settings: ConnectionSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
+    from channels.profiles import parse_profile as parse_channel
+    from keys.profiles import parse_profile as parse_seal
+
+    for name, table, parse in (("channel", settings.channel, parse_channel), ("seal", settings.seal, parse_seal)):
+        try:
+            parse(table)
+        except ValidationError as error:
+            yield from explained(error, _profile_model(name, table), f"{name}.", _PROFILE_KINDS)
+        else:
+            for key, reference in _references(name, table):
+                yield from _reference(key, reference, directory)
+
+
+def _profile_model(name: str, table: Mapping[str, Any]) -> Any:
+    """The model of a profile's kind, for the did-you-mean of its keys."""
+    from channels.folder import FolderProfile
+    from channels.https_profile import HttpsProfile
+    from channels.sftp_profile import SftpProfile
+    from keys.profiles import CmsProfile, PlainProfile
+
+    channels: dict[str, Any] = {"sftp": SftpProfile, "https": HttpsProfile, "folder": FolderProfile}
+    seals: dict[str, Any] = {"cms": CmsProfile, "plain": PlainProfile}
+    return (channels if name == "channel" else seals).get(str(table.get("kind")))
+
+
+def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and value.startswith("file:"):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _references(f"{key}.{name}", item)
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _references(f"{key}[{place}]", item)
+
+
+def _reference(key: str, reference: str, directory: Path) -> Iterator[tuple[str, str, str]]:
+    scheme, _, rest = reference.partition(":")
+    if scheme not in {"file", "env", "pkcs11"} or not rest:
+        yield key, "is no reference", "write file:PATH or env:NAME; the secret itself never stands here"
+    elif scheme == "file":
+        try:
+            there = (directory / rest).is_file()
+        except PermissionError:  # `serve` may not look where the keys of `worker` are, and need not
+            return
+        if not there and _may_look(directory / rest):
+            yield key, f"there is no file {rest}", "relative paths start at the configuration directory"
+
+
+def _may_look(path: Path) -> bool:
+    """Whether "not there" is knowledge and not a closed door."""
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _guarantee(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
+    guarantee: GuaranteeSettings = settings.guarantee
+    kind = str(settings.channel.get("kind", ""))
+    if guarantee.kind == "idempotent" and not guarantee.evidence and kind in _NETWORKED:
+        hint = (
+            "name where the bank confirmed that it executes a repeated name or MsgId once; without that, use blind or queryable"
+        )
+        yield "guarantee.evidence", f'is required for kind = "idempotent" over {kind}', hint
+    if guarantee.kind == "queryable" and guarantee.quiet_seconds <= settings.retry.lease_seconds:
+        hint = f"more than {settings.retry.lease_seconds:g}"
+        yield "guarantee.quiet_seconds", "must be longer than the longest possible send (retry.lease_seconds)", hint
+    if guarantee.absence_is_final and guarantee.kind != "queryable":
+        yield "guarantee.absence_is_final", 'has a meaning only with kind = "queryable"', ""
+
+
+def _file_name(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
+    template = settings.file_name
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    except ValueError:
+        yield "file_name", "has an unmatched brace", ""
+        return
+    if fields - _FILE_NAME_FIELDS:
+        yield "file_name", "may hold {message_id}, {connection_id} and {date} only", ""
+        return
+    if "message_id" not in fields:
+        hint = "two messages under one name could not be told apart"
+        yield "file_name", "must hold {message_id}", hint
+    example = template.format(message_id="M" * 35, connection_id=settings.id, date="20261125")
+    if not _FILE_NAME.fullmatch(example) or example.startswith("."):
+        yield "file_name", "gives names with characters that banks do not take", "letters, digits and . _ - only, at most 100"

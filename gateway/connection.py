@@ -1,0 +1,78 @@
+"""One bank connection at work: its settings together with the plugin, channel and seal they name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from channels.channel import Channel, Guarantee
+from channels.profiles import build_channel
+from channels.profiles import parse_profile as parse_channel
+from formats.bank import BankFormat, bank_named
+from formats.model import OrganisationIdentification, OtherIdentification, Party
+from gateway.config import ConnectionSettings
+from keys.profiles import build_seal, profile_file_suffix
+from keys.profiles import parse_profile as parse_seal
+from keys.seal import Seal
+from keys.secrets import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What the worker holds of a connection. Building it opens no key and no socket; both happen at first use."""
+
+    settings: ConnectionSettings
+    bank: BankFormat
+    seal: Seal
+    file_suffix: str
+    base: Path
+    clock: Callable[[], datetime]
+
+    @property
+    def id(self) -> str:
+        return self.settings.id
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return Guarantee(self.settings.guarantee.kind)
+
+    @property
+    def initiating_party(self) -> Party:
+        """[InitgPty] of every message of this connection."""
+        identification = self.settings.initiating_party_id
+        organisation = OrganisationIdentification(other=(OtherIdentification(id=identification),)) if identification else None
+        return Party(name=self.settings.initiating_party, organisation=organisation)
+
+    @property
+    def transfers_max(self) -> int:
+        """In one message: the operator's bound and the bank's, whichever is smaller."""
+        return min(self.settings.batching.transfers_max, self.bank.capabilities.transfers_max)
+
+    def channel(self) -> Channel:
+        """A channel of its own: one for sending, one for fetching, so that neither waits for the other."""
+        return build_channel(
+            parse_channel(self.settings.channel),
+            guarantee=self.guarantee,
+            absence_is_final=self.settings.guarantee.absence_is_final,
+            secret=lambda reference: resolve(reference, self.base),
+            clock=self.clock,
+            base=self.base,
+        )
+
+    def file_name(self, message_id: str, on: datetime) -> str:
+        """The fixed name a message travels under."""
+        name = self.settings.file_name.format(message_id=message_id, connection_id=self.id, date=on.strftime("%Y%m%d"))
+        return name + self.file_suffix
+
+
+def open_connection(settings: ConnectionSettings, base: Path, clock: Callable[[], datetime]) -> Connection:
+    """The connection as configured. `base` is where relative references start."""
+    profile = parse_seal(settings.seal)
+    return Connection(
+        settings=settings,
+        bank=bank_named(settings.bank),
+        seal=build_seal(profile, base, clock),
+        file_suffix=profile_file_suffix(profile),
+        base=base,
+        clock=clock,
+    )

@@ -1,0 +1,207 @@
+"""The demo itself: submits the cast, loses an answer on purpose, lets bank time pass, and follows every payment to its end."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.demo import processes, scenery
+from gateway.demo.cast import LATE_RETURN, RETURN_REASON, Part, cast, conflicting, repeated, unpayable
+from gateway.demo.processes import DidNotStart, Running
+from gateway.demo.scenery import HTTPS_ACCOUNT, POOR_ACCOUNT, SFTP_ACCOUNT, Scenery
+from gateway.rpc.demo import DemoClient, Ended, Refusal
+
+OPENING = {SFTP_ACCOUNT: Decimal("125000.00"), POOR_ACCOUNT: Decimal("12.50"), HTTPS_ACCOUNT: Decimal("200000.00")}
+PATIENCE_SECONDS = 90.0
+DAYS_UNTIL_RETURNED = 7  # three business days after booking, across a week-end, and the end of that day
+FINAL = frozenset({"settled", "returned", "rejected", "cancelled"})
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Everything the demo shows at the end. `failures` empty: every payment ended as expected."""
+
+    ended: dict[str, Ended] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    doubted: list[str] = field(default_factory=list)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    balances: list[tuple[str, Decimal, Decimal, Decimal]] = field(default_factory=list)  # account, opening, expected, closing
+    executed_twice: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+class Demo:
+    """One run in one directory. `tell` is called with each step in words."""
+
+    def __init__(self, directory: Path, tell: Tell) -> None:
+        self._directory = directory
+        self._tell = tell
+        self._running: list[Running] = []
+        self._started = time.perf_counter()
+        self.outcome = Outcome(parts=cast())
+
+    async def run(self, progress: Callable[[int, int], None]) -> Outcome:
+        """The whole play. Raises `DidNotStart` if a process does not come up."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._play(progress)
+        except TimeoutError:
+            self.outcome.failures.append(f"not everything ended within {PATIENCE_SECONDS:.0f} s")
+        finally:
+            for running in reversed(self._running):
+                await running.stop()
+        self.outcome.seconds["all"] = time.perf_counter() - self._started
+        return self.outcome
+
+    async def _play(self, progress: Callable[[int, int], None]) -> None:
+        self._tell("making keys, certificates and the configuration of both sides")
+        made = await asyncio.to_thread(scenery.set_up, self._directory)
+        bank = await self._start_bank(made)
+        address = await self._start_gateway(made, bank.ready)
+        async with bank, DemoClient(address, made.authority, made.erp_certificate, made.erp_key) as client:
+            await bank.prepare()
+            self._mark("set-up")
+            following = asyncio.create_task(self._follow(client, progress))
+            await self._submit(client)
+            await self._accepted(client, bank)
+            self._tell("the bank's clock moves on: debits are booked, statements issued, one payment comes back")
+            await bank.advance(DAYS_UNTIL_RETURNED)
+            await following
+            self._mark("to the end of every payment")
+            await self._compare(client, bank)
+
+    async def _start_bank(self, made: Scenery) -> "Bank":
+        self._tell("starting the bank: mock-bank's ledger behind an SFTP door and an HTTPS door")
+        running = await processes.start(
+            "bank", ["simulator", "--config", str(made.bank)], self._directory, made.passphrases.bank
+        )
+        self._running.append(running)
+        return Bank(await processes.ready_file(running, made.bank / "data" / "ready.json"))
+
+    async def _start_gateway(self, made: Scenery, ready: dict[str, Any]) -> str:
+        self._tell("starting the gateway: serve (gRPC, TLS with client certificates) and worker (holds the keys)")
+        address = processes.free_address()
+        await asyncio.to_thread(scenery.configure_gateway, made, ready, address)
+        config = ["--config", str(made.gateway)]
+        for name, secrets in (("serve", made.passphrases.serve), ("worker", made.passphrases.worker)):
+            self._running.append(await processes.start(name, ["gateway.main", name, *config], self._directory, secrets))
+        await processes.listening(self._running[-2], address)
+        return address
+
+    async def _submit(self, client: DemoClient) -> None:
+        parts = self.outcome.parts
+        self._tell(f"submitting {len(parts)} payments over gRPC, on two connections; the bank's first answer will be lost on purpose")
+        for start in range(0, len(parts), 60):
+            await client.submit([part.request for part in parts[start : start + 60]])
+        again = await client.submit([repeated(parts)])
+        if not again[0].already_known:
+            self.outcome.failures.append("a repeated reference was stored a second time")
+        for story, request in (
+            ("same reference, other amount", conflicting(parts)),
+            ("address of lines only, wrong IBAN", unpayable()),
+        ):
+            try:
+                await client.submit([request])
+                self.outcome.failures.append(f"accepted, though it must be refused: {story}")
+            except Refusal as refusal:
+                self.outcome.refusals[story] = refusal
+        self._mark("submitted")
+
+    async def _accepted(self, client: DemoClient, bank: "Bank") -> None:
+        """Waits until every payment has the bank's verdict; meanwhile notes which messages were in doubt."""
+        while True:
+            self.outcome.doubted = sorted({*self.outcome.doubted, *await client.in_doubt()})
+            waiting = await client.count(("approved", "batched", "sent"))
+            if waiting == 0:
+                break
+            await asyncio.sleep(0.1)
+        self._mark("bank's verdict on all")
+
+    async def _follow(self, client: DemoClient, progress: Callable[[int, int], None]) -> None:
+        """The event stream, until every payment has come to its expected end or to one it cannot leave."""
+        expected = {part.reference: part.expected.state for part in self.outcome.parts}
+        done: set[str] = set()
+        async for ended in client.events():
+            self.outcome.ended[ended.reference] = ended
+            wanted = expected.get(ended.reference)
+            if ended.state == wanted or (ended.state in FINAL and not (ended.state == "settled" and wanted == "returned")):
+                done.add(ended.reference)
+                progress(len(done), len(expected))
+            if len(done) == len(expected):
+                return
+
+    async def _compare(self, client: DemoClient, bank: "Bank") -> None:
+        """Each payment against its expected end; the statements against the payments; the bank's books against doubles."""
+        outcome = self.outcome
+        for part in outcome.parts:
+            ended = outcome.ended.get(part.reference)
+            wanted = part.expected
+            if ended is None or (ended.state, ended.code) != (wanted.state, wanted.code):
+                got = "nothing" if ended is None else f"{ended.state} ({ended.code})"
+                outcome.failures.append(f"{part.reference}: expected {wanted.state} ({wanted.code}), got {got}")
+        if not outcome.doubted:
+            outcome.failures.append("no message was ever in doubt, though an answer was lost on purpose")
+        for account, opening in OPENING.items():
+            moved = sum(
+                (
+                    part.amount
+                    for part in outcome.parts
+                    if part.debtor_iban == account and outcome.ended[part.reference].state == "settled"
+                ),
+                Decimal(0),
+            )
+            closing = await client.closing_balance(account)
+            outcome.balances.append((account, opening, opening - moved, closing))
+            if closing != opening - moved:
+                outcome.failures.append(f"{account}: the statement closes at {closing}, the payments say {opening - moved}")
+        outcome.executed_twice = await bank.executed_twice()
+        if outcome.executed_twice:
+            outcome.failures.append(f"the bank's books show {outcome.executed_twice} payments executed twice")
+
+    def _mark(self, what: str) -> None:
+        self.outcome.seconds[what] = time.perf_counter() - self._started
+
+
+class Bank:
+    """The bank's remote control."""
+
+    def __init__(self, ready: dict[str, Any]) -> None:
+        self.ready = ready
+        self._session = aiohttp.ClientSession(ready["control"]["url"])
+
+    async def __aenter__(self) -> "Bank":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def prepare(self) -> None:
+        """Opens Orion's account, marks the payment that will come back, and loses the answer to the first SFTP file."""
+        orion = {"id": "ORION", "name": "Orion Handels GmbH", "iban": HTTPS_ACCOUNT, "currency": "EUR", "balance": 20_000_000}
+        await self._post("/accounts", {**orion, "behaviour": "accept"})
+        parameters = {"days": 3, "reason": RETURN_REASON, "end_to_end_id": LATE_RETURN}
+        await self._post("/accounts", {"id": "ACME", "behaviour": "return-later", "parameters": parameters})
+        await self._post("/moods", {"mood": "lose_answer", "count": 1, "customer": "acme"})
+
+    async def advance(self, days: int) -> None:
+        """Moves bank time day by day, as statements are issued per day."""
+        await self._post(f"/advance?days={days}", {})
+
+    async def executed_twice(self) -> int:
+        """How many payments the ledger executed more than once."""
+        async with self._session.get("/books?payments=no") as answer:
+            books = await answer.json()
+        return len(books["paid_twice"])
+
+    async def _post(self, path: str, body: dict[str, Any]) -> None:
+        async with self._session.post(path, json=body) as answer:
+            if answer.status >= 400:
+                raise DidNotStart(f"the bank refused {path}: {await answer.text()}")

@@ -1,0 +1,62 @@
+"""In which fields a repeated reference differs from what was stored under it."""
+
+from dataclasses import fields
+from typing import Any
+
+from gateway.payment import PaymentOrder
+from gateway.store.records import Payment
+from gateway.validation import Checked
+
+_TERMS = (
+    "debtor",
+    "debtor_account",
+    "debtor_agent",
+    "ultimate_debtor",
+    "requested_execution_date",
+    "payment_type",
+    "charge_bearer",
+)
+_TRANSFER = (
+    "end_to_end_id",
+    "amount",
+    "currency",
+    "creditor",
+    "creditor_account",
+    "creditor_agent",
+    "purpose",
+    "purpose_proprietary",
+    "ultimate_creditor",
+    "remittance_information",
+    "supplementary",
+)
+
+
+def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked) -> tuple[str, ...]:
+    """Paths in the words of the request. Values that bankgate filled in by itself then and now are not compared.
+
+    Empty: the caller said the same in other words, for instance a default spelt out.
+    """
+    found: list[str] = []
+    if stored.connection_id != order.connection_id:
+        found.append("connection_id")
+    for name in _TERMS:
+        if name == "requested_execution_date" and order.requested_execution_date is None:
+            continue  # "today" then and "today" now are the same wish
+        found += _differences(name, getattr(stored.terms, name), getattr(checked.terms, name))
+    for name in _TRANSFER:
+        found += _differences(name, getattr(stored.transfer, name), getattr(checked.transfer, name))
+    if order.uetr is not None and order.uetr != stored.transfer.uetr:
+        found.append("uetr")
+    return tuple(found)
+
+
+def _differences(path: str, old: Any, new: Any) -> list[str]:
+    if old == new:
+        return []
+    if type(old) is type(new) and hasattr(old, "__dataclass_fields__"):
+        return [
+            place
+            for field in fields(old)
+            for place in _differences(f"{path}.{field.name}", getattr(old, field.name), getattr(new, field.name))
+        ]
+    return [path]

@@ -1,0 +1,201 @@
+"""What does not fit together, in plain words and with its evidence. Pure.
+
+Each function words one kind of discrepancy; a person reads it in `bankgate discrepancies list`. `key` makes it unique within its
+file, so that a file read twice gives each once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.matching import News, NoMatch
+from gateway.store.records import Candidate, Delivery, MessageNewsResult, NewDiscrepancy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a discrepancy comes from: the connection, the inbound file (0: a dry run) and the message in words."""
+
+    connection_id: str
+    inbound_file_id: int
+    source: str
+
+    def discrepancy(
+        self,
+        key: str,
+        kind: str,
+        en: str,
+        zh: str,
+        evidence: Mapping[str, object],
+        *,
+        payment_id: str | None = None,
+        delivery_id: str | None = None,
+    ) -> NewDiscrepancy:
+        """The row, with the evidence as JSON."""
+        return NewDiscrepancy(
+            key=f"{self.inbound_file_id}:{key}",
+            connection_id=self.connection_id,
+            kind=kind,
+            summary_en=en,
+            summary_zh=zh,
+            evidence=json.dumps({"source": self.source, **evidence}, ensure_ascii=False, sort_keys=True),
+            inbound_file_id=self.inbound_file_id,
+            payment_id=payment_id,
+            delivery_id=delivery_id,
+        )
+
+
+def foreign_message(origin: Origin, key: str, message_id: str | None, status: str | None) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"group:{key}",
+        "unmatched",
+        "A status report names a message that this connection never sent.",
+        "状态报告所指报文并非由本连接发出。",
+        {"original_message_id": message_id, "group_status": status},
+    )
+
+
+def no_match(origin: Origin, key: str, news: News, found: NoMatch) -> NewDiscrepancy:
+    facts: dict[str, object] = {
+        "event": news.event.value,
+        "bank_status": news.bank_status,
+        "message_id": news.message_id,
+        "payment_information_id": news.payment_information_id,
+        "instruction_id": news.instruction_id,
+        "end_to_end_id": news.end_to_end_id,
+        "uetr": news.uetr,
+        "amount": news.amount,
+        "currency": news.currency,
+        "why": found.why,
+        "candidates": [candidate.payment_id for candidate in found.candidates],
+    }
+    return origin.discrepancy(
+        f"{found.kind}:{key}",
+        found.kind,
+        f"Bank news that fits no payment for certain: {found.why}.",
+        "银行通知无法确定对应哪一笔付款，需人工核对。",
+        facts,
+    )
+
+
+def other_amount(origin: Origin, key: str, news: News, candidate: Candidate) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"amount:{key}",
+        "mismatch",
+        "The bank names another amount for this payment than we asked for.",
+        "银行所报金额与本笔付款金额不一致。",
+        {"ours": f"{candidate.amount} {candidate.currency}", "theirs": f"{news.amount} {news.currency}"},
+        payment_id=candidate.payment_id,
+    )
+
+
+def contradiction(origin: Origin, key: str, news: News, candidate: Candidate) -> NewDiscrepancy:
+    says = news.event.value.removeprefix("bank_")
+    return origin.discrepancy(
+        f"illegal:{key}",
+        "contradiction",
+        f"The bank says {says} of a payment that is {candidate.state.value}; it did not move.",
+        f"银行通知（{says}）与付款当前状态（{candidate.state.value}）矛盾，状态未变。",
+        {"state": candidate.state.value, "event": news.event.value, "code": news.reason.code},
+        payment_id=candidate.payment_id,
+    )
+
+
+def whole_contradicts_parts(origin: Origin, key: str, status: str, delivery_id: str, result: MessageNewsResult) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"fall:{key}",
+        "contradiction",
+        f"The bank's status {status} for the whole contradicts what it said of {result.contradicted_count} payments; "
+        "those did not move.",
+        f"银行对整批的状态 {status} 与其中 {result.contradicted_count} 笔的既有结果矛盾，这些付款状态未变。",
+        {"status": status, "payments": list(result.contradicted)},
+        delivery_id=delivery_id,
+    )
+
+
+def batch_of_other_amount(origin: Origin, key: str, amount: str, expected: str, delivery: Delivery) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"batch:{key}",
+        "mismatch",
+        "The bank booked a batch of ours with another amount than its payments make; none was marked settled.",
+        "银行对整批的入账金额与其中款项合计不一致，未将任何一笔标记为已入账。",
+        {"message_id": delivery.message_id, "booked": amount, "expected": expected},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def unexpected_delivery(origin: Origin, delivery: Delivery) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"delivery:{delivery.delivery_id}:{delivery.state.value}",
+        "contradiction",
+        f"The bank speaks of a message whose delivery is {delivery.state.value} after {delivery.attempt} attempts; "
+        "a person has to look.",
+        f"银行提到的报文在本系统中的发送状态为 {delivery.state.value}（已尝试 {delivery.attempt} 次），需人工核查。",
+        {"message_id": delivery.message_id, "state": delivery.state.value},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def duplicate_reported(origin: Origin, key: str, delivery: Delivery | None) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"duplicate:{key}",
+        "duplicate_reported",
+        "The bank rejects as a duplicate. That proves that it has the payment and proves no rejection: nothing was marked "
+        "rejected; the statement will tell.",
+        "银行以重复为由拒绝。这证明银行已持有该付款，并不证明付款被拒：状态未改为拒绝，以对账单为准。",
+        {"message_id": delivery.message_id if delivery else None},
+        delivery_id=delivery.delivery_id if delivery else None,
+    )
+
+
+def unrenderable(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"unrenderable:{delivery.delivery_id}",
+        "unrenderable",
+        "A message could not be written by the bank's rules; it was stopped before it was sealed and its payments are held.",
+        "报文不符合银行格式要求，签名前已停止，其中付款已暂挂。",
+        {"message_id": delivery.message_id, "problem": problem[:2000]},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def gave_up(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"gave-up:{delivery.delivery_id}",
+        "gave_up",
+        f"A message could not be sent in {delivery.attempt} attempts; nothing left us and its payments are held.",
+        f"报文经 {delivery.attempt} 次尝试仍未能发出（未离开本系统），其中付款已暂挂。",
+        {"message_id": delivery.message_id, "problem": problem},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def refused(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"refused:{delivery.delivery_id}",
+        "refused",
+        "The bank's door refused a message; nothing of it will be executed and its payments are held.",
+        "银行接入端拒收报文，其中款项不会执行，付款已暂挂。",
+        {"message_id": delivery.message_id, "problem": problem},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def key_unavailable(origin: Origin, key: str, problem: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"key:{key}",
+        "key_unavailable",
+        "A key of this connection cannot be used; its messages wait until an operator has mended that.",
+        "本连接的密钥无法使用，报文将等待运维人员处理。",
+        {"problem": problem},
+    )
+
+
+def unreadable(origin: Origin, name: str, problem: str, line: int | None) -> NewDiscrepancy:
+    return origin.discrepancy(
+        "unreadable",
+        "unreadable",
+        "A file from the bank could not be read. Its bytes are kept; it can be read again after a fix.",
+        "银行文件无法读取，原始内容已保存，修复后可重新读取。",
+        {"file": name, "problem": problem, "line": line},
+    )

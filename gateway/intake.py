@@ -1,0 +1,213 @@
+"""From the bank's door to changed payments: fetch, keep, open, parse, apply.
+
+Raw bytes are stored before the bank is told "got it", and before anybody looks into them. A file that cannot be opened or read is
+quarantined with its bytes and does not stop the next one. A file is applied only after it was read to its end.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import BinaryIO, TypeVar
+
+import msgspec
+import structlog
+
+from channels.channel import Arrival, Channel, Unreachable
+from formats.errors import Unparsable
+from formats.report import Document, ReportRecord
+from gateway import discrepancies as say
+from gateway.apply import NewsApplier, NewsStore
+from gateway.connection import Connection
+from gateway.discrepancies import Origin
+from gateway.store.records import InboundFile
+from gateway.store.store import Clock, Store, StoreUnavailable
+from gateway.telemetry import Metrics
+from keys.seal import BadSeal, KeyUnavailable
+
+log = structlog.get_logger("intake")
+
+SPOOL_BYTES_MAX = 48 * 1024 * 1024  # of encoded records held in memory; a file with more is parsed a second time
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The inbound side of one connection."""
+
+    store: Store
+    connection: Connection
+    channel: Channel
+    clock: Clock
+    metrics: Metrics
+
+    async def fetch(self) -> int:
+        """Fetches what the bank offers; how many files were kept. A bank that cannot be reached is noted, not raised."""
+        problem: str | None = None
+        kept = 0
+        try:
+            with self.metrics.stage(self.connection.id, "fetch"):
+                kept = await self.channel.receive(self.keep)
+        except Unreachable as fault:
+            problem = str(fault)
+        except StoreUnavailable as fault:
+            problem = f"cannot keep what the bank offers: {fault}"
+        if problem:
+            log.warning("fetch_failed", connection=self.connection.id, problem=problem)
+        await self.store.note_fetch(self.connection.id, problem)
+        return kept
+
+    async def keep(self, arrival: Arrival) -> None:
+        """Stores the raw bytes of one file; only when this returns may the bank be told."""
+        writer = self.store.document_writer("inbound")
+        try:
+            async for chunk in arrival.chunks():
+                await asyncio.to_thread(writer.write, chunk)
+            document_id, sha256, size = await asyncio.to_thread(writer.finish)
+        except BaseException:
+            await asyncio.to_thread(writer.discard)
+            raise
+        file, new = await self.store.keep_inbound(self.connection.id, arrival.name, document_id, sha256, size)
+        self.metrics.inbound(self.connection.id, "kept" if new else "known")
+        log.info("inbound_kept", connection=self.connection.id, file=file.inbound_file_id, size=size, new=new)
+
+    async def read_waiting(self) -> int:
+        """Reads every stored file that was not read yet; how many."""
+        files = await self.store.unread_inbound(self.connection.id)
+        for file in files:
+            await self.read(file)
+        return len(files)
+
+    async def read(self, file: InboundFile, into: NewsStore | None = None) -> NewsApplier | None:
+        """Opens, parses and applies one kept file; None if it was quarantined. Safe to repeat."""
+        try:
+            opened_id = await asyncio.to_thread(self._open_seal, file)
+        except BadSeal as problem:
+            await self._quarantine(file, str(problem), None)
+            return None
+        except KeyUnavailable as problem:
+            # The file is good for all we know: it stays stored and is read once the key is there.
+            origin = self._origin(file)
+            await self.store.add_discrepancies([say.key_unavailable(origin, f"inbound:{file.inbound_file_id}", str(problem))])
+            log.warning("key_unavailable", connection=self.connection.id, file=file.inbound_file_id)
+            return None
+        applier = NewsApplier(
+            into or self.store,
+            connection_id=self.connection.id,
+            inbound_file_id=file.inbound_file_id,
+            clock=self.clock,
+        )
+        try:
+            message = await self.apply_opened(lambda: self.store.open_document(opened_id), applier)
+        except Unparsable as problem:
+            await self._quarantine(file, problem.problem, problem.line)
+            return None
+        await self.store.finish_inbound(file.inbound_file_id, state="read", message=message, records_applied=applier.records)
+        self.metrics.inbound(self.connection.id, "read")
+        return applier
+
+    async def apply_opened(self, source: Callable[[], BinaryIO], applier: NewsApplier) -> str | None:
+        """Parses an opened file whole, then applies its records; its first message name. Unparsable comes before any effect."""
+        with self.metrics.stage(self.connection.id, "parse"):
+            spool = await asyncio.to_thread(self._parse_whole, source)
+        with self.metrics.stage(self.connection.id, "apply"):
+            message: str | None = None
+            async for record in _Threaded(spool.records if spool.complete else lambda: self._parsed(source)):
+                if isinstance(record, Document) and message is None:
+                    message = record.message
+                await applier.apply(record)
+            await applier.finish()
+        return message
+
+    # -- in threads ----------------------------------------------------------------------------------------------------
+
+    def _open_seal(self, file: InboundFile) -> int:
+        with self.metrics.stage(self.connection.id, "open"):
+            opened = self.store.document_writer("opened")
+            try:
+                with closing(self.store.open_document(file.document_id)) as source:
+                    self.connection.seal.open(source, opened)  # type: ignore[arg-type]  # a writer is all it needs
+                document_id, _, _ = opened.finish()
+            except BaseException:
+                opened.discard()
+                raise
+            return document_id
+
+    def _parse_whole(self, source: Callable[[], BinaryIO]) -> "_Spool":
+        spool = _Spool()
+        for record in self._parsed(source):
+            spool.add(record)
+        return spool
+
+    def _parsed(self, source: Callable[[], BinaryIO]) -> Iterator[ReportRecord]:
+        with closing(source()) as stream:
+            yield from self.connection.bank.parse(stream)
+
+    # -- shared --------------------------------------------------------------------------------------------------------
+
+    async def _quarantine(self, file: InboundFile, problem: str, line: int | None) -> None:
+        await self.store.finish_inbound(
+            file.inbound_file_id,
+            state="quarantined",
+            problem=problem if line is None else f"line {line}: {problem}",
+            discrepancies=[say.unreadable(self._origin(file), file.name, problem, line)],
+        )
+        self.metrics.inbound(self.connection.id, "quarantined")
+        log.warning("quarantined", connection=self.connection.id, file=file.inbound_file_id, problem=problem)
+
+    def _origin(self, file: InboundFile) -> Origin:
+        return Origin(
+            connection_id=self.connection.id, inbound_file_id=file.inbound_file_id, source=f"file {file.inbound_file_id}"
+        )
+
+
+class _Spool:
+    """Parsed records, encoded small, until there are too many of them."""
+
+    def __init__(self) -> None:
+        self.complete = True
+        self._encoder = msgspec.msgpack.Encoder()
+        self._items: list[tuple[type[ReportRecord], bytes]] = []
+        self._bytes = 0
+
+    def add(self, record: ReportRecord) -> None:
+        if not self.complete:
+            return
+        encoded = self._encoder.encode(record)
+        self._bytes += len(encoded) + 100
+        if self._bytes > SPOOL_BYTES_MAX:
+            self.complete = False
+            self._items.clear()
+            return
+        self._items.append((type(record), encoded))
+
+    def records(self) -> Iterator[ReportRecord]:
+        decoders: dict[type[ReportRecord], msgspec.msgpack.Decoder[ReportRecord]] = {}
+        for kind, encoded in self._items:
+            decoder = decoders.get(kind)
+            if decoder is None:
+                decoder = decoders[kind] = msgspec.msgpack.Decoder(kind)
+            yield decoder.decode(encoded)
+
+
+class _Threaded(AsyncIterator[_T]):
+    """Runs a blocking iterator in threads, a few hundred items a hop."""
+
+    HOP = 500
+
+    def __init__(self, make: Callable[[], Iterator[_T]]) -> None:
+        self._make = make
+        self._iterator: Iterator[_T] | None = None
+        self._waiting: list[_T] = []
+
+    def _hop(self) -> list[_T]:
+        if self._iterator is None:
+            self._iterator = self._make()
+        return [item for _, item in zip(range(self.HOP), self._iterator, strict=False)]
+
+    async def __anext__(self) -> _T:
+        if not self._waiting:
+            self._waiting = (await asyncio.to_thread(self._hop))[::-1]
+            if not self._waiting:
+                raise StopAsyncIteration
+        return self._waiting.pop()

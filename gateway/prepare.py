@@ -1,0 +1,152 @@
+"""Forming bank messages: which payments, rendered and sealed once, and kept. Nothing here sends."""
+
+import asyncio
+import secrets
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from formats.errors import FormatError
+from formats.model import PaymentBlock, PaymentInitiation
+from formats.schemas import validate_outbound
+from gateway import discrepancies as say
+from gateway.batching import plan_message
+from gateway.connection import Connection
+from gateway.discrepancies import Origin
+from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, advance
+from gateway.reasons import ours
+from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, NewDelivery
+from gateway.store.store import Clock, Stale, Store
+from gateway.telemetry import Metrics
+
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that are read as digits over the telephone
+
+
+def new_message_id(now: datetime) -> str:
+    """[MsgId] 24 letters and digits, so that it is a file name too: date and time to the second, and 10 random ones."""
+    return now.strftime("BG%y%m%d%H%M%S") + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Forms the messages of one connection, and gives each its sealed document."""
+
+    store: Store
+    connection: Connection
+    clock: Clock
+    metrics: Metrics
+
+    async def form_messages(self) -> datetime | None:
+        """Turns every due group of approved payments into READY deliveries; when to look again, None if nothing waits."""
+        settings = self.connection.settings.batching
+        while True:
+            now = self.clock()
+            groups = await self.store.waiting_groups(self.connection.id)
+            message_id = new_message_id(now)
+            plan = plan_message(
+                groups,
+                message_id=message_id,
+                transfers_max=self.connection.transfers_max,
+                wait=timedelta(seconds=settings.wait_seconds),
+                now=now,
+            )
+            if not plan.blocks:
+                return plan.look_again_at
+            today = now.astimezone(self._time_zone()).date()
+            name = self.connection.settings.message or next(
+                (n for n, v in self.connection.bank.capabilities.sends.items() if v.covers(today)), None
+            )
+            if name is None:
+                return now + timedelta(minutes=1)  # no message version is valid today; submits are refused meanwhile
+            await self.store.form_delivery(
+                NewDelivery(
+                    delivery_id=f"d{message_id[2:].lower()}",
+                    connection_id=self.connection.id,
+                    message_id=message_id,
+                    message_name=name,
+                    file_name=self.connection.file_name(message_id, now),
+                    creation_date_time=now.replace(microsecond=0),
+                    blocks=plan.blocks,
+                    due_at=now,
+                )
+            )
+
+    async def seal_document(self, delivery: Delivery) -> Delivery | None:
+        """Renders, validates and seals a message, once; None if it was abandoned because it cannot be said.
+
+        The bytes stored here are all that is ever sent of this message (design, section 5, rule 2). Raises KeyUnavailable.
+        """
+        blocks = await self.store.delivery_blocks(delivery.delivery_id)
+        message = self._message(delivery, blocks)
+        try:
+            document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, message)
+        except FormatError as problem:
+            await self._abandon(delivery, problem)
+            return None
+        return await self.store.attach_document(delivery.delivery_id, delivery.fence, document_id, sha256, size)
+
+    def _message(self, delivery: Delivery, blocks: list[DeliveryBlock]) -> PaymentInitiation:
+        return PaymentInitiation(
+            message_id=delivery.message_id,
+            message_name=delivery.message_name,
+            creation_date_time=delivery.creation_date_time,
+            initiating_party=self.connection.initiating_party,
+            blocks=tuple(
+                PaymentBlock(
+                    payment_information_id=block.payment_information_id,
+                    terms=block.terms,
+                    count=block.count,
+                    control_sum=block.control_sum,
+                    transfers=lambda name=block.payment_information_id: self.store.delivery_transfers(  # type: ignore[misc]
+                        delivery.delivery_id, name
+                    ),
+                )
+                for block in blocks
+            ),
+        )
+
+    def _render_and_seal(self, message: PaymentInitiation) -> tuple[int, str, int]:
+        """In a thread. The schema is a hard gate: what is not valid is never sealed."""
+        stage = self.metrics.stage
+        rendered = self.store.document_writer("rendered")
+        try:
+            with stage(self.connection.id, "render"):
+                self.connection.bank.render(message, rendered)  # type: ignore[arg-type]  # a writer is all it needs
+            rendered_id, _, _ = rendered.finish()
+        except BaseException:
+            rendered.discard()
+            raise
+        if message.message_name.startswith("pain."):
+            with closing(self.store.open_document(rendered_id)) as source, stage(self.connection.id, "validate"):
+                validate_outbound(source, message.message_name)
+        sealed = self.store.document_writer("sealed")
+        try:
+            with closing(self.store.open_document(rendered_id)) as source, stage(self.connection.id, "seal"):
+                self.connection.seal.seal(source, sealed)  # type: ignore[arg-type]  # a writer is all it needs
+            return sealed.finish()
+        except BaseException:
+            sealed.discard()
+            raise
+
+    async def _abandon(self, delivery: Delivery, problem: FormatError) -> None:
+        origin = Origin(connection_id=self.connection.id, inbound_file_id=0, source="gateway")
+        try:
+            await self.store.change_delivery(
+                DeliveryChange(
+                    delivery_id=delivery.delivery_id,
+                    fence=delivery.fence,
+                    state=delivery.state,
+                    event=DeliveryEvent.ABANDON,
+                    next_state=advance(DELIVERY_TABLE, delivery.state, DeliveryEvent.ABANDON),
+                    reason=ours("unrenderable", str(problem)[:500]),
+                    payment_event=PaymentEvent.HOLD,
+                    payment_reason=ours("unrenderable", str(problem)[:500]),
+                    discrepancies=(say.unrenderable(origin, delivery, str(problem)),),
+                )
+            )
+        except Stale:
+            return  # somebody else has moved it; the next look decides
+
+    def _time_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.connection.settings.time_zone or self.connection.bank.capabilities.time_zone)

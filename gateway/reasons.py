@@ -1,0 +1,59 @@
+"""Our own reasons in plain words, in English and Chinese. The banks' codes are explained by `formats.codes`."""
+
+from formats.codes import explain
+from gateway.store.records import Reason
+
+_OURS: dict[str, tuple[str, str]] = {
+    "bankgate.approved": ("Passed every check; no approval is asked for here.", "已通过全部检查，本处无需审批。"),
+    "bankgate.cancelled": ("Cancelled by the caller.", "调用方已撤销。"),
+    "bankgate.batched": ("Put into a message to the bank.", "已编入发往银行的报文。"),
+    "bankgate.sent": ("The bank has the message; its verdict is awaited.", "银行已收到报文，等待银行处理结果。"),
+    "bankgate.confirmed": ("The bank's side confirmed that it has the message.", "银行端已确认收到报文。"),
+    "bankgate.not-sent": ("Nothing left us; it will be tried again.", "尚未发出，将自动重试。"),
+    "bankgate.in-doubt": (
+        "The bank may or may not have the message. It is not sent again until that is known.",
+        "银行是否收到报文尚不确定；在查明之前不会重发。",
+    ),
+    "bankgate.lost-track": (
+        "The process that was sending stopped before it knew the outcome.",
+        "发送进程在得知结果之前中止。",
+    ),
+    "bankgate.found": ("Evidence shows that the bank has the message.", "已有证据证明银行收到报文。"),
+    "bankgate.found-missing": (
+        "The bank's final answer is that it never got the message; it will be sent again.",
+        "银行最终确认未收到报文，将重新发送。",
+    ),
+    "bankgate.send-again": (
+        "Sent again: the bank confirmed that a repeated name is not executed twice.",
+        "重新发送：银行已确认同名文件不会重复执行。",
+    ),
+    "bankgate.refused": (
+        "The bank's door refused the message; nothing of it will be executed. A person has to look.",
+        "银行接入端拒收该报文，其中款项不会执行，需人工处理。",
+    ),
+    "bankgate.gave-up": (
+        "It could not be sent after many attempts, and nothing left us. A person has to look.",
+        "多次尝试后仍未能发出（未离开本系统），需人工处理。",
+    ),
+    "bankgate.unrenderable": (
+        "The message could not be written by the bank's rules and was stopped before it was sealed. A person has to look.",
+        "报文不符合银行格式要求，签名前已停止，需人工处理。",
+    ),
+    "bankgate.settled": ("Booked on the account.", "已入账（已从账户扣款）。"),
+    "bankgate.returned": ("The payment came back after it was booked.", "款项扣款后被退回。"),
+    "bankgate.decided": ("A person decided, with a reason.", "已由人工裁定并注明理由。"),
+}
+
+
+def ours(word: str, bank_text: str = "") -> Reason:
+    """Our reason for a word without its prefix; the texts stay in the table above until somebody reads them."""
+    return Reason(code=f"bankgate.{word}", bank_text=bank_text)
+
+
+def texts(reason: Reason) -> tuple[str, str]:
+    """Plain words (en, zh) of a reason: its own, else what its code means; both empty if there is no code."""
+    if reason.text_en or reason.text_zh:
+        return reason.text_en, reason.text_zh
+    if not reason.code:
+        return "", ""
+    return _OURS.get(reason.code) or explain(reason.code)

@@ -1,0 +1,336 @@
+"""What would these bank files change? The production code of intake and matching over a shadow that changes nothing.
+
+`Shadow` reads through to the real store, keeps its changes to itself, and answers later questions as if they had been made, so
+that a folder of files replays as it would happen.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
+
+from formats.errors import Unparsable
+from gateway.apply import NewsApplier
+from gateway.intake import Intake
+from gateway.lifecycle import PAYMENT_TABLE, DeliveryState, IllegalTransition, PaymentState, advance
+from gateway.store.records import (
+    Candidate,
+    Delivery,
+    DeliveryBlock,
+    DeliveryChange,
+    EntryRow,
+    Keys,
+    MessageNews,
+    MessageNewsResult,
+    NewDiscrepancy,
+    NewStatement,
+    Payment,
+    PaymentChange,
+    PaymentFilter,
+    Reason,
+)
+from gateway.store.store import Store
+from keys.seal import BadSeal
+
+MEMORY_BYTES_MAX = 8 * 1024 * 1024  # of an uploaded file; the rest waits in an unnamed temporary file
+FILE_BYTES_MAX = 2 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedChange:
+    file: str
+    payment_id: str
+    payment_reference: str
+    before: PaymentState
+    after: PaymentState
+    reason: Reason
+    matched_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedProblem:
+    file: str
+    kind: str
+    summary_en: str
+    summary_zh: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedFile:
+    file: str
+    message: str | None
+    records: int
+    changes: int
+    problems: int
+    committed: bool
+
+
+Replayed = ReplayedChange | ReplayedProblem | ReplayedFile
+
+
+class Shadow:
+    """The part of the store that applying news needs; `commit` passes the changes on, else they stay here."""
+
+    def __init__(self, store: Store, connection_id: str, *, commit: bool) -> None:
+        self._store = store
+        self._connection_id = connection_id
+        self._commit = commit
+        self._candidates: dict[str, Candidate] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        self._matched: dict[str, Candidate] = {}
+        self.log: list[tuple[Candidate, PaymentState, Reason, str]] = []
+        self.problems: list[NewDiscrepancy] = []
+
+    def take(self) -> tuple[list[tuple[Candidate, PaymentState, Reason, str]], list[NewDiscrepancy]]:
+        """What has happened since the last call."""
+        log, self.log = self.log, []
+        problems, self.problems = self.problems, []
+        return log, problems
+
+    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
+        found = await self._store.find_candidates(connection_id, keys)
+        shown = [self._candidates.get(candidate.payment_id, candidate) for candidate in found]
+        self._matched.update((candidate.payment_id, candidate) for candidate in shown)
+        return shown
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._deliveries.get(delivery_id) or await self._store.delivery(delivery_id)
+
+    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None:
+        found = await self._store.delivery_by_message_id(connection_id, message_id)
+        return None if found is None else self._deliveries.get(found.delivery_id, found)
+
+    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]:
+        return await self._store.delivery_blocks(delivery_id)
+
+    async def list_payments(
+        self, where: PaymentFilter, *, limit: int, before: str | None = None
+    ) -> tuple[list[Payment], str | None]:
+        return await self._store.list_payments(where, limit=limit, before=before)
+
+    async def change_delivery(self, change: DeliveryChange) -> Delivery:
+        self.problems += change.discrepancies
+        if self._commit:
+            changed = await self._store.change_delivery(change)
+        else:
+            known = await self.delivery(change.delivery_id)
+            if known is None:
+                raise LookupError(change.delivery_id)
+            changed = replace(known, state=change.next_state, fence=known.fence + 1)
+        self._deliveries[change.delivery_id] = changed
+        if change.payment_event is not None and change.next_state is DeliveryState.SENT:
+            async for candidate in self._members(change.delivery_id, None):
+                if (candidate.state, change.payment_event) in PAYMENT_TABLE:
+                    following = advance(PAYMENT_TABLE, candidate.state, change.payment_event)
+                    self._moved(candidate, following, change.payment_reason, "")
+        return changed
+
+    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
+        if self._commit:
+            await self._store.change_payments(changes, discrepancies)
+        self.problems += discrepancies
+        for change in changes:
+            candidate = self._candidates.get(change.payment_id) or self._matched[change.payment_id]
+            self._moved(candidate, change.state, change.reason, "")
+
+    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
+        contradicted: list[str] = []
+        changed = 0
+        async for candidate in self._members(news.delivery_id, news.payment_information_id):
+            if candidate.payment_id in news.except_payment_ids:
+                continue
+            try:
+                following = advance(PAYMENT_TABLE, candidate.state, news.event)
+            except IllegalTransition:
+                contradicted.append(candidate.payment_id)
+                continue
+            if following is not candidate.state:
+                changed += 1
+                self._moved(candidate, following, news.reason, "message_id")
+        if self._commit:
+            return await self._store.apply_message_news(news)
+        return MessageNewsResult(changed=changed, contradicted=tuple(contradicted[:100]), contradicted_count=len(contradicted))
+
+    async def put_statement(self, new: NewStatement) -> int:
+        return await self._store.put_statement(new) if self._commit else 0
+
+    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
+        if self._commit:
+            await self._store.put_entries(statement_row_id, entries)
+
+    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
+        self.problems += new
+        if self._commit:
+            await self._store.add_discrepancies(new)
+
+    def _moved(self, candidate: Candidate, following: PaymentState, reason: Reason, by: str) -> None:
+        self._candidates[candidate.payment_id] = replace(candidate, state=following)
+        self.log.append((candidate, following, reason, by))
+
+    async def _members(self, delivery_id: str, payment_information_id: str | None) -> AsyncIterator[Candidate]:
+        token: str | None = None
+        while True:
+            where = PaymentFilter(connection_id=self._connection_id, delivery_id=delivery_id)
+            page, token = await self._store.list_payments(where, limit=1000, before=token)
+            for payment in page:
+                if payment_information_id in {None, payment.payment_information_id}:
+                    shown = self._candidates.get(payment.payment_id)
+                    yield shown or Candidate(
+                        payment_id=payment.payment_id,
+                        version=payment.version,
+                        state=payment.state,
+                        connection_id=payment.connection_id,
+                        delivery_id=payment.delivery_id,
+                        message_id=payment.message_id,
+                        payment_information_id=payment.payment_information_id,
+                        end_to_end_id=payment.transfer.end_to_end_id,
+                        uetr=payment.transfer.uetr,
+                        amount=payment.transfer.amount,
+                        currency=payment.transfer.currency,
+                        bank_status=payment.bank_status,
+                        account_servicer_reference=payment.account_servicer_reference,
+                        caller=payment.caller,
+                        payment_reference=payment.payment_reference,
+                    )
+            if token is None:
+                return
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay over one connection: files in order, each shown against what the earlier ones would have done."""
+
+    store: Store
+    intake: Intake
+    commit: bool
+
+    async def run(self, files: AsyncIterator[tuple[str, bytes]], *, sealed: bool) -> AsyncIterator[Replayed]:
+        """`files` are chunks with the name of their file; a new name starts a new file."""
+        shadow = Shadow(self.store, self.intake.connection.id, commit=self.commit)
+        async for name, upload in _uploads(files):
+            try:
+                async for result in self._one(name, upload, shadow, sealed=sealed):
+                    yield result
+            finally:
+                upload.close()
+
+    async def _one(self, name: str, upload: BinaryIO, shadow: Shadow, *, sealed: bool) -> AsyncIterator[Replayed]:
+        try:
+            applier, message = await self._apply(name, upload, shadow, sealed=sealed)
+        except (BadSeal, Unparsable) as fault:
+            yield ReplayedProblem(
+                file=name,
+                kind="unreadable",
+                summary_en=f"The file cannot be read: {fault}",
+                summary_zh=f"文件无法读取：{fault}",
+                evidence="{}",
+            )
+            yield ReplayedFile(file=name, message=None, records=0, changes=0, problems=1, committed=False)
+            return
+        log, problems = shadow.take()
+        for candidate, following, reason, by in log:
+            matched = applier.matched_by.get(candidate.payment_id)
+            yield ReplayedChange(
+                file=name,
+                payment_id=candidate.payment_id,
+                payment_reference=candidate.payment_reference,
+                before=candidate.state,
+                after=following,
+                reason=reason,
+                matched_by=matched.value if matched else by or "message_id",
+            )
+        for problem in problems:
+            yield ReplayedProblem(
+                file=name,
+                kind=problem.kind,
+                summary_en=problem.summary_en,
+                summary_zh=problem.summary_zh,
+                evidence=problem.evidence,
+            )
+        yield ReplayedFile(
+            file=name,
+            message=message,
+            records=applier.records,
+            changes=len(log),
+            problems=len(problems),
+            committed=self.commit,
+        )
+
+    async def _apply(self, name: str, upload: BinaryIO, shadow: Shadow, *, sealed: bool) -> tuple[NewsApplier, str | None]:
+        opened = await asyncio.to_thread(self._opened, upload, sealed=sealed)
+        inbound_file_id = 0
+        if self.commit:
+            inbound_file_id = await self._keep(name, upload if sealed else opened)
+        applier = NewsApplier(
+            shadow,
+            connection_id=self.intake.connection.id,
+            inbound_file_id=inbound_file_id,
+            clock=self.intake.clock,
+        )
+        message = await self.intake.apply_opened(lambda: _rewound(opened), applier)
+        if self.commit:
+            await self.store.finish_inbound(inbound_file_id, state="read", message=message, records_applied=applier.records)
+        return applier, message
+
+    def _opened(self, upload: BinaryIO, *, sealed: bool) -> BinaryIO:
+        upload.seek(0)
+        if not sealed:
+            return upload
+        opened = _temporary()
+        self.intake.connection.seal.open(upload, opened)
+        opened.seek(0)
+        return opened
+
+    async def _keep(self, name: str, upload: BinaryIO) -> int:
+        writer = self.store.document_writer("inbound")
+
+        def copy() -> tuple[int, str, int]:
+            upload.seek(0)
+            while chunk := upload.read(1 << 20):
+                writer.write(chunk)
+            return writer.finish()
+
+        document_id, sha256, size = await asyncio.to_thread(copy)
+        file, _ = await self.store.keep_inbound(self.intake.connection.id, name, document_id, sha256, size)
+        return file.inbound_file_id
+
+
+def _rewound(stream: BinaryIO) -> BinaryIO:
+    """The stream from its start; its reader may close it, and it stays open for the next."""
+    stream.seek(0)
+    return cast("BinaryIO", _Unclosed(stream))
+
+
+class _Unclosed:
+    """A stream whose `close` is left to whoever opened it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Does nothing, on purpose."""
+
+
+def _temporary() -> BinaryIO:
+    return cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES_MAX))
+
+
+async def _uploads(files: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[tuple[str, BinaryIO]]:
+    current: tuple[str, BinaryIO] | None = None
+    size = 0
+    async for name, chunk in files:
+        if current is None or (name and name != current[0]):
+            if current is not None:
+                yield current
+            current, size = (name, _temporary()), 0
+        size += len(chunk)
+        if size > FILE_BYTES_MAX:
+            raise ValueError(f"{current[0]}: larger than {FILE_BYTES_MAX} bytes")
+        await asyncio.to_thread(current[1].write, chunk)
+    if current is not None:
+        yield current

@@ -1,0 +1,276 @@
+"""The other end: what the commands need of the services, without the contract's words leaving this room.
+
+Requests and answers are JSON-ready dicts in the contract's own field names; only batches of payments stay messages, because
+there are many. Every failed call is a `CallFailed`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details  # type: ignore[import-untyped]
+from google.rpc import status_pb2
+
+from bankgate.v1 import (
+    operations_pb2,
+    operations_pb2_grpc,
+    payments_pb2,
+    payments_pb2_grpc,
+    replay_pb2,
+    replay_pb2_grpc,
+    statements_pb2,
+    statements_pb2_grpc,
+    types_pb2,
+)
+from gateway.payment import PaymentOrder
+from gateway.rpc.convert import order_of
+from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY
+
+ERROR_BYTES_MAX: Final = 4 * 1024 * 1024
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+CHUNK: Final = 1024 * 1024
+
+PaymentMessage = types_pb2.PaymentRequest
+"""A payment as it travels. Opaque to the commands."""
+
+_STUBS: Final[Mapping[str, tuple[Any, Any]]] = {
+    "PaymentService": (payments_pb2_grpc.PaymentServiceStub, payments_pb2),
+    "StatementService": (statements_pb2_grpc.StatementServiceStub, statements_pb2),
+    "OperationsService": (operations_pb2_grpc.OperationsServiceStub, operations_pb2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """PEM bytes: the authority to believe, and what to show of oneself. The key is open; keep it short-lived."""
+
+    ca: bytes | None
+    certificate: bytes | None
+    key: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a service listens."""
+
+    address: str
+    tls: ClientTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One broken rule of a refused call."""
+
+    field: str
+    rule: str
+    text: str
+
+
+class CallFailed(Exception):
+    """A call that was not answered as hoped. `code` is the gRPC status code's name; `broken` what the service listed."""
+
+    _UNREACHABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "UNAUTHENTICATED"})
+
+    def __init__(self, code: str, text: str, broken: tuple[Broken, ...] = (), total: int = 0) -> None:
+        self.code = code
+        self.text = text
+        self.broken = broken
+        self.total = total
+        super().__init__(f"{text} [{code}]")
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether the service was not reached, or not let us in: nothing is wrong with what was asked."""
+        return self.code in self._UNREACHABLE
+
+    @property
+    def again(self) -> bool:
+        """Whether the same call may work in a moment."""
+        return self.code == "UNAVAILABLE"
+
+
+class BadPayment(ValueError):
+    """JSON that is no payment of the contract. Names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What became of one batch. Places in `violations` and `conflicts` count from 0 within the batch."""
+
+    batch: int
+    stored: int
+    known: int
+    violations: tuple[dict[str, Any], ...]
+    conflicts: tuple[dict[str, Any], ...]
+    error: str
+
+
+# -- JSON and messages -----------------------------------------------------------------------------------------------------
+
+
+def payment_from_json(content: Any) -> PaymentMessage:
+    """A payment from the JSON form of `PaymentRequest` (names as in the contract, or in lowerCamelCase). Raises `BadPayment`."""
+    if not isinstance(content, dict):
+        raise BadPayment("a payment is a JSON object")
+    try:
+        return json_format.ParseDict(content, PaymentMessage(), max_recursion_depth=20)
+    except json_format.ParseError as error:
+        raise BadPayment(str(error)) from None
+
+
+def payments_from_json(content: Any) -> list[PaymentMessage]:
+    """The payments of the JSON form of `SubmitPaymentsRequest`. Raises `BadPayment`, naming the place."""
+    if not isinstance(content, dict) or not isinstance(content.get("payments"), list) or len(content) != 1:
+        raise BadPayment('expected the JSON form of SubmitPaymentsRequest: {"payments": [ … ]}')
+    payments = []
+    for place, item in enumerate(content["payments"]):
+        try:
+            payments.append(payment_from_json(item))
+        except BadPayment as error:
+            raise BadPayment(f"payments[{place}]: {error}") from None
+    return payments
+
+
+def orders_from_messages(messages: Iterable[PaymentMessage]) -> list[PaymentOrder]:
+    """The gateway's orders, for commands that work without a service."""
+    return [order_of(message) for message in messages]
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """A message as JSON-ready dict, in the contract's own names."""
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+
+
+# -- calls -----------------------------------------------------------------------------------------------------------------
+
+
+class Client:
+    """A connection to a service. Use with `async with`."""
+
+    def __init__(self, target: Target, *, timeout: float = 30.0) -> None:
+        self._target = target
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Self:
+        options = [
+            ("grpc.max_metadata_size", ERROR_BYTES_MAX),
+            ("grpc.absolute_max_metadata_size", ERROR_BYTES_MAX),
+            ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
+            ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
+            ("grpc.keepalive_time_ms", 60_000),
+        ]
+        tls = self._target.tls
+        if tls is None:
+            self._channel = grpc.aio.insecure_channel(self._target.address, options=options)
+        else:
+            credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+            self._channel = grpc.aio.secure_channel(self._target.address, credentials, options=options)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._channel.close()
+
+    async def call(self, service: str, method: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One call with one answer, both as JSON-ready dicts. Raises `CallFailed`."""
+        stub_class, module = _STUBS[service]
+        message = json_format.ParseDict(dict(request or {}), getattr(module, f"{method}Request")())
+        return as_dict(await self._unary(getattr(stub_class(self._channel), method), message))
+
+    async def check(self, payments: Sequence[PaymentMessage], on: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """A dry run of up to 1,000 payments: violations and conflicts."""
+        request = payments_pb2.CheckPaymentsRequest(payments=payments, on=on)
+        answer = await self._unary(payments_pb2_grpc.PaymentServiceStub(self._channel).CheckPayments, request)
+        return [as_dict(item) for item in answer.violations], [as_dict(item) for item in answer.conflicts]
+
+    async def submit(self, batches: AsyncIterator[Sequence[PaymentMessage]]) -> AsyncIterator[Acknowledged]:
+        """Batches in, acknowledgements out, in order. What was acknowledged is durable. Raises `CallFailed`."""
+
+        async def requests() -> AsyncIterator[payments_pb2.SubmitPaymentsRequest]:
+            async for batch in batches:
+                yield payments_pb2.SubmitPaymentsRequest(payments=batch)
+
+        stream = payments_pb2_grpc.PaymentServiceStub(self._channel).SubmitPaymentStream(requests())
+        async for answer in _answers(stream):
+            known = sum(payment.already_known for payment in answer.payments)
+            yield Acknowledged(
+                batch=answer.batch,
+                stored=len(answer.payments) - known,
+                known=known,
+                violations=tuple(as_dict(item) for item in answer.violations),
+                conflicts=tuple(as_dict(item) for item in answer.conflicts),
+                error=answer.error,
+            )
+
+    async def watch(self, token: str, connection_ids: Sequence[str], *, stop_at_end: bool) -> AsyncIterator[dict[str, Any]]:
+        """Events after a resume token. Raises `CallFailed`."""
+        request = payments_pb2.WatchPaymentEventsRequest(
+            resume_token=token, connection_ids=connection_ids, stop_at_end=stop_at_end
+        )
+        async for answer in _answers(payments_pb2_grpc.PaymentServiceStub(self._channel).WatchPaymentEvents(request)):
+            yield as_dict(answer.event)
+
+    async def replay(
+        self, connection_id: str, chunks: AsyncIterator[tuple[str, bytes]], *, commit: bool, sealed: bool
+    ) -> AsyncIterator[dict[str, Any]]:
+        """What the files would change: dicts with one of the keys change, problem and file. Raises `CallFailed`."""
+
+        async def requests() -> AsyncIterator[replay_pb2.ReplayRequest]:
+            async for name, chunk in chunks:
+                yield replay_pb2.ReplayRequest(connection_id=connection_id, commit=commit, sealed=sealed, name=name, chunk=chunk)
+
+        async for answer in _answers(replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(requests())):
+            yield as_dict(answer)
+
+    async def _unary(self, method: Any, message: Message) -> Any:
+        try:
+            return await method(message, timeout=self._timeout, metadata=((BYTES_MAX_KEY, str(ERROR_BYTES_MAX)),))
+        except grpc.aio.AioRpcError as error:
+            raise _failed(error) from None
+
+
+async def _answers(stream: Any) -> AsyncIterator[Any]:
+    try:
+        async for answer in stream:
+            yield answer
+    except grpc.aio.AioRpcError as error:
+        raise _failed(error) from None
+    finally:
+        stream.cancel()
+
+
+def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
+    broken: list[Broken] = []
+    total = 0
+    for key, value in error.trailing_metadata() or ():
+        if key != DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        for detail in status_pb2.Status.FromString(value).details:
+            bad_request, info = details.BadRequest(), details.ErrorInfo()
+            if detail.Unpack(bad_request):
+                broken += [Broken(v.field, v.reason, v.description) for v in bad_request.field_violations]
+            elif detail.Unpack(info):
+                total = int(info.metadata.get("total", "0"))
+    return CallFailed(error.code().name, error.details() or "", tuple(broken), total)
+
+
+def parse_json(text: str) -> Any:
+    """JSON in which a key stands at most once: of two amounts nobody knows which is meant. Raises `BadPayment`."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
+            raise BadPayment(f"the key {twice!r} stands twice in one object")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise BadPayment(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise BadPayment("is nested too deep") from None

@@ -1,0 +1,86 @@
+"""ReplayService: what would these bank files change?"""
+
+# ruff: noqa: N802 - the methods are named by the contract
+
+from collections.abc import AsyncIterator
+
+from bankgate.v1 import replay_pb2 as pb
+from bankgate.v1 import replay_pb2_grpc as services
+from gateway.callers import Caller
+from gateway.errors import BadRequest
+from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
+from gateway.rpc.door import Servicer, streaming
+from gateway.rpc.present import PAYMENT_STATES, reason_message
+
+CHUNK_MAX = 1024 * 1024
+NAME_MAX = 255
+
+
+class ReplayServicer(Servicer, services.ReplayServiceServicer):
+    """Files in, changes out."""
+
+    @streaming("replay")
+    async def Replay(self, caller: Caller, requests: AsyncIterator[pb.ReplayRequest]) -> AsyncIterator[pb.ReplayResponse]:
+        first = await anext(requests, None)
+        if first is None:
+            raise BadRequest("connection_id", "the first chunk names the connection; nothing was sent")
+        if not first.connection_id:
+            raise BadRequest("connection_id", "the first chunk names the connection")
+        if not first.name:
+            raise BadRequest("name", "the first chunk of a file names it")
+        results = self.gateway.replay(caller, first.connection_id, _chunks(first, requests), first.sealed, first.commit)
+        async for result in self.door.drain.until(results):
+            yield _response(result)
+
+
+async def _chunks(first: pb.ReplayRequest, rest: AsyncIterator[pb.ReplayRequest]) -> AsyncIterator[tuple[str, bytes]]:
+    """The chunks with the name of their file. What the first chunk says of the whole call may only be repeated."""
+    name = _checked(first, first)
+    yield name, first.chunk
+    async for request in rest:
+        name = _checked(request, first) or name
+        yield name, request.chunk
+
+
+def _checked(request: pb.ReplayRequest, first: pb.ReplayRequest) -> str:
+    if len(request.chunk) > CHUNK_MAX:
+        raise BadRequest("chunk", f"{len(request.chunk)} bytes in one chunk; at most {CHUNK_MAX} are taken")
+    if len(request.name) > NAME_MAX:
+        raise BadRequest("name", f"at most {NAME_MAX} characters")
+    if request.connection_id not in {"", first.connection_id}:
+        raise BadRequest("connection_id", "one call replays the files of one connection")
+    return request.name
+
+
+def _response(result: ReplayedChange | ReplayedProblem | ReplayedFile) -> pb.ReplayResponse:
+    match result:
+        case ReplayedChange():
+            change = pb.ReplayedChange(
+                file=result.file,
+                payment_id=result.payment_id,
+                payment_reference=result.payment_reference,
+                to=PAYMENT_STATES[result.after],
+                reason=reason_message(result.reason),
+                matched_by=result.matched_by,
+            )
+            setattr(change, "from", PAYMENT_STATES[result.before])  # the field's name is a Python keyword
+            return pb.ReplayResponse(change=change)
+        case ReplayedProblem():
+            problem = pb.ReplayedProblem(
+                file=result.file,
+                kind=result.kind,
+                summary_en=result.summary_en,
+                summary_zh=result.summary_zh,
+                evidence=result.evidence,
+            )
+            return pb.ReplayResponse(problem=problem)
+        case ReplayedFile():
+            file = pb.ReplayedFile(
+                file=result.file,
+                message=result.message or "",
+                records=result.records,
+                changes=result.changes,
+                problems=result.problems,
+                committed=result.committed,
+            )
+            return pb.ReplayResponse(file=file)

@@ -1,0 +1,202 @@
+"""The gRPC server: TLS with client certificates, health, reflection, limits, and a polite end."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from bankgate.v1 import (
+    operations_pb2,
+    operations_pb2_grpc,
+    payments_pb2,
+    payments_pb2_grpc,
+    replay_pb2,
+    replay_pb2_grpc,
+    statements_pb2,
+    statements_pb2_grpc,
+)
+from gateway.addresses import is_loopback, split_address
+from gateway.callers import Callers
+from gateway.config import Configuration, ListenSettings, TlsSettings
+from gateway.rpc.door import Door
+from gateway.rpc.drain import Drain
+from gateway.rpc.operations import OperationsServicer
+from gateway.rpc.payments import PaymentServicer
+from gateway.rpc.replay import ReplayServicer
+from gateway.rpc.statements import StatementServicer
+from gateway.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from gateway.service import Gateway
+
+log = structlog.get_logger(__name__)
+
+SERVICES: Final = (
+    payments_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name,
+    statements_pb2.DESCRIPTOR.services_by_name["StatementService"].full_name,
+    operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
+    replay_pb2.DESCRIPTOR.services_by_name["ReplayService"].full_name,
+)
+
+STREAMS_PER_CONNECTION_MAX: Final = 256
+CALLS_AT_ONCE_MAX: Final = 2_000
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+METADATA_BYTES_MAX: Final = 16 * 1024
+
+
+class CannotListen(Exception):
+    """The operator's: the server cannot be started as configured. Names the setting and what to do."""
+
+
+class RpcServer:
+    """The services of a gateway at one address."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        gateway: "Gateway",
+        *,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._listen = configuration.listen
+        self._directory = configuration.directory
+        self._drain = Drain()
+        self._door = Door(
+            gateway, Callers(configuration.callers), metrics, self._drain, clock, tls=configuration.listen.tls is not None
+        )
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> int:
+        """Listens, and gives the port (the one asked for, or the one found for port 0). Raises `CannotListen`."""
+        host, _ = _address(self._listen)
+        credentials = None
+        if self._listen.tls is not None:
+            credentials = server_credentials(self._listen.tls, self._directory)
+        elif not is_loopback(host):
+            raise CannotListen(
+                f"listen.address {self._listen.address} can be reached from other machines, and no TLS is set: "
+                "set [listen.tls] (certificate, key, key_passphrase, client_ca), or listen on 127.0.0.1"
+            )
+        server = grpc.aio.server(options=_options(self._listen), maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX)
+        self._add_services(server)
+        try:
+            if credentials is None:
+                self.port = server.add_insecure_port(self._listen.address)
+            else:
+                self.port = server.add_secure_port(self._listen.address, credentials)
+        except RuntimeError:
+            raise CannotListen(f"listen.address {self._listen.address} cannot be used: taken, or not of this machine") from None
+        await server.start()
+        self._server = server
+        await self._tell_health(health_pb2.HealthCheckResponse.SERVING)
+        log.info("rpc.listening", address=self._listen.address, port=self.port, tls=self._listen.tls is not None)
+        return self.port
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Ends politely: health says NOT_SERVING, open streams end with UNAVAILABLE, calls under way get this long to finish."""
+        if self._server is None:
+            return
+        grace = self._listen.drain_seconds if seconds is None else seconds
+        log.info("rpc.draining", seconds=grace)
+        await self._health.enter_graceful_shutdown()
+        self._drain.start()
+        server, self._server = self._server, None
+        stopping = asyncio.create_task(server.stop(grace))
+        # Health watchers and reflection stay open for as long as they are let: once our own calls are done, wait no longer.
+        await asyncio.wait((stopping, asyncio.create_task(self._door.idle())), return_when=asyncio.FIRST_COMPLETED)
+        await server.stop(None)
+        await stopping
+        log.info("rpc.stopped")
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Starts, waits for `stop`, drains."""
+        await self.start()
+        try:
+            await stop.wait()
+        finally:
+            await self.drain()
+
+    def _add_services(self, server: grpc.aio.Server) -> None:
+        payments_pb2_grpc.add_PaymentServiceServicer_to_server(PaymentServicer(self._door), server)
+        statements_pb2_grpc.add_StatementServiceServicer_to_server(StatementServicer(self._door), server)
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(OperationsServicer(self._door), server)
+        replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+    async def _tell_health(self, status: Any) -> None:
+        for service in ("", *SERVICES):
+            await self._health.set(service, status)
+
+
+def server_credentials(tls: TlsSettings, directory: Path) -> grpc.ServerCredentials:
+    """The server's certificate, its key opened in memory, and the authorities whose client certificates are believed.
+
+    Raises `CannotListen` naming the setting.
+    """
+    chain = _resolved("listen.tls.certificate", tls.certificate, directory)
+    authorities = _resolved("listen.tls.client_ca", tls.client_ca, directory)
+    sealed_key = _resolved("listen.tls.key", tls.key, directory, private=True)
+    passphrase = _resolved("listen.tls.key_passphrase", tls.key_passphrase, directory, private=True).rstrip(b"\r\n")
+    try:
+        key = load_pem_private_key(sealed_key, password=passphrase)
+    except (ValueError, UnsupportedAlgorithm):
+        raise CannotListen(
+            "listen.tls.key: is not a PEM private key that opens with listen.tls.key_passphrase "
+            "(check by: openssl pkey -in KEY -noout)"
+        ) from None
+    except TypeError:
+        raise CannotListen("listen.tls.key: is not encrypted; encrypt it (openssl pkcs8 -topk8 -in KEY -out KEY.enc)") from None
+    opened = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return grpc.ssl_server_credentials([(opened, chain)], root_certificates=authorities, require_client_auth=True)
+
+
+def _resolved(setting: str, reference: str, directory: Path, *, private: bool = False) -> bytes:
+    from keys.seal import KeyUnavailable
+    from keys.secrets import resolve
+
+    try:
+        return resolve(reference, directory, private=private)
+    except KeyUnavailable as error:
+        raise CannotListen(f"{setting}: {error}") from error
+
+
+def _address(listen: ListenSettings) -> tuple[str, int]:
+    try:
+        return split_address(listen.address)
+    except ValueError as error:
+        raise CannotListen(f"listen.address {listen.address}: {error}") from None
+
+
+def _options(listen: ListenSettings) -> list[tuple[str, int]]:
+    """Bounds for callers that misbehave, and signs of life for connections that a firewall would forget."""
+    return [
+        ("grpc.max_receive_message_length", listen.message_bytes_max),
+        ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
+        ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+        ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
+        ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
+        ("grpc.so_reuseport", 0),  # two servers at one address is a mistake, and not a cluster
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 3),
+    ]

@@ -1,0 +1,27 @@
+"""From the setting `store` to a store."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from gateway.clock import now
+from gateway.store.sqlite import SqliteStore
+from gateway.store.store import Clock, Store
+
+SQLITE = "sqlite:///"
+
+
+class BadStoreUrl(ValueError):
+    """The setting `store` names no store that this program can open."""
+
+
+def open_store(url: str, base: Path, clock: Clock = now) -> Store:
+    """The store that `url` names, not yet opened: `await store.open()` comes next.
+
+    "sqlite:///bankgate.db" is a file relative to `base`; "sqlite:////var/lib/bankgate.db" an absolute one. Raises `BadStoreUrl`.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        raise BadStoreUrl("store: this version keeps its state in SQLite only; use sqlite:///bankgate.db")
+    path = unquote(url.removeprefix(SQLITE))
+    if not url.startswith(SQLITE) or not path or path.endswith("/") or "\0" in path:
+        raise BadStoreUrl("store: expected sqlite:/// and the path of a file, as in sqlite:///bankgate.db")
+    return SqliteStore(base / path, clock=clock)

@@ -1,0 +1,398 @@
+"""Deliveries: forming a message from waiting payments, and moving it along by compare-and-set."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from formats.model import CreditTransfer
+from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentState, advance
+from gateway.store.records import (
+    Attempt,
+    Delivery,
+    DeliveryBlock,
+    DeliveryChange,
+    DeliveryFilter,
+    Evidence,
+    NewDelivery,
+    PlannedBlock,
+    Reason,
+    WaitingGroup,
+)
+from gateway.store.sqlite import changes, codec, discrepancies
+from gateway.store.sqlite.connection import Readers
+from gateway.store.sqlite.terms import terms_of
+from gateway.store.sqlite.writer import Tx
+from gateway.store.store import Stale
+
+GATEWAY = "gateway"  # the source of what no person, caller or bank brought about
+BATCHED = Reason(code="bankgate.batched")
+TRANSFERS_READ = 1000  # in one go while streaming; between two goes no read transaction stays open
+_D, _F = DeliveryState, DeliveryEvent
+_CLOSES_ATTEMPT = frozenset({_F.CONFIRMED, _F.NOT_SENT, _F.LOST_TRACK, _F.FOUND, _F.FOUND_MISSING, _F.REFUSED})
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+_SELECT = """
+SELECT d.delivery_key, d.delivery_id, d.connection_id, d.message_id, d.message_name, d.file_name, d.creation_date_time, d.state,
+    d.reason, d.payment_count, d.control_sum, d.attempt, d.fence, d.lease_until, d.due_at, d.document_id, o.sha256, o.size,
+    d.created_at, d.updated_at, d.doubt_since
+FROM deliveries AS d LEFT JOIN documents AS o ON o.document_id = d.document_id
+"""
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    return Delivery(
+        delivery_id=row[1],
+        connection_id=row[2],
+        message_id=row[3],
+        message_name=row[4],
+        file_name=row[5],
+        creation_date_time=codec.moment(row[6]),
+        state=codec.DELIVERY_STATES[row[7]],
+        reason=codec.reason_of(row[8]),
+        payment_count=row[9],
+        control_sum=Decimal(row[10]),
+        attempt=row[11],
+        fence=row[12],
+        lease_until=codec.moment_or_none(row[13]),
+        due_at=codec.moment_or_none(row[14]),
+        document_id=row[15],
+        document_sha256=row[16],
+        document_size=row[17],
+        created_at=codec.moment(row[18]),
+        updated_at=codec.moment(row[19]),
+        doubt_since=codec.moment_or_none(row[20]),
+    )
+
+
+def delivery(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
+    row = db.execute(f"{_SELECT} WHERE d.delivery_id = ?", (delivery_id,)).fetchone()
+    return None if row is None else _delivery(row)
+
+
+def delivery_by_message_id(db: sqlite3.Connection, connection_id: str, message_id: str) -> Delivery | None:
+    row = db.execute(f"{_SELECT} WHERE d.connection_id = ? AND d.message_id = ?", (connection_id, message_id)).fetchone()
+    return None if row is None else _delivery(row)
+
+
+def list_deliveries(
+    db: sqlite3.Connection, where: DeliveryFilter, *, limit: int, before: str | None
+) -> tuple[list[Delivery], str | None]:
+    conditions, values = ["d.delivery_key < ?"], list[Any]([codec.page_key("deliveries", before)])
+    if where.connection_id is not None:
+        conditions.append("d.connection_id = ?")
+        values.append(where.connection_id)
+    if where.connection_ids is not None:
+        conditions.append("d.connection_id IN (SELECT value FROM json_each(?))")
+        values.append(codec.json_list(where.connection_ids))
+    if where.states:
+        conditions.append("d.state IN (SELECT value FROM json_each(?))")
+        values.append(codec.json_list(state.value for state in where.states))
+    if where.message_id is not None:
+        conditions.append("d.message_id = ?")
+        values.append(where.message_id)
+    rows = db.execute(
+        f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY d.delivery_key DESC LIMIT ?", (*values, limit + 1)
+    ).fetchall()
+    more = codec.page_token("deliveries", rows[limit - 1][0]) if len(rows) > limit else None
+    return [_delivery(row) for row in rows[:limit]], more
+
+
+def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime) -> list[Delivery]:
+    """A READY one without its document is always due, and without a moment too; IN_DOUBT without a moment waits for a person."""
+    rows = db.execute(
+        f"""
+        {_SELECT} WHERE d.connection_id = :connection AND d.state IN ('ready', 'sending', 'in_doubt') AND (
+            d.state = 'ready' AND (d.document_id IS NULL OR coalesce(d.due_at, 0) <= :now)
+            OR d.state = 'sending' AND coalesce(d.lease_until, 0) <= :now
+            OR d.state = 'in_doubt' AND d.due_at <= :now
+        ) ORDER BY d.delivery_key
+        """,
+        {"connection": connection_id, "now": codec.micros(now)},
+    )
+    return [_delivery(row) for row in rows]
+
+
+def delivery_blocks(db: sqlite3.Connection, delivery_id: str) -> list[DeliveryBlock]:
+    rows = db.execute(
+        """
+        SELECT b.payment_information_id, t.content, b.payment_count, b.control_sum
+        FROM deliveries AS d
+        CROSS JOIN blocks AS b ON b.delivery_key = d.delivery_key
+        CROSS JOIN terms AS t ON t.terms_id = b.terms_id
+        WHERE d.delivery_id = ? ORDER BY b.block_key
+        """,
+        (delivery_id,),
+    )
+    return [
+        DeliveryBlock(payment_information_id=name, terms=terms_of(content), count=count, control_sum=Decimal(total))
+        for name, content, count, total in rows
+    ]
+
+
+def transfers(readers: Readers, delivery_id: str, payment_information_id: str) -> Iterator[CreditTransfer]:
+    """In the order in which the payments were stored."""
+    with readers.lend() as db:
+        row = db.execute(
+            """
+            SELECT block_key FROM blocks JOIN deliveries USING (delivery_key)
+            WHERE delivery_id = ? AND payment_information_id = ?
+            """,
+            (delivery_id, payment_information_id),
+        ).fetchone()
+    if row is None:
+        raise LookupError(f"delivery {delivery_id} has no block {payment_information_id}")
+    last = 0
+    while True:
+        with readers.lend() as db:
+            rows = db.execute(
+                """
+                SELECT p.payment_key, t.content FROM payments AS p CROSS JOIN transfers AS t ON t.payment_key = p.payment_key
+                WHERE p.block_key = ? AND p.payment_key > ? ORDER BY p.payment_key LIMIT ?
+                """,
+                (row[0], last, TRANSFERS_READ),
+            ).fetchall()
+        for last, content in rows:  # noqa: B007 - the last key starts the next go
+            yield codec.transfer_of(content)
+        if len(rows) < TRANSFERS_READ:
+            return
+
+
+def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
+    rows = db.execute(
+        """
+        SELECT a.number, a.started_at, a.ended_at, a.outcome, a.detail
+        FROM attempts AS a JOIN deliveries AS d USING (delivery_key) WHERE d.delivery_id = ? ORDER BY a.number
+        """,
+        (delivery_id,),
+    )
+    return [
+        Attempt(
+            number=number, started_at=codec.moment(started), ended_at=codec.moment_or_none(ended), outcome=outcome, detail=detail
+        )
+        for number, started, ended, outcome, detail in rows
+    ]
+
+
+def evidence(db: sqlite3.Connection, delivery_id: str) -> list[Evidence]:
+    rows = db.execute(
+        """
+        SELECT e.found_at, e.source, e.verdict, e.detail
+        FROM evidence AS e JOIN deliveries AS d USING (delivery_key) WHERE d.delivery_id = ? ORDER BY e.evidence_key
+        """,
+        (delivery_id,),
+    )
+    return [
+        Evidence(found_at=codec.moment(found_at), source=source, verdict=verdict, detail=detail)
+        for found_at, source, verdict, detail in rows
+    ]
+
+
+# -- forming -----------------------------------------------------------------------------------------------------------
+
+
+def waiting_groups(db: sqlite3.Connection, connection_id: str) -> list[WaitingGroup]:
+    rows = db.execute(
+        """
+        SELECT g.terms_id, t.content, g.payments, p.created_at
+        FROM (
+            SELECT terms_id, count(*) AS payments, min(payment_key) AS oldest FROM payments INDEXED BY payments_approved
+            WHERE state = 'approved' AND connection_id = ? GROUP BY terms_id
+        ) AS g
+        CROSS JOIN payments AS p ON p.payment_key = g.oldest
+        CROSS JOIN terms AS t ON t.terms_id = g.terms_id
+        ORDER BY g.oldest
+        """,
+        (connection_id,),
+    )
+    return [
+        WaitingGroup(terms_id=terms_id, terms=terms_of(content), count=count, oldest_at=codec.moment(oldest))
+        for terms_id, content, count, oldest in rows
+    ]
+
+
+def form_delivery(tx: Tx, new: NewDelivery) -> Delivery | None:
+    db, now = tx.db, tx.now
+    due_at = codec.micros(new.due_at)
+    (delivery_key,) = db.execute(
+        """
+        INSERT INTO deliveries (delivery_id, connection_id, message_id, message_name, file_name, creation_date_time, state,
+            payment_count, control_sum, due_at, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, 'ready', 0, '0', ?, ?, ?) RETURNING delivery_key
+        """,
+        (
+            new.delivery_id,
+            new.connection_id,
+            new.message_id,
+            new.message_name,
+            new.file_name,
+            codec.micros(new.creation_date_time),
+            due_at,
+            now,
+            now,
+        ),
+    ).fetchone()
+    count, total = 0, Decimal(0)
+    for planned in new.blocks:
+        taken, amount = _take(tx, delivery_key, new.connection_id, planned)
+        count += taken
+        total += amount
+    if not count:
+        db.execute("DELETE FROM deliveries WHERE delivery_key = ?", (delivery_key,))
+        return None
+    db.execute(
+        "UPDATE deliveries SET payment_count = ?, control_sum = ? WHERE delivery_key = ?", (count, str(total), delivery_key)
+    )
+    tx.wake(new.connection_id, min(due_at, now))  # without a document it is due now: it can be rendered and sealed meanwhile
+    return delivery(db, new.delivery_id)
+
+
+def _take(tx: Tx, delivery_key: int, connection_id: str, planned: PlannedBlock) -> tuple[int, Decimal]:
+    """Fills one block with the longest-waiting payments of its terms: how many, and their sum."""
+    db, now = tx.db, tx.now
+    (block_key,) = db.execute(
+        """
+        INSERT INTO blocks (delivery_key, payment_information_id, terms_id, payment_count, control_sum)
+        VALUES (?, ?, ?, 0, '0') RETURNING block_key
+        """,
+        (delivery_key, planned.payment_information_id, planned.terms_id),
+    ).fetchone()
+    reason = codec.reason_column(BATCHED)
+    taken = db.execute(
+        """
+        UPDATE payments SET state = 'batched', version = version + 1, reason = ?, block_key = ?, updated_at = ?
+        WHERE payment_key IN (
+            SELECT payment_key FROM payments INDEXED BY payments_approved
+            WHERE state = 'approved' AND connection_id = ? AND terms_id = ? ORDER BY payment_key LIMIT ?
+        )
+        """,
+        (reason, block_key, now, connection_id, planned.terms_id, planned.count),
+    ).rowcount
+    if not taken:
+        db.execute("DELETE FROM blocks WHERE block_key = ?", (block_key,))
+        return 0, Decimal(0)
+    db.execute(
+        """
+        INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at)
+        SELECT payment_key, 'batched', ?, ?, ?, ?, ? FROM payments WHERE block_key = ? ORDER BY payment_key
+        """,
+        (PaymentState.APPROVED.value, reason, GATEWAY, delivery_key, now, block_key),
+    )
+    # Summed as decimals: SQLite would sum as binary floating point.
+    amounts = db.execute("SELECT amount FROM payments WHERE block_key = ?", (block_key,))
+    total = sum((Decimal(amount) for (amount,) in amounts), Decimal(0))
+    db.execute("UPDATE blocks SET payment_count = ?, control_sum = ? WHERE block_key = ?", (taken, str(total), block_key))
+    return taken, total
+
+
+# -- moving ------------------------------------------------------------------------------------------------------------
+
+
+def attach_document(tx: Tx, delivery_id: str, fence: int, *, document_id: int, sha256: str, size: int) -> Delivery:
+    kept = tx.db.execute(
+        "SELECT sha256, size FROM documents WHERE document_id = ? AND finished_at IS NOT NULL", (document_id,)
+    ).fetchone()
+    if kept != (sha256, size):
+        raise ValueError(f"document {document_id} is not a finished document with this digest and size")
+    changed = tx.db.execute(
+        """
+        UPDATE deliveries SET document_id = ?, fence = fence + 1, updated_at = ?
+        WHERE delivery_id = ? AND fence = ? AND state = 'ready' AND document_id IS NULL
+        """,
+        (document_id, tx.now, delivery_id, fence),
+    ).rowcount
+    found = delivery(tx.db, delivery_id)
+    if not changed or found is None:
+        raise Stale(f"delivery {delivery_id} is no longer at fence {fence}, ready and without a document")
+    tx.wake(found.connection_id, codec.micros_or_none(found.due_at))
+    return found
+
+
+def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
+    """Raises `Stale`; `IllegalTransition` or ValueError for a change that the lifecycle does not know."""
+    db, now = tx.db, tx.now
+    if advance(DELIVERY_TABLE, change.state, change.event) != change.next_state:
+        raise ValueError(f"{change.event.value!r} in state {change.state.value!r} does not lead to {change.next_state.value!r}")
+    row = db.execute(
+        """
+        UPDATE deliveries SET state = ?, reason = ?, fence = fence + 1, attempt = attempt + ?, lease_until = ?, due_at = ?,
+            doubt_since = CASE WHEN ? THEN ? ELSE doubt_since END, updated_at = ?
+        WHERE delivery_id = ? AND fence = ? AND state = ?
+        RETURNING delivery_key, connection_id, attempt
+        """,
+        (
+            change.next_state.value,
+            codec.reason_column(change.reason),
+            int(change.event in ATTEMPT_STARTS),
+            codec.micros_or_none(change.lease_until),
+            codec.micros_or_none(change.due_at),
+            change.event is _F.LOST_TRACK,
+            now,
+            now,
+            change.delivery_id,
+            change.fence,
+            change.state.value,
+        ),
+    ).fetchone()
+    if row is None:
+        raise Stale(f"delivery {change.delivery_id} is no longer at fence {change.fence} and {change.state.value}")
+    delivery_key, connection_id, attempt = row
+    _note_attempt(tx, delivery_key, attempt, change)
+    _keep_evidence(tx, delivery_key, change.evidence)
+    discrepancies.add(tx, change.discrepancies)
+    if change.next_state is _D.SENT and change.state is not _D.SENT:
+        discrepancies.note_sent(tx, connection_id)
+    if change.payment_event is not None:
+        changes.move_delivery(tx, change.delivery_id, change.payment_event, change.payment_reason, change.source)
+    _wake(tx, connection_id, change)
+    changed = delivery(db, change.delivery_id)
+    assert changed is not None  # noqa: S101 - the row was updated above
+    return changed
+
+
+def _note_attempt(tx: Tx, delivery_key: int, attempt: int, change: DeliveryChange) -> None:
+    """What starts a send opens an attempt; an outcome closes it. What is learnt of a lost one later becomes its outcome."""
+    if change.event in ATTEMPT_STARTS:
+        tx.db.execute(
+            "INSERT INTO attempts (delivery_key, number, started_at, detail) VALUES (?, ?, ?, ?)",
+            (delivery_key, attempt, tx.now, change.attempt_detail),
+        )
+    elif change.event in _CLOSES_ATTEMPT and change.state in {_D.SENDING, _D.IN_DOUBT}:
+        tx.db.execute(
+            """
+            UPDATE attempts SET ended_at = coalesce(ended_at, ?), outcome = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END
+            WHERE delivery_key = ? AND number = ?
+            """,
+            (tx.now, change.event.value, change.attempt_detail, change.attempt_detail, delivery_key, attempt),
+        )
+
+
+def _wake(tx: Tx, connection_id: str, change: DeliveryChange) -> None:
+    if change.next_state is _D.READY:
+        tx.wake(connection_id, codec.micros_or_none(change.due_at))
+    elif change.next_state is _D.SENDING:
+        tx.wake(connection_id, codec.micros_or_none(change.lease_until))
+    elif change.next_state is _D.IN_DOUBT and change.due_at is not None:
+        tx.wake(connection_id, codec.micros(change.due_at))
+
+
+def add_evidence(tx: Tx, delivery_id: str, found: Sequence[Evidence], due_at: datetime | None) -> None:
+    row = tx.db.execute(
+        "UPDATE deliveries SET due_at = ?, updated_at = ? WHERE delivery_id = ? RETURNING delivery_key, connection_id",
+        (codec.micros_or_none(due_at), tx.now, delivery_id),
+    ).fetchone()
+    if row is None:
+        raise Stale(f"there is no delivery {delivery_id}")
+    delivery_key, connection_id = row
+    _keep_evidence(tx, delivery_key, found)
+    if due_at is not None:
+        tx.wake(connection_id, codec.micros(due_at))
+
+
+def _keep_evidence(tx: Tx, delivery_key: int, found: Sequence[Evidence]) -> None:
+    tx.db.executemany(
+        "INSERT INTO evidence (delivery_key, found_at, source, verdict, detail) VALUES (?, ?, ?, ?, ?)",
+        [(delivery_key, codec.micros(item.found_at), item.source, item.verdict, item.detail) for item in found],
+    )

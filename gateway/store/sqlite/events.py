@@ -1,0 +1,106 @@
+"""The event feed. Its cursor is the row's number, given by the one writer that holds the lock: numbers appear in their order, so
+`seq > cursor` cannot skip a row that is committed later."""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+from gateway.store.records import PaymentEventRow
+from gateway.store.sqlite import codec
+
+_SELECT = """
+SELECT e.seq, p.payment_id, p.payment_reference, p.caller, p.connection_id, e.state, e.previous_state, e.reason, e.source,
+    d.message_id, e.occurred_at
+FROM events AS e
+CROSS JOIN payments AS p ON p.payment_key = e.payment_key
+LEFT JOIN deliveries AS d ON d.delivery_key = e.delivery_key
+"""
+
+
+def _event(row: Sequence[Any]) -> PaymentEventRow:
+    return PaymentEventRow(
+        cursor=str(row[0]),
+        payment_id=row[1],
+        payment_reference=row[2],
+        caller=row[3],
+        connection_id=row[4],
+        state=codec.PAYMENT_STATES[row[5]],
+        previous_state=None if row[6] is None else codec.PAYMENT_STATES[row[6]],
+        reason=codec.reason_of(row[7]),
+        source=row[8],
+        message_id=row[9],
+        occurred_at=codec.moment(row[10]),
+    )
+
+
+class Quiet:
+    """How far a feed was searched in vain, so that a reader whose events are rare does not search the same stretch again."""
+
+    REMEMBERED = 1024
+
+    def __init__(self) -> None:
+        self._searched: OrderedDict[Any, int] = OrderedDict()
+        self._lock = Lock()
+
+    def start(self, feed: Any, cursor: int) -> int:
+        """From where to search: after what was searched before, but not before `cursor`."""
+        with self._lock:
+            return max(cursor, self._searched.get((feed, cursor), 0))
+
+    def note(self, feed: Any, cursor: int, until: int) -> None:
+        """Nothing of this feed lies after `cursor` up to `until`, inclusive."""
+        with self._lock:
+            self._searched[feed, cursor] = until
+            self._searched.move_to_end((feed, cursor))
+            while len(self._searched) > self.REMEMBERED:
+                self._searched.popitem(last=False)
+
+
+def events_after(
+    db: sqlite3.Connection,
+    quiet: Quiet,
+    cursor: str,
+    *,
+    limit: int,
+    caller: str | None,
+    connection_ids: Sequence[str] | None,
+) -> list[PaymentEventRow]:
+    after = codec.cursor_of(cursor)
+    conditions, values = ["e.seq > ?"], list[Any]()
+    if caller is not None:
+        conditions.append("+p.caller = ?")
+        values.append(caller)
+    if connection_ids is not None:
+        conditions.append("+p.connection_id IN (SELECT value FROM json_each(?))")
+        values.append(codec.json_list(connection_ids))
+    feed = (caller, None if connection_ids is None else tuple(connection_ids))
+    # The end is read before the rows: what is written between the two is searched again, never skipped.
+    last = last_event(db)
+    if after > last:
+        raise ValueError(
+            "the cursor lies beyond the end of this event feed: it belongs to another store, or to one newer than this"
+        )
+    start = quiet.start(feed, after)
+    rows = db.execute(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY e.seq LIMIT ?", (start, *values, limit)).fetchall()
+    if len(rows) < limit:
+        quiet.note(feed, rows[-1][0] if rows else after, last)
+    return [_event(row) for row in rows]
+
+
+def last_event(db: sqlite3.Connection) -> int:
+    """The number of the last event ever written; 0 before the first."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def payment_events(db: sqlite3.Connection, payment_id: str) -> list[PaymentEventRow]:
+    rows = db.execute(
+        f"""
+        {_SELECT}
+        WHERE e.payment_key = (SELECT payment_key FROM payments WHERE payment_id = ?) ORDER BY e.seq
+        """,
+        (payment_id,),
+    )
+    return [_event(row) for row in rows]

@@ -1,0 +1,262 @@
+"""Payments: storing them once, and finding them again."""
+
+import sqlite3
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from gateway.lifecycle import PaymentState
+from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
+from gateway.store.sqlite import codec
+from gateway.store.sqlite.terms import terms_of
+from gateway.store.sqlite.writer import Tx
+
+CALLER = "caller"  # the source of a payment's first event
+BOUND_MAX = 500  # keys looked up by one statement
+_APPROVED = PaymentState.APPROVED.value
+
+# -- storing -----------------------------------------------------------------------------------------------------------
+
+_INSERT_PAYMENT = """
+INSERT INTO payments (payment_key, payment_id, caller, payment_reference, connection_id, terms_id, end_to_end_id, uetr, amount,
+    currency, state, version, reason, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+"""
+_INSERT_TRANSFER = "INSERT INTO transfers (payment_key, content_sha256, content) VALUES (?, ?, ?)"
+_INSERT_EVENTS = """
+INSERT INTO events (payment_key, state, reason, source, occurred_at)
+SELECT payment_key, state, reason, ?, created_at FROM payments WHERE payment_key > ? ORDER BY payment_key
+"""
+
+
+def submit(tx: Tx, payments: Sequence[NewPayment], contents: Sequence[bytes]) -> SubmitResult:
+    """`contents` are the encoded transfers, in order (made by the caller, outside the write lock)."""
+    known = _known(tx.db, payments)
+    stored = all(item is None or item.same_content for item in known)
+    if stored:
+        new = [(payment, content) for payment, content, item in zip(payments, contents, known, strict=True) if item is None]
+        if new:
+            _insert(tx, new)
+    return SubmitResult(stored=stored, known=tuple(known))
+
+
+def _known(db: sqlite3.Connection, payments: Sequence[NewPayment]) -> list[Known | None]:
+    """Per payment what is there under its key: from before, or from an earlier place of the same call."""
+    by_caller: dict[str, list[str]] = {}
+    for payment in payments:
+        by_caller.setdefault(payment.caller, []).append(payment.payment_reference)
+    seen: dict[tuple[str, str], tuple[str, str, bytes]] = {}
+    for caller, references in by_caller.items():
+        for reference, *rest in db.execute(
+            """
+            SELECT p.payment_reference, p.payment_id, p.state, t.content_sha256
+            FROM json_each(?) AS wanted
+            CROSS JOIN payments AS p ON p.caller = ? AND p.payment_reference = wanted.value
+            CROSS JOIN transfers AS t ON t.payment_key = p.payment_key
+            """,
+            (codec.json_list(references), caller),
+        ):
+            seen[caller, reference] = (rest[0], rest[1], rest[2])
+    known: list[Known | None] = []
+    for payment in payments:
+        key = (payment.caller, payment.payment_reference)
+        before = seen.get(key)
+        if before is None:
+            seen[key] = (payment.payment_id, payment.state.value, payment.content_sha256)
+            known.append(None)
+        else:
+            payment_id, state, digest = before
+            same = digest == payment.content_sha256
+            known.append(Known(payment_id=payment_id, state=codec.PAYMENT_STATES[state], same_content=same))
+    return known
+
+
+def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
+    db, now = tx.db, tx.now
+    (last,) = db.execute("SELECT coalesce(max(payment_key), 0) FROM payments").fetchone()
+    rows: list[tuple[Any, ...]] = []
+    transfers: list[tuple[int, bytes, bytes]] = []
+    for key, (payment, content) in enumerate(new, last + 1):
+        transfer = payment.transfer
+        state = payment.state.value
+        rows.append(
+            (
+                key,
+                payment.payment_id,
+                payment.caller,
+                payment.payment_reference,
+                payment.connection_id,
+                tx.terms.terms_id(db, payment.terms),
+                transfer.end_to_end_id,
+                transfer.uetr,
+                str(transfer.amount),
+                transfer.currency,
+                state,
+                codec.reason_column(payment.reason),
+                now,
+                now,
+            )
+        )
+        transfers.append((key, payment.content_sha256, content))
+        if state == _APPROVED:
+            tx.wake(payment.connection_id)
+    db.executemany(_INSERT_PAYMENT, rows)
+    db.executemany(_INSERT_TRANSFER, transfers)
+    db.execute(_INSERT_EVENTS, (CALLER, last))
+
+
+# -- finding -----------------------------------------------------------------------------------------------------------
+
+_SELECT = """
+SELECT p.payment_key, p.payment_id, p.caller, p.payment_reference, p.connection_id, terms.content, t.content, t.content_sha256,
+    p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
+    p.account_servicer_reference, p.created_at, p.updated_at
+"""
+_FROM = "FROM payments AS p"
+_JOINS = """
+CROSS JOIN transfers AS t ON t.payment_key = p.payment_key
+CROSS JOIN terms ON terms.terms_id = p.terms_id
+LEFT JOIN blocks AS b ON b.block_key = p.block_key
+LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
+"""
+
+
+def _payment(row: Sequence[Any]) -> Payment:
+    return Payment(
+        payment_id=row[1],
+        caller=row[2],
+        payment_reference=row[3],
+        connection_id=row[4],
+        terms=terms_of(row[5]),
+        transfer=codec.transfer_of(row[6]),
+        content_sha256=row[7],
+        state=codec.PAYMENT_STATES[row[8]],
+        version=row[9],
+        reason=codec.reason_of(row[10]),
+        delivery_id=row[11],
+        message_id=row[12],
+        payment_information_id=row[13],
+        bank_status=row[14],
+        account_servicer_reference=row[15],
+        created_at=codec.moment(row[16]),
+        updated_at=codec.moment(row[17]),
+    )
+
+
+def payment(db: sqlite3.Connection, payment_id: str) -> Payment | None:
+    row = db.execute(f"{_SELECT} {_FROM} {_JOINS} WHERE p.payment_id = ?", (payment_id,)).fetchone()
+    return None if row is None else _payment(row)
+
+
+def payments_by_reference(db: sqlite3.Connection, caller: str, references: Sequence[str]) -> dict[str, Payment]:
+    rows = db.execute(
+        f"""
+        {_SELECT} FROM (SELECT DISTINCT value FROM json_each(?)) AS wanted
+        CROSS JOIN payments AS p ON p.caller = ? AND p.payment_reference = wanted.value {_JOINS}
+        """,
+        (codec.json_list(references), caller),
+    )
+    return {row[3]: _payment(row) for row in rows}
+
+
+def list_payments(
+    db: sqlite3.Connection, where: PaymentFilter, *, limit: int, before: str | None
+) -> tuple[list[Payment], str | None]:
+    condition, values = _condition(where)
+    # The newest of all that fit: going down the primary key, whatever else the planner fancies, so that a page costs a page.
+    rows = db.execute(
+        f"{_SELECT} {_FROM} {_JOINS} WHERE p.payment_key < ? AND {condition} ORDER BY p.payment_key DESC LIMIT ?",
+        (codec.page_key("payments", before), *values, limit + 1),
+    ).fetchall()
+    more = codec.page_token("payments", rows[limit - 1][0]) if len(rows) > limit else None
+    return [_payment(row) for row in rows[:limit]], more
+
+
+def count_payments(db: sqlite3.Connection, where: PaymentFilter) -> dict[PaymentState, int]:
+    condition, values = _condition(where)
+    rows = db.execute(f"SELECT p.state, count(*) {_FROM} WHERE {condition} GROUP BY p.state", values)
+    return {codec.PAYMENT_STATES[state]: count for state, count in rows}
+
+
+def _condition(where: PaymentFilter) -> tuple[str, list[Any]]:
+    """The filter as SQL. Terms that select few payments may use their index; the broad ones (`+`) are tested row by row."""
+    parts: list[str] = ["TRUE"]
+    values: list[Any] = []
+
+    def add(part: str, value: Any) -> None:
+        parts.append(part)
+        values.append(value)
+
+    if where.caller is not None:
+        add("+p.caller = ?", where.caller)
+    if where.connection_id is not None:
+        add("+p.connection_id = ?", where.connection_id)
+    if where.connection_ids is not None:
+        add("+p.connection_id IN (SELECT value FROM json_each(?))", codec.json_list(where.connection_ids))
+    if where.states:
+        add("+p.state IN (SELECT value FROM json_each(?))", codec.json_list(state.value for state in where.states))
+    if where.end_to_end_id is not None:
+        add("p.end_to_end_id = ?", where.end_to_end_id)
+    for column in ("message_id", "delivery_id"):
+        value = getattr(where, column)
+        if value is not None:
+            add(
+                "p.block_key IN (SELECT block_key FROM blocks JOIN deliveries USING (delivery_key)"
+                f" WHERE deliveries.{column} = ?)",
+                value,
+            )
+    if where.created_from is not None:
+        add("p.created_at >= ?", codec.micros(where.created_from))
+    if where.created_until is not None:
+        add("p.created_at < ?", codec.micros(where.created_until))
+    return " AND ".join(parts), values
+
+
+# -- matching ----------------------------------------------------------------------------------------------------------
+
+_CANDIDATES = """
+SELECT p.payment_key, p.payment_id, p.version, p.state, p.connection_id, d.delivery_id, d.message_id, b.payment_information_id,
+    p.end_to_end_id, p.uetr, p.amount, p.currency, p.bank_status, p.account_servicer_reference, p.caller, p.payment_reference
+FROM (SELECT DISTINCT value FROM json_each(?)) AS wanted
+CROSS JOIN payments AS p ON p.{column} = wanted.value AND {plus}p.connection_id = ?
+LEFT JOIN blocks AS b ON b.block_key = p.block_key
+LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
+"""
+
+
+def find_candidates(db: sqlite3.Connection, connection_id: str, keys: Keys) -> list[Candidate]:
+    """In the order in which the payments were stored."""
+    found: dict[int, Candidate] = {}
+    for column, plus, wanted in (
+        ("payment_id", "+", keys.payment_ids),
+        ("end_to_end_id", "", keys.end_to_end_ids),
+        ("uetr", "+", keys.uetrs),
+        ("account_servicer_reference", "+", keys.account_servicer_references),
+    ):
+        statement = _CANDIDATES.format(column=column, plus=plus)
+        for start in range(0, len(wanted), BOUND_MAX):
+            chunk = codec.json_list(wanted[start : start + BOUND_MAX])
+            for row in db.execute(statement, (chunk, connection_id)):
+                if row[0] not in found:
+                    found[row[0]] = _candidate(row)
+    return [found[key] for key in sorted(found)]
+
+
+def _candidate(row: Sequence[Any]) -> Candidate:
+    return Candidate(
+        payment_id=row[1],
+        version=row[2],
+        state=codec.PAYMENT_STATES[row[3]],
+        connection_id=row[4],
+        delivery_id=row[5],
+        message_id=row[6],
+        payment_information_id=row[7],
+        end_to_end_id=row[8],
+        uetr=row[9],
+        amount=Decimal(row[10]),
+        currency=row[11],
+        bank_status=row[12],
+        account_servicer_reference=row[13],
+        caller=row[14],
+        payment_reference=row[15],
+    )

@@ -1,0 +1,280 @@
+"""From an order to the model, or to everything that is wrong with it.
+
+The gateway's own checks are here: what must be there, and what the connection allows. What the bank wants is the plugin's
+`check`. All problems are given at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from formats.bank import BankFormat
+from formats.errors import Violation
+from formats.model import (
+    Account,
+    Agent,
+    CreditTransfer,
+    OrganisationIdentification,
+    Party,
+    PaymentTerms,
+    PostalAddress,
+)
+from gateway.config import AccountSettings, ConnectionSettings
+from gateway.payment import PaymentOrder, new_uetr
+
+REFERENCE_LENGTH_MAX = 64
+_REFERENCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/")
+# What every scheme takes in an identifier (EPC132-08, 2025, section 1.4: no slash at either end, no two in a row).
+_IDENTIFIER_CHARACTERS = _REFERENCE_CHARACTERS
+_NOT_PROVIDED = "NOTPROVIDED"
+_SOURCE = "bankgate.v1 PaymentRequest"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An order as the model says it, with every rule it breaks. Only an order without violations may be stored."""
+
+    terms: PaymentTerms
+    transfer: CreditTransfer
+    violations: tuple[Violation, ...]
+
+
+class OrderCheck:
+    """Checks the orders of one connection: the gateway's rules, the connection's, and the bank plugin's."""
+
+    def __init__(self, connection: ConnectionSettings, bank: BankFormat) -> None:
+        self._bank = bank
+        self._connection = connection
+        self._accounts = tuple(_AccountDefaults.of(account) for account in connection.accounts)
+        self._terms = lru_cache(maxsize=4096)(self._build_terms)
+        self.time_zone = ZoneInfo(connection.time_zone or bank.capabilities.time_zone)
+
+    def message_name(self, on: date) -> str | None:
+        """The message used on that day: the configured one if the bank takes it then, else the plugin's first that is valid."""
+        sends = self._bank.capabilities.sends
+        wanted = self._connection.message
+        if wanted is not None:
+            return wanted if wanted in sends and sends[wanted].covers(on) else None
+        return next((name for name, validity in sends.items() if validity.covers(on)), None)
+
+    def check(self, order: PaymentOrder, payment_id: str, on: date) -> Checked:
+        """The model of the order with defaults filled in, and all violations as of that day at the bank."""
+        violations = list(order.problems)
+        unreadable = {violation.field for violation in order.problems}
+        violations += _required(order, unreadable)
+        message_name = self.message_name(on)
+        if message_name is None:
+            violations.append(_no_message(self._connection, on))
+        terms, missing = self._terms(
+            order.debtor,
+            order.debtor_account,
+            order.debtor_agent,
+            order.ultimate_debtor,
+            order.requested_execution_date or on,
+            order.payment_type,
+            order.charge_bearer,
+        )
+        violations += missing
+        transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
+        said = {violation.field for violation in violations}
+        for violation in self._bank.check(terms, transfer, on, message_name):
+            # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
+            if not _within(violation.field, said):
+                violations.append(violation)
+        return Checked(terms, transfer, tuple(violations))
+
+    def _build_terms(  # noqa: PLR0917 - the arguments are the key of its cache
+        self,
+        debtor: Party | None,
+        debtor_account: Account | None,
+        debtor_agent: Agent | None,
+        ultimate_debtor: Party | None,
+        requested_execution_date: date,
+        payment_type: Any,
+        charge_bearer: str | None,
+    ) -> tuple[PaymentTerms, tuple[Violation, ...]]:
+        defaults, violations = self._account(debtor_account)
+        terms = PaymentTerms(
+            debtor=debtor if debtor is not None and debtor.name else _merged(debtor, defaults.holder),
+            debtor_account=defaults.account,
+            debtor_agent=debtor_agent or defaults.agent,
+            ultimate_debtor=ultimate_debtor,
+            requested_execution_date=requested_execution_date,
+            payment_type=payment_type,
+            charge_bearer=charge_bearer,
+        )
+        return terms, violations
+
+    def _account(self, asked: Account | None) -> tuple["_AccountDefaults", tuple[Violation, ...]]:
+        if asked is None:
+            if len(self._accounts) == 1:
+                return self._accounts[0], ()
+            return self._accounts[0], (
+                Violation(
+                    field="debtor_account",
+                    rule="debtor-account.required",
+                    source=_SOURCE,
+                    message_en=f"The connection has {len(self._accounts)} accounts; say which one pays.",
+                    message_zh=f"该连接有 {len(self._accounts)} 个账户，请指明付款账户。",
+                ),
+            )
+        for candidate in self._accounts:
+            if candidate.answers_to(asked):
+                return candidate, ()
+        return self._accounts[0], (
+            Violation(
+                field="debtor_account",
+                rule="debtor-account.unknown",
+                source=_SOURCE,
+                message_en="This account is not one the connection may pay from; it must stand under [[accounts]] there.",
+                message_zh="该账户不在此连接可付款账户之列，需先在连接配置 [[accounts]] 中登记。",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _AccountDefaults:
+    account: Account
+    holder: Party
+    agent: Agent
+
+    @staticmethod
+    def of(settings: AccountSettings) -> "_AccountDefaults":
+        address = PostalAddress(**settings.holder_address) if settings.holder_address else None
+        organisation = OrganisationIdentification(lei=settings.holder_lei) if settings.holder_lei else None
+        return _AccountDefaults(
+            account=Account(
+                iban=settings.iban,
+                other_id=settings.other_id,
+                other_scheme=settings.other_scheme,
+                currency=settings.currency,
+            ),
+            holder=Party(name=settings.holder, postal_address=address, organisation=organisation),
+            agent=Agent(
+                bic=settings.agent_bic,
+                clearing_system_id=settings.agent_clearing_system_id,
+                clearing_system_member_id=settings.agent_clearing_system_member_id,
+            ),
+        )
+
+    def answers_to(self, asked: Account) -> bool:
+        if asked.iban is not None:
+            return self.account.iban == asked.iban
+        return asked.other_id is not None and self.account.other_id == asked.other_id
+
+
+def _merged(asked: Party | None, holder: Party) -> Party:
+    """The account holder, with whatever the order says about the debtor besides a name."""
+    if asked is None:
+        return holder
+    return Party(
+        name=holder.name,
+        postal_address=asked.postal_address or holder.postal_address,
+        organisation=asked.organisation or (holder.organisation if asked.person is None else None),
+        person=asked.person,
+        country_of_residence=asked.country_of_residence,
+    )
+
+
+def _transfer(order: PaymentOrder, payment_id: str, *, with_uetr: bool) -> CreditTransfer:
+    return CreditTransfer(
+        instruction_id=payment_id,
+        end_to_end_id=order.end_to_end_id or default_end_to_end_id(order.payment_reference),
+        amount=order.amount if order.amount is not None else Decimal(1),
+        currency=order.currency or "",
+        creditor=order.creditor or Party(),
+        creditor_account=order.creditor_account,
+        creditor_agent=order.creditor_agent,
+        uetr=order.uetr or (new_uetr() if with_uetr else None),
+        purpose=order.purpose,
+        purpose_proprietary=order.purpose_proprietary,
+        ultimate_creditor=order.ultimate_creditor,
+        remittance_information=order.remittance_information,
+        supplementary=order.supplementary,
+    )
+
+
+def default_end_to_end_id(payment_reference: str) -> str:
+    """The reference itself where every scheme takes it as an end-to-end id, else ISO's NOTPROVIDED."""
+    fits = (
+        len(payment_reference) <= 35
+        and not payment_reference.startswith("/")
+        and not payment_reference.endswith("/")
+        and "//" not in payment_reference
+        and "_" not in payment_reference
+        and _IDENTIFIER_CHARACTERS.issuperset(payment_reference)
+    )
+    return payment_reference if fits and payment_reference else _NOT_PROVIDED
+
+
+def _carries_uetr(message_name: str | None) -> bool:
+    """UETR entered pain.001 with version 09 (ISO 20022 message definition report, payments initiation, 2019)."""
+    if message_name is None or not message_name.startswith("pain.001.001."):
+        return False
+    version = message_name.rpartition(".")[2]
+    return version.isdigit() and int(version) >= 9
+
+
+def _required(order: PaymentOrder, unreadable: set[str]) -> list[Violation]:
+    missing: list[Violation] = []
+    if order.amount is None and "amount" not in unreadable:
+        missing.append(_missing("amount", "金额"))
+    if not order.currency and "currency" not in unreadable:
+        missing.append(_missing("currency", "币种"))
+    if order.creditor is None and "creditor" not in unreadable:
+        missing.append(_missing("creditor", "收款人"))
+    reference = order.payment_reference
+    if not reference:
+        missing.append(_missing("payment_reference", "付款参考号"))
+    elif len(reference) > REFERENCE_LENGTH_MAX or not _REFERENCE_CHARACTERS.issuperset(reference):
+        missing.append(
+            Violation(
+                field="payment_reference",
+                rule="payment-reference.form",
+                source=_SOURCE,
+                message_en=f"At most {REFERENCE_LENGTH_MAX} characters, of letters, digits and - . _ : / only.",
+                message_zh=f"最多 {REFERENCE_LENGTH_MAX} 个字符，仅限字母、数字及 - . _ : / 。",
+            )
+        )
+    return missing
+
+
+def _missing(field: str, name_zh: str) -> Violation:
+    return Violation(
+        field=field,
+        rule="field.required",
+        source=_SOURCE,
+        message_en="This field is required.",
+        message_zh=f"{name_zh}为必填项。",
+    )
+
+
+def _no_message(connection: ConnectionSettings, on: date) -> Violation:
+    wanted = connection.message or "any pain.001"
+    return Violation(
+        field="connection_id",
+        rule="message.not-valid-on-date",
+        source=f"bank plugin {connection.bank}, capabilities.sends",
+        message_en=f"The bank does not take {wanted} on {on.isoformat()}; the connection needs another message version.",
+        message_zh=f"银行在 {on.isoformat()} 不接受 {wanted}，请在连接配置中改用其他报文版本。",
+    )
+
+
+def _within(field: str, said: set[str]) -> bool:
+    return any(field == known or field.startswith((f"{known}.", f"{known}[")) for known in said)
+
+
+def unknown_connection(connection_id: str, known: Sequence[str]) -> Violation:
+    """There is no such connection; says which there are."""
+    listed = ", ".join(known)
+    return Violation(
+        field="connection_id",
+        rule="connection.unknown" if connection_id else "field.required",
+        source=_SOURCE,
+        message_en=f"There is no connection of this name; there are: {listed}.",
+        message_zh=f"不存在该连接；现有连接：{listed}。",
+    )

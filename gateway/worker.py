@@ -1,0 +1,147 @@
+"""The process that talks to banks: forms, seals and sends messages; fetches, opens and applies answers.
+
+It holds the private keys of the connections; `serve` does not. Two lanes a connection, each with a channel of its own: one
+sends, one fetches, so that neither waits for the other.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.channel import Channel
+from gateway import clock
+from gateway.config import Configuration
+from gateway.connection import Connection, open_connection
+from gateway.delivery import Courier
+from gateway.engine.local import LocalEngine
+from gateway.intake import Intake
+from gateway.prepare import Preparer
+from gateway.service import fetch_lane
+from gateway.store.factory import open_store
+from gateway.store.store import Clock, Store
+from gateway.telemetry import Metrics, metrics
+from keys.profiles import certificates, parse_profile
+
+log = structlog.get_logger("worker")
+
+GAUGES_EVERY = timedelta(seconds=15)
+
+
+@dataclass(slots=True)
+class SendLane:
+    """Everything outbound of one connection."""
+
+    courier: Courier
+    preparer: Preparer
+    recovered: bool = False
+
+    async def pump(self) -> datetime | None:
+        """Forms what is due, advances what is due; when to come back."""
+        if not self.recovered:
+            await self.courier.recover()
+            self.recovered = True
+        look_again = await self.preparer.form_messages()
+        next_due = await self.courier.advance_due()
+        return min((moment for moment in (look_again, next_due) if moment is not None), default=None)
+
+
+@dataclass(slots=True)
+class FetchLane:
+    """Everything inbound of one connection."""
+
+    intake: Intake
+    clock: Clock
+    every: timedelta
+
+    async def pump(self) -> datetime | None:
+        """Fetches and reads; when to fetch next, None if only on request."""
+        await self.intake.fetch()
+        await self.intake.read_waiting()
+        return self.clock() + self.every if self.every else None
+
+
+class Worker:
+    """The lanes of every connection of a configuration, over one store."""
+
+    def __init__(
+        self, configuration: Configuration, store: Store, *, now: Clock = clock.now, measures: Metrics | None = None
+    ) -> None:
+        self._store = store
+        self._clock = now
+        self._metrics = measures or metrics()
+        self._channels: list[Channel] = []
+        self._sending: dict[str, SendLane] = {}
+        self._fetching: dict[str, FetchLane] = {}
+        self._connections: list[Connection] = []
+        for settings in configuration.connections.values():
+            self._add(open_connection(settings, configuration.directory, now))
+
+    def _add(self, connection: Connection) -> None:
+        self._connections.append(connection)
+        outward, inward = connection.channel(), connection.channel()
+        self._channels += [outward, inward]
+        preparer = Preparer(self._store, connection, self._clock, self._metrics)
+        courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)
+        self._sending[connection.id] = SendLane(courier, preparer)
+        intake = Intake(self._store, connection, inward, self._clock, self._metrics)
+        every = timedelta(seconds=connection.settings.schedule.fetch_seconds)
+        self._fetching[fetch_lane(connection.id)] = FetchLane(intake, self._clock, every)
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        return (*self._sending, *self._fetching)
+
+    async def pump(self, lane: str) -> datetime | None:
+        """One turn of one lane; at most one at a time per lane, which the engine sees to."""
+        if lane in self._sending:
+            return await self._sending[lane].pump()
+        return await self._fetching[lane].pump()
+
+    async def wake_all(self) -> None:
+        """Looks at every lane once, as after a start."""
+        for lane in self.lanes:
+            await self._store.wake_lane(lane)
+
+    async def set_gauges(self) -> None:
+        """Brings the metrics of every connection up to date."""
+        now = self._clock()
+        for connection in self._connections:
+            self._metrics.health(connection.id, await self._store.health(connection.id), now)
+            profile = parse_profile(connection.settings.seal)
+            for name, not_after in certificates(profile, connection.base):
+                self._metrics.certificate(connection.id, name, not_after, now)
+
+    async def close(self) -> None:
+        """Ends the channels' connections."""
+        for channel in self._channels:
+            await channel.close()
+
+
+async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
+    """Runs until `stop` is set, then finishes what is under way."""
+    store = open_store(configuration.store, configuration.directory, clock.now)
+    await store.open()
+    worker = Worker(configuration, store)
+    engine = LocalEngine(store, worker.lanes, owner=f"{socket.gethostname()}:{id(worker):x}", clock=clock.now)
+    try:
+        await worker.wake_all()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(engine.run(worker.pump))
+            gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
+            await stop.wait()
+            await engine.stop()
+            await running
+            gauges.cancel()
+    finally:
+        await worker.close()
+        await store.close()
+
+
+async def _every(pause: timedelta, task: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await task()
+        await asyncio.sleep(pause.total_seconds())

@@ -1,0 +1,76 @@
+"""Secrets by reference: where a key, a passphrase or a certificate is found, without ever writing it into the configuration.
+
+    file:PATH     a file; a relative path starts at the directory of the configuration
+    env:NAME      an environment variable
+    pkcs11:...    a key in an HSM (comes with the HSM release)
+
+Errors name the reference and never the value.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from keys.seal import KeyUnavailable
+
+Directory = Path
+"""Where relative references start, for files that hand it on and touch nothing themselves."""
+
+_OTHERS = 0o077
+_BYTES_MAX = 1024 * 1024
+
+
+def resolve(reference: str, base: Path, *, private: bool = False) -> bytes:
+    """What a reference stands for, byte for byte. Raises `KeyUnavailable`.
+
+    `private`: refuse a file that group or others may reach; ask for it wherever a private key or a passphrase is read.
+    """
+    scheme, _, rest = reference.partition(":")
+    match scheme:
+        case "file" if rest:
+            return _file(reference, base / rest, private=private)
+        case "env" if rest:
+            value = os.environb.get(os.fsencode(rest))
+            if value is None:
+                raise KeyUnavailable(f"{reference}: the environment variable is not set for this process")
+            return value
+        case "pkcs11":
+            raise KeyUnavailable(f"{reference}: keys in an HSM come with the HSM release; use file: or env: until then")
+        case _:
+            raise KeyUnavailable(f"{_shown(reference)}: a secret is given as file:PATH or env:NAME")
+
+
+def passphrase(reference: str, base: Path) -> bytes:
+    """A passphrase: as `resolve` with `private`, without the line end that editors append. An empty one is refused."""
+    value = resolve(reference, base, private=True).rstrip(b"\r\n")
+    if not value:
+        raise KeyUnavailable(f"{reference}: the passphrase is empty")
+    return value
+
+
+def file_path(reference: str, base: Path) -> Path | None:
+    """The path a `file:` reference names, for libraries that open files themselves; None for other references."""
+    scheme, _, rest = reference.partition(":")
+    return base / rest if scheme == "file" and rest else None
+
+
+def _shown(reference: str) -> str:
+    """A malformed reference may be the secret itself, written where its reference belongs: only its scheme is shown."""
+    scheme, colon, _ = reference.partition(":")
+    return f"{scheme}:…" if colon and scheme.isascii() and scheme.isalnum() and len(scheme) <= 10 else "this reference"
+
+
+def _file(reference: str, path: Path, *, private: bool) -> bytes:
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise KeyUnavailable(f"{reference}: {path} is not a regular file")
+            if private and status.st_mode & _OTHERS:
+                raise KeyUnavailable(f"{reference}: group or others may reach {path}; run: chmod 600 {path}")
+            content = file.read(_BYTES_MAX + 1)
+    except OSError as problem:
+        raise KeyUnavailable(f"{reference}: {path} cannot be read: {problem.strerror}") from None
+    if len(content) > _BYTES_MAX:
+        raise KeyUnavailable(f"{reference}: {path} is too large to be a key, a certificate or a passphrase")
+    return content

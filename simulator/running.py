@@ -1,0 +1,159 @@
+"""Puts a bank together from its settings and takes it apart again, in one context manager."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from simulator import garbage
+from simulator.bank import Bank
+from simulator.control import Control
+from simulator.customer import make_customers
+from simulator.fastbank import FastLedger
+from simulator.https import HttpsDoor, server_context
+from simulator.identity import make_certificate
+from simulator.ledger import Ledger
+from simulator.mockledger import MockLedger
+from simulator.money import to_minor
+from simulator.moods import Moods
+from simulator.records import Records
+from simulator.settings import BankSettings, FastBankSettings, HttpsDoorSettings, MockBankSettings, ssh_fingerprint
+from simulator.sftp import SftpDoor
+from simulator.tree import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningBank:
+    """A bank with its doors open."""
+
+    settings: BankSettings
+    bank: Bank
+    ledger: Ledger
+    control: Control
+    sftp: SftpDoor | None
+    https: HttpsDoor | None
+    server_certificate: Path | None  # PEM, of the HTTPS door
+
+    @property
+    def moods(self) -> Moods:
+        return self.bank.moods
+
+    def tree(self, customer: str) -> Tree:
+        """The folders of a customer, the hidden ones too."""
+        return self.bank.customers[customer].tree
+
+    async def seed(
+        self,
+        account: str,
+        iban: str,
+        *,
+        behaviour: str = "accept",
+        balance: str = "1000000.00",
+        currency: str = "EUR",
+        name: str | None = None,
+        bic: str = "MOCKNL2A",
+        parameters: Mapping[str, Any] | None = None,
+        closed: bool = False,
+    ) -> Mapping[str, Any]:
+        """Opens an account of the ledger, or changes the one with that id. The behaviours are in the room's README.
+
+        `balance` is a decimal in units of the currency. Raises `Refusal`.
+        """
+        wanted = {
+            "id": account,
+            "iban": iban,
+            "behaviour": behaviour,
+            "balance": to_minor(Decimal(balance), currency),
+            "currency": currency,
+            "name": name or account,
+            "bic": bic,
+            "parameters": dict(parameters or {}),
+            "closed": closed,
+        }
+        return await self.ledger.open_account(wanted)
+
+    async def idle(self) -> None:
+        """Returns once every file taken so far has been worked on."""
+        await self.bank.idle()
+
+    async def advance(self, days: int) -> Mapping[str, Any]:
+        """Moves bank time and sends out what that brought."""
+        return await self.bank.advance(days)
+
+    async def books(self) -> dict[str, Any]:
+        """What the bank executed; see `simulator.books.summarise`."""
+        return await self.bank.books()
+
+    def addresses(self) -> dict[str, Any]:
+        """What a customer and a tester need to know, JSON-ready: the content of the ready file."""
+        ready: dict[str, Any] = {"pid": os.getpid(), "control": {"url": self.control.url}}
+        ready["ledger"] = {"kind": self.settings.ledger.kind}
+        if isinstance(self.ledger, MockLedger):
+            ready["ledger"]["url"] = self.ledger.url
+        if self.sftp is not None:
+            key = self.sftp.public_key
+            ready["sftp"] = {
+                "host": self.sftp.host,
+                "port": self.sftp.port,
+                "host_key": key,
+                "host_key_fingerprint": ssh_fingerprint(key),
+            }
+        if self.https is not None:
+            ready["https"] = {
+                "url": f"https://{self.https.host}:{self.https.port}",
+                "certificate": str(self.server_certificate),
+            }
+        return ready
+
+
+@asynccontextmanager
+async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
+    """Opens the doors; closes them on leaving, a child process included.
+
+    Raises `LedgerDown` if the ledger does not start, `OSError` if an address or a file cannot be used, and what the keys room
+    raises about a seal profile.
+    """
+    data = settings.data_directory
+    data.mkdir(parents=True, exist_ok=True)
+    customers = make_customers(settings)
+    async with AsyncExitStack() as stack:
+        records = Records(data / "bank.db")
+        stack.callback(records.close)
+        ledger = await _ledger(settings)
+        stack.push_async_callback(ledger.close)
+        bank = Bank(settings.directory, customers, ledger, Moods(garbage.KINDS), records)
+        await bank.start(settings.ledger.collect_seconds if isinstance(settings.ledger, MockBankSettings) else 0.0)
+        stack.push_async_callback(bank.close)
+        control = await Control.start(bank, settings.control.listen)
+        stack.push_async_callback(control.close)
+        sftp = https = certificate = None
+        if settings.sftp is not None:
+            host_key = settings.path(settings.sftp.host_key) if settings.sftp.host_key else data / "host_key"
+            sftp = await SftpDoor.start(bank, settings.sftp.listen, host_key)
+            stack.push_async_callback(sftp.close)
+        if settings.https is not None:
+            certificate, key = _server_identity(settings, settings.https)
+            context = server_context(certificate, key, settings.path(settings.https.client_ca))
+            https = await HttpsDoor.start(bank, settings.https.listen, context, settings.https.file_bytes_max)
+            stack.push_async_callback(https.close)
+        yield RunningBank(
+            settings=settings, bank=bank, ledger=ledger, control=control, sftp=sftp, https=https, server_certificate=certificate
+        )
+
+
+async def _ledger(settings: BankSettings) -> Ledger:
+    if isinstance(settings.ledger, FastBankSettings):
+        return FastLedger(settings.ledger, settings.data_directory / "fastbank")
+    return await MockLedger.start(settings.ledger, settings.directory)
+
+
+def _server_identity(settings: BankSettings, door: HttpsDoorSettings) -> tuple[Path, Path]:
+    if door.certificate is not None and door.key is not None:
+        return settings.path(door.certificate), settings.path(door.key)
+    certificate, key = settings.data_directory / "https_certificate.pem", settings.data_directory / "https_key.pem"
+    if not (certificate.exists() and key.exists()):
+        make_certificate("bankgate-simulator", certificate, key, server=True)
+    return certificate, key

@@ -1,0 +1,113 @@
+"""Certificates made for one test run."""
+
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+PASSPHRASE = b"correct horse"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate with its key. `key_pem` is encrypted with `PASSPHRASE`, `plain_key_pem` is for servers under test."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return self._key(serialization.BestAvailableEncryption(PASSPHRASE))
+
+    @property
+    def plain_key_pem(self) -> bytes:
+        return self._key(serialization.NoEncryption())
+
+    @property
+    def sha256(self) -> str:
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    def _key(self, encryption: serialization.KeySerializationEncryption) -> bytes:
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def issue(name: str, issuer: Identity | None = None, *, host: str | None = None, days: int = 30) -> Identity:
+    """Issued by itself without an issuer; with negative days it has expired."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    start = datetime.now(UTC) - timedelta(days=60)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=issuer is None and host is None, path_length=None), critical=True)
+    )
+    if host is not None:
+        alternative = x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+        builder = builder.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+    return Identity(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everybody in a test of TLS."""
+
+    ca: Identity
+    other_ca: Identity
+    server: Identity  # for 127.0.0.1
+    elsewhere: Identity  # for another host
+    client: Identity
+    expired: Identity
+    stranger: Identity  # a client of the other CA
+
+    @property
+    def secrets(self) -> dict[str, bytes]:
+        """For a resolver: env:CA, env:CLIENT, env:CLIENT_KEY, … and env:PASSPHRASE."""
+        known = {"env:PASSPHRASE": PASSPHRASE, "env:WRONG": b"battery staple"}
+        for name in ("ca", "other_ca", "server", "client", "expired", "stranger"):
+            identity: Identity = getattr(self, name)
+            known[f"env:{name.upper()}"] = identity.pem
+            known[f"env:{name.upper()}_KEY"] = identity.key_pem
+        return known
+
+
+@cache
+def world() -> World:
+    """Made once a process."""
+    ca, other = issue("Bank CA"), issue("Other CA")
+    return World(
+        ca=ca,
+        other_ca=other,
+        server=issue("bank", ca, host="127.0.0.1"),
+        elsewhere=issue("elsewhere", ca, host="elsewhere.example"),
+        client=issue("erp", ca),
+        expired=issue("erp", ca, days=-1),
+        stranger=issue("erp", other),
+    )
+
+
+def server_context(identity: Identity, directory: str, *, client_ca: Identity | None = None) -> ssl.SSLContext:
+    """A server's TLS; with `client_ca` it demands a client certificate."""
+    path = f"{directory}/{identity.sha256[:8]}.pem"
+    with open(path, "wb") as file:  # noqa: PTH123 - a test's own file
+        file.write(identity.plain_key_pem + identity.pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    if client_ca is not None:
+        context.load_verify_locations(cadata=client_ca.pem.decode())
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

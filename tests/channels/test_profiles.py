@@ -1,0 +1,125 @@
+"""Profiles: what is accepted, and that mistakes are named without repeating secrets."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from channels.channel import Guarantee
+from channels.profiles import build_channel, parse_profile
+from channels.references import References, Unresolved
+from tests.channels.support.parcels import NOON
+
+SFTP: dict[str, Any] = {
+    "kind": "sftp",
+    "host": "sftp.bank.example",
+    "username": "erp",
+    "host_keys": ["file:trust/bank.pub"],
+    "client_key": "file:keys/erp.pem",
+    "upload": "/inbox",
+}
+HTTPS: dict[str, Any] = {"kind": "https", "base_url": "https://bank.example/h2h", "trust": ["file:trust/ca.pem"]}
+FOLDER: dict[str, Any] = {"kind": "folder", "upload": "out"}
+
+
+@pytest.mark.parametrize("table", [SFTP, HTTPS, FOLDER])
+def test_the_smallest_profile_of_each_kind_builds_and_asks_for_no_secret(table: dict[str, Any]) -> None:
+    def no_secret(reference: str) -> bytes:
+        raise AssertionError(f"{reference} was read although nothing was connected")
+
+    channel = build_channel(
+        parse_profile(table),
+        guarantee=Guarantee.BLIND,
+        absence_is_final=False,
+        secret=no_secret,
+        clock=lambda: NOON,
+        base=Path("/nowhere"),
+    )
+    assert (channel.kind, channel.guarantee) == (table["kind"], Guarantee.BLIND)
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "where"),
+    [
+        (SFTP, {"kind": "ftp"}, "kind"),
+        (SFTP, {"hots": "x"}, "hots"),
+        (SFTP, {"host_keys": []}, "host_keys"),
+        (SFTP, {"host_keys": ["SHA256:abc"]}, "host_keys"),
+        (SFTP, {"client_key": None}, "client_key and password"),
+        (SFTP, {"client_key": None, "password": "env:P", "client_key_passphrase": "env:X"}, "without client_key"),
+        (SFTP, {"password": "hunter2"}, "password"),
+        (SFTP, {"port": 0}, "port"),
+        (SFTP, {"host": "a b"}, "host"),
+        (SFTP, {"downloads": ["/out"]}, "done_directory"),
+        (SFTP, {"downloads": ["/out/"], "done_directory": "/out"}, "other directories"),
+        (SFTP, {"upload": "in\nbox"}, "control characters"),
+        (SFTP, {"timeouts": {"connect": 0}}, "connect"),
+        (HTTPS, {"base_url": "http://bank.example"}, "this machine only"),
+        (HTTPS, {"base_url": "http://bank.example", "allow_plaintext_loopback": True}, "this machine only"),
+        (HTTPS, {"base_url": "http://127.0.0.1:8"}, "allow_plaintext_loopback"),
+        (HTTPS, {"base_url": "https://user:pw@bank.example"}, "base_url"),
+        (HTTPS, {"base_url": "ftp://bank.example"}, "https://"),
+        (HTTPS, {"trust": []}, "trust"),
+        (HTTPS, {"client_key": "file:k"}, "go together"),
+        (HTTPS, {"client_key_passphrase": "env:P"}, "without client_key"),
+        (HTTPS, {"success_statuses": [200, 409]}, "one meaning"),
+        (HTTPS, {"success_statuses": [302]}, "3xx"),
+        (HTTPS, {"upload_path": "in"}, "begins with /"),
+        (HTTPS, {"upload_path": "/in?x=1"}, "begins with /"),
+        (HTTPS, {"file_path": "/files"}, "{name}"),
+        (HTTPS, {"server_certificate_sha256": ["abc"]}, "server_certificate_sha256"),
+        (HTTPS, {"timeouts": {"connect": 60, "total": 60}}, "shorter"),
+        (HTTPS, {"headers": {"Bad Header": "x"}}, "headers"),
+        (FOLDER, {"file_mode": "999"}, "file_mode"),
+        (FOLDER, {"partial_suffix": "part"}, "partial_suffix"),
+        (FOLDER, {"downloads": ["in"]}, "done_directory"),
+    ],
+)
+def test_a_mistake_is_named_and_its_value_is_not_repeated(table: dict[str, Any], changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse_profile({**table, **changes})
+    assert where in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "user:pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]/x", "http://localhost"])
+def test_plaintext_is_possible_on_this_machine_when_asked_for(url: str) -> None:
+    parse_profile({"kind": "https", "base_url": url, "allow_plaintext_loopback": True})
+
+
+def test_profiles_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        parse_profile(FOLDER).upload = "elsewhere"  # type: ignore[misc]
+
+
+def references(secret: Callable[[str], bytes], base: Path) -> References:
+    return References(secret=secret, base=base)
+
+
+def test_a_reference_that_fails_names_setting_and_reference(tmp_path: Path) -> None:
+    def broken(reference: str) -> bytes:
+        raise KeyError("there is no variable of that name")
+
+    with pytest.raises(Unresolved, match=r"password: env:X .*no variable"):
+        references(broken, tmp_path).text("password", "env:X")
+    with pytest.raises(Unresolved, match="not UTF-8"):
+        references(lambda _: b"\xff", tmp_path).text("password", "env:X")
+
+
+def test_a_secret_in_memory_gets_a_path_that_ends_with_its_use(tmp_path: Path) -> None:
+    with references(lambda _: b"key", tmp_path).path("client_key", "env:X") as path:
+        assert Path(path).read_bytes() == b"key"
+        assert Path(path).read_bytes() == b"key"
+    assert not Path(path).exists() or Path(path).read_bytes() != b"key"
+
+
+def test_a_system_without_memory_files_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.memfd_create")
+    with (
+        pytest.raises(Unresolved, match="write file:"),
+        references(lambda _: b"key", tmp_path).path("client_key", "env:X"),
+    ):
+        pass

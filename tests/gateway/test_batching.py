@@ -1,0 +1,63 @@
+"""Which payments travel together, and when a message is closed."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from formats.model import Account, Agent, Party, PaymentTerms, PaymentType
+from gateway.batching import plan_message
+from gateway.store.records import WaitingGroup
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+TERMS = PaymentTerms(
+    debtor=Party(name="Muster AG"),
+    debtor_account=Account(iban="DE89370400440532013000"),
+    debtor_agent=Agent(bic="COBADEFFXXX"),
+    requested_execution_date=date(2026, 11, 26),
+)
+INSTANT = replace(TERMS, payment_type=PaymentType(service_level="SEPA", local_instrument="INST"))
+
+
+def group(terms_id: int, count: int, age: int, terms: PaymentTerms = TERMS) -> WaitingGroup:
+    return WaitingGroup(terms_id=terms_id, terms=terms, count=count, oldest_at=NOW - timedelta(seconds=age))
+
+
+def plan(*groups: WaitingGroup, transfers_max: int = 100, wait: int = 10):  # type: ignore[no-untyped-def]
+    return plan_message(groups, message_id="M", transfers_max=transfers_max, wait=timedelta(seconds=wait), now=NOW)
+
+
+def taken(result) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+    return [(block.terms_id, block.count) for block in result.blocks]
+
+
+def test_nothing_waiting_forms_nothing_and_sets_no_alarm() -> None:
+    result = plan()
+    assert (result.blocks, result.look_again_at) == ((), None)
+
+
+def test_a_payment_waits_for_company_until_its_time_is_up() -> None:
+    young = plan(group(1, 1, age=9))
+    assert young.blocks == ()
+    assert young.look_again_at == NOW + timedelta(seconds=1)
+    assert taken(plan(group(1, 1, age=10))) == [(1, 1)]
+
+
+def test_a_full_message_does_not_wait() -> None:
+    assert taken(plan(group(1, 60, age=1), group(2, 40, age=0))) == [(1, 60), (2, 40)]
+
+
+def test_a_message_never_holds_more_than_the_bank_takes() -> None:
+    assert taken(plan(group(1, 80, age=30), group(2, 80, age=20))) == [(1, 80), (2, 20)]
+
+
+def test_instant_payments_never_share_a_message_with_others() -> None:
+    assert taken(plan(group(1, 3, age=30), group(2, 4, age=20, terms=INSTANT))) == [(1, 3)]
+    assert taken(plan(group(2, 4, age=20, terms=INSTANT), group(1, 3, age=5))) == [(2, 4)]
+
+
+def test_a_due_kind_is_not_held_up_by_a_younger_one_before_it() -> None:
+    assert taken(plan(group(1, 3, age=5), group(2, 4, age=20, terms=INSTANT))) == [(2, 4)]
+
+
+def test_blocks_are_named_after_their_message_and_counted_from_one() -> None:
+    names = [block.payment_information_id for block in plan(group(1, 1, age=30), group(2, 1, age=20)).blocks]
+    assert names == ["M-1", "M-2"]

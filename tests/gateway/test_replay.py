@@ -1,0 +1,82 @@
+"""A replay shows what files would change and changes nothing, unless it is told to."""
+
+from collections.abc import AsyncIterator
+
+from gateway.lifecycle import PaymentState
+from gateway.replay import Replay, ReplayedChange, ReplayedFile, ReplayedProblem
+
+
+async def chunks(*files: tuple[str, str]) -> AsyncIterator[tuple[str, bytes]]:
+    for name, text in files:
+        data = text.encode()
+        yield name, data[:40]
+        yield "", data[40:]
+
+
+async def run(desk, *files: tuple[str, str], commit: bool = False):  # type: ignore[no-untyped-def]
+    replay = Replay(desk.store, desk.intake, commit)
+    return [result async for result in replay.run(chunks(*files), sealed=False)]
+
+
+async def sent(make_desk, count: int = 1):  # type: ignore[no-untyped-def]
+    desk = await make_desk()
+    ids = await desk.submit(count)
+    await desk.pump()
+    return desk, ids, (await desk.delivery()).message_id
+
+
+async def test_a_dry_run_shows_each_change_in_order_and_leaves_everything_as_it_was(make_desk, files) -> None:
+    desk, ids, message = await sent(make_desk)
+    before = await desk.store.payment_events(ids[0])
+    settled = files.camt054(files.entry("10.00", f"<InstrId>{ids[0]}</InstrId>"))
+    results = await run(desk, ("1.xml", files.pain002(message, group="ACCP")), ("2.xml", settled))
+    changes = [(r.file, r.before, r.after) for r in results if isinstance(r, ReplayedChange)]
+    assert changes == [
+        ("1.xml", PaymentState.SENT, PaymentState.ACCEPTED),
+        ("2.xml", PaymentState.ACCEPTED, PaymentState.SETTLED),
+    ]
+    assert await desk.store.payment_events(ids[0]) == before
+    assert (await desk.store.list_inbound(limit=10))[0] == []
+    assert (await desk.store.list_statements(limit=10))[0] == []
+
+
+async def test_problems_and_unreadable_files_are_told_and_the_next_file_is_read(make_desk, files) -> None:
+    desk, _, message = await sent(make_desk)
+    results = await run(
+        desk,
+        ("bad.xml", "<Document>"),
+        ("foreign.xml", files.pain002("OTHER", group="ACCP")),
+        ("good.xml", files.pain002(message, group="ACCP")),
+    )
+    assert [(r.file, r.kind) for r in results if isinstance(r, ReplayedProblem)] == [
+        ("bad.xml", "unreadable"),
+        ("foreign.xml", "unmatched"),
+    ]
+    assert [(r.file, r.changes) for r in results if isinstance(r, ReplayedFile)] == [
+        ("bad.xml", 0),
+        ("foreign.xml", 0),
+        ("good.xml", 1),
+    ]
+    assert await desk.discrepancies() == []
+
+
+async def test_with_commit_the_changes_are_made_once(make_desk, files) -> None:
+    desk, _, message = await sent(make_desk, 2)
+    file = ("1.xml", files.pain002(message, group="ACCP"))
+    first = await run(desk, file, commit=True)
+    assert await desk.states() == {PaymentState.ACCEPTED: 2}
+    assert sum(isinstance(r, ReplayedChange) for r in first) == 2
+    again = await run(desk, file, commit=True)
+    assert [r for r in again if isinstance(r, ReplayedChange)] == []
+    (inbound,), _ = await desk.store.list_inbound(limit=10)
+    assert inbound.state == "read"
+
+
+async def test_the_shadow_decides_like_the_store(make_desk, files) -> None:
+    desk, ids, message = await sent(make_desk, 3)
+    bad = files.block(f"{message}-1", files.transaction(ids[1], "INV-2", "RJCT", "AC04"))
+    file = ("1.xml", files.pain002(message, group="ACSC", body=bad))
+    dry = {(r.payment_id, r.after) for r in await run(desk, file) if isinstance(r, ReplayedChange)}
+    await run(desk, file, commit=True)
+    real = {(i, (await desk.payment(i)).state) for i in ids}
+    assert dry == real
