@@ -31,7 +31,7 @@ RUN groupadd --gid 10001 bankgate \
 COPY --from=builder /opt/bankgate /opt/bankgate
 COPY LICENSE /opt/bankgate/LICENSE
 COPY deploy/scripts/healthcheck.py /opt/bankgate/healthcheck.py
-ENV PATH=/opt/bankgate/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/data
+ENV BANKGATE_CONFIG=/etc/bankgate PATH=/opt/bankgate/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/data
 # Everything but /data (and a tmpfs on /tmp) may be read-only: docker run --read-only --tmpfs /tmp -v data:/data …
 USER 10001:10001
 WORKDIR /data

@@ -132,4 +132,5 @@ def run(main: Any) -> None:
     """Runs a measurement on uvloop, as `serve` does."""
     import uvloop
 
-    asyncio.run(main, loop_factory=uvloop.new_event_loop)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)

@@ -141,8 +141,8 @@ class HttpsChannel:
                 return _Answer(response.status, _phrase(response.status))
         except Exception as error:
             original = cause(error)
+            await self._client.close()  # a renewed certificate or key is read at the next try
             if never_sent(original, progress):
-                await self._client.close()  # a renewed certificate or key is read at the next try
                 raise NotSent(f"no connection: {plainly(original)}") from error
             raise InDoubt(f"the request was begun and not answered whole: {plainly(original)}") from error
 
@@ -204,6 +204,7 @@ class HttpsChannel:
             await self._client.open()
             seen = await self._see(base, parcel)
         except (Unresolved, *_ASKING_ERRORS) as error:
+            await self._client.close()
             return FateReport(fate=Fate.UNKNOWN, evidence="none", detail=f"asking failed: {plainly(error)}")
         fate = Fate.UNKNOWN
         if seen.status == HTTPStatus.OK and seen.same is not False:
@@ -240,6 +241,7 @@ class HttpsChannel:
             await self._client.open()
             listed = await self._listed(self._profile.list_path)
         except (ChannelError, *_ASKING_ERRORS) as error:
+            await self._client.close()
             raise Unreachable(f"listing what the bank offers failed: {plainly(error)}") from error
         offers = [offer for offer in listed if on_offer(offer.name, self._profile)]
 

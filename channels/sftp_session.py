@@ -27,6 +27,7 @@ _CIPHERS = (
     "aes192-ctr",
     "aes128-ctr",
 )
+asyncssh.set_log_level("WARNING")  # below that it logs user and file names, and a bank's file names may hold account numbers
 _LOST = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.SFTPBadMessage)
 
 

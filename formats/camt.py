@@ -199,7 +199,7 @@ class CamtDocument(MessageReader):
     def _closed(self, element: etree._Element) -> Sequence[ReportRecord]:
         records = (self._opened(element),) if self._header is None else NOTHING
         if self._header is not None and self._header.entry_count != self._entries:
-            raise Unparsable("the entries counted and the entries read differ", self.stream.line_of(element))
+            raise Unparsable("entries stand outside their statement, or were miscounted", self.stream.line_of(element))
         self.stream.forget(element)
         self._statement = None
         return records

@@ -86,7 +86,7 @@ def _quickly(source: BinaryIO) -> list[Counted] | None:
         if b"<!" in data or b"<?" in data or not _count(data, counted):
             return None
         if len(rest) > PART_BYTES_MAX:
-            raise Unparsable(f"a single part of the document is larger than {PART_BYTES_MAX // 2**20} MiB")
+            raise Unparsable(f"a single part of the document is larger than {PART_BYTES_MAX // 2**20} MiB", reader.line)
         if not piece:
             return counted
 

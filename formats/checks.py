@@ -143,6 +143,12 @@ def has_too_many_digits(amount: Decimal, units: int) -> bool:
     return amount.adjusted() + 1 > AMOUNT_DIGITS_MAX - units
 
 
+def has_long_sum(total: Decimal) -> bool:
+    """Whether a control sum needs more than 18 digits, zeros at its end aside (ISO 20022 DecimalNumber, totalDigits 18)."""
+    whole, _, fraction = format(total, "f").partition(".")
+    return len(whole.lstrip("0")) + len(fraction.rstrip("0")) > AMOUNT_DIGITS_MAX
+
+
 def minor_units(currency: str) -> int:
     """Digits after the point that an amount in that currency may have (unknown or without minor unit: the message's five)."""
     units = MINOR_UNITS.get(currency)

@@ -32,9 +32,23 @@ STATUSES: dict[str, tuple[str, str]] = {
     "RJCT": ("The bank has rejected the payment; it will not be executed.", "银行已拒绝付款，付款不会执行。"),
     "CANC": ("The payment has been cancelled and will not be executed.", "付款已撤销，不会执行。"),
     "BLCK": (
-        "The payment, accepted earlier, is blocked; it is neither credited nor returned for now.",
-        "此前已接受的付款被冻结，暂不入账也不退回。",
+        "The payment, accepted earlier, is blocked; it is neither credited nor returned.",
+        "此前已接受的付款被冻结，既不入账也不退回。",
     ),
+    "ACPD": ("The payment has left the debtor's bank and been accepted by the clearing.", "付款已由付款行发出并被清算系统接受。"),
+    "ACFW": (
+        "The checks and the funds check went well, and the payment waits for an explicit confirmation by the ordering party.",
+        "检查和资金核验均已通过，等待发起方明确确认。",
+    ),
+    "RCVC": (
+        "The payees have been verified without a mismatch; the payments are still to be processed.",
+        "收款人核验已完成且全部一致，付款仍待处理。",
+    ),
+    "RVCM": (
+        "The payees have been verified and some do not match; the payments wait.",
+        "收款人核验已完成但存在不一致，付款待处理。",
+    ),
+    "RVNC": ("The verification of the payees is not complete; the payments wait.", "收款人核验尚未完成，付款待处理。"),
     "PRES": ("The request has been presented to the payer.", "请求已提交给付款人。"),
     "CPUC": ("The creditor has picked up the cash.", "收款人已领取现金。"),
 }

@@ -8,10 +8,11 @@ The sentences are our own. The sets are open: banks use codes that no table has,
 from formats.code_tables import REASONS, STATUSES
 from formats.report import Verdict
 
-# ACWP: the creditor's bank has accepted and not yet posted; BLCK takes that back, and both leave the end open, so BLCK waits.
-# CANC: "the payment has been cancelled before execution" (ExternalPaymentTransactionStatus1Code): nothing will be paid.
+# ACWP: the creditor's bank has accepted, and not yet posted. BLCK takes that back, and what follows it is open, so BLCK waits.
+# ACFW waits too: it needs a confirmation by the ordering party. CANC says that a request for cancellation has been granted
+# (ExternalPaymentTransactionStatus1Code, meant for APIs): nothing will be paid, which for the payment is a rejection.
 _VERDICTS = {
-    **dict.fromkeys(("ACCP", "ACSP", "ACWC", "ACFC", "ACWP", "ACIS"), Verdict.ACCEPTED),
+    **dict.fromkeys(("ACCP", "ACSP", "ACWC", "ACFC", "ACWP", "ACIS", "ACPD"), Verdict.ACCEPTED),
     **dict.fromkeys(("ACSC", "ACCC"), Verdict.SETTLED),
     **dict.fromkeys(("RJCT", "CANC"), Verdict.REJECTED),
 }

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from formats.errors import Unparsable
 
 _LINE_BYTES_MAX = 16 * 1024
+_BLOCK_BYTES = 8 * 1024
 _FIELD_BYTES_MAX = 256 * 1024
 
 # Only the fields of MT940 and MT942 open a field: a line of free text may well begin with ":10:30".
@@ -103,9 +104,7 @@ def fields(source: BinaryIO, offset: int, line: int) -> Iterator[Field]:
     """
     source.seek(offset)
     scanner = _Scanner()
-    while raw := source.readline(_LINE_BYTES_MAX + 1):
-        if len(raw) > _LINE_BYTES_MAX:
-            raise Unparsable(f"a line of more than {_LINE_BYTES_MAX // 1024} KiB", line)
+    for raw in _lines(source, line):
         text = raw.rstrip(b"\r\n")
         if offset == 0:
             text = text.removeprefix(b"\xef\xbb\xbf")
@@ -113,6 +112,20 @@ def fields(source: BinaryIO, offset: int, line: int) -> Iterator[Field]:
         offset += len(raw)
         line += 1
     yield from scanner.flush()
+
+
+def _lines(source: BinaryIO, line: int) -> Iterator[bytes]:
+    """The lines with their ends. Read in blocks: `readline` of an unbuffered source asks for one byte at a time."""
+    rest = b""
+    while block := source.read(_BLOCK_BYTES):
+        *lines, rest = (rest + block).split(b"\n")
+        for text in lines:
+            yield text + b"\n"
+        line += len(lines)
+        if len(rest) > _LINE_BYTES_MAX:
+            raise Unparsable(f"a line of more than {_LINE_BYTES_MAX // 1024} KiB", line)
+    if rest:
+        yield rest
 
 
 class _Scanner:

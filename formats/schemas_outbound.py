@@ -50,7 +50,10 @@ class SchemaViolation(FormatError):
 
 
 class _Patchwork:
-    """A text put together from pieces of a file, that remembers which line of the file each of its lines comes from."""
+    """A text put together from pieces of a file, that remembers which line of the file each of its lines comes from.
+
+    Every piece begins a line of its own: pieces are whole elements, and between those a line feed means nothing.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[tuple[bytes, int]] = []  # text, and the line of the file it begins at
@@ -62,14 +65,14 @@ class _Patchwork:
         self.pieces.append((text, line))
         self.size += len(text)
         self._starts.append(self._line)
-        self._line += text.count(b"\n")
+        self._line += text.count(b"\n") + 1
 
     def extend(self, pieces: list[tuple[bytes, int]]) -> None:
         for text, line in pieces:
             self.add(text, line)
 
     def joined(self) -> bytes:
-        return b"".join([text for text, _ in self.pieces])
+        return b"\n".join([text for text, _ in self.pieces])
 
     def line_of(self, line: int) -> int | None:
         """The line of the file that a line of this text comes from."""
@@ -93,9 +96,8 @@ class OutboundValidator:
         envelope = _Envelope()
         for piece, line in _pieces(source):
             run = _Patchwork()
-            run.add(self._start, line)
             self._split(piece, line, envelope, run)
-            if len(run.pieces) > 1:
+            if run.pieces:
                 run.add(f"</{PIECE_TAG}>".encode(), line)
                 self._check(run, self._transactions)
             if envelope.text.size > PIECE_BYTES:
@@ -118,6 +120,8 @@ class OutboundValidator:
             end = piece.rfind(_CLOSE, start.start(), block_end if block_end >= 0 else len(piece))
             # Without an end tag the rest is no transaction of ours; the parser will say so.
             end = len(piece) if end < 0 else end + len(_CLOSE)
+            if not run.pieces:
+                run.add(self._start, line)
             run.add(piece[start.start() : end], line)
             envelope.add_placeholder(line)
             line += piece.count(b"\n", start.start(), end)
@@ -157,7 +161,7 @@ class _Envelope:
             self._placed = True
 
     def complete_blocks(self) -> _Patchwork | None:
-        """Takes the complete blocks out, as a document of their own, so that many blocks do not pile up; None if there is none."""
+        """Takes the complete blocks out, as a document of their own, so that they do not pile up; None if there is none."""
         pieces = self.text.pieces
         last = next((index for index in reversed(range(len(pieces))) if _BLOCK_CLOSE in pieces[index][0]), None)
         if self._head is None or last is None:

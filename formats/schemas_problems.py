@@ -75,7 +75,7 @@ def words(message: str, element: etree._Element | None) -> str:
         for value in sorted({element.text or "", *element.attrib.values()}, key=len, reverse=True):
             if value.strip():
                 message = message.replace(f"'{value}'", "''").replace(f"'{value.strip()}'", "''")
-    shorter = _QUOTED_VALUE.sub("''", _NAMESPACE.sub("", message))
+    shorter = _QUOTED_VALUE.sub("''", _NAMESPACE.sub("", message.replace(PIECE_TAG, PIECE_PLACE.rpartition("/")[2])))
     return shorter.replace("The value ''", "The value").replace(": '' is not a valid value", ": not a valid value").strip()
 
 

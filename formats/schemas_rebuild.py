@@ -99,11 +99,10 @@ def _complex_type(name: str, members: tuple[Field[Any], ...]) -> str:
 
 def _element(member: Field[Any], *, in_choice: bool) -> str:
     metadata = member.metadata
-    occurs = "" if in_choice else _occurs(member)
     if metadata["type"] == "Wildcard":
-        # xsdata keeps processContents only where it is neither strict nor lax; the official files of this generation say lax.
-        contents = metadata.get("process_contents", "lax")
-        return f'<xs:any namespace="{metadata["namespace"]}" processContents="{contents}"{occurs}/>'
+        # Neither processContents nor the number is in the metadata; the official files say lax and exactly one.
+        return f'<xs:any namespace="{metadata["namespace"]}" processContents="lax"/>'
+    occurs = "" if in_choice else _occurs(member)
     start = f'<xs:element name="{metadata["name"]}"{occurs}'
     if _has_facets(metadata):
         return f"{start}><xs:simpleType>{_restriction(member)}</xs:simpleType></xs:element>"

@@ -56,11 +56,12 @@ class Utf8Reader:
         source.seek(0)
         self._source = source
         head = source.read(_CHUNK_BYTES)
+        self.lines_skipped = 0  # blank lines before the document
+        self.lines_read = 0
+        self.bytes_read = 0
         codec, head = _encoding(head)
         self._decoder = None if codec is None else codecs.getincrementaldecoder(codec)("strict")
         self._head = self._decoded(head)
-        self.lines_skipped = 0  # blank lines before the document
-        self.bytes_read = 0
         self._skip_blanks()
 
     def _skip_blanks(self) -> None:
@@ -84,7 +85,7 @@ class Utf8Reader:
         try:
             return self._decoder.decode(raw, final=not raw).encode()
         except UnicodeError:
-            raise Unparsable("the bytes are not in the encoding that the XML declaration names") from None
+            raise Unparsable("the bytes are not in the encoding that the XML declaration names", self.line) from None
 
     def read(self, size: int = _CHUNK_BYTES) -> bytes:
         """The next bytes, about `size` of them; empty at the end."""
@@ -98,7 +99,13 @@ class Utf8Reader:
                 if not raw:
                     break
         self.bytes_read += len(piece)
+        self.lines_read += piece.count(b"\n")
         return piece
+
+    @property
+    def line(self) -> int:
+        """The line of the file on which what has been read so far ends."""
+        return self.lines_skipped + self.lines_read + 1
 
 
 def _encoding(head: bytes) -> tuple[str | None, bytes]:
@@ -214,7 +221,7 @@ class ElementStream:
     def read(self, size: int = _CHUNK_BYTES) -> bytes:
         """For the parser: the next bytes, unless one part of the document has grown beyond all reason."""
         if self._reader.bytes_read - self._forgotten_at > PART_BYTES_MAX:
-            raise Unparsable(f"a single part of the document is larger than {PART_BYTES_MAX // 2**20} MiB", None)
+            raise Unparsable(f"a single part of the document is larger than {PART_BYTES_MAX // 2**20} MiB", self._reader.line)
         return self._reader.read(size)
 
     def __iter__(self) -> Iterator[tuple[str, str, etree._Element]]:

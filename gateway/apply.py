@@ -405,7 +405,7 @@ class NewsApplier:
     # -- deliveries ----------------------------------------------------------------------------------------------------
 
     async def _prove(self, delivery: Delivery) -> bool:
-        """Any bank news naming a message proves its delivery first (design, section 5, rule 6). False: it cannot be with the bank."""
+        """Any bank news naming a message proves its delivery first (design, section 5, rule 6). False: it cannot be there."""
         for _ in range(STALE_RETRIES):
             if delivery.state is DeliveryState.SENT:
                 return True

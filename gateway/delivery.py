@@ -8,6 +8,7 @@
 
 import asyncio
 import random
+import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from gateway.reasons import ours
 from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, NewDiscrepancy, Reason
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
-from keys.seal import KeyUnavailable
+from keys.seal import SealError
 
 log = structlog.get_logger("delivery")
 
@@ -83,7 +84,7 @@ class Courier:
     async def _prepare_and_send(self, delivery: Delivery) -> None:
         try:
             prepared = await self.preparer.seal_document(delivery)
-        except KeyUnavailable as problem:
+        except SealError as problem:
             # Nothing has left; the message waits for the operator, who sees why.
             await self.store.add_discrepancies([say.key_unavailable(self._origin(), f"{delivery.delivery_id}", str(problem))])
             await self.store.add_evidence(delivery.delivery_id, (), self.clock() + KEY_RETRY)
@@ -127,7 +128,7 @@ class Courier:
         except TimeoutError:
             await self._lost_track(sending, "the send took longer than its lease allows")
         except Exception as fault:  # a channel that breaks its promise: the bank may have the message
-            log.exception("channel_fault", connection=self.connection.id, delivery=sending.delivery_id)
+            self._broken_promise("send", sending, fault)
             await self._lost_track(sending, f"unforeseen {type(fault).__name__}")
         else:
             evidence = Evidence(found_at=receipt.at, source=receipt.evidence, verdict="arrived", detail=receipt.detail)
@@ -208,7 +209,7 @@ class Courier:
         try:
             report = await self.channel.fate(self._parcel(delivery))
         except Exception as fault:  # asking failed: that says nothing about the message
-            log.exception("fate_fault", connection=self.connection.id, delivery=delivery.delivery_id)
+            self._broken_promise("fate", delivery, fault)
             report = FateReport(fate=Fate.UNKNOWN, evidence="gateway", detail=f"unforeseen {type(fault).__name__}")
         evidence = Evidence(found_at=self.clock(), source=report.evidence, verdict=report.fate.value, detail=report.detail)
         if report.fate is Fate.ARRIVED:
@@ -293,6 +294,19 @@ class Courier:
             reason=reason.code,
         )
         return changed
+
+    def _broken_promise(self, operation: str, delivery: Delivery, fault: Exception) -> None:
+        """Where in our code, and what kind; never the text of the fault, which may quote the bank."""
+        trace = traceback.extract_tb(fault.__traceback__)
+        place = f"{trace[-1].filename.rpartition('/')[2]}:{trace[-1].lineno}" if trace else ""
+        log.warning(
+            "channel_fault",
+            connection=self.connection.id,
+            delivery=delivery.delivery_id,
+            operation=operation,
+            fault=type(fault).__name__,
+            place=place,
+        )
 
     def _backoff(self, attempt: int) -> timedelta:
         """Doubles from the first pause up to the longest, with full jitter on the upper half."""

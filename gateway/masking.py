@@ -65,9 +65,10 @@ OUR_KEYS: Final = frozenset(
 )
 """Names whose values we make ourselves; long runs of digits in them are ours and stay readable. An IBAN does not."""
 
-# Lower-case hex of the lengths of our ids and digests: never an account number, and of no use to a reader once masked.
+# Lower-case hex, with a letter in it, of the lengths of our ids and digests: never an account number, and of no use to a
+# reader once masked.
 _HEX_ID: Final = re.compile(
-    r"(?<![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])(?=[0-9-]*[a-f])"
     r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     r"(?![0-9A-Za-z])"
 )

@@ -94,7 +94,7 @@ class CandidateIndex:
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
         self._by_id: dict[str, Candidate] = {}
-        self._by_key: dict[tuple[MatchKind, str], list[Candidate]] = {}
+        self._ids: dict[tuple[MatchKind, str], list[str]] = {}
         for candidate in candidates:
             self._by_id[candidate.payment_id] = candidate
             self._add(MatchKind.END_TO_END, candidate.end_to_end_id, candidate)
@@ -103,30 +103,19 @@ class CandidateIndex:
 
     def _add(self, kind: MatchKind, value: str | None, candidate: Candidate) -> None:
         if value:
-            self._by_key.setdefault((kind, value), []).append(candidate)
+            self._ids.setdefault((kind, value), []).append(candidate.payment_id)
 
     def replace(self, candidate: Candidate) -> None:
-        """A candidate has moved on while the batch is worked through."""
-        old = self._by_id.get(candidate.payment_id)
+        """A candidate has moved on while the batch is worked through; its keys are the same."""
         self._by_id[candidate.payment_id] = candidate
-        for found in self._by_key.values():
-            for place, known in enumerate(found):
-                if known is old:
-                    found[place] = candidate
 
     def find(self, kind: MatchKind, value: str | None) -> list[Candidate]:
         """Payments with that key; a payment that was never in a message cannot be what a bank talks about."""
         if not value:
             return []
-        if kind is MatchKind.INSTRUCTION:
-            one = self._by_id.get(value)
-            found = [] if one is None else [one]
-        else:
-            found = self._by_key.get((kind, value), [])
-        return [candidate for candidate in found if candidate.delivery_id is not None]
-
-    def current(self, payment_id: str) -> Candidate:
-        return self._by_id[payment_id]
+        ids = [value] if kind is MatchKind.INSTRUCTION else self._ids.get((kind, value), [])
+        found = (self._by_id.get(payment_id) for payment_id in ids)
+        return [candidate for candidate in found if candidate is not None and candidate.delivery_id is not None]
 
 
 def match(news: News, index: CandidateIndex) -> Match | NoMatch:

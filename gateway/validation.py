@@ -51,6 +51,7 @@ class OrderCheck:
         self._connection = connection
         self._accounts = tuple(_AccountDefaults.of(account) for account in connection.accounts)
         self._terms = lru_cache(maxsize=4096)(self._build_terms)
+        self._message_name = lru_cache(maxsize=64)(self.message_name)
         self.time_zone = ZoneInfo(connection.time_zone or bank.capabilities.time_zone)
 
     def message_name(self, on: date) -> str | None:
@@ -64,9 +65,8 @@ class OrderCheck:
     def check(self, order: PaymentOrder, payment_id: str, on: date) -> Checked:
         """The model of the order with defaults filled in, and all violations as of that day at the bank."""
         violations = list(order.problems)
-        unreadable = {violation.field for violation in order.problems}
-        violations += _required(order, unreadable)
-        message_name = self.message_name(on)
+        violations += _required(order, {violation.field for violation in order.problems})
+        message_name = self._message_name(on)
         if message_name is None:
             violations.append(_no_message(self._connection, on))
         terms, missing = self._terms(
@@ -80,8 +80,11 @@ class OrderCheck:
         )
         violations += missing
         transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
+        broken = self._bank.check(terms, transfer, on, message_name)
+        if not violations:
+            return Checked(terms, transfer, broken)
         said = {violation.field for violation in violations}
-        for violation in self._bank.check(terms, transfer, on, message_name):
+        for violation in broken:
             # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
             if not _within(violation.field, said):
                 violations.append(violation)
@@ -211,6 +214,7 @@ def default_end_to_end_id(payment_reference: str) -> str:
     return payment_reference if fits and payment_reference else _NOT_PROVIDED
 
 
+@lru_cache(maxsize=64)
 def _carries_uetr(message_name: str | None) -> bool:
     """UETR entered pain.001 with version 09 (ISO 20022 message definition report, payments initiation, 2019)."""
     if message_name is None or not message_name.startswith("pain.001.001."):

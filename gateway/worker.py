@@ -5,6 +5,7 @@ sends, one fetches, so that neither waits for the other.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,15 +21,16 @@ from gateway.delivery import Courier
 from gateway.engine.local import LocalEngine
 from gateway.intake import Intake
 from gateway.prepare import Preparer
-from gateway.service import fetch_lane
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
+from gateway.use_cases.desk import fetch_lane
 from keys.profiles import certificates, parse_profile
 
 log = structlog.get_logger("worker")
 
 GAUGES_EVERY = timedelta(seconds=15)
+LANE_LEASE = timedelta(seconds=10)  # how long after the death of a worker its lanes stay untouched
 
 
 @dataclass(slots=True)
@@ -37,13 +39,10 @@ class SendLane:
 
     courier: Courier
     preparer: Preparer
-    recovered: bool = False
 
     async def pump(self) -> datetime | None:
-        """Forms what is due, advances what is due; when to come back."""
-        if not self.recovered:
-            await self.courier.recover()
-            self.recovered = True
+        """Doubts what others left sending, forms what is due, advances what is due; when to come back."""
+        await self.courier.recover()
         look_again = await self.preparer.form_messages()
         next_due = await self.courier.advance_due()
         return min((moment for moment in (look_again, next_due) if moment is not None), default=None)
@@ -126,7 +125,8 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     store = open_store(configuration.store, configuration.directory, clock.now)
     await store.open()
     worker = Worker(configuration, store)
-    engine = LocalEngine(store, worker.lanes, owner=f"{socket.gethostname()}:{id(worker):x}", clock=clock.now)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    engine = LocalEngine(store, worker.lanes, owner=owner, report=_report, clock=clock.now, lease=LANE_LEASE)
     try:
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:
@@ -145,3 +145,8 @@ async def _every(pause: timedelta, task: Callable[[], Awaitable[None]]) -> None:
     while True:
         await task()
         await asyncio.sleep(pause.total_seconds())
+
+
+def _report(lane: str, fault: Exception) -> None:
+    """A turn of a lane failed; the engine turns it again, later each time."""
+    log.error("lane_failed", lane=lane, exc_info=fault)

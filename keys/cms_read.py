@@ -57,7 +57,7 @@ def open_message(read: Read, out: Sink, opening: Opening) -> None:
         raise broken(f"it is of the type {content_type} and not an encrypted message")
     walker.enter(0xA0, "the content")
     walker.enter(SEQUENCE, "an encrypted message")
-    walker.small(der.INTEGER, "the version")
+    walker.small(der.INTEGER, "the version").as_version(0, 1, 2, 3, 4)
     _skip_if(walker, _ORIGINATOR)
     recipients = walker.small(SET, "the recipients")
     walker.enter(SEQUENCE, "the encrypted content")

@@ -181,6 +181,7 @@ def _of_transport(info: Node) -> _Candidate:
     parts = info.expect(der.SEQUENCE, "a recipient").children()
     if len(parts) != 4:
         raise broken("a recipient is malformed")
+    parts[0].as_version(0, 2)
     return parts[1], parts[3].as_octets(), parts[2], None, None
 
 
@@ -191,8 +192,9 @@ def _of_agreement(info: Node) -> Iterator[_Candidate]:
         material = _only_child(parts.pop(2)).as_octets()
     if len(parts) != 4 or parts[1].tag != 0xA0:
         raise broken("a recipient is malformed")
+    parts[0].as_version(3)
     for encrypted in parts[3].expect(der.SEQUENCE, "the encrypted keys").children():
-        pair = encrypted.children()
+        pair = encrypted.expect(der.SEQUENCE, "an encrypted key").children()
         if len(pair) != 2:
             raise broken("an encrypted key is malformed")
         yield pair[0], pair[1].as_octets(), parts[2], _only_child(parts[1]), material
@@ -241,4 +243,6 @@ def _ephemeral(originator: Node, own: Certificate) -> ec.EllipticCurvePublicKey:
     if len(parts) != 2 or dotted_of(parts[0]) != EC_PUBLIC_KEY or not isinstance(public, ec.EllipticCurvePublicKey):
         raise broken("the sender's ephemeral key is malformed")
     bits = parts[1].expect(der.BIT_STRING, "a public key").content
+    if bits[:1] != b"\x00":
+        raise broken("the sender's ephemeral key is no whole number of octets")
     return ec.EllipticCurvePublicKey.from_encoded_point(public.curve, bits[1:])

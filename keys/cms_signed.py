@@ -61,7 +61,7 @@ def read_signed(walker: Walker, out: Sink, policy: Policy) -> None:
 
 def _content(walker: Walker, out: Sink, bytes_max: int) -> tuple[dict[str, bytes], bool]:
     """Writes the content. Its digests by algorithm, and whether it begins as a SET."""
-    walker.small(der.INTEGER, "the version")
+    walker.small(der.INTEGER, "the version").as_version(1, 2, 3, 4, 5)
     identifiers = [dotted_of(node) for node in walker.small(SET, "the digest algorithms").children()]
     hashing = {DIGEST_OIDS[dotted]: hashlib.new(DIGEST_OIDS[dotted]) for dotted in identifiers if dotted in DIGEST_OIDS}
     if identifiers and not hashing:
@@ -95,6 +95,7 @@ class _Signer:
         parts = list(info.expect(SEQUENCE, "a signer").children())
         if len(parts) < 5:
             raise broken("a signer is malformed")
+        parts[0].as_version(1, 3)
         self.identifier = parts[1]
         self.digest = digest_of(parts[2])
         self.attributes = parts.pop(3) if parts[3].tag == _ATTRIBUTES else None

@@ -107,6 +107,12 @@ class Node:
             raise broken("an INTEGER is empty")
         return int.from_bytes(self.content, "big", signed=True)
 
+    def as_version(self, *known: int) -> int:
+        """A version number, which must be one of those that this structure can have."""
+        if (version := self.as_integer()) not in known:
+            raise broken(f"there is no version {version} of this structure")
+        return version
+
     def as_oid(self) -> str:
         """Dotted form."""
         self.expect(OBJECT_IDENTIFIER, "an OBJECT IDENTIFIER")

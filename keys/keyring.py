@@ -13,6 +13,7 @@ from typing import Protocol
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -54,8 +55,8 @@ class Certificate:
         """Wraps a parsed certificate. Raises `KeyUnavailable` where its key is of a kind or strength that is not used."""
         try:
             public = certificate.public_key()
-        except (ValueError, TypeError) as problem:
-            raise KeyUnavailable(f"{name}: the public key in this certificate cannot be read: {type(problem).__name__}") from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise KeyUnavailable(f"{name}: the public key in this certificate is of a kind that cannot be used") from None
         _check_public_key(name, public)
         encoded = certificate.public_bytes(serialization.Encoding.DER)
         fields = der.parse(encoded).children()[0].children()

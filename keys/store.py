@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    load_ssh_private_key,
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
@@ -39,6 +41,7 @@ KEY_KINDS: Final[tuple[KeyKind, ...]] = ("rsa-3072", "rsa-4096", "ec-p256", "ec-
 
 KDF_ITERATIONS: Final = 600_000  # PBKDF2-HMAC-SHA256: OWASP Password Storage Cheat Sheet, 2023; readable by OpenSSL and asyncssh
 _PEM_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_OPENSSH = b"OPENSSH PRIVATE KEY"
 _PBES2, _PBKDF2, _HMAC_SHA256, _AES_256_CBC = (
     "1.2.840.113549.1.5.13",
     "1.2.840.113549.1.5.12",
@@ -235,8 +238,8 @@ def _key_usage(public: PublicKey) -> x509.KeyUsage:
 
 
 def needs_passphrase(data: bytes) -> bool:
-    """Whether foreign key material (PEM, PKCS#12) seems to want a passphrase before it can be read."""
-    return b"ENCRYPTED" in data or (data[:1] == b"\x30" and _label(data) is None)
+    """Whether foreign key material (PEM, PKCS#12) may want a passphrase before it can be read."""
+    return b"ENCRYPTED" in data or _OPENSSH in data or (data[:1] == b"\x30" and _label(data) is None)
 
 
 def take_over(name: str, data: bytes, passphrase: bytes | None) -> tuple[SoftwareKey, tuple[x509.Certificate, ...]]:
@@ -247,7 +250,7 @@ def take_over(name: str, data: bytes, passphrase: bytes | None) -> tuple[Softwar
     if _label(data) is None:
         try:
             bundle = pkcs12.load_pkcs12(data, passphrase)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise KeyUnavailable(f"{name}: neither PEM nor PKCS#12, or the passphrase is wrong") from None
         certificates = [bundle.cert, *bundle.additional_certs]
         return _checked(name, bundle.key), tuple(entry.certificate for entry in certificates if entry)
@@ -274,7 +277,7 @@ def write_new(path: Path, content: bytes, *, private: bool) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(temporary, path)  # unlike a rename, refuses to replace what is there
+            _link_new(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         directory = os.open(path.parent, os.O_RDONLY)
@@ -282,10 +285,16 @@ def write_new(path: Path, content: bytes, *, private: bool) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
-    except FileExistsError:
-        raise KeyUnavailable(f"{path} exists already, and keys are never overwritten; choose another name") from None
     except OSError as problem:
         raise KeyUnavailable(f"{path} cannot be written: {problem.strerror}") from None
+
+
+def _link_new(temporary: Path, path: Path) -> None:
+    """Gives a finished file its name. Unlike a rename, a link refuses to replace what is there."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise KeyUnavailable(f"{path} exists already, and keys are never overwritten; choose another name") from None
 
 
 def key_file_problem(path: Path) -> str | None:
@@ -317,14 +326,17 @@ def _pem(label: str, encoded: bytes) -> bytes:
 
 
 def _opened(reference: str, data: bytes, passphrase: bytes | None, passphrase_name: str) -> SoftwareKey:
+    load = load_ssh_private_key if _label(data) == _OPENSSH else load_pem_private_key
     try:
-        return _checked(reference, load_pem_private_key(data, passphrase))
+        return _checked(reference, load(data, passphrase))
     except TypeError:
         raise KeyUnavailable(
             f"{reference}: this private key wants a passphrase, or was given one that it does not need"
         ) from None
-    except ValueError:
-        raise KeyUnavailable(f"{reference}: the {passphrase_name} does not open this key, or it is damaged") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyUnavailable(
+            f"{reference}: the {passphrase_name} does not open this key, or it is damaged or of an unknown kind"
+        ) from None
 
 
 def _checked(name: str, key: object) -> SoftwareKey:

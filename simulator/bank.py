@@ -1,7 +1,6 @@
 """The bank behind the doors: takes files, opens them, feeds the ledger, sends the ledger's answers out."""
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from collections import Counter
@@ -93,8 +92,8 @@ class Bank:
         """Returns once every file taken so far has been worked on and its answers are collected."""
         joined = asyncio.ensure_future(self._queue.join())
         await asyncio.wait({joined, self._tasks[0]}, return_when=asyncio.FIRST_COMPLETED)
-        if not joined.done():
-            joined.cancel()
+        joined.cancel()
+        if self._tasks[0].done():
             self._tasks[0].result()  # the worker ended: what ended it is raised here, instead of waiting for ever
 
     async def collect(self) -> int:
@@ -141,8 +140,12 @@ class Bank:
     async def _collect_now_and_then(self, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
-            with contextlib.suppress(LedgerDown):  # the worker reports it; here the next tick is the retry
+            try:
                 await self.collect()
+            except LedgerDown:
+                self.counts["ledger_down"] += 1  # the next tick is the retry
+            except OSError:
+                log.exception("answers could not be written")
 
     async def _work(self) -> None:
         while True:

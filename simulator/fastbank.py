@@ -117,8 +117,8 @@ class FastLedger:
                 answer.body.unlink(missing_ok=True)
 
     async def advance(self, days: int) -> Mapping[str, Any]:
-        if not 0 < days <= DAYS_MAX:
-            raise Refusal(f"days is a whole number of days, 1 to {DAYS_MAX}")
+        if not 0 <= days <= DAYS_MAX:
+            raise Refusal(f"days is a whole number of days, at most {DAYS_MAX}")
         before = await self.today()
         with self._lock:
             self._db.execute("INSERT INTO clock VALUES (?)", (days,))
@@ -152,15 +152,18 @@ class FastLedger:
         ]
 
     async def payments(self) -> list[Mapping[str, Any]]:
-        with self._lock:
-            rows = self._db.execute("SELECT * FROM payment ORDER BY rowid").fetchall()
-        return [_booked(row) for row in rows]
+        return await asyncio.to_thread(self._payments)
 
     async def close(self) -> None:
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._db.close()
+
+    def _payments(self) -> list[Mapping[str, Any]]:
+        with self._lock:
+            rows = self._db.execute("SELECT * FROM payment ORDER BY rowid").fetchall()
+        return [_booked(row) for row in rows]
 
     # one file --------------------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,6 @@ class _Sftp(asyncssh.SFTPServer):
         if writing:
             self._may_create(given)
             self._must_be_new(given)
-            pflags &= ~asyncssh.FXF_READ
         file = super().open(path, pflags, attrs)
         if writing:
             self._uploads[id(file)] = (given, 0)

@@ -15,6 +15,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,31 @@ BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 PASSED_ON = re.compile(r"^(PIP_.*|SSL_CERT_.*|REQUESTS_CA_BUNDLE|(https?|no)_proxy)$", re.IGNORECASE)
 # They say how an engine runs the image and change nothing in it.
 ABOUT_RUNNING = frozenset({"EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "CMD", "VOLUME", "LABEL"})
+
+# The smallest gateway there is, for trying the image: one connection to a folder.
+SETTINGS = """
+store = "sqlite:////data/bankgate.db"
+listen = {{ address = "127.0.0.1:{port}" }}
+callers = [{{ name = "somebody", plaintext = true }}]
+"""
+CONNECTION = """
+initiating_party = "Somebody"
+accounts = [{ iban = "DE89370400440532013000", holder = "Somebody" }]
+channel = { kind = "folder", upload = "/data/outbox" }
+"""
+# Starts a process, waits until the health check says yes, stops it as an engine does and hands its exit status on.
+UNTIL_WELL = """
+{process} > /tmp/log 2>&1 &
+for _ in $(seq 120); do
+    if BANKGATE_HEALTH={address} {health} > /dev/null; then
+        kill -TERM $! && wait $! && exit 0
+        break
+    fi
+    sleep 0.25
+done
+cat /tmp/log
+exit 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +225,31 @@ def try_out(image: Stage, health: str) -> None:
         if image.run(command, check=False) == 0:
             raise SystemExit(f"image-steps: not so: {expected}")
         print(f"image-steps: ok: {expected}", flush=True)
+    start_up(image, health)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_up(image: Stage, health: str) -> None:
+    """Starts `serve` and `worker`, waits until the health check says yes, and stops them in peace."""
+    port, metrics = free_port(), free_port()
+    connections = image.inside("/data/config/connections")
+    for folder in (connections, image.inside("/data/outbox")):
+        folder.mkdir(parents=True)
+        os.chown(folder, *map(int, image.user.split(":")))
+    (connections.parent / "bankgate.toml").write_text(SETTINGS.format(port=port), encoding="utf-8")
+    (connections / "house.toml").write_text(CONNECTION, encoding="utf-8")
+    for process, address in (
+        ("bankgate serve --config /data/config", f"grpc://127.0.0.1:{port}"),
+        (f"bankgate worker --config /data/config --metrics-address 127.0.0.1:{metrics}", f"http://127.0.0.1:{metrics}/metrics"),
+    ):
+        image.run(UNTIL_WELL.format(process=process, address=address, health=health))
+        print(f"image-steps: ok: {process.split()[1]} is well on a read-only root and stops when told to", flush=True)
 
 
 def within(scratch: Path) -> None:

@@ -6,6 +6,7 @@
 from datetime import date
 from functools import lru_cache
 
+from formats.checks import has_long_sum
 from formats.errors import Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS, Pain001Version
@@ -13,7 +14,12 @@ from formats.rules.common import COMMON
 from formats.rules.rule import SCHEMA, Finding, Inspection, Pack, RuleBook, Setting
 from formats.rules.walk import FIELD_TYPE, is_day, walk_party, walk_terms, walk_text, walk_transfer
 
-_CONTROL_SUM_DIGITS = 18
+_EMPTY = (
+    "message.empty",
+    "A message has at least one block, and a block at least one transfer.",
+    "报文至少有一个批次，每个批次至少一笔付款。",
+)
+_CONTROL_SUM = ("message.control-sum", "The sum has more than 18 digits. Split the message.", "合计金额超过 18 位，请拆分报文。")
 
 
 class RuleSet:
@@ -70,23 +76,9 @@ def check_message(message: PaymentInitiation) -> tuple[Violation, ...]:
         walk_text(block.payment_information_id, "identifier", 35, f"blocks[{index}].payment_information_id", inspection)
     found = inspection.found
     if not message.blocks or any(block.count < 1 for block in message.blocks):
-        found.append(
-            _violation(
-                "blocks",
-                "message.empty",
-                "A message has at least one block, a block one transfer.",
-                "报文至少有一个批次，每个批次至少一笔付款。",
-            )
-        )
-    if message.control_sum.adjusted() + 1 > _CONTROL_SUM_DIGITS - 5:
-        found.append(
-            _violation(
-                "control_sum",
-                "message.control-sum",
-                "The sum has too many digits. Split the message.",
-                "合计金额位数过多，请拆分报文。",
-            )
-        )
+        found.append(_violation("blocks", *_EMPTY))
+    if has_long_sum(message.control_sum):
+        found.append(_violation("control_sum", *_CONTROL_SUM))
     return tuple(found)
 
 

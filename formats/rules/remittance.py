@@ -57,7 +57,7 @@ def _reference_type_alone(part: Document, _limit: int, _setting: Setting) -> Fin
 def _reference_11649(part: Document, _limit: int, _setting: Setting) -> Findings:
     kind, reference = part[0].creditor_reference_type, part[0].creditor_reference
     # SCOR is also used for references of national standards, which do not begin with RF.
-    if kind not in {None, "SCOR"} or not isinstance(reference, str) or reference[:2].upper() != "RF" or len(reference) > 100:
+    if kind not in (None, "SCOR") or not isinstance(reference, str) or reference[:2].upper() != "RF" or len(reference) > 100:
         return NOTHING
     if checks.creditor_reference_fault(reference) is None:
         return NOTHING

@@ -70,7 +70,7 @@ def _amount_max(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Fin
 
 
 def _charge_bearer(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findings:
-    return NOTHING if terms.charge_bearer in {None, "SLEV"} else (Finding(fix="SLEV"),)
+    return NOTHING if terms.charge_bearer in (None, "SLEV") else (Finding(fix="SLEV"),)
 
 
 def _name(party: Party, _limit: int, _setting: Setting) -> Findings:

@@ -12,9 +12,10 @@ import aiohttp
 
 from gateway.demo import processes, scenery
 from gateway.demo.cast import LATE_RETURN, RETURN_REASON, Part, cast, conflicting, repeated, unpayable
+from gateway.demo.erp import Ended, Erp
 from gateway.demo.processes import DidNotStart, Running
 from gateway.demo.scenery import HTTPS_ACCOUNT, POOR_ACCOUNT, SFTP_ACCOUNT, Scenery
-from gateway.rpc.demo import DemoClient, Ended, Refusal
+from gateway.rpc.client import CallFailed
 
 OPENING = {SFTP_ACCOUNT: Decimal("125000.00"), POOR_ACCOUNT: Decimal("12.50"), HTTPS_ACCOUNT: Decimal("200000.00")}
 PATIENCE_SECONDS = 90.0
@@ -31,8 +32,10 @@ class Outcome:
     ended: dict[str, Ended] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     doubted: list[str] = field(default_factory=list)
-    refusals: dict[str, Refusal] = field(default_factory=dict)
-    balances: list[tuple[str, Decimal, Decimal, Decimal]] = field(default_factory=list)  # account, opening, expected, closing
+    refusals: dict[str, CallFailed] = field(default_factory=dict)
+    balances: list[tuple[str, Decimal, Decimal, Decimal | None]] = field(
+        default_factory=list
+    )  # account, opening, expected, closing
     executed_twice: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -66,23 +69,21 @@ class Demo:
         made = await asyncio.to_thread(scenery.set_up, self._directory)
         bank = await self._start_bank(made)
         address = await self._start_gateway(made, bank.ready)
-        async with bank, DemoClient(address, made.authority, made.erp_certificate, made.erp_key) as client:
+        async with bank, Erp(address, made.authority, made.erp_certificate, made.erp_key) as erp:
             await bank.prepare()
             self._mark("set-up")
-            following = asyncio.create_task(self._follow(client, progress))
-            await self._submit(client)
-            await self._accepted(client, bank)
+            following = asyncio.create_task(self._follow(erp, progress))
+            await self._submit(erp)
+            await self._accepted(erp)
             self._tell("the bank's clock moves on: debits are booked, statements issued, one payment comes back")
             await bank.advance(DAYS_UNTIL_RETURNED)
             await following
             self._mark("to the end of every payment")
-            await self._compare(client, bank)
+            await self._compare(erp, bank)
 
     async def _start_bank(self, made: Scenery) -> "Bank":
         self._tell("starting the bank: mock-bank's ledger behind an SFTP door and an HTTPS door")
-        running = await processes.start(
-            "bank", ["simulator", "--config", str(made.bank)], self._directory, made.passphrases.bank
-        )
+        running = await processes.start("bank", ["simulator", "--config", str(made.bank)], self._directory, made.passphrases.bank)
         self._running.append(running)
         return Bank(await processes.ready_file(running, made.bank / "data" / "ready.json"))
 
@@ -96,12 +97,14 @@ class Demo:
         await processes.listening(self._running[-2], address)
         return address
 
-    async def _submit(self, client: DemoClient) -> None:
+    async def _submit(self, erp: Erp) -> None:
         parts = self.outcome.parts
-        self._tell(f"submitting {len(parts)} payments over gRPC, on two connections; the bank's first answer will be lost on purpose")
+        self._tell(
+            f"submitting {len(parts)} payments over gRPC, on two connections; the bank's first answer will be lost on purpose"
+        )
         for start in range(0, len(parts), 60):
-            await client.submit([part.request for part in parts[start : start + 60]])
-        again = await client.submit([repeated(parts)])
+            await erp.submit([part.request for part in parts[start : start + 60]])
+        again = await erp.submit([repeated(parts)])
         if not again[0].already_known:
             self.outcome.failures.append("a repeated reference was stored a second time")
         for story, request in (
@@ -109,27 +112,28 @@ class Demo:
             ("address of lines only, wrong IBAN", unpayable()),
         ):
             try:
-                await client.submit([request])
+                await erp.submit([request])
                 self.outcome.failures.append(f"accepted, though it must be refused: {story}")
-            except Refusal as refusal:
+            except CallFailed as refusal:
                 self.outcome.refusals[story] = refusal
         self._mark("submitted")
 
-    async def _accepted(self, client: DemoClient, bank: "Bank") -> None:
-        """Waits until every payment has the bank's verdict; meanwhile notes which messages were in doubt."""
+    async def _accepted(self, erp: Erp) -> None:
+        """Waits until every payment has the bank's verdict; notes which messages were in doubt meanwhile, and what settled it."""
+        doubted: set[str] = set()
         while True:
-            self.outcome.doubted = sorted({*self.outcome.doubted, *await client.in_doubt()})
-            waiting = await client.count(("approved", "batched", "sent"))
-            if waiting == 0:
+            doubted |= await erp.in_doubt()
+            if not await erp.any_in("approved", "batched", "sent"):
                 break
             await asyncio.sleep(0.1)
+        self.outcome.doubted = await erp.evidence(doubted)
         self._mark("bank's verdict on all")
 
-    async def _follow(self, client: DemoClient, progress: Callable[[int, int], None]) -> None:
+    async def _follow(self, erp: Erp, progress: Callable[[int, int], None]) -> None:
         """The event stream, until every payment has come to its expected end or to one it cannot leave."""
         expected = {part.reference: part.expected.state for part in self.outcome.parts}
         done: set[str] = set()
-        async for ended in client.events():
+        async for ended in erp.events():
             self.outcome.ended[ended.reference] = ended
             wanted = expected.get(ended.reference)
             if ended.state == wanted or (ended.state in FINAL and not (ended.state == "settled" and wanted == "returned")):
@@ -138,7 +142,7 @@ class Demo:
             if len(done) == len(expected):
                 return
 
-    async def _compare(self, client: DemoClient, bank: "Bank") -> None:
+    async def _compare(self, erp: Erp, bank: "Bank") -> None:
         """Each payment against its expected end; the statements against the payments; the bank's books against doubles."""
         outcome = self.outcome
         for part in outcome.parts:
@@ -158,7 +162,7 @@ class Demo:
                 ),
                 Decimal(0),
             )
-            closing = await client.closing_balance(account)
+            closing = await erp.closing_balance(account)
             outcome.balances.append((account, opening, opening - moved, closing))
             if closing != opening - moved:
                 outcome.failures.append(f"{account}: the statement closes at {closing}, the payments say {opening - moved}")
@@ -175,9 +179,9 @@ class Bank:
 
     def __init__(self, ready: dict[str, Any]) -> None:
         self.ready = ready
-        self._session = aiohttp.ClientSession(ready["control"]["url"])
 
     async def __aenter__(self) -> "Bank":
+        self._session = aiohttp.ClientSession(self.ready["control"]["url"])
         return self
 
     async def __aexit__(self, *_: object) -> None:

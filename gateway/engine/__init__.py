@@ -1,1 +1,1 @@
-"""What wakes us. The truth stays in the store; an engine only says "look after this lane now": at least once, one runner a lane."""
+"""What wakes us. The truth stays in the store: an engine only says "look after this lane now", at least once."""

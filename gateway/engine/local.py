@@ -184,7 +184,7 @@ class LocalEngine:
         except Exception as error:
             self._report(lane, error)
             failures = self._failures[lane] = self._failures.get(lane, 0) + 1
-            again = self._clock() + min(self._backoff_first * 2 ** min(failures - 1, 20), BACKOFF_LONGEST)
+            again = self._clock() + min(self._backoff_first * (1 << min(failures - 1, 20)), BACKOFF_LONGEST)
             return again if ticking is None else min(again, self._next_tick(ticking.interval))
         self._failures.pop(lane, None)
         return due

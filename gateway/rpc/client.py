@@ -173,7 +173,7 @@ class Client:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def call(self, service: str, method: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One call with one answer, both as JSON-ready dicts. Raises `CallFailed`."""
@@ -246,7 +246,8 @@ async def _answers(stream: Any) -> AsyncIterator[Any]:
 def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
     broken: list[Broken] = []
     total = 0
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata()  # its stub knows one entry only
+    for key, value in metadata or ():
         if key != DETAILS_KEY or not isinstance(value, bytes):
             continue
         for detail in status_pb2.Status.FromString(value).details:

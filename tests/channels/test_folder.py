@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ async def test_content_is_on_the_disk_before_the_name_and_the_name_before_the_re
     real_fsync, real_link = os.fsync, os.link
 
     def fsync(descriptor: int) -> None:
-        steps.append("sync directory" if Path(f"/proc/self/fd/{descriptor}").is_dir() else "sync content")
+        steps.append("sync directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync content")
         real_fsync(descriptor)
 
     def link(*args: Any, **options: Any) -> None:
@@ -172,7 +173,7 @@ async def test_a_directory_that_cannot_be_flushed_is_in_doubt(base: Path, monkey
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise OSError(errno.EIO, "disk")
         real(descriptor)
 

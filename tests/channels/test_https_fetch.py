@@ -90,7 +90,12 @@ async def test_paths_and_methods_of_the_profile_are_used(web: HttpBank) -> None:
         return reply(200, b"\xef\xbb\xbf"[:0] + b"a.xml\r\n\r\n") if request.target == "/names" else bank.serve(request)
 
     web.answer = answer
-    changes = {"list_path": "/names", "list_format": "lines", "file_path": "/files/{name}", "acknowledge_path": "/ack/{name}"}
+    changes: dict[str, Any] = {
+        "list_path": "/names",
+        "list_format": "lines",
+        "file_path": "/files/{name}",
+        "acknowledge_path": "/ack/{name}",
+    }
     channel, shelf = channel_to(web, **changes, acknowledge_method="POST"), Shelf()
     assert await channel.receive(shelf.keep) == 1
     assert [request.target for request in web.requests] == ["/names", "/files/a.xml", "/ack/a.xml"]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from channels.channel import Channel, InDoubt, NotSent, Refused
 from tests.channels.support.http_bank import HttpBank, Request, reply
 from tests.channels.support.parcels import NOON, channel_of, eventually, failing_parcel, parcel
 from tests.channels.support.proxy import Proxy
-from tests.channels.support.tls import World, server_context, world
+from tests.channels.support.tls import World, identity, server_context, world
 
 CONTENT = bytes(range(256)) * 20
 FILE = parcel(CONTENT, pieces=4)
@@ -25,9 +26,7 @@ def table(port: int, **changes: Any) -> dict[str, Any]:
         "kind": "https",
         "base_url": f"https://127.0.0.1:{port}",
         "trust": ["env:CA"],
-        "client_certificate": "env:CLIENT",
-        "client_key": "env:CLIENT_KEY",
-        "client_key_passphrase": "env:PASSPHRASE",
+        **identity("CLIENT"),
         "upload_path": "/in",
         "timeouts": {"connect": 0.4, "read": 0.4, "total": 3},
         **changes,
@@ -111,6 +110,7 @@ async def test_no_such_host(open_channel: Open) -> None:
         await open_channel(table(1, base_url="https://does-not-exist.invalid")).send(FILE)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops a first packet when the queue is full")
 async def test_the_first_packet_is_swallowed(open_channel: Open) -> None:
     with contextlib.ExitStack() as sockets:
         full = sockets.enter_context(socket.socket())
@@ -175,9 +175,9 @@ async def test_pins_and_anchors_of_a_renewal_are_believed(secure: HttpBank, open
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"client_key_passphrase": "env:WRONG"}, "client_key: env:CLIENT_KEY does not open"),
-        ({"client_key": "env:STRANGER_KEY"}, "does not belong to"),
-        ({"client_key": "env:NOWHERE"}, "client_key: env:NOWHERE cannot be read"),
+        ({"client_key_passphrase": "env:WRONG"}, r"client_key: \S+ does not open"),
+        ({"client_key": identity("STRANGER")["client_key"]}, "does not belong to"),
+        ({"client_key_passphrase": "env:NOWHERE"}, "client_key_passphrase: env:NOWHERE cannot be read"),
         ({"client_key": "file:nowhere.pem"}, "client_key: file:nowhere.pem is not a file"),
         ({"trust": ["env:PASSPHRASE"]}, "trust: env:PASSPHRASE has no certificate"),
     ],
@@ -200,6 +200,18 @@ async def test_key_and_certificate_from_files_beside_the_configuration(
     (keys / "client.key").write_bytes(world().client.key_pem)
     settings = table(secure.port, client_certificate="file:keys/client.pem", client_key="file:keys/client.key")
     assert (await open_channel(settings, base=tmp_path).send(FILE)).evidence == "http 201"
+
+
+async def test_a_renewed_client_certificate_is_used_at_the_next_try(secure: HttpBank, tmp_path: Path, open_channel: Open) -> None:
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    channel = open_channel(table(secure.port, client_certificate="file:client.pem", client_key="file:client.key"), base=tmp_path)
+    certificate.write_bytes(world().expired.pem)
+    key.write_bytes(world().expired.key_pem)
+    with pytest.raises((InDoubt, NotSent)):
+        await channel.send(FILE)
+    certificate.write_bytes(world().client.pem)
+    key.write_bytes(world().client.key_pem)
+    assert (await channel.send(FILE)).evidence == "http 201"
 
 
 async def test_a_damaged_store_is_noticed_before_we_connect(open_channel: Open) -> None:
@@ -271,9 +283,7 @@ async def test_the_client_library_is_kept_from_repeating_a_put(open_channel: Ope
 @pytest.mark.parametrize("client", [None, "EXPIRED", "STRANGER"])
 async def test_a_refused_client_certificate_is_never_a_receipt(secure: HttpBank, open_channel: Open, client: str | None) -> None:
     """TLS 1.3 tells it only after we began: in doubt, though nothing was processed. See the module's text."""
-    reference = f"env:{client}" if client else None
-    key = f"env:{client}_KEY" if client else None
-    changes = {"client_certificate": reference, "client_key": key, "client_key_passphrase": "env:PASSPHRASE" if client else None}
+    changes = identity(client)
     with pytest.raises((InDoubt, NotSent)):
         await open_channel(table(secure.port, **changes)).send(FILE)
     assert secure.requests == []

@@ -1,5 +1,8 @@
 """Profiles: what is accepted, and that mistakes are named without repeating secrets."""
 
+import os
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,7 +95,14 @@ def test_plaintext_is_possible_on_this_machine_when_asked_for(url: str) -> None:
 
 def test_profiles_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        parse_profile(FOLDER).upload = "elsewhere"  # type: ignore[misc]
+        parse_profile(FOLDER).kind = "sftp"
+
+
+def test_every_example_in_the_rooms_readme_is_a_profile() -> None:
+    readme = (Path(__file__).parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    kinds = [parse_profile(tomllib.loads(example)["channel"]).kind for example in examples]
+    assert kinds == ["sftp", "https", "folder"]
 
 
 def references(secret: Callable[[str], bytes], base: Path) -> References:
@@ -109,6 +119,7 @@ def test_a_reference_that_fails_names_setting_and_reference(tmp_path: Path) -> N
         references(lambda _: b"\xff", tmp_path).text("password", "env:X")
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memfd_create(2) is Linux's")
 def test_a_secret_in_memory_gets_a_path_that_ends_with_its_use(tmp_path: Path) -> None:
     with references(lambda _: b"key", tmp_path).path("client_key", "env:X") as path:
         assert Path(path).read_bytes() == b"key"
@@ -117,7 +128,7 @@ def test_a_secret_in_memory_gets_a_path_that_ends_with_its_use(tmp_path: Path) -
 
 
 def test_a_system_without_memory_files_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("os.memfd_create")
+    monkeypatch.delattr(os, "memfd_create", raising=False)
     with (
         pytest.raises(Unresolved, match="write file:"),
         references(lambda _: b"key", tmp_path).path("client_key", "env:X"),

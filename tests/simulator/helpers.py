@@ -65,12 +65,20 @@ class Identities:
 
 def number(name: str) -> int:
     """12 of "pain.002.001.10-12.xml.p7m"."""
-    return int(name.split("-")[1].split(".")[0])
+    return int(name.partition("-")[2].partition(".")[0])
 
 
 def texts(document: bytes, tag: str) -> list[str]:
     """The texts of every element of that local name, in document order."""
     return [element.text or "" for element in etree.fromstring(document).iter(f"{{*}}{tag}")]
+
+
+async def content_of(sftp: asyncssh.SFTPClient, path: str) -> bytes:
+    """The bytes of a file on the other side."""
+    async with sftp.open(path, "rb") as file:
+        raw: Any = await file.read()
+    content: bytes = raw
+    return content
 
 
 @dataclass
@@ -115,8 +123,7 @@ class Ways:
         names = await self.fetch_names()
         async with self.sftp() as sftp:
             for name in names:
-                async with sftp.open(f"/outbox/{name}", "rb") as file:
-                    found[name] = await file.read()
+                found[name] = await content_of(sftp, f"/outbox/{name}")
                 if delete:
                     await sftp.remove(f"/outbox/{name}")
                 else:

@@ -1,4 +1,4 @@
-"""The HTTPS door through a client we did not write the server for: certificates, names used once, idempotency keys, the outbox."""
+"""The HTTPS door through a client of another hand: certificates, names used once, idempotency keys, the outbox."""
 
 import base64
 import hashlib

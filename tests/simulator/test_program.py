@@ -11,11 +11,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from simulator.fixture import iban
+from simulator.fixture import iban, run_bank
 from simulator.ledger import LedgerDown
-from simulator.main import USAGE, main
+from simulator.main import CANNOT_START, USAGE, main
 from simulator.mockbank_process import MockBankProcess
 from simulator.settings import BadSettings, MockBankSettings, load_settings
 from tests.simulator.helpers import CLOCK, Identities
@@ -117,7 +118,7 @@ def test_the_program_opens_its_doors_obeys_and_stops_with_its_child(config: Path
         ("/moods", "POST", {"mood": "silent", "customer": "nobody"}, "no such customer"),
         ("/moods", "POST", "silent", "a mood is an object"),
         ("/advance?days=soon", "POST", None, "days=N"),
-        ("/advance?days=0", "POST", None, "mock-bank"),
+        ("/advance?days=3651", "POST", None, "mock-bank"),
         ("/accounts", "POST", {"id": "X", "iban": "nonsense"}, "mock-bank"),
         ("/accounts", "POST", [], "JSON object"),
     ],
@@ -125,10 +126,6 @@ def test_the_program_opens_its_doors_obeys_and_stops_with_its_child(config: Path
 async def test_a_wrong_order_is_answered_with_what_would_be_right(
     tmp_path: Path, mock_bank: str, acme: dict[str, Any], path: str, method: str, body: Any, says: str
 ) -> None:
-    import aiohttp
-
-    from simulator.fixture import run_bank
-
     customers = [{"id": "acme", "sftp": acme["sftp"]}]
     ledger = {"kind": "mock-bank", "url": mock_bank, "collect_seconds": 0}
     async with run_bank(tmp_path, customers=customers, ledger=ledger) as bank, aiohttp.ClientSession(bank.control.url) as http:
@@ -153,6 +150,11 @@ def test_a_killed_program_takes_its_child_with_it(config: Path) -> None:
 def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(LedgerDown, match="tea time"):
         MockBankProcess.start(MockBankSettings(clock="tea time"), tmp_path)
+
+
+def test_a_bank_whose_ledger_does_not_start_ends_with_a_status_of_its_own(config: Path) -> None:
+    config.write_text(config.read_text().replace(CLOCK, "tea time"))
+    assert main(["--config", str(config), "--log-level", "error"]) == CANNOT_START
 
 
 def test_every_mistake_in_the_configuration_is_named_with_its_key(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

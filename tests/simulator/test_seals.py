@@ -1,4 +1,4 @@
-"""Sealed customers: the bank opens what `openssl cms` sealed, `openssl cms` opens what the bank sealed, and bad seals are refused."""
+"""Sealed customers: the bank opens what `openssl cms` sealed, and the other way round; bad seals are refused."""
 
 import shutil
 import subprocess

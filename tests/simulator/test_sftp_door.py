@@ -1,6 +1,7 @@
-"""The SFTP door through a client we did not write the server for: names, renames, keys, and what the bank takes."""
+"""The SFTP door through a client of another hand: names, renames, keys, and what the bank takes."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import asyncssh
 import pytest
 
 from simulator.fixture import iban, run_bank
-from tests.simulator.helpers import Identities, Pay, Ways, pain001, texts
+from tests.simulator.helpers import Identities, Pay, Ways, content_of, pain001, texts
 
 DEBTOR = iban("NL", "FAST0000000001")
 
@@ -19,16 +20,12 @@ async def ways(tmp_path: Path, acme: dict[str, Any], identities: Identities) -> 
         yield ways
 
 
-def open_bank(tmp_path: Path, acme: dict[str, Any], identities: Identities, **sftp: Any) -> Any:
-    from contextlib import asynccontextmanager
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Ways]:
-        customer = {"id": "acme", "accounts": [DEBTOR], "sftp": {**acme["sftp"], **sftp}}
-        async with run_bank(tmp_path, customers=[customer], ledger="fast") as bank:
-            yield Ways(bank, identities, "acme", DEBTOR)
-
-    return opened()
+@asynccontextmanager
+async def open_bank(tmp_path: Path, acme: dict[str, Any], identities: Identities, **sftp: Any) -> AsyncIterator[Ways]:
+    """A fast bank whose SFTP account has these settings besides."""
+    customer = {"id": "acme", "accounts": [DEBTOR], "sftp": {**acme["sftp"], **sftp}}
+    async with run_bank(tmp_path, customers=[customer], ledger="fast") as bank:
+        yield Ways(bank, identities, "acme", DEBTOR)
 
 
 async def test_a_file_still_being_written_is_left_alone_and_a_final_one_is_taken(ways: Ways) -> None:
@@ -42,6 +39,25 @@ async def test_a_file_still_being_written_is_left_alone_and_a_final_one_is_taken
         assert await sftp.listdir("/inbox") == [".", ".."]  # taken: absence proves nothing
     await ways.bank.idle()
     assert (await ways.bank.books())["totals"]["executed"] == 1
+
+
+async def test_a_file_written_straight_under_its_final_name_is_taken_when_it_is_closed(ways: Ways) -> None:
+    async with ways.sftp() as sftp, sftp.open("/inbox/straight.xml", "wb") as file:
+        await file.write(pain001("S-9", DEBTOR, Pay("9")))
+        assert await sftp.exists("/inbox/straight.xml")
+    await ways.bank.idle()
+    assert (await ways.bank.books())["messages"].keys() == {"S-9"}
+
+
+async def test_a_posix_rename_replaces_and_lands_as_any_other(
+    tmp_path: Path, acme: dict[str, Any], identities: Identities
+) -> None:
+    async with open_bank(tmp_path, acme, identities, take_after_seconds=3600) as ways, ways.sftp() as sftp:
+        for content in (b"first", b"second"):
+            async with sftp.open("/inbox/x.part", "wb") as file:
+                await file.write(content)
+            await sftp.posix_rename("/inbox/x.part", "/inbox/x.xml")
+        assert (ways.bank.tree("acme").inbox / "x.xml").read_bytes() == b"second"
 
 
 async def test_renaming_onto_an_existing_name_fails_and_leaves_both_files(
@@ -90,8 +106,7 @@ async def test_taken_files_stay_visible_where_the_bank_shows_them(
         content = pain001("S-5", DEBTOR, Pay("5"))
         await ways.upload(content, "shown.xml")
         async with ways.sftp() as sftp:
-            async with sftp.open("/taken/shown.xml", "rb") as file:
-                assert await file.read() == content
+            assert await content_of(sftp, "/taken/shown.xml") == content
             with pytest.raises(asyncssh.SFTPPermissionDenied):
                 await sftp.remove("/taken/shown.xml")
 

@@ -101,11 +101,11 @@ def list_deliveries(
 
 
 def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime) -> list[Delivery]:
-    """A READY one without its document is always due, and without a moment too; IN_DOUBT without a moment waits for a person."""
+    """READY without a moment is due at once, so that it cannot be forgotten; IN_DOUBT without one waits for a person or news."""
     rows = db.execute(
         f"""
         {_SELECT} WHERE d.connection_id = :connection AND d.state IN ('ready', 'sending', 'in_doubt') AND (
-            d.state = 'ready' AND (d.document_id IS NULL OR coalesce(d.due_at, 0) <= :now)
+            d.state = 'ready' AND coalesce(d.due_at, 0) <= :now
             OR d.state = 'sending' AND coalesce(d.lease_until, 0) <= :now
             OR d.state = 'in_doubt' AND d.due_at <= :now
         ) ORDER BY d.delivery_key
@@ -245,7 +245,7 @@ def form_delivery(tx: Tx, new: NewDelivery) -> Delivery | None:
     db.execute(
         "UPDATE deliveries SET payment_count = ?, control_sum = ? WHERE delivery_key = ?", (count, str(total), delivery_key)
     )
-    tx.wake(new.connection_id, min(due_at, now))  # without a document it is due now: it can be rendered and sealed meanwhile
+    tx.wake(new.connection_id, due_at)
     return delivery(db, new.delivery_id)
 
 

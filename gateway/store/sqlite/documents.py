@@ -162,10 +162,10 @@ class SqliteDocumentWriter:
         return self._document_id
 
     def _store(self, chunk: bytes) -> None:
-        key = (self._begun() << NUMBER_BITS) + self._chunks
+        document_id, number = self._begun(), self._chunks
         self._chunks += 1
         self._wait(IN_FLIGHT - 1)
-        self._pending.append(self._writer.start(lambda tx: _insert_chunk(tx, key, chunk)))
+        self._pending.append(self._writer.start(lambda tx: _insert_chunk(tx, document_id, number, chunk)))
 
     def _wait(self, left: int) -> None:
         while len(self._pending) > left:
@@ -179,8 +179,12 @@ def _begin(tx: Tx, kind: str, owner: str) -> int:
     return int(row[0])
 
 
-def _insert_chunk(tx: Tx, key: int, chunk: bytes) -> None:
-    tx.db.execute("INSERT INTO chunks (chunk_key, content) VALUES (?, ?)", (key, chunk))
+def _insert_chunk(tx: Tx, document_id: int, number: int, chunk: bytes) -> None:
+    added = tx.db.execute(
+        "INSERT INTO chunks (chunk_key, content) SELECT ?, ? WHERE EXISTS (SELECT 1 FROM documents WHERE document_id = ?)",
+        ((document_id << NUMBER_BITS) + number, chunk, document_id),
+    ).rowcount
+    _still_there(document_id, added)
 
 
 def _mark_finished(tx: Tx, document_id: int, sha256: str, size: int) -> None:
@@ -188,7 +192,11 @@ def _mark_finished(tx: Tx, document_id: int, sha256: str, size: int) -> None:
         "UPDATE documents SET size = ?, sha256 = ?, finished_at = ? WHERE document_id = ? AND finished_at IS NULL",
         (size, sha256, tx.now, document_id),
     ).rowcount
-    if not changed:
+    _still_there(document_id, changed)
+
+
+def _still_there(document_id: int, rows: int) -> None:
+    if not rows:
         raise StoreUnavailable(f"document {document_id} was removed while it was being written")
 
 

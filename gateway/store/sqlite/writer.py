@@ -179,9 +179,9 @@ class Writer:
     def _begin(self) -> sqlite3.Connection:
         give_up = time.monotonic() + self._busy_seconds
         while True:
-            if self._db is None:
-                self._db = self._connect()
             try:
+                if self._db is None:
+                    self._db = self._connect()
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:

@@ -66,12 +66,9 @@ class _Files(asyncssh.SFTPServer):
         return super().write(file_obj, offset, data)
 
     def lstat(self, path: bytes) -> Any:
-        result = super().lstat(path)
         if self._moods.lies_about_part_size and path.endswith(b".part"):
-            attributes = asyncssh.SFTPAttrs.from_local(result)
-            attributes.size = 1
-            return attributes
-        return result
+            return asyncssh.SFTPAttrs(size=1)
+        return super().lstat(path)
 
     def remove(self, path: bytes) -> Any:
         if self._moods.forbids_removing:

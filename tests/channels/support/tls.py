@@ -1,10 +1,15 @@
 """Certificates made for one test run."""
 
+import atexit
 import ipaddress
+import os
+import shutil
 import ssl
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -79,9 +84,9 @@ class World:
         """For a resolver: env:CA, env:CLIENT, env:CLIENT_KEY, … and env:PASSPHRASE."""
         known = {"env:PASSPHRASE": PASSPHRASE, "env:WRONG": b"battery staple"}
         for name in ("ca", "other_ca", "server", "client", "expired", "stranger"):
-            identity: Identity = getattr(self, name)
-            known[f"env:{name.upper()}"] = identity.pem
-            known[f"env:{name.upper()}_KEY"] = identity.key_pem
+            person: Identity = getattr(self, name)
+            known[f"env:{name.upper()}"] = person.pem
+            known[f"env:{name.upper()}_KEY"] = person.key_pem
         return known
 
 
@@ -100,11 +105,29 @@ def world() -> World:
     )
 
 
-def server_context(identity: Identity, directory: str, *, client_ca: Identity | None = None) -> ssl.SSLContext:
+def identity(client: str | None) -> dict[str, str | None]:
+    """The settings that show a client (CLIENT, EXPIRED, STRANGER): keys in memory where the system can, else in files."""
+    if client is None:
+        return {"client_certificate": None, "client_key": None, "client_key_passphrase": None}
+    scheme = "env:" if hasattr(os, "memfd_create") else f"file:{_directory()}/"
+    certificate, key = f"{scheme}{client}", f"{scheme}{client}_KEY"
+    return {"client_certificate": certificate, "client_key": key, "client_key_passphrase": "env:PASSPHRASE"}
+
+
+@cache
+def _directory() -> str:
+    """The same people as files, for systems without memory files."""
+    directory = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    for reference, content in world().secrets.items():
+        (directory / reference.removeprefix("env:")).write_bytes(content)
+    return str(directory)
+
+
+def server_context(server: Identity, directory: str, *, client_ca: Identity | None = None) -> ssl.SSLContext:
     """A server's TLS; with `client_ca` it demands a client certificate."""
-    path = f"{directory}/{identity.sha256[:8]}.pem"
-    with open(path, "wb") as file:  # noqa: PTH123 - a test's own file
-        file.write(identity.plain_key_pem + identity.pem)
+    path = Path(directory) / f"{server.sha256[:8]}.pem"
+    path.write_bytes(server.plain_key_pem + server.pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     if client_ca is not None:

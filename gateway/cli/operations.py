@@ -1,0 +1,319 @@
+"""`bankgate deliveries`, `bankgate discrepancies`, `bankgate connections`: what the people who run bankgate see and decide."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import connect
+from gateway.cli.output import (
+    PROBLEMS,
+    USAGE,
+    CommandFailed,
+    Json,
+    out,
+    print_json,
+    print_table,
+    reason_words,
+    run,
+    state_word,
+)
+from gateway.cli.serve import Config, loaded
+from gateway.config import Configuration, ConnectionSettings
+from gateway.rpc.client import CallFailed, Client, Target
+
+deliveries = typer.Typer(no_args_is_help=True, help="Messages to the banks, and where they stand.")
+discrepancies = typer.Typer(no_args_is_help=True, help="What does not fit together, for a person to look at.")
+connections = typer.Typer(no_args_is_help=True, help="Connections to the banks.")
+
+Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
+Connection = Annotated[str | None, typer.Option(help="Only this connection.", show_default=False)]
+ReasonOption = Annotated[str, typer.Option(help="Who was asked and what they said; at least 10 characters.")]
+
+
+def _call(target: Target, service: str, method: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def call() -> dict[str, Any]:
+        async with Client(target) as client:
+            return await client.call(service, method, request)
+
+    try:
+        return run(call)
+    except CallFailed as error:
+        raise connect.explained(error, target.address) from None
+
+
+# -- deliveries ------------------------------------------------------------------------------------------------------------
+
+
+@deliveries.command("list")
+def list_deliveries(
+    *,
+    connection: Connection = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only in this state, for example in_doubt; may be repeated.")] = None,
+    limit: Limit = 100,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Show messages to the banks, newest first."""
+    known = ("ready", "sending", "sent", "in_doubt", "refused", "abandoned")
+    for word in state or ():
+        if word not in known:
+            raise CommandFailed(f"--state {word}: there are {', '.join(known)}", USAGE)
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    request = {
+        "page": {"size": limit},
+        "connection_id": connection or "",
+        "states": [f"DELIVERY_STATE_{word.upper()}" for word in state or ()],
+    }
+    found = _call(where, "OperationsService", "ListDeliveries", request).get("deliveries", [])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("delivery", "connection", "message id", "state", "payments", "sum", "attempts", "reason"),
+        [
+            (
+                d["delivery_id"],
+                d["connection_id"],
+                d["message_id"],
+                state_word(d.get("state")),
+                d.get("payment_count"),
+                d.get("control_sum"),
+                d.get("attempts", 0),
+                reason_words(d.get("reason")),
+            )
+            for d in found
+        ],
+    )
+
+
+@deliveries.command("show")
+def show_delivery(
+    delivery_id: str,
+    *,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Show one message with every attempt to send it and all evidence."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    answer = _call(where, "OperationsService", "GetDelivery", {"delivery_id": delivery_id})
+    _show_delivery(answer["delivery"], as_json=as_json)
+
+
+@deliveries.command("resolve")
+def resolve_delivery(
+    delivery_id: str,
+    *,
+    arrived: Annotated[
+        bool, typer.Option("--arrived/--did-not-arrive", help="What there is proof of. --did-not-arrive sends it again.")
+    ],
+    reason: ReasonOption,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Decide about a message in doubt. Only with proof: --did-not-arrive for a message that arrived pays twice."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
+    request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
+    _show_delivery(_call(where, "OperationsService", "ResolveDelivery", request)["delivery"], as_json=as_json)
+
+
+def _show_delivery(delivery: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(delivery)
+        return
+    console = out()
+    for name in ("delivery_id", "connection_id", "message_id", "message_name", "file_name", "guarantee"):
+        console.print(f"{name:15} {delivery.get(name, '')}", markup=False)
+    console.print(f"{'state':15} {state_word(delivery.get('state'))}  {reason_words(delivery.get('reason'))}", markup=False)
+    console.print(f"{'payments':15} {delivery.get('payment_count', 0)}, sum {delivery.get('control_sum', '')}", markup=False)
+    for attempt in delivery.get("attempt_log", ()):
+        outcome = attempt.get("outcome") or "running"
+        text = f"attempt {attempt.get('number')}: {attempt.get('started_at', '')[:19]} {outcome} {attempt.get('detail', '')}"
+        console.print(text, markup=False)
+    for item in delivery.get("evidence", ()):
+        text = f"evidence: {item.get('found_at', '')[:19]} {item.get('source')}: {item.get('verdict')} {item.get('detail', '')}"
+        console.print(text, markup=False)
+
+
+# -- discrepancies ---------------------------------------------------------------------------------------------------------
+
+
+@discrepancies.command("list")
+def list_discrepancies(
+    *,
+    connection: Connection = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Those that are resolved, too.")] = False,
+    limit: Limit = 100,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Show what does not fit together, newest first."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    request = {"page": {"size": limit}, "connection_id": connection or "", "include_resolved": resolved}
+    found = _call(where, "OperationsService", "ListDiscrepancies", request).get("discrepancies", [])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("id", "connection", "kind", "what", "open"),
+        [
+            (d["discrepancy_id"], d["connection_id"], d["kind"], d.get("summary_en"), "yes" if d.get("open") else "no")
+            for d in found
+        ],
+    )
+
+
+@discrepancies.command("resolve")
+def resolve_discrepancy(
+    discrepancy_id: str,
+    *,
+    reason: ReasonOption,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Close a discrepancy, with a reason."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    request = {"discrepancy_id": discrepancy_id, "reason": reason}
+    found = _call(where, "OperationsService", "ResolveDiscrepancy", request)["discrepancy"]
+    if as_json:
+        print_json(found)
+    else:
+        out().print(f"{discrepancy_id}: resolved by {found.get('resolved_by', '')}", markup=False)
+
+
+# -- connections -----------------------------------------------------------------------------------------------------------
+
+
+@connections.command("list")
+def list_connections(
+    *,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Show the connections of a running service and how they are doing."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    found = _call(where, "OperationsService", "ListConnections", {}).get("connections", [])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("connection", "bank", "channel", "seal", "guarantee", "waiting", "in doubt", "open", "last sent", "last problem"),
+        [
+            (
+                c["connection_id"],
+                c.get("bank"),
+                c.get("channel"),
+                c.get("seal"),
+                c.get("guarantee"),
+                c.get("payments_waiting", 0),
+                c.get("deliveries_in_doubt", 0),
+                c.get("open_discrepancies", 0),
+                str(c.get("last_sent_at", ""))[:19],
+                c.get("last_problem"),
+            )
+            for c in found
+        ],
+    )
+
+
+@connections.command("check")
+def check_connections(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID…]", help="Connections; absent: all.")] = None,
+    *,
+    config: Config,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Look at settings and certificates only; connect to nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Try connections from this machine without sending anything: settings, keys, certificates, login, directories."""
+    configuration = loaded(config)
+    wanted = ids or sorted(configuration.connections)
+    for name in wanted:
+        if name not in configuration.connections:
+            raise CommandFailed(
+                f"there is no connection {name!r}; there are {', '.join(sorted(configuration.connections))}", USAGE
+            )
+
+    async def check_all() -> list[dict[str, Any]]:
+        return list(await asyncio.gather(*(_check(configuration, name, offline=offline) for name in wanted)))
+
+    rows = run(check_all)
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            problems = row["problems"]
+            out().print(f"{row['connection']}: {'ready' if not problems else f'{len(problems)} problems'}", markup=False)
+            for certificate in row["certificates"]:
+                out().print(f"  {certificate['certificate']}: {certificate['days_left']} days left", markup=False)
+            for problem in problems:
+                out().print(f"  {problem}", markup=False)
+    if any(row["problems"] for row in rows):
+        raise typer.Exit(PROBLEMS)
+
+
+async def _check(configuration: Configuration, name: str, *, offline: bool) -> dict[str, Any]:
+    from gateway import clock
+    from keys.profiles import certificates, check, parse_profile
+    from keys.seal import KeyUnavailable
+
+    settings = configuration.connections[name]
+    profile = parse_profile(settings.seal)
+    now = clock.now()
+    problems = [f"seal.{problem}" for problem in check(profile, configuration.directory, now, open_keys=not offline)]
+    try:
+        found = certificates(profile, configuration.directory)
+    except KeyUnavailable:  # named among the problems already
+        found = []
+    if not offline:
+        problems += [f"channel: {problem}" for problem in await _try_channel(settings, configuration.directory)]
+    days = [{"certificate": reference, "days_left": (not_after - now).days} for reference, not_after in found]
+    return {"connection": name, "problems": problems, "certificates": days}
+
+
+async def _try_channel(settings: ConnectionSettings, directory: Path) -> tuple[str, ...]:
+    from channels.channel import ChannelError
+    from gateway import clock
+    from gateway.connection import open_connection
+    from keys.seal import KeyUnavailable
+
+    channel = open_connection(settings, directory, clock.now).channel()
+    try:
+        return await channel.check()
+    except (ChannelError, KeyUnavailable) as error:
+        return (str(error),)
+    finally:
+        await channel.close()

@@ -1,0 +1,100 @@
+"""`bankgate parse`: what is in a bank's file."""
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, cast
+
+import msgspec
+import typer
+
+from formats import report
+from formats.errors import Unparsable
+from formats.reader import parse as read
+from formats.schemas import validate_inbound
+from gateway.cli.output import PROBLEMS, Json, out, print_error
+
+_MEMORY_MAX = 8 * 1024 * 1024
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from a bank; - is standard input.")]
+
+
+def parse(files: Files, as_json: Json = False) -> None:
+    """Show what is in files from a bank: pain.001, pain.002, camt.052/053/054, pacs.004, MT940."""
+    failed = False
+    for name in files:
+        for record in records(name):
+            if record["kind"] == "error":
+                failed = True
+            if as_json:
+                sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
+        if not as_json:
+            _show(name, records(name))
+    if failed:
+        raise typer.Exit(PROBLEMS)
+
+
+def records(name: str) -> Iterator[dict[str, Any]]:
+    """The records of a file in the published shape; a file that cannot be read ends in an `error` record."""
+    try:
+        with _opened(name) as source:
+            for record in read(source, validate=validate_inbound):
+                yield report.as_json(record, name)
+    except Unparsable as error:
+        yield {"kind": "error", "file": name, "problem": error.problem, "line": error.line}
+    except OSError as error:
+        yield {"kind": "error", "file": name, "problem": f"cannot be read: {error.strerror}", "line": None}
+
+
+def _opened(name: str) -> BinaryIO:
+    """The file; standard input goes through a temporary file, because reading looks at the bytes twice."""
+    if name != "-":
+        return Path(name).open("rb")
+    spool = tempfile.SpooledTemporaryFile(max_size=_MEMORY_MAX)  # noqa: SIM115 - the caller closes it
+    while chunk := sys.stdin.buffer.read(1024 * 1024):
+        spool.write(chunk)
+    return cast("BinaryIO", spool)
+
+
+_LINES = {
+    "statement": "statement {statement_id}: {entry_count} entries",
+    "entry": "  {booking_date} {credit_debit} {amount} {currency} {status} {bank_transaction_code}",
+    "status_report": "status of {original_message_id}: {group_status}",
+    "payment_information_status": "  block {original_payment_information_id}: {status}",
+    "transaction_status": "  {original_end_to_end_id}: {status}",
+    "payment_return": "  returned: {original_end_to_end_id} {amount} {currency}",
+    "payment": "  {end_to_end_id}: {amount} {currency} to {creditor_name}",
+}
+
+
+def _show(name: str, found: Iterable[dict[str, Any]]) -> None:
+    """For people: one line a record."""
+    console = out()
+    counts: Counter[str] = Counter()
+    for record in found:
+        kind = record["kind"]
+        counts[kind] += 1
+        if kind == "error":
+            line = f", line {record['line']}" if record["line"] else ""
+            print_error(f"{name}{line}: {record['problem']}")
+        elif kind == "document":
+            verdict = {True: "keeps to its schema", False: "breaks its schema", None: "no schema checked"}[record["schema_valid"]]
+            console.print(f"{name}: {record['message']} {record['message_id'] or ''} ({verdict})", markup=False)
+            for problem in record["schema_problems"]:
+                console.print(f"  schema: {problem}", markup=False)
+        else:
+            console.print(_line(kind, record), markup=False)
+    summary = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+    console.print(f"{name}: {summary or 'nothing in it'}", markup=False)
+
+
+def _line(kind: str, record: dict[str, Any]) -> str:
+    shown = {key: "–" if value is None else value for key, value in record.items()}
+    line = _LINES[kind].format(**shown)
+    reasons = record.get("reasons") or record.get("group_reasons") or ()
+    words = [" ".join(str(part) for part in (reason["code"], reason["text"]) if part) for reason in reasons]
+    for balance in record.get("balances") or ():
+        line += f"\n  {balance['type']} {balance['credit_debit']} {balance['amount']} {balance['currency']} {balance['date']}"
+    return line + (f" ({'; '.join(words)})" if words else "")

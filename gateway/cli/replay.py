@@ -1,0 +1,92 @@
+"""`bankgate replay`: which status changes would these bank files cause?"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import connect
+from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_error, print_json, reason_words, run, state_word
+from gateway.rpc.client import CHUNK, CallFailed, Client, Target
+
+
+def replay(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files, or directories with files, from the bank.")],
+    *,
+    connection: Annotated[str, typer.Option(help="The connection they come from.")],
+    commit: Annotated[bool, typer.Option("--commit", help="Apply the changes. Without it nothing changes.")] = False,
+    sealed: Annotated[bool, typer.Option("--sealed", help="The files are as the bank delivered them, not opened yet.")] = False,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Show what bank files would change, and, with --commit, change it. What is known already stays as it is."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    files = _files(paths)
+    try:
+        problems = run(lambda: _replay(where, connection, files, commit=commit, sealed=sealed, as_json=as_json))
+    except CallFailed as error:
+        raise connect.explained(error, target) from None
+    if problems:
+        raise typer.Exit(PROBLEMS)
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    """The files named, and those in the directories named, by name."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith("."))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise CommandFailed(f"{path}: there is no such file", USAGE)
+    if not found:
+        raise CommandFailed("there is no file in there", USAGE)
+    return found
+
+
+async def _chunks(files: list[Path]) -> AsyncIterator[tuple[str, bytes]]:
+    for file in files:
+        with file.open("rb") as source:
+            yield file.name, source.read(CHUNK)
+            while chunk := source.read(CHUNK):
+                yield file.name, chunk
+
+
+async def _replay(where: Target, connection: str, files: list[Path], *, commit: bool, sealed: bool, as_json: bool) -> int:
+    problems = 0
+    async with Client(where) as client:
+        async for result in client.replay(connection, _chunks(files), commit=commit, sealed=sealed):
+            problems += "problem" in result
+            if as_json:
+                print_json(result, indent=None)
+            else:
+                _show(result)
+    return problems
+
+
+def _show(result: dict[str, Any]) -> None:
+    console = out()
+    if "change" in result:
+        change = result["change"]
+        before, after = state_word(change.get("from")), state_word(change.get("to"))
+        move = f"stays {after}" if before == after else f"{before} → {after}"
+        words = reason_words(change.get("reason"))
+        console.print(f"  {change.get('payment_reference', '')}: {move}  {words}", markup=False)
+    elif "problem" in result:
+        problem = result["problem"]
+        print_error(f"{problem.get('file', '')}: {problem.get('kind', '')}: {problem.get('summary_en', '')}")
+    else:
+        file = result["file"]
+        done = "applied" if file.get("committed") else "nothing was changed"
+        console.print(
+            f"{file.get('file', '')}: {file.get('message', 'unreadable')}, {file.get('records', 0)} records, "
+            f"{file.get('changes', 0)} changes, {file.get('problems', 0)} problems; {done}",
+            markup=False,
+        )

@@ -1,0 +1,154 @@
+"""`bankgate serve`, `bankgate worker`, `bankgate config check`: the two processes of the gateway, and what they read."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json, run
+from gateway.config import Configuration
+from gateway.config_load import ConfigurationProblems, load
+
+app = typer.Typer(no_args_is_help=True, help="The configuration directory.")
+
+
+@app.callback()
+def _group() -> None:
+    """The configuration directory."""
+
+
+Config = Annotated[
+    Path, typer.Option("--config", help="Configuration directory: bankgate.toml and connections/.", envvar="BANKGATE_CONFIG")
+]
+
+log = structlog.get_logger("bankgate")
+
+
+def loaded(directory: Path) -> Configuration:
+    """The configuration. Raises `CommandFailed` naming every problem."""
+    try:
+        return load(directory)
+    except ConfigurationProblems as error:
+        count = len(error.problems)
+        heading = f"{directory}: {count} problem{'s' if count > 1 else ''} in the configuration"
+        raise CommandFailed("\n  ".join([heading, *map(str, error.problems)])) from None
+
+
+def serve(config: Config) -> None:
+    """Answer callers over gRPC, until SIGTERM or SIGINT; then finish what is under way. Opens no private key of a bank."""
+    configuration = loaded(config)
+    with telemetry_of(configuration, "bankgate-serve", configuration.listen.metrics_address):
+        run(lambda: _until_signal(lambda stop: _serve(configuration, stop)))
+
+
+def worker(
+    config: Config,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(help="Where to offer metrics. Absent: the port after listen.metrics_address.", show_default=False),
+    ] = None,
+) -> None:
+    """Talk to the banks: form, seal and send messages, fetch and read answers, until SIGTERM or SIGINT."""
+    from gateway.worker import run_worker
+
+    configuration = loaded(config)
+    address = metrics_address or _following(configuration.listen.metrics_address)
+    with telemetry_of(configuration, "bankgate-worker", address):
+        run(lambda: _until_signal(lambda stop: run_worker(configuration, stop)))
+
+
+@app.command("check")
+def check(
+    directory: Annotated[Path, typer.Argument(help="Configuration directory.", envvar="BANKGATE_CONFIG")],
+    as_json: Json = False,
+) -> None:
+    """Say everything that is wrong with a configuration directory. Connects to nothing and opens no key."""
+    problems = []
+    names: list[str] = []
+    try:
+        names = sorted(load(directory).connections)
+    except ConfigurationProblems as error:
+        problems = error.problems
+    if as_json:
+        rows = [{"file": p.file, "key": p.key, "problem": p.problem, "hint": p.hint} for p in problems]
+        print_json({"ok": not problems, "connections": names, "problems": rows})
+    elif problems:
+        for problem in problems:
+            print_error(str(problem))
+    else:
+        out().print(f"good: {len(names)} connections ({', '.join(names)})", markup=False)
+    if problems:
+        raise typer.Exit(PROBLEMS)
+
+
+async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
+    from gateway import clock
+    from gateway.rpc.server import RpcServer
+    from gateway.service import Gateway
+    from gateway.store.factory import open_store
+    from gateway.telemetry import metrics
+
+    store = open_store(configuration.store, configuration.directory, clock.now)
+    await store.open()
+    try:
+        gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics())
+        await RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now).run_until(stop)
+    finally:
+        await store.close()
+
+
+async def _until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Runs with an event that SIGTERM and SIGINT set. A second signal does not wait any more."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stopping(name: str) -> None:
+        if stop.is_set():
+            log.warning("stopping.at-once", signal=name)
+            os._exit(128 + signal.Signals[name])
+        log.info("stopping", signal=name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping, number.name)
+    try:
+        await main(stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def telemetry_of(configuration: Configuration, service: str, metrics_address: str | None) -> Iterator[None]:
+    """Logs, metrics and traces of one process, for as long as it runs."""
+    from gateway.telemetry import configure_logging, configure_tracing, metrics, serve_metrics
+
+    configure_logging(configuration.telemetry)
+    stop_tracing = configure_tracing(configuration.telemetry, service)
+    stop_metrics: Callable[[], None] | None = None
+    try:
+        if metrics_address is not None:
+            try:
+                port, stop_metrics = serve_metrics(metrics_address, metrics())
+            except (OSError, ValueError) as error:
+                raise CommandFailed(f"metrics address {metrics_address}: {error}") from None
+            log.info("metrics.listening", port=port)
+        yield
+    finally:
+        if stop_metrics is not None:
+            stop_metrics()
+        stop_tracing()
+
+
+def _following(address: str | None) -> str | None:
+    """The same host, one port on: `serve` and `worker` share a configuration and usually a machine."""
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + 1}" if host else str(int(port) + 1)

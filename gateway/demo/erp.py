@@ -1,0 +1,102 @@
+"""The ERP of the demo: what it says to the gateway and what it hears, over gRPC with its client certificate."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+
+from gateway.rpc.client import CallFailed, Client, ClientTls, Target
+
+_STATE = "PAYMENT_STATE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    reference: str
+    already_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The latest event of a payment. `code` and the texts are its reason."""
+
+    reference: str
+    state: str
+    code: str
+    text_en: str
+    text_zh: str
+    source: str
+
+
+class Erp:
+    """Use with `async with`."""
+
+    def __init__(self, address: str, authority: bytes, certificate: bytes, key: bytes) -> None:
+        self._client = Client(Target(address, ClientTls(authority, certificate, key)))
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *fault: Any) -> None:
+        await self._client.__aexit__(*fault)
+
+    async def submit(self, payments: Sequence[dict[str, Any]]) -> list[Submitted]:
+        """Raises `CallFailed` with what the gateway has to say against it."""
+        answer = await self._client.call("PaymentService", "SubmitPayments", {"payments": list(payments)})
+        return [Submitted(p["payment_reference"], p.get("already_known", False)) for p in answer["payments"]]
+
+    async def events(self) -> AsyncIterator[Ended]:
+        """Every state change from the beginning, and then those to come."""
+        async for event in self._client.watch("", (), stop_at_end=False):
+            reason = event.get("reason", {})
+            yield Ended(
+                reference=event["payment_reference"],
+                state=event["state"].removeprefix(_STATE).lower(),
+                code=reason.get("code", ""),
+                text_en=reason.get("text_en", ""),
+                text_zh=reason.get("text_zh", ""),
+                source=event.get("source", ""),
+            )
+
+    async def any_in(self, *states: str) -> bool:
+        """Whether any payment stands in one of these states."""
+        wanted = [_STATE + state.upper() for state in states]
+        answer = await self._client.call("PaymentService", "ListPayments", {"page": {"size": 1}, "states": wanted})
+        return bool(answer.get("payments"))
+
+    async def in_doubt(self) -> set[str]:
+        """Message ids of the deliveries that are in doubt now."""
+        request = {"states": ["DELIVERY_STATE_IN_DOUBT"]}
+        answer = await self._client.call("OperationsService", "ListDeliveries", request)
+        return {delivery["message_id"] for delivery in answer.get("deliveries", ())}
+
+    async def evidence(self, message_ids: set[str]) -> list[str]:
+        """What settled the doubt about these messages, a line each."""
+        answer = await self._client.call("OperationsService", "ListDeliveries", {"page": {"size": 1000}})
+        lines = []
+        for listed in answer.get("deliveries", ()):
+            if listed["message_id"] in message_ids:
+                shown = await self._client.call("OperationsService", "GetDelivery", {"delivery_id": listed["delivery_id"]})
+                found = [e for e in shown["delivery"].get("evidence", ()) if e["verdict"] == "arrived"]
+                lines += [f"{listed['message_id']}: {e['source']} — {e['detail']}" for e in found]
+        return lines
+
+    async def closing_balance(self, iban: str) -> Decimal | None:
+        """Of the account's newest statement; None if there is none."""
+        request = {"iban": iban, "message": "camt.053", "page": {"size": 1000}}
+        answer = await self._client.call("StatementService", "ListStatements", request)
+        closings = [
+            (balance["date"], balance)
+            for statement in answer.get("statements", ())
+            for balance in statement.get("balances", ())
+            if balance["type"] == "CLBD"
+        ]
+        if not closings:
+            return None
+        balance = max(closings, key=lambda item: item[0])[1]
+        amount = Decimal(balance["amount"])
+        return -amount if balance["credit_debit"] == "DBIT" else amount
+
+
+__all__ = ["CallFailed", "Ended", "Erp", "Submitted"]

@@ -1,0 +1,136 @@
+"""The command `bankgate`.
+
+Exit codes: 0 ok; 1 the input has problems; 2 usage; 3 a service cannot be reached. Bad input never gives a traceback.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import typer.core
+import typer.main
+
+from gateway.cli.output import OK, PROBLEMS, USAGE, CommandFailed, print_error
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "demo": ("gateway.main", "demo"),
+    "serve": ("gateway.cli.serve", "serve"),
+    "worker": ("gateway.cli.serve", "worker"),
+    "submit": ("gateway.cli.submit", "submit"),
+    "watch": ("gateway.cli.watch", "watch"),
+    "parse": ("gateway.cli.parse", "parse"),
+    "render": ("gateway.cli.render", "render"),
+    "check": ("gateway.cli.render", "check"),
+    "replay": ("gateway.cli.replay", "replay"),
+    "keys": ("gateway.cli.keys", "app"),
+    "banks": ("gateway.cli.banks", "app"),
+    "connections": ("gateway.cli.operations", "connections"),
+    "deliveries": ("gateway.cli.operations", "deliveries"),
+    "discrepancies": ("gateway.cli.operations", "discrepancies"),
+    "config": ("gateway.cli.serve", "app"),
+    "bench": ("gateway.main", "bench"),
+}
+"""Every command: the module it stands in, and the function or group of commands there."""
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands by name, each imported when it is asked for: a command starts without waiting for the others' libraries."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the same whoever asks
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            extra = {"allow_extra_args": True, "ignore_unknown_options": True} if cmd_name == "bench" else None
+            single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            single.command(cmd_name, context_settings=extra)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(name="bankgate", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"bankgate {version('bankgate')}")
+        except PackageNotFoundError:
+            typer.echo("bankgate, from a source tree")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def bankgate(
+    show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")] = False,
+) -> None:
+    """The gateway between ERP systems and their banks: gRPC in, ISO 20022 out, every answer explained."""
+
+
+def demo(
+    directory: Annotated[
+        Path | None, typer.Option(help="Where to play. Absent: a temporary directory.", show_default=False)
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the directory for a look afterwards.")] = False,
+) -> None:
+    """Play the whole journey against a bank on this machine, and show what became of every payment."""
+    from gateway.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(directory, keep=keep))
+
+
+def bench(context: typer.Context) -> None:
+    """Measure on this machine. The measurements are part of the source tree: `python -m bench` there."""
+    if find_spec("bench") is None or find_spec("bench.__main__") is None:
+        raise CommandFailed(
+            "the measurements are in the source tree, which is not where this runs: use `make bench` there", USAGE
+        )
+    os.execv(sys.executable, [sys.executable, "-m", "bench", *context.args])  # noqa: S606 - ourselves, with the same arguments
+
+
+def main() -> None:
+    """Runs the command line and exits with its code."""
+    try:
+        app()
+    except CommandFailed as error:
+        print_error(str(error))
+        raise SystemExit(error.code) from None
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(OK) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        if not isinstance(error, _named_errors()):
+            raise
+        print_error(str(error))
+        raise SystemExit(PROBLEMS) from None
+
+
+def _named_errors() -> tuple[type[Exception], ...]:
+    """Every room's own errors: they say in words what is wrong. Anything else is a fault of ours and shows where it is."""
+    from channels.channel import ChannelError
+    from formats.errors import FormatError
+    from gateway.config_load import ConfigurationProblems
+    from gateway.errors import GatewayError
+    from gateway.rpc.server import CannotListen
+    from gateway.store.store import StoreUnavailable
+    from keys.seal import SealError
+
+    return (ChannelError, FormatError, GatewayError, SealError, ConfigurationProblems, CannotListen, StoreUnavailable)
+
+
+if __name__ == "__main__":
+    main()

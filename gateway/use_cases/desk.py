@@ -1,0 +1,61 @@
+"""What every use case starts from: the configuration, the store, and what the caller may do."""
+
+from datetime import datetime
+
+from gateway.callers import Caller
+from gateway.config import Configuration, ConnectionSettings
+from gateway.errors import BadRequest, Forbidden, NotFound
+from gateway.store.store import Clock, Store
+from gateway.telemetry import Metrics
+
+PAGE_MAX = 1_000
+REASON_LENGTH_MIN = 10
+
+
+class Desk:
+    """Base of the use cases."""
+
+    def __init__(self, configuration: Configuration, store: Store, *, clock: Clock, metrics: Metrics) -> None:
+        self._configuration = configuration
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+
+    def now(self) -> datetime:
+        """Now, aware, in UTC."""
+        return self._clock()
+
+    def _authorise(self, caller: Caller, action: str, connection_id: str | None = None) -> None:
+        if not caller.may(action, connection_id):
+            where = f" on connection {connection_id!r}" if connection_id else ""
+            raise Forbidden(f"caller {caller.name!r} may not {action}{where}")
+
+    def _visible(self, caller: Caller, connection_id: str | None) -> tuple[str, ...] | None:
+        """The connections to look at: the one asked for, else all the caller may see (None: no restriction)."""
+        if connection_id:
+            return (connection_id,)
+        return None if "*" in caller.connections else caller.connections
+
+    def _settings(self, connection_id: str) -> ConnectionSettings:
+        settings = self._configuration.connections.get(connection_id)
+        if settings is None:
+            raise NotFound(f"there is no connection {connection_id!r}")
+        return settings
+
+
+def fetch_lane(connection_id: str) -> str:
+    """The lane on which a connection's answers are fetched and read; its messages are sent on the lane of its own name."""
+    return f"fetch:{connection_id}"
+
+
+def need_reason(reason: str) -> None:
+    """A person's decision needs a reason. Raises BadRequest."""
+    if len(reason.strip()) < REASON_LENGTH_MIN:
+        raise BadRequest("reason", f"say who was asked and what they said, in at least {REASON_LENGTH_MIN} characters")
+
+
+def page_size(limit: int) -> int:
+    """The page asked for, 100 by default. Raises BadRequest."""
+    if limit < 0 or limit > PAGE_MAX:
+        raise BadRequest("page.size", f"between 1 and {PAGE_MAX}")
+    return limit or 100

@@ -1,0 +1,157 @@
+"""What the people who run bankgate see and decide, and replaying bank files."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from gateway.callers import Caller
+from gateway.config import ConnectionSettings
+from gateway.connection import open_connection
+from gateway.errors import BadRequest, NotFound, TooLate
+from gateway.intake import Intake
+from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
+from gateway.reasons import ours
+from gateway.replay import Replay, Replayed
+from gateway.store.records import (
+    Attempt,
+    ConnectionHealth,
+    Delivery,
+    DeliveryChange,
+    DeliveryFilter,
+    Discrepancy,
+    Evidence,
+    InboundFile,
+    Reason,
+)
+from gateway.store.store import Stale
+from gateway.use_cases.desk import Desk, fetch_lane, need_reason, page_size
+
+
+class Operations(Desk):
+    """The use cases of an operator."""
+
+    async def list_deliveries(
+        self, caller: Caller, where: DeliveryFilter, limit: int, token: str | None
+    ) -> tuple[list[Delivery], str | None]:
+        self._authorise(caller, "operate", where.connection_id)
+        limited = replace(where, connection_ids=self._visible(caller, where.connection_id))
+        return await self._store.list_deliveries(limited, limit=page_size(limit), before=token)
+
+    async def delivery(self, caller: Caller, delivery_id: str) -> tuple[Delivery, list[Attempt], list[Evidence]]:
+        self._authorise(caller, "operate")
+        delivery = await self._delivery_of(caller, delivery_id)
+        return delivery, await self._store.attempts(delivery_id), await self._store.evidence(delivery_id)
+
+    async def resolve_delivery(self, caller: Caller, delivery_id: str, arrived: bool, reason: str) -> Delivery:
+        """A person's decision about a delivery in doubt: kept as evidence, with who and why."""
+        self._authorise(caller, "operate")
+        need_reason(reason)
+        delivery = await self._delivery_of(caller, delivery_id)
+        if delivery.state is not DeliveryState.IN_DOUBT:
+            raise TooLate(f"the delivery is {delivery.state.value}; only one in doubt is decided", delivery.state.value)
+        event = DeliveryEvent.FOUND if arrived else DeliveryEvent.FOUND_MISSING
+        now = self._clock()
+        evidence = Evidence(
+            found_at=now,
+            source=f"person: {caller.name}",
+            verdict="arrived" if arrived else "did_not_arrive",
+            detail=reason,
+        )
+        try:
+            return await self._store.change_delivery(
+                DeliveryChange(
+                    delivery_id=delivery_id,
+                    fence=delivery.fence,
+                    state=delivery.state,
+                    event=event,
+                    next_state=advance(DELIVERY_TABLE, delivery.state, event),
+                    reason=ours("decided", f"{caller.name}: {reason}"),
+                    source=f"person: {caller.name}",
+                    due_at=None if arrived else now,
+                    evidence=(evidence,),
+                    payment_event=PaymentEvent.MESSAGE_SENT if arrived else None,
+                    payment_reason=ours("sent") if arrived else Reason(),
+                )
+            )
+        except Stale:
+            raise TooLate("the delivery has moved on in the meantime; look again", "") from None
+
+    async def list_discrepancies(
+        self, caller: Caller, connection_id: str | None, include_resolved: bool, limit: int, token: str | None
+    ) -> tuple[list[Discrepancy], str | None]:
+        self._authorise(caller, "operate", connection_id)
+        return await self._store.list_discrepancies(
+            connection_ids=self._visible(caller, connection_id),
+            include_resolved=include_resolved,
+            limit=page_size(limit),
+            before=token,
+        )
+
+    async def resolve_discrepancy(self, caller: Caller, discrepancy_id: int, reason: str) -> Discrepancy:
+        self._authorise(caller, "operate")
+        need_reason(reason)
+        found = await self._store.discrepancy(discrepancy_id)
+        if found is None or not caller.may("operate", found.connection_id):
+            raise NotFound("there is no such discrepancy")
+        try:
+            return await self._store.resolve_discrepancy(discrepancy_id, caller.name, reason)
+        except Stale:
+            raise TooLate("the discrepancy is resolved already", "resolved") from None
+
+    async def list_inbound(
+        self, caller: Caller, connection_id: str | None, state: str | None, limit: int, token: str | None
+    ) -> tuple[list[InboundFile], str | None]:
+        self._authorise(caller, "operate", connection_id)
+        visible = self._visible(caller, connection_id)
+        if visible is not None and connection_id is None:
+            raise BadRequest("connection_id", "name one of your connections")
+        return await self._store.list_inbound(
+            connection_id=connection_id, state=state or None, limit=page_size(limit), before=token
+        )
+
+    async def reread(self, caller: Caller, inbound_file_id: int) -> InboundFile:
+        """Marks a file to be read again by the worker; applying it changes only what is missing."""
+        self._authorise(caller, "operate")
+        file = await self._store.inbound_file(inbound_file_id)
+        if file is None or not caller.may("operate", file.connection_id):
+            raise NotFound("there is no such file")
+        await self._store.finish_inbound(inbound_file_id, state="stored")
+        await self._store.wake_lane(fetch_lane(file.connection_id))
+        return replace(file, state="stored", problem=None)
+
+    async def connections(self, caller: Caller) -> list[tuple[ConnectionSettings, ConnectionHealth]]:
+        self._authorise(caller, "operate")
+        return [
+            (settings, await self._store.health(name))
+            for name, settings in sorted(self._configuration.connections.items())
+            if caller.may("operate", name)
+        ]
+
+    async def connection(self, caller: Caller, connection_id: str) -> tuple[ConnectionSettings, ConnectionHealth]:
+        self._authorise(caller, "operate", connection_id)
+        return self._settings(connection_id), await self._store.health(connection_id)
+
+    async def fetch_now(self, caller: Caller, connection_id: str) -> None:
+        self._authorise(caller, "operate", connection_id)
+        self._settings(connection_id)
+        await self._store.wake_lane(fetch_lane(connection_id))
+
+    async def replay(
+        self,
+        caller: Caller,
+        connection_id: str,
+        files: AsyncIterator[tuple[str, bytes]],
+        sealed: bool,
+        commit: bool,
+    ) -> AsyncIterator[Replayed]:
+        """What the files would change on that connection; with `commit`, changes it."""
+        self._authorise(caller, "replay", connection_id)
+        connection = open_connection(self._settings(connection_id), self._configuration.directory, self._clock)
+        intake = Intake(self._store, connection, connection.channel(), self._clock, self._metrics)
+        async for result in Replay(self._store, intake, commit).run(files, sealed=sealed):
+            yield result
+
+    async def _delivery_of(self, caller: Caller, delivery_id: str) -> Delivery:
+        found = await self._store.delivery(delivery_id)
+        if found is None or not caller.may("operate", found.connection_id):
+            raise NotFound("there is no such delivery")
+        return found

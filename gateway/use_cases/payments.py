@@ -1,0 +1,321 @@
+"""Submitting, checking, reading, cancelling and watching payments."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from formats.bank import bank_named
+from formats.errors import Violation
+from gateway.callers import Caller
+from gateway.config import Configuration
+from gateway.differences import differing_fields
+from gateway.errors import BadRequest, Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate, TooMany
+from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, PaymentState, advance
+from gateway.payment import PaymentOrder, new_payment_id
+from gateway.reasons import ours
+from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter
+from gateway.store.store import Clock, Stale, Store
+from gateway.telemetry import Metrics
+from gateway.use_cases.desk import Desk, page_size
+from gateway.validation import Checked, OrderCheck, unknown_connection
+
+PAYMENTS_PER_CALL_MAX = 1_000
+EVENTS_PER_READ = 500
+_WATCH_POLL = timedelta(seconds=1)
+_CAS_RETRIES = 5
+# Policies and approvals join here (a later release): today every payment that passes the checks is approved.
+_FIRST_STATE = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
+_FIRST_REASON = ours("approved")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    payment_reference: str
+    payment_id: str
+    state: PaymentState
+    already_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Examined:
+    """An order after all checks: what would be stored, what is wrong, and what is known under its reference."""
+
+    index: int
+    order: PaymentOrder
+    checked: Checked
+    payment_id: str
+    violations: tuple[OrderViolation, ...]
+
+
+class Payments(Desk):
+    """The use cases of a caller with payments to make."""
+
+    def __init__(self, configuration: Configuration, store: Store, *, clock: Clock, metrics: Metrics) -> None:
+        super().__init__(configuration, store, clock=clock, metrics=metrics)
+        self._checks = {
+            name: OrderCheck(settings, bank_named(settings.bank)) for name, settings in configuration.connections.items()
+        }
+
+    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
+        """Stores all of them or none, durably. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
+        self._authorise_orders(caller, orders)
+        examined = self._examine_all(orders, None)
+        broken = [one for one in examined if one.violations]
+        if broken:
+            known = await self._known_alike(caller, broken)
+            left = tuple(v for one in broken if one.index not in known for v in one.violations)
+            if left:
+                raise Invalid(left)
+            # A repetition of what was stored before is answered, even if the rules would refuse it as new today.
+            examined = [replace(one, violations=()) for one in examined]
+        return await self._store_all(caller, examined)
+
+    async def check(
+        self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None
+    ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...]]:
+        """Everything `submit` would say, as of a date; stores nothing."""
+        self._authorise_orders(caller, orders)
+        examined = self._examine_all(orders, on)
+        known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
+        conflicts: list[OrderConflict] = []
+        repeated: set[int] = set()
+        for one in examined:
+            stored = known.get(one.order.payment_reference)
+            if stored is None:
+                continue
+            if stored.content_sha256 == one.order.content_sha256:
+                repeated.add(one.index)
+                continue
+            fields = differing_fields(stored, one.order, one.checked)
+            if fields:
+                conflicts.append(_conflict(one, stored, fields))
+            else:
+                repeated.add(one.index)
+        violations = tuple(v for one in examined if one.index not in repeated for v in one.violations)
+        return violations, tuple(conflicts)
+
+    async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
+        """One of the caller's payments. Raises NotFound."""
+        self._authorise(caller, "read")
+        return await self._payment_of(caller, payment_id, payment_reference)
+
+    async def list_payments(
+        self, caller: Caller, where: PaymentFilter, limit: int, token: str | None
+    ) -> tuple[list[Payment], str | None]:
+        self._authorise(caller, "read", where.connection_id)
+        limited = replace(where, caller=caller.name)
+        return await self._store.list_payments(limited, limit=page_size(limit), before=token)
+
+    async def cancel(
+        self,
+        caller: Caller,
+        *,
+        payment_id: str | None = None,
+        payment_reference: str | None = None,
+        reason: str,
+    ) -> Payment:
+        """Cancels a payment that is not in a bank message yet. A second cancellation is answered like the first."""
+        self._authorise(caller, "cancel")
+        for _ in range(_CAS_RETRIES):
+            payment = await self._payment_of(caller, payment_id, payment_reference)
+            if payment.state is PaymentState.CANCELLED:
+                return payment
+            try:
+                following = advance(PAYMENT_TABLE, payment.state, PaymentEvent.CANCEL)
+            except IllegalTransition:
+                raise TooLate(
+                    f"the payment is {payment.state.value}; it can be cancelled only before it is put into a bank message",
+                    payment.state.value,
+                ) from None
+            change = PaymentChange(
+                payment_id=payment.payment_id,
+                version=payment.version,
+                event=PaymentEvent.CANCEL,
+                state=following,
+                reason=ours("cancelled", reason[:500]),
+                source="caller",
+            )
+            try:
+                await self._store.change_payments([change])
+            except Stale:
+                continue
+            return await self._payment_of(caller, payment.payment_id, None)
+        raise TooLate("the payment keeps changing; look again", "")
+
+    async def watch(
+        self, caller: Caller, cursor: str, connection_ids: Sequence[str], stop_at_end: bool
+    ) -> AsyncIterator[PaymentEventRow]:
+        """The caller's events after a cursor, then those to come. Raises BadRequest for a foreign cursor."""
+        for connection_id in connection_ids or [None]:  # type: ignore[list-item]
+            self._authorise(caller, "read", connection_id)
+        wanted = tuple(connection_ids) or None
+        while True:
+            try:
+                events = await self._store.events_after(cursor, limit=EVENTS_PER_READ, caller=caller.name, connection_ids=wanted)
+            except ValueError:
+                raise BadRequest("resume_token", "this resume token is not one of this gateway's") from None
+            for event in events:
+                yield event
+                cursor = event.cursor
+            if len(events) == EVENTS_PER_READ:
+                continue
+            if stop_at_end:
+                return
+            while not await self._store.events_changed(cursor, _WATCH_POLL):
+                pass
+
+    def _authorise_orders(self, caller: Caller, orders: Sequence[PaymentOrder]) -> None:
+        self._authorise(caller, "submit")
+        if not orders:
+            raise BadRequest("payments", "there is no payment in the call")
+        if len(orders) > PAYMENTS_PER_CALL_MAX:
+            raise TooMany(f"{len(orders)} payments in one call; at most {PAYMENTS_PER_CALL_MAX}")
+        for connection_id in {order.connection_id for order in orders}:
+            if connection_id in self._checks:
+                self._authorise(caller, "submit", connection_id)
+
+    def _examine_all(self, orders: Sequence[PaymentOrder], on: date | None) -> list[_Examined]:
+        now = self.now()
+        days: dict[str, date] = {}
+        examined: list[_Examined] = []
+        for index, order in enumerate(orders):
+            check = self._checks.get(order.connection_id)
+            if check is None:
+                examined.append(self._without_connection(index, order, on or now.date()))
+                continue
+            day = on or days.get(order.connection_id)
+            if day is None:
+                day = days[order.connection_id] = now.astimezone(check.time_zone).date()
+            payment_id = new_payment_id()
+            checked = check.check(order, payment_id, day)
+            examined.append(_examined(index, order, checked, payment_id, checked.violations))
+        return examined
+
+    def _without_connection(self, index: int, order: PaymentOrder, day: date) -> _Examined:
+        """An order for a connection there is none of: whatever else is wrong is told by the rules of the first one."""
+        fallback = next(iter(self._checks.values()), None)
+        if fallback is None:
+            raise NotFound("no connection is configured")
+        payment_id = new_payment_id()
+        checked = fallback.check(order, payment_id, day)
+        unknown = unknown_connection(order.connection_id, sorted(self._checks))
+        others = (v for v in checked.violations if not v.field.startswith("debtor_account"))
+        return _examined(index, order, checked, payment_id, (unknown, *others))
+
+    async def _known_alike(self, caller: Caller, examined: Sequence[_Examined]) -> set[int]:
+        references = [one.order.payment_reference for one in examined]
+        known = await self._store.payments_by_reference(caller.name, references)
+        return {
+            one.index
+            for one in examined
+            if (stored := known.get(one.order.payment_reference)) is not None
+            and stored.content_sha256 == one.order.content_sha256
+        }
+
+    async def _store_all(self, caller: Caller, examined: Sequence[_Examined]) -> list[Submitted]:
+        rows = [
+            NewPayment(
+                payment_id=one.payment_id,
+                caller=caller.name,
+                payment_reference=one.order.payment_reference,
+                connection_id=one.order.connection_id,
+                terms=one.checked.terms,
+                transfer=one.checked.transfer,
+                content_sha256=one.order.content_sha256,
+                state=_FIRST_STATE,
+                reason=_FIRST_REASON,
+            )
+            for one in examined
+        ]
+        result = await self._store.submit(rows)
+        if not result.stored:
+            rows = await self._reconcile(caller, examined, rows)
+            result = await self._store.submit(rows)
+            if not result.stored:
+                raise Conflict(
+                    tuple(
+                        OrderConflict(
+                            index=one.index,
+                            payment_reference=one.order.payment_reference,
+                            payment_id=known.payment_id,
+                            fields=(),
+                        )
+                        for one, known in zip(examined, result.known, strict=True)
+                        if known is not None and not known.same_content
+                    )
+                )
+        answer = [
+            Submitted(
+                payment_reference=row.payment_reference,
+                payment_id=known.payment_id if known else row.payment_id,
+                state=known.state if known else row.state,
+                already_known=known is not None,
+            )
+            for row, known in zip(rows, result.known, strict=True)
+        ]
+        for (connection_id, outcome), count in _counts(rows, answer).items():
+            self._metrics.submitted(caller.name, connection_id, outcome, count)
+        return answer
+
+    async def _reconcile(self, caller: Caller, examined: Sequence[_Examined], rows: Sequence[NewPayment]) -> list[NewPayment]:
+        """Some references are known with another digest: either the same in other words, or a conflict."""
+        known = await self._store.payments_by_reference(caller.name, [row.payment_reference for row in rows])
+        conflicts: list[OrderConflict] = []
+        reconciled: list[NewPayment] = []
+        seen: dict[str, _Examined] = {}
+        for one, row in zip(examined, rows, strict=True):
+            stored = known.get(row.payment_reference)
+            earlier = seen.setdefault(row.payment_reference, one)
+            if stored is None:
+                if earlier is not one and earlier.order.content_sha256 != one.order.content_sha256:
+                    conflicts.append(
+                        OrderConflict(
+                            index=one.index,
+                            payment_reference=row.payment_reference,
+                            payment_id="",
+                            fields=("payment_reference",),
+                        )
+                    )
+                reconciled.append(row)
+                continue
+            fields = () if stored.content_sha256 == row.content_sha256 else differing_fields(stored, one.order, one.checked)
+            if fields:
+                conflicts.append(_conflict(one, stored, fields))
+            reconciled.append(replace(row, content_sha256=stored.content_sha256))
+        if conflicts:
+            raise Conflict(tuple(conflicts))
+        return reconciled
+
+    async def _payment_of(self, caller: Caller, payment_id: str | None, payment_reference: str | None) -> Payment:
+        if payment_id:
+            found = await self._store.payment(payment_id)
+        elif payment_reference:
+            found = await self._store.payment_by_reference(caller.name, payment_reference)
+        else:
+            raise BadRequest("by", "name the payment by payment_id or payment_reference")
+        if found is None or found.caller != caller.name:
+            raise NotFound("there is no such payment of yours")
+        return found
+
+
+def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str, violations: tuple[Violation, ...]) -> _Examined:
+    found = tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=v) for v in violations)
+    return _Examined(index=index, order=order, checked=checked, payment_id=payment_id, violations=found)
+
+
+def _counts(rows: Sequence[NewPayment], answer: Sequence[Submitted]) -> dict[tuple[str, str], int]:
+    """How many payments of each connection were new and how many known: (connection, outcome) → count."""
+    counts: dict[tuple[str, str], int] = {}
+    for row, one in zip(rows, answer, strict=True):
+        key = (row.connection_id, "known" if one.already_known else "stored")
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _conflict(one: _Examined, stored: Payment, fields: tuple[str, ...]) -> OrderConflict:
+    return OrderConflict(
+        index=one.index,
+        payment_reference=one.order.payment_reference,
+        payment_id=stored.payment_id,
+        fields=fields,
+    )

@@ -1,0 +1,134 @@
+"""Files made to hurt: each is refused as Unparsable, quickly, in little memory, with the line where it can be told."""
+
+import io
+import tracemalloc
+
+import pytest
+
+from formats.errors import Unparsable
+from formats.reader import parse
+from formats.xml import PART_BYTES_MAX
+
+HEAD = b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>'
+TAIL = b"</CstmrPmtStsRpt></Document>"
+BOMB = b"<!DOCTYPE d [<!ENTITY a0 'ha'>%s]>\n" % b"".join(
+    b"<!ENTITY a%d '%s'>" % (i, b"&a%d;" % (i - 1) * 10) for i in range(1, 12)
+)
+
+
+def refused(data: bytes) -> Unparsable:
+    with pytest.raises(Unparsable) as caught:
+        list(parse(io.BytesIO(data)))
+    return caught.value
+
+
+def test_a_dtd_is_refused_by_name_though_it_declares_nothing():
+    error = refused(b'<?xml version="1.0"?>\n\n<!DOCTYPE Document>\n' + HEAD + TAIL)
+    assert "DTD" in error.problem
+    assert error.line == 3
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        BOMB,
+        b'<!DOCTYPE d SYSTEM "file:///etc/passwd">',
+        b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        b'<!DOCTYPE d [<!ENTITY % p SYSTEM "http://127.0.0.1:9/p.dtd"> %p;]>',
+        b'<!DOCTYPE d PUBLIC "-//X" "http://127.0.0.1:9/x.dtd">',
+    ],
+)
+def test_entity_bombs_and_external_references_never_get_past_the_doctype(doctype):
+    assert "DTD" in refused(doctype + HEAD + b"<GrpHdr><MsgId>&x;&a11;</MsgId></GrpHdr>" + TAIL).problem
+
+
+def test_a_doctype_in_another_encoding_is_a_doctype_all_the_same():
+    text = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE d>' + (HEAD + TAIL).decode()
+    assert "DTD" in refused(text.encode("utf-16")).problem
+
+
+def test_an_entity_nobody_declared():
+    assert "not well-formed" in refused(HEAD + b"\n<GrpHdr><MsgId>&x;</MsgId></GrpHdr>" + TAIL).problem
+
+
+@pytest.mark.parametrize("before", [b"", HEAD])
+def test_ten_thousand_levels(before):
+    assert refused(before + b"<a>" * 10_000).line == 1
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"<a>" + b"x" * (PART_BYTES_MAX + 2**20) + b"</a>",
+        b"<a b='" + b"x" * (PART_BYTES_MAX + 2**20) + b"'/>",
+        b"<a/>" * (PART_BYTES_MAX // 4 + 2**18),
+        b"<!--" + b"x" * (PART_BYTES_MAX + 2**20) + b"-->",
+        b"<" + b"x" * (PART_BYTES_MAX + 2**20),
+        b"<a " + b" ".join(b"b%d='1'" % i for i in range(400_000)) + b"/>",
+    ],
+    ids=["text", "attribute", "elements", "comment", "name", "attributes"],
+)
+@pytest.mark.parametrize("where", ["before the message", "inside the message"])
+def test_one_part_without_end(part, where):
+    refused(b"<all>" + part if where == "before the message" else HEAD + part + TAIL)
+
+
+def test_a_file_of_blanks_and_a_file_of_one_endless_line_are_given_up_soon(repeated):
+    for unit in (b" ", b"<", b"x", b":20:"):
+        endless = repeated(b"", unit, 10**9, b"")
+        with pytest.raises(Unparsable):
+            list(parse(endless))
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding", "word"),
+    [
+        ("UTF-16", "utf-8", "otherwise"),
+        ("UTF-7", "utf-8", "not read"),
+        ("EBCDIC-CP-US", "utf-8", "EBCDIC"),
+        ("rot13", "utf-8", "rot13"),
+        ("base64", "utf-8", "base64"),
+        ("no-such-thing", "utf-8", "unknown"),
+        ("UTF-32", "utf-32", "UTF-32"),
+    ],
+)
+def test_encodings_that_lie_or_hide(declaration, encoding, word):
+    text = f'<?xml version="1.0" encoding="{declaration}"?>' + (HEAD + TAIL).decode()
+    assert word in refused(text.encode(encoding)).problem
+
+
+def test_bytes_that_are_not_in_the_declared_encoding():
+    assert refused(HEAD + b"<GrpHdr><MsgId>\xff\xfe</MsgId></GrpHdr>" + TAIL).line == 1
+    declared = b'<?xml version="1.0" encoding="us-ascii"?>\n'
+    assert "encoding" in refused(declared + HEAD + b"<GrpHdr><MsgId>\xe9</MsgId></GrpHdr>" + TAIL).problem
+
+
+@pytest.mark.parametrize(
+    "name", ["camt053.xml", "pain002_levels.xml", "pacs004.xml", "pain001.xml", "camt054_first_generation.xml"]
+)
+def test_a_file_cut_anywhere_is_refused(sample, name):
+    data = sample(name).rstrip()
+    for length in [*range(0, len(data), 47), len(data) - 1]:
+        error = refused(data[:length])
+        assert error.line is None or 1 <= error.line <= data[:length].count(b"\n") + 1
+
+
+def test_a_statement_cut_before_its_closing_balance_is_refused(sample):
+    data = sample("mt940_german.sta")
+    for length in range(0, data.index(b":62F:C261230EUR"), 13):
+        refused(data[:length])
+
+
+def test_a_swift_block_cut_anywhere_is_refused(sample):
+    data = sample("mt940_coded.sta")
+    data = data[: data.index(b"-}")]
+    for length in range(0, len(data), 13):
+        refused(data[:length])
+
+
+def test_what_hostile_markup_costs_is_bounded():
+    tracemalloc.start()
+    refused(HEAD + b"<a b='c'/>" * 2_000_000 + TAIL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20

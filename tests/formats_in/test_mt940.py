@@ -1,0 +1,201 @@
+"""MT940 and MT942: balances, statement lines and every style of field 86, with the values the bank wrote."""
+
+import pytest
+
+from formats.errors import Unparsable
+from formats.report import AccountIdentification, Balance, Document, Entry, EntryTransaction, Statement
+
+GERMAN_STATEMENT = Statement(
+    statement_id="STARTUMS",
+    account=AccountIdentification(other_id="51210800/1245126199", currency="EUR"),
+    balances=(
+        Balance(type="OPBD", amount="1000.00", currency="EUR", credit_debit="CRDT", date="2026-12-29"),
+        Balance(type="CLBD", amount="856.50", currency="EUR", credit_debit="CRDT", date="2026-12-30"),
+        Balance(type="CLAV", amount="856.50", currency="EUR", credit_debit="CRDT", date="2026-12-31"),
+        Balance(type="FWAV", amount="1", currency="EUR", credit_debit="DBIT", date="2027-01-04"),
+    ),
+    entry_count=3,
+    sequence_number="00031/001",
+    additional_information="Bitte beachten Sie unsere neuen Bedingungen",
+)
+GERMAN_ENTRIES = [
+    Entry(
+        statement_id="STARTUMS",
+        amount="120.5",
+        currency="EUR",
+        credit_debit="DBIT",
+        status="BOOK",
+        booking_date="2027-01-02",
+        value_date="2026-12-30",
+        account_servicer_reference="BANK-1",
+        bank_transaction_code="NTRF+177",
+        additional_information="SEPA UEBERWEISUNG",
+        transactions=(
+            EntryTransaction(
+                end_to_end_id="E-1 2026/001",
+                amount="120.5",
+                currency="EUR",
+                credit_debit="DBIT",
+                counterparty_name="Müller und Söhne Maschinenbau GmbH",
+                counterparty_account="NL91ABNA0417164300",
+                remittance_information=("Rechnung 4711 vom 20.12.2026",),
+                account_servicer_reference="BANK-1",
+                customer_reference="BLOCK-1",
+            ),
+        ),
+    ),
+    Entry(
+        statement_id="STARTUMS",
+        amount="7",
+        currency="EUR",
+        credit_debit="CRDT",
+        reversal=True,
+        status="BOOK",
+        value_date="2026-12-30",
+        bank_transaction_code="NSTO+899",
+        additional_information="STORNO",
+        transactions=(
+            EntryTransaction(
+                amount="7",
+                currency="EUR",
+                credit_debit="CRDT",
+                remittance_information=("Entgelt November", "siehe Schreiben"),
+            ),
+        ),
+    ),
+    Entry(
+        statement_id="STARTUMS",
+        amount="30.00",
+        currency="EUR",
+        credit_debit="DBIT",
+        reversal=True,
+        status="BOOK",
+        booking_date="2026-12-31",
+        value_date="2026-12-30",
+        account_servicer_reference="BANK-3",
+        bank_transaction_code="NTRF",
+        transactions=(
+            EntryTransaction(
+                amount="30.00",
+                currency="EUR",
+                credit_debit="DBIT",
+                account_servicer_reference="BANK-3",
+                customer_reference="I-9",
+            ),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso8859-1"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_german_structure_in_either_encoding_and_line_ending(records, sample, encoding, line_end):
+    text = sample("mt940_german.sta").decode().replace("\n", line_end)
+    assert records(text.encode(encoding)) == [Document(message="MT940", message_id="STARTUMS"), GERMAN_STATEMENT, *GERMAN_ENTRIES]
+
+
+def test_code_words_in_swift_blocks_and_two_pages(records, sample):
+    told = records(sample("mt940_coded.sta"))
+    assert [record.kind for record in told] == ["document", "statement", "entry", "entry", "entry", "statement"]
+    assert told[1] == Statement(
+        statement_id="C-20261120-1",
+        account=AccountIdentification(iban="NL91ABNA0417164300", currency="EUR"),
+        balances=(
+            Balance(type="60M", amount="10.00", currency="EUR", credit_debit="DBIT", date="2026-11-19"),
+            Balance(type="62M", amount="56.00", currency="EUR", credit_debit="DBIT", date="2026-11-20"),
+        ),
+        entry_count=3,
+        sequence_number="324",
+    )
+    transfer, returned, card = (record.transactions[0] for record in told[2:5])
+    assert transfer.end_to_end_id == "E-1"
+    assert (transfer.counterparty_name, transfer.counterparty_account) == ("ACME TOOLS", "DE75512108001245126199")
+    assert transfer.remittance_information == ("Invoice 1",)
+    assert (returned.return_reason, returned.end_to_end_id) == ("AC04", "E-2")
+    assert returned.remittance_information == ("back-again",), "a lone dash inside the text is text"
+    assert (card.counterparty_name, card.remittance_information) == ("J. DOE", ("Gift",))
+    assert told[2].additional_information == "/TRCD/00100/"
+    assert [balance.type for balance in told[5].balances] == ["OPBD", "CLBD"]
+
+
+def test_free_text_after_the_banks_own_heading_with_an_impossible_date(records, sample):
+    told = records(sample("mt940_free.sta"))
+    assert told[1].account == AccountIdentification(iban="SE4550000000058398257466", currency="SEK")
+    assert [balance.amount for balance in told[1].balances] == ["0", "250"]
+    assert told[2] == Entry(
+        statement_id="FREE-1",
+        amount="250",
+        currency="SEK",
+        credit_debit="CRDT",
+        status="BOOK",
+        value_date=None,
+        account_servicer_reference="B-1",
+        bank_transaction_code="NMSC",
+        additional_information="paid at the desk",
+        transactions=(
+            EntryTransaction(
+                amount="250",
+                currency="SEK",
+                credit_debit="CRDT",
+                remittance_information=("BANKGIRO 5050-1055", "OCR 1234567890"),
+                account_servicer_reference="B-1",
+                customer_reference="0042",
+            ),
+        ),
+    )
+
+
+def test_interim_report(records, sample):
+    told = records(sample("mt942.sta"))
+    assert told[0] == Document(message="MT942", message_id="INTRA-1", creation_date_time="2026-11-20T11:30:00+00:00")
+    assert told[1].balances == ()
+    assert told[1].entry_count == 2
+    assert [(entry.credit_debit, entry.status, entry.currency) for entry in told[2:]] == [
+        ("CRDT", None, "GBP"),
+        ("DBIT", "PDNG", "GBP"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "amount", "credit_debit", "reversal", "booked"),
+    [
+        ("261120C1,", "1", "CRDT", False, None),
+        ("261120D,5", "0.5", "DBIT", False, None),
+        ("261120RC1,25NTRF", "1.25", "DBIT", True, None),
+        ("261120RD1,25NTRF", "1.25", "CRDT", True, None),
+        ("261120    DD12,39NMSCNONREF//", "12.39", "DBIT", False, None),
+        ("2612310101CR1,NTRFX", "1", "CRDT", False, "2027-01-01"),
+        ("2701011231C1,NTRFX", "1", "CRDT", False, "2026-12-31"),
+        ("2802280229C1,NTRFX", "1", "CRDT", False, "2028-02-29"),
+        ("9912310101C1,NTRFX", "1", "CRDT", False, "2000-01-01"),
+    ],
+)
+def test_statement_lines(records, line, amount, credit_debit, reversal, booked):
+    told = records(f":20:A\n:25:1\n:60F:C261120EUR0,\n:61:{line}\n:62F:C261120EUR0,\n".encode())
+    entry = told[-1]
+    assert (entry.amount, entry.credit_debit, entry.reversal, entry.booking_date) == (amount, credit_debit, reversal, booked)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        (":20:A\n:25:1\n:60F:C261120EUR0,\n:61:nonsense\n:62F:C261120EUR0,\n", 4, ":61:"),
+        (":20:A\n:25:1\n:60F:C261120EUR\n:62F:C261120EUR0,\n", 3, ":60F:"),
+        (":20:A\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C1,NTRFX\n", 1, "closing balance"),
+        (":20:A\n:28C:1\n:60F:C261120EUR0,\n:62F:C261120EUR0,\n", 1, "account"),
+        ("{1:F01A}{2:I940B}{4:\n:20:A\n:25:1\n:60F:C261120EUR0,\n:62F:C261120EUR0,\n", 1, "not closed"),
+        ("{1:F01A}{2:I103B}{4:\n:20:A\n:32A:260101EUR1,\n-}", 1, "MT103"),
+        (":20:A\n:12:940\n:25:1\n", 1, "neither"),
+        (":61:2611201120C1,NTRFX\n:20:A\n:25:1\n:60F:C261120EUR0,\n:62F:C261120EUR0,\n", 1, "before any statement"),
+    ],
+)
+def test_what_is_no_whole_statement_is_refused_with_its_line(records, text, line, problem):
+    with pytest.raises(Unparsable, match=problem) as caught:
+        records(text.encode())
+    assert caught.value.line == line
+
+
+def test_a_file_of_another_kind_behind_a_statement_is_refused(records, sample):
+    other = b"{1:F01EXMPNL2AXXXX0000000000}{2:I103EXMPNL2AXXXXN}{4:\n:20:X\n-}\n"
+    with pytest.raises(Unparsable, match="MT103"):
+        records(sample("mt940_coded.sta") + other)

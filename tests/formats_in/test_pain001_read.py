@@ -1,0 +1,50 @@
+"""pain.001 read back: what a file would pay."""
+
+import pytest
+
+from formats.errors import Unparsable
+from formats.report import Document, PaymentRead
+
+
+def test_payments_with_the_terms_of_their_block(records, sample):
+    assert records(sample("pain001.xml")) == [
+        Document(message="pain.001.001.09", message_id="OUT-0001", creation_date_time="2026-11-19T12:00:00Z"),
+        PaymentRead(
+            payment_information_id="BLOCK-1",
+            instruction_id="I-1",
+            end_to_end_id="E-1",
+            amount="120.50",
+            currency="EUR",
+            debtor_account="DE75512108001245126199",
+            creditor_name="Müller",
+            creditor_account="NL91ABNA0417164300",
+            requested_execution_date="2026-11-20",
+        ),
+        PaymentRead(
+            payment_information_id="BLOCK-1",
+            instruction_id=None,
+            end_to_end_id="E-2",
+            amount="9.00",
+            currency="EUR",
+            debtor_account="DE75512108001245126199",
+            creditor_name="Overseas",
+            creditor_account="00-11",
+            requested_execution_date="2026-11-20",
+        ),
+        PaymentRead(
+            payment_information_id="BLOCK-2",
+            instruction_id="I-3",
+            end_to_end_id="E-3",
+            amount="1",
+            currency="CHF",
+            debtor_account="4711",
+            creditor_name=None,
+            creditor_account=None,
+            requested_execution_date="2026-11-21",
+        ),
+    ]
+
+
+def test_a_transfer_outside_a_block_is_not_passed_over(records, sample):
+    with pytest.raises(Unparsable, match="outside"):
+        records(sample("pain001.xml").replace(b"</CstmrCdtTrfInitn>", b"<CdtTrfTxInf/></CstmrCdtTrfInitn>"))
