@@ -119,18 +119,21 @@ def transaction_writer(version: Pain001Version) -> Callable[[CreditTransfer], st
 
     def transaction(transfer: CreditTransfer) -> str:
         currency = transfer.currency
-        uetr = "" if transfer.uetr is None else f"<UETR>{escape(transfer.uetr)}</UETR>"
-        bank = "" if transfer.creditor_agent is None else agent("CdtrAgt", transfer.creditor_agent, version)
-        to = "" if transfer.creditor_account is None else account("CdtrAcct", transfer.creditor_account)
-        ultimate = "" if transfer.ultimate_creditor is None else party("UltmtCdtr", transfer.ultimate_creditor, version)
-        purpose = code_or_proprietary("Purp", transfer.purpose, transfer.purpose_proprietary)
+        uetr = transfer.uetr
+        bank = transfer.creditor_agent
+        account_of = transfer.creditor_account
+        ultimate = transfer.ultimate_creditor
         information = transfer.remittance_information
-        paid = "" if information is None else remittance(information, currency)
+        purpose = code_or_proprietary("Purp", transfer.purpose, transfer.purpose_proprietary)
         return (
             f"<CdtTrfTxInf><PmtId><InstrId>{escape(transfer.instruction_id)}</InstrId>"
-            f"<EndToEndId>{escape(transfer.end_to_end_id)}</EndToEndId>{uetr}</PmtId>"
+            f"<EndToEndId>{escape(transfer.end_to_end_id)}</EndToEndId>"
+            f"{'' if uetr is None else f'<UETR>{escape(uetr)}</UETR>'}</PmtId>"
             f"<Amt>{amount_start('InstdAmt', currency)}{money(transfer.amount, currency)}</InstdAmt></Amt>"
-            f"{bank}{party('Cdtr', transfer.creditor, version)}{to}{ultimate}{purpose}{paid}</CdtTrfTxInf>\n"
+            f"{'' if bank is None else agent('CdtrAgt', bank, version)}{party('Cdtr', transfer.creditor, version)}"
+            f"{'' if account_of is None else account('CdtrAcct', account_of)}"
+            f"{'' if ultimate is None else party('UltmtCdtr', ultimate, version)}{purpose}"
+            f"{'' if information is None else remittance(information, currency)}</CdtTrfTxInf>\n"
         )
 
     return transaction

@@ -74,8 +74,12 @@ def money(amount: Decimal, currency: str) -> str:
 
     Equal amounts give equal text, however they were written.
     """
-    text = format(amount, "f")
     units = minor_units(currency)
+    if units == 2:
+        text = str(amount)
+        if text[-3:-2] == ".":  # as it should be already: an exponent ("1.2E+7") cannot begin within two characters of the point
+            return text
+    text = format(amount, "f")
     _, point, fraction = text.partition(".")
     if len(fraction) == units and (point or not units):
         return text
@@ -122,10 +126,8 @@ def payment_type(kind: PaymentType | None) -> str:
     return f"<PmtTpInf>{inner}</PmtTpInf>" if inner else ""
 
 
-def address(place: PostalAddress | None) -> str:
-    """[PstlAdr] or nothing."""
-    if place is None:
-        return ""
+def address(place: PostalAddress) -> str:
+    """[PstlAdr], or nothing where it is empty."""
     inner = "".join(
         [f"<{tag}>{escape(value)}</{tag}>" for name, tag in _ADDRESS_TAGS if (value := getattr(place, name)) is not None]
     )
@@ -138,7 +140,8 @@ def party(tag: str, who: Party | None, version: Pain001Version) -> str:
     """A party under `tag`, or nothing. A party without content gives an empty element, which the schema allows."""
     if who is None:
         return ""
-    inner = "" if who.name is None else f"<Nm>{escape(who.name)}</Nm>"
+    name = who.name
+    inner = "" if name is None else f"<Nm>{escape(name)}</Nm>"
     if who.postal_address is not None:
         inner += address(who.postal_address)
     if who.organisation is not None or who.person is not None:
@@ -183,13 +186,12 @@ def _others(others: tuple[OtherIdentification, ...]) -> str:
 
 def account(tag: str, held: Account) -> str:
     """An account under `tag`."""
-    if held.iban is not None:
-        identification = f"<IBAN>{escape(held.iban)}</IBAN>"
-    else:
-        scheme = code_or_proprietary("SchmeNm", held.other_scheme, None)
-        identification = f"<Othr><Id>{escape(held.other_id or '')}</Id>{scheme}</Othr>"
+    iban = held.iban
     currency = "" if held.currency is None else f"<Ccy>{escape(held.currency)}</Ccy>"
-    return f"<{tag}><Id>{identification}</Id>{currency}</{tag}>"
+    if iban is not None:
+        return f"<{tag}><Id><IBAN>{escape(iban)}</IBAN></Id>{currency}</{tag}>"
+    scheme = code_or_proprietary("SchmeNm", held.other_scheme, None)
+    return f"<{tag}><Id><Othr><Id>{escape(held.other_id or '')}</Id>{scheme}</Othr></Id>{currency}</{tag}>"
 
 
 def agent(tag: str, bank: Agent, version: Pain001Version) -> str:
@@ -203,15 +205,18 @@ def agent(tag: str, bank: Agent, version: Pain001Version) -> str:
         inner += f"<LEI>{escape(bank.lei)}</LEI>"
     if bank.name is not None:
         inner += f"<Nm>{escape(bank.name)}</Nm>"
-    inner += address(bank.postal_address)
+    if bank.postal_address is not None:
+        inner += address(bank.postal_address)
     return f"<{tag}><FinInstnId>{inner or '<Othr><Id>NOTPROVIDED</Id></Othr>'}</FinInstnId></{tag}>"
 
 
 def remittance(information: RemittanceInformation, currency: str) -> str:
     """[RmtInf] or nothing."""
-    inner = "".join([f"<Ustrd>{escape(line)}</Ustrd>" for line in information.unstructured])
-    if information.structured:
-        inner += "".join([f"<Strd>{structured(document, currency)}</Strd>" for document in information.structured])
+    lines = information.unstructured
+    if len(lines) == 1 and not information.structured:
+        return f"<RmtInf><Ustrd>{escape(lines[0])}</Ustrd></RmtInf>"
+    inner = "".join([f"<Ustrd>{escape(line)}</Ustrd>" for line in lines])
+    inner += "".join([f"<Strd>{structured(document, currency)}</Strd>" for document in information.structured])
     return f"<RmtInf>{inner}</RmtInf>" if inner else ""
 
 

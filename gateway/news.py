@@ -99,7 +99,8 @@ def _of_transaction(entry: Entry, transaction: EntryTransaction) -> News | None:
         message_id=transaction.message_id,
         payment_information_id=transaction.payment_information_id,
         instruction_id=transaction.instruction_id,
-        end_to_end_id=transaction.end_to_end_id,
+        # In MT statements the customer reference is all there is; whose it is shows when it is looked up.
+        end_to_end_id=transaction.end_to_end_id or transaction.customer_reference,
         uetr=transaction.uetr,
         account_servicer_reference=transaction.account_servicer_reference
         or (entry.account_servicer_reference if single else None),

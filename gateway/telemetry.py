@@ -210,7 +210,9 @@ def configure_tracing(settings: TelemetrySettings, service: str) -> Callable[[],
 
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     insecure = not settings.otlp_endpoint.startswith("https://")
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=insecure)))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=insecure, timeout=3))
+    )
     _tracer = provider.get_tracer("bankgate")
     return provider.shutdown
 

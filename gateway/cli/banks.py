@@ -176,14 +176,14 @@ def score(name: Annotated[str | None, typer.Argument(help="The plugin; absent: a
         banks = [bank_named(name)] if name else [bank for _, bank in sorted(discover().items())]
     except UnknownBank as error:
         raise CommandFailed(str(error), USAGE) from None
-    cards = [{"bank": bank.name, "checks": _judge(bank)} for bank in banks]
+    cards = {bank.name: _judge(bank) for bank in banks}
     if as_json:
-        print_json(cards)
+        print_json([{"bank": name, "checks": checks} for name, checks in cards.items()])
     else:
-        for card in cards:
-            print_table(("check", "result"), list(card["checks"].items()), title=str(card["bank"]))
+        for bank_name, checks in cards.items():
+            print_table(("check", "result"), list(checks.items()), title=bank_name)
         out().print("The conformance kit's card (samples, fuzzing, rule coverage) is not part of this release.")
-    if any(result != "good" for card in cards for result in card["checks"].values()):
+    if any(result != "good" for checks in cards.values() for result in checks.values()):
         raise typer.Exit(PROBLEMS)
 
 

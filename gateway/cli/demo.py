@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -52,25 +53,12 @@ async def _play(place: Path, console: Console) -> Outcome:
 
 def _show(outcome: Outcome, console: Console) -> None:
     console.print(_outcomes(outcome))
-    refused = Table(title="Refused at the door, nothing stored", title_justify="left")
-    for column in ("what was asked", "answer", "why"):
-        refused.add_column(column, overflow="fold")
-    refused.add_row("same reference, same content", "OK", "answered as before; stored once")
-    for story, refusal in outcome.refusals.items():
-        why = "\n".join(f"{broken.field}: {broken.text}" for broken in refusal.broken) or refusal.text
-        refused.add_row(story, refusal.code, why)
-    console.print(refused)
+    console.print(_refusals(outcome))
     for line in outcome.doubted:
-        console.print(f"[yellow]in doubt[/yellow] after a lost answer, resolved by evidence: {line}")
-    balances = Table(title="Statements against payments", title_justify="left")
-    for column in ("account", "opening", "opening − settled payments", "statement closes at", ""):
-        balances.add_column(column, justify="left" if column == "account" else "right")
-    for account, opening, expected, closing in outcome.balances:
-        agrees = "[green]agrees[/green]" if closing == expected else "[red]differs[/red]"
-        balances.add_row(f"…{account[-4:]}", f"{opening:,.2f}", f"{expected:,.2f}", f"{closing or 0:,.2f}", agrees)
-    console.print(balances)
+        console.print(f"[yellow]In doubt[/yellow] after a lost answer, never sent again, settled by evidence: {line}\n")
+    console.print(_balances(outcome))
     marks = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in outcome.seconds.items())
-    console.print(f"executed twice at the bank: {outcome.executed_twice}   ·   {marks}")
+    console.print(f"Executed twice, by the bank's own books: {outcome.executed_twice}. Seconds since the start: {marks}.")
     if outcome.failures:
         console.print("[red]Not as expected:[/red]")
         for failure in outcome.failures[:20]:
@@ -81,25 +69,50 @@ def _show(outcome: Outcome, console: Console) -> None:
 
 def _outcomes(outcome: Outcome) -> Table:
     """One row for each story, connection and end, with the reason in plain words."""
-    table = Table(title="What became of every payment", title_justify="left")
-    for column in ("payments", "connection", "end", "reason", "说明", "as expected"):
-        table.add_column(column, overflow="fold")
+    table = _table("What became of every payment", "payments", "end", "why", "as expected")
     rows: Counter[tuple[str, ...]] = Counter()
     for part in outcome.parts:
         ended = outcome.ended.get(part.reference)
         state, code = (ended.state, ended.code) if ended else ("nothing heard", "")
         as_expected = (state, code) == (part.expected.state, part.expected.code)
-        words = (ended.text_en, ended.text_zh) if ended else ("", "")
+        words = f"{ended.text_en} {ended.text_zh}" if ended else ""
         shown_code = "" if code.startswith("bankgate.") else f"{code}: "
+        colour = {"settled": "green", "rejected": "red", "returned": "yellow"}.get(state, "white")
         rows[
-            part.expected.story,
-            part.request["connection_id"],
-            state,
-            shown_code + words[0],
-            words[1],
+            f"{part.expected.story}, {part.request['connection_id']}",
+            f"[{colour}]{state}[/{colour}]",
+            shown_code + words,
             "[green]yes[/green]" if as_expected else "[red]no[/red]",
         ] += 1
-    for (story, connection, state, reason, reason_zh, good), count in sorted(rows.items(), key=lambda row: -row[1]):
-        colour = {"settled": "green", "rejected": "red", "returned": "yellow"}.get(state, "white")
-        table.add_row(f"{count} × {story}", connection, f"[{colour}]{state}[/{colour}]", reason, reason_zh, good)
+    for (story, *cells), count in sorted(rows.items(), key=lambda row: -row[1]):
+        table.add_row(f"{count} × {story}", *cells)
+    return table
+
+
+def _refusals(outcome: Outcome) -> Table:
+    """What the gateway said no to, and how it said it."""
+    table = _table("Asked again, or refused at the door: nothing stored", "asked", "answer", "why")
+    table.add_row("same reference, same content", "OK", "the same answer again; stored once")
+    for story, refusal in outcome.refusals.items():
+        broken = {one.field.removeprefix("payments[0]."): one.text.partition(" [")[0] for one in refusal.broken}
+        texts: dict[str, list[str]] = {}
+        for field, text in broken.items():
+            texts.setdefault(text, []).append(field)
+        why = "\n".join(f"{', '.join(fields)}: {text}" for text, fields in texts.items())
+        table.add_row(story, refusal.code, why or refusal.text)
+    return table
+
+
+def _balances(outcome: Outcome) -> Table:
+    table = _table("Statements against payments", "account", "opening", "less settled payments", "statement closes at", "")
+    for account, opening, expected, closing in outcome.balances:
+        agrees = "[green]agrees[/green]" if closing == expected else "[red]differs[/red]"
+        table.add_row(f"…{account[-4:]}", f"{opening:,.2f}", f"{expected:,.2f}", f"{closing or 0:,.2f}", agrees)
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     return table

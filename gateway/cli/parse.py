@@ -25,13 +25,8 @@ def parse(files: Files, as_json: Json = False) -> None:
     """Show what is in files from a bank: pain.001, pain.002, camt.052/053/054, pacs.004, MT940."""
     failed = False
     for name in files:
-        for record in records(name):
-            if record["kind"] == "error":
-                failed = True
-            if as_json:
-                sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
-        if not as_json:
-            _show(name, records(name))
+        show = _print_json if as_json else _show
+        failed |= show(name, records(name))
     if failed:
         raise typer.Exit(PROBLEMS)
 
@@ -69,8 +64,17 @@ _LINES = {
 }
 
 
-def _show(name: str, found: Iterable[dict[str, Any]]) -> None:
-    """For people: one line a record."""
+def _print_json(_name: str, found: Iterable[dict[str, Any]]) -> bool:
+    """For machines: one JSON object a line. Whether there was an error among them."""
+    failed = False
+    for record in found:
+        failed |= record["kind"] == "error"
+        sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
+    return failed
+
+
+def _show(name: str, found: Iterable[dict[str, Any]]) -> bool:
+    """For people: one line a record. Whether there was an error among them."""
     console = out()
     counts: Counter[str] = Counter()
     for record in found:
@@ -88,6 +92,7 @@ def _show(name: str, found: Iterable[dict[str, Any]]) -> None:
             console.print(_line(kind, record), markup=False)
     summary = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
     console.print(f"{name}: {summary or 'nothing in it'}", markup=False)
+    return counts["error"] > 0
 
 
 def _line(kind: str, record: dict[str, Any]) -> str:

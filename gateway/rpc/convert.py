@@ -249,7 +249,7 @@ def _address(address: pb.PostalAddress) -> PostalAddress:
         district_name=address.district_name or None,
         country_sub_division=address.country_sub_division or None,
         country=address.country or None,
-        address_line=tuple(address.address_line),
+        address_line=tuple(filter(None, address.address_line)),
     )
 
 
@@ -281,10 +281,11 @@ def _person(person: pb.PrivateIdentification, problems: list[Violation]) -> Priv
 
 
 def _remittance(remittance: pb.RemittanceInformation, problems: list[Violation]) -> RemittanceInformation | None:
-    unstructured = tuple(remittance.unstructured)
+    unstructured = tuple(filter(None, remittance.unstructured))
     structured = tuple(
         _structured(item, f"remittance_information.structured[{place}]", problems)
         for place, item in enumerate(remittance.structured)
+        if item.ByteSize()  # an empty one is an absent one, as everywhere
     )
     return RemittanceInformation(unstructured=unstructured, structured=structured) if unstructured or structured else None
 

@@ -41,6 +41,7 @@ class Log:
     running: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
     together: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
     reports: list[tuple[str, Exception]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -66,6 +67,29 @@ class Log:
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
+
+
+class Watched:
+    """A store that tells the log which lane methods returned, and fails to claim as often as it is told to."""
+
+    def __init__(self, store: SqliteStore, log: Log, failures: int = 0) -> None:
+        self._store = store
+        self._log = log
+        self._failures = failures
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        async def call(*args: Any) -> Any:
+            if name == "claim_lane" and self._failures:
+                self._failures -= 1
+                raise StoreUnavailable("disk full")
+            result = await method(*args)
+            self._log.calls[name] += 1
+            self._log.changed.set()
+            return result
+
+        return call
 
 
 @pytest.fixture
@@ -277,24 +301,25 @@ async def test_the_lanes_of_a_dead_process_are_taken_over_when_its_lease_ends(
         await log.until(lambda: log.begun == ["a"])
 
 
-async def test_a_long_pump_keeps_its_lane(open_store: OpenStore, engine_of: Callable[..., LocalEngine], log: Log) -> None:
-    """Its lease is renewed while it runs; here time runs by itself."""
-    now = lambda: datetime.now(UTC)  # noqa: E731 - a clock in one line
-    lease = timedelta(milliseconds=90)
-    engines = [
-        LocalEngine(await open_store(), ["a"], owner=owner, report=log.report, clock=now, lease=lease) for owner in ("one", "two")
-    ]
+async def test_a_long_pump_keeps_its_lane(
+    open_store: OpenStore, engine_of: Callable[..., LocalEngine], log: Log, clock: HandClock
+) -> None:
+    """Its lease is renewed while it runs: here it lasts longer than three leases, and another engine waits for its chance."""
+    lease = timedelta(milliseconds=60)
+    stores = [Watched(await open_store(), log) for _ in range(2)]
+    engines = [engine_of(store, ["a"], owner, lease=lease) for store, owner in zip(stores, ("one", "two"), strict=True)]
 
     async def pump(lane: str) -> datetime | None:
         async with log.run(lane):
-            await asyncio.sleep(3 * lease.total_seconds())
+            for renewals in range(1, 6):
+                await log.until(lambda count=renewals: log.calls["extend_lane"] >= count)  # type: ignore[misc]
+                clock.advance(seconds=0.04)
             return None
 
     async with running(engines[0], pump), running(engines[1], pump):
-        await engines[0].wake("a", not_before=now())
+        await engines[0].wake("a")
         await log.until(lambda: len(log.begun) == 1 and not log.running["a"])
-    assert log.begun == ["a"]
-    assert log.reports == []
+    assert (log.begun, log.reports) == (["a"], [])
 
 
 async def test_a_lane_lost_meanwhile_is_reported_and_left_to_its_heir(
@@ -367,28 +392,11 @@ async def test_a_cancelled_engine_gives_its_lanes_back_at_once(
     assert await store.claim_lane("other", clock(), SECOND, ["a"]) is not None, "unfinished work is due, and free"
 
 
-class Moody:
-    """A store whose lanes cannot be reached for a while."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self.failures = 2
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def claim_lane(self, *args: Any) -> tuple[str, int] | None:
-        if self.failures:
-            self.failures -= 1
-            raise StoreUnavailable("disk full")
-        return await self._store.claim_lane(*args)
-
-
 async def test_a_store_that_fails_for_a_while_does_not_end_the_engine(
     store: SqliteStore, engine_of: Callable[..., LocalEngine], log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.engine.local.STORE_RETRY_SECONDS", 0.01)
-    engine = engine_of(Moody(store), ["a"])
+    engine = engine_of(Watched(store, log, failures=2), ["a"])
 
     async def pump(lane: str) -> datetime | None:
         async with log.run(lane):
@@ -410,7 +418,7 @@ async def nothing(_lane: str) -> datetime | None:
 async def test_a_task_runs_once_per_tick_in_all_processes_together(
     open_store: OpenStore, engine_of: Callable[..., LocalEngine], log: Log, clock: HandClock
 ) -> None:
-    engines = [engine_of(await open_store(), [], owner) for owner in ("one", "two")]
+    engines = [engine_of(Watched(await open_store(), log), [], owner) for owner in ("one", "two")]
 
     async def task() -> None:
         async with log.run("tick"):
@@ -419,7 +427,7 @@ async def test_a_task_runs_once_per_tick_in_all_processes_together(
     for engine in engines:
         engine.every("purge", 60 * SECOND, task)
     async with running(engines[0], nothing), running(engines[1], nothing):
-        await asyncio.sleep(0.02)
+        await log.until(lambda: log.calls["wake_lane"] == 2 and log.calls["claim_lane"] >= 2)
         assert log.begun == [], "the first tick is not now, however often a process starts"
         for ticks in (1, 2, 3):
             clock.advance(seconds=60)
@@ -431,7 +439,7 @@ async def test_a_task_runs_once_per_tick_in_all_processes_together(
 async def test_a_task_that_fails_is_tried_again_before_the_next_tick(
     store: SqliteStore, engine_of: Callable[..., LocalEngine], log: Log, clock: HandClock
 ) -> None:
-    engine = engine_of(store, [])
+    engine = engine_of(Watched(store, log), [])
 
     async def task() -> None:
         async with log.run("tick"):
@@ -440,6 +448,7 @@ async def test_a_task_that_fails_is_tried_again_before_the_next_tick(
 
     engine.every("purge", 3600 * SECOND, task)
     async with running(engine, nothing):
+        await log.until(lambda: log.calls["wake_lane"] == 1)
         clock.advance(hours=1)
         await log.until(lambda: len(log.reports) == 1)
         clock.advance(seconds=1)

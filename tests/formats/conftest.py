@@ -165,7 +165,12 @@ def fit(terms: PaymentTerms, transfer: CreditTransfer, version: str) -> tuple[Pa
         return terms, transfer
     address = replace(
         terms.debtor.postal_address or PostalAddress(),
-        **dict.fromkeys(("building_name", "floor", "post_box", "room", "town_location_name", "district_name")),
+        building_name=None,
+        floor=None,
+        post_box=None,
+        room=None,
+        town_location_name=None,
+        district_name=None,
     )
     organisation = terms.debtor.organisation and replace(terms.debtor.organisation, lei=None)
     debtor = replace(terms.debtor, postal_address=address, organisation=organisation)

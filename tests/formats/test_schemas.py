@@ -307,7 +307,8 @@ def test_memory_does_not_grow_with_the_file(sepa_golden: bytes, monkeypatch: pyt
 
     def counting(text: bytes, parser: Any = None) -> etree._Element:
         sizes.append(len(text))
-        return parse(text, parser)
+        tree: etree._Element = parse(text, parser)
+        return tree
 
     validate_outbound(io.BytesIO(sepa_golden), NINE)  # compiled before counting
     monkeypatch.setattr("formats.schemas_outbound.etree.fromstring", counting)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bankgate.v1 import types_pb2 as pb
-from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms
+from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import TEXT_MAX, order_of
 from gateway.rpc.present import request_message
@@ -84,6 +84,11 @@ def test_an_empty_request_is_an_order_of_absent_values_without_problems() -> Non
 def test_an_empty_part_is_an_absent_part() -> None:
     order = order_of(pb.PaymentRequest(creditor=pb.Party(), creditor_account=pb.Account(), creditor_agent=pb.Agent()))
     assert (order.creditor, order.creditor_account, order.creditor_agent, order.problems) == (None, None, None, ())
+    remittance = pb.RemittanceInformation(unstructured=["", "b"], structured=[pb.StructuredRemittance()])
+    address = pb.PostalAddress(address_line=["", "x"])
+    order = order_of(pb.PaymentRequest(remittance_information=remittance, creditor=pb.Party(postal_address=address)))
+    assert order.remittance_information == RemittanceInformation(unstructured=("b",))
+    assert order.creditor == Party(postal_address=PostalAddress(address_line=("x",)))
 
 
 @pytest.mark.parametrize("text", ["0", "1", "0.01", "12.50", "999999999999999999.99", "007.10"])

@@ -88,7 +88,6 @@ def test_wrapped_values_are_masked_by_their_type_however_they_are_printed() -> N
         repr(account),
         f"{account}",
         f"{account!r:>40}",
-        "%s" % account,
         str([account]),
         str({"a": account}),
     ):

@@ -1,5 +1,6 @@
 """Connections to the file: how they are opened, what their errors mean, and the few that read."""
 
+import fcntl
 import os
 import queue
 import sqlite3
@@ -12,6 +13,7 @@ from gateway.store.store import StoreUnavailable
 
 CHECKPOINT_PAGES = 8192  # 32 MiB of log between checkpoints: hot pages are copied back once, not once per megabyte
 LOG_BYTES_KEPT = 64 * 1024 * 1024
+RETRY_SECONDS = 0.0005  # between attempts to get a lock that another process holds for milliseconds
 READER_CACHE_KIB = 16 * 1024
 WRITER_CACHE_KIB = 64 * 1024
 
@@ -67,11 +69,62 @@ def named_errors() -> Iterator[None]:
 
 
 def create_private(path: Path) -> None:
-    """Creates the file, readable by its owner only, if it is absent. SQLite gives its log the mode of the database."""
+    """Creates the file, readable by its owner only, if it is absent. SQLite gives its log the mode of the database.
+
+    A file that is there is not touched: closing it would drop the locks that SQLite holds on it anywhere in this process
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2). For the same reason stores are started one at a time.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
-        raise StoreUnavailable(f"the database file {path} cannot be opened: {error.strerror}") from error
+        raise StoreUnavailable(f"the database file {path} cannot be created: {error.strerror}") from error
+
+
+class WriteLock:
+    """Held by whoever writes, from before a transaction begins until after its commit, in all processes that share the file.
+
+    SQLite has a write lock of its own, but up to version 3.51.2 a checkpoint that runs while another connection commits can,
+    rarely, lose pages (https://www.sqlite.org/wal.html, "The WAL-Reset Bug"); distributions will ship such versions for years.
+    Our checkpoints run at the end of a commit, so under this lock none ever meets another process's commit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}.lock")
+        self._file: int | None = None
+
+    @contextmanager
+    def held(self, seconds: float) -> Iterator[None]:
+        """Waits for the lock for so long, then `StoreUnavailable`. For one thread at a time."""
+        self._take(time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            if self._file is not None:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _take(self, give_up: float) -> None:
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            while True:
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= give_up:
+                        raise StoreUnavailable("another process has been writing to the database for too long") from None
+                    time.sleep(RETRY_SECONDS)
+                else:
+                    return
+        except OSError as error:
+            raise StoreUnavailable(f"the lock file {self._path} cannot be used: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Harmless to call twice."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
 
 def connect(path: Path, *, busy_seconds: float, cache_kib: int) -> sqlite3.Connection:

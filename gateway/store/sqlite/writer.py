@@ -4,12 +4,11 @@ Callers hand in operations (closures over a `Tx`). The thread opens a transactio
 answers all of it. An operation runs inside a savepoint, so that one that fails leaves the others alone. Nobody waits for
 company: a lone operation is committed at once, and while its disk sync runs the next ones gather.
 
-Two processes share a file: each takes SQLite's write lock for one transaction at a time (BEGIN IMMEDIATE).
+Two processes share a file: each takes the write lock for one transaction at a time.
 """
 
 import asyncio
 import queue
-import random
 import sqlite3
 import threading
 import time
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.store.sqlite import codec
-from gateway.store.sqlite.connection import is_unavailable, primary_code, spoils_connection, unavailable
+from gateway.store.sqlite.connection import RETRY_SECONDS, WriteLock, is_unavailable, primary_code, spoils_connection, unavailable
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.store import Clock, StoreUnavailable
 
@@ -29,7 +28,6 @@ T = TypeVar("T")
 
 OPERATIONS_MAX = 256  # in one transaction
 SECONDS_MAX = 0.005  # after which no further operation joins the transaction
-RETRY_SECONDS = 0.0005  # between attempts to get the write lock
 
 
 class Tx:
@@ -90,12 +88,14 @@ class Writer:
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
+        lock: WriteLock,
         *,
         clock: Clock,
         on_commit: Callable[[], None],
         busy_seconds: float,
     ) -> None:
         self._connect = connect
+        self._lock = lock
         self._clock = clock
         self._on_commit = on_commit
         self._busy_seconds = busy_seconds
@@ -145,22 +145,24 @@ class Writer:
             job = self._queue.get()
             if job is None:
                 break
-            jobs: list[_Job] = []
+            jobs = [job]
             try:
-                open_ = self._transaction(job, jobs)
-            except Exception as error:
-                self._fail_all(jobs, error)
+                with self._lock.held(self._busy_seconds):
+                    open_ = self._transaction(jobs)
+            except StoreUnavailable as error:
+                self._fail(jobs, error)
+            else:
+                self._on_commit()
             _answer(jobs)
         self._disconnect()
 
-    def _transaction(self, first: _Job, jobs: list[_Job]) -> bool:
-        """Runs `first` and what is waiting in one transaction; appends to `jobs`. False: the end mark was met."""
-        jobs.append(first)
+    def _transaction(self, jobs: list[_Job]) -> bool:
+        """Runs the job given and what is waiting in one transaction; appends to `jobs`. False: the end mark was met."""
         db = self._begin()
         tx = Tx(db, self._terms, self._clock)
         deadline = time.monotonic() + SECONDS_MAX
         open_ = True
-        self._perform(tx, first)
+        self._perform(tx, jobs[0])
         while len(jobs) < OPERATIONS_MAX and time.monotonic() < deadline:
             try:
                 job = self._queue.get_nowait()
@@ -173,7 +175,6 @@ class Writer:
             self._perform(tx, job)
         tx.write_wakes()
         db.execute("COMMIT")
-        self._on_commit()
         return open_
 
     def _begin(self) -> sqlite3.Connection:
@@ -186,8 +187,8 @@ class Writer:
             except sqlite3.OperationalError as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
                     raise
-                # SQLite's own waiting backs off to a tenth of a second; the other process holds the lock for milliseconds.
-                time.sleep(RETRY_SECONDS * (1 + random.random()))  # noqa: S311 - keeps two processes out of step
+                # Some other program has the file. SQLite's own waiting backs off to a tenth of a second.
+                time.sleep(RETRY_SECONDS)
             else:
                 return self._db
 

@@ -1,0 +1,229 @@
+"""The commands that need no service: render, check, parse, banks, config, submit's reading of files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ON = ("--on", "2026-11-25")
+
+
+def test_rendering_gives_a_valid_message_and_the_same_bytes_again(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "a.xml", tmp_path / "b.xml"]
+    for file in files:
+        assert bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file).code == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes().count(b"<PmtInf>") == 1  # equal terms share a block
+    checked = bankgate("check", files[0], *ON)
+    assert (checked.code, checked.out) == (0, f"{files[0]}: pain.001.001.09, 3 records, keeps to its schema\n")
+
+
+def test_rendering_another_version_or_message_id_is_as_asked(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    done = bankgate(
+        "render",
+        examples / "request.json",
+        "--bank",
+        "iso20022",
+        "--message",
+        "pain.001.001.03",
+        "--message-id",
+        "MINE-1",
+        "--out",
+        file,
+    )
+    assert done.code == 0
+    content = file.read_bytes()
+    assert b"pain.001.001.03" in content
+    assert b"<MsgId>MINE-1</MsgId>" in content
+
+
+def test_what_cannot_be_rendered_is_said_element_by_element(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    request["payments"][1]["creditor_account"]["iban"] = "FR0020041010050500013M02606"
+    del request["payments"][1]["debtor"]
+    request["payments"][0]["amount"] = "1,5"
+    file = tmp_path / "broken.json"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    done = bankgate("render", file, "--bank", "iso20022", *ON, "--out", tmp_path / "never.xml")
+    assert done.code == 1
+    assert not (tmp_path / "never.xml").exists()
+    for place in ("payments[0].amount", "payments[1].debtor.name", "payments[1].creditor_account.iban"):
+        assert place in done.err
+    checked = json.loads(bankgate("check", file, *ON, "--json").out)
+    assert {(v["index"], v["field"]) for v in checked["violations"]} >= {
+        (0, "amount"),
+        (1, "debtor.name"),
+        (1, "creditor_account.iban"),
+    }
+    assert all(v["description_zh"] and v["source"] and v["rule"] for v in checked["violations"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is not JSON"),
+        ("[]", "SubmitPaymentsRequest"),
+        ('{"payments": []}', "no payment"),
+        ('{"payments": [{"amont": "1"}]}', "payments[0]"),
+        ('{"payments": [{"amount": 1.5}]}', "payments[0]"),
+        ('{"payments": [{"amount": "1", "amount": "2"}]}', "twice"),
+        ('{"payments": ' + "[" * 100_000, "nested"),
+    ],
+)
+def test_a_file_that_is_no_request_is_named_and_never_a_traceback(bankgate: Any, tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(text, encoding="utf-8")
+    done = bankgate("check", file)
+    assert done.code == 1
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+def test_checking_a_message_names_the_schemas_complaint(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)
+    file.write_bytes(file.read_bytes().replace(b"<PmtMtd>TRF</PmtMtd>", b"<PmtMtd>XXX</PmtMtd>"))
+    done = bankgate("check", file, *ON, "--json")
+    assert done.code == 1
+    answer = json.loads(done.out)
+    assert not answer["ok"]
+    assert "PmtMtd" in " ".join(answer["problems"])
+
+
+def test_parsing_prints_the_published_records(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)
+    records = [json.loads(line) for line in bankgate("parse", file, "--json").out.splitlines()]
+    assert [record["kind"] for record in records] == ["document", "payment", "payment"]
+    assert all(record["file"] == str(file) for record in records)
+    assert records[0]["message"] == "pain.001.001.09"
+    assert records[0]["schema_valid"] is True
+    assert records[1]["amount"] == "1250.00"
+    assert records[1]["requested_execution_date"] == "2026-11-25"
+
+
+def test_a_file_that_cannot_be_read_is_an_error_record_and_the_next_is_still_read(
+    bankgate: Any, examples: Path, tmp_path: Path
+) -> None:
+    good = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", good)
+    empty = tmp_path / "empty.xml"
+    empty.touch()
+    done = bankgate("parse", tmp_path / "none", empty, good, "--json")
+    assert done.code == 1
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert [record["kind"] for record in records] == ["error", "error", "document", "payment", "payment"]
+    assert records[1] == {"kind": "error", "file": str(empty), "problem": "the file is empty", "line": None}
+    people = bankgate("parse", empty, good)
+    assert people.code == 1
+    assert "the file is empty" in people.err
+    assert "2026-1001: 1250.00 EUR to Supplier Ltd" in people.out
+
+
+def test_a_scaffolded_bank_is_a_plugin_whose_test_passes(bankgate: Any, tmp_path: Path) -> None:
+    done = bankgate("banks", "new", "my_bank", "--into", tmp_path)
+    assert done.code == 0
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_my_bank.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    again = bankgate("banks", "new", "my_bank", "--into", tmp_path)
+    assert (again.code, "left as it is" in again.err) == (1, True)
+    assert bankgate("banks", "new", "Not A Name").code == 2
+    assert bankgate("banks", "new", "sepa").code == 1
+
+
+def test_banks_are_listed_and_judged(bankgate: Any) -> None:
+    names = [bank["name"] for bank in json.loads(bankgate("banks", "list", "--json").out)]
+    assert {"iso20022", "sepa"} <= set(names)
+    assert "pain.001.001.03 until 2026-11-13" in bankgate("banks", "list").out
+    done = bankgate("banks", "score", "sepa", "--json")
+    (card,) = json.loads(done.out)
+    assert done.code == 0
+    assert card["checks"]["pain.001.001.09: same message, same bytes"] == "good"
+    assert bankgate("banks", "score", "spea").code == 2
+
+
+def test_configuration_is_checked_without_connecting(bankgate: Any, directory: Path) -> None:
+    assert bankgate("config", "check", directory).out == "good: 1 connections (house)\n"
+    (directory / "bankgate.toml").write_text("[listen]\nadress = 1\n", encoding="utf-8")
+    done = bankgate("config", "check", directory, "--json")
+    assert done.code == 1
+    problems = json.loads(done.out)["problems"]
+    assert ("listen.adress", "did you mean address?") in {(problem["key"], problem["hint"]) for problem in problems}
+    started = bankgate("serve", "--config", directory)
+    assert started.code == 1
+    assert "listen.adress" in started.err
+
+
+def test_connections_are_tried_from_here(bankgate: Any, directory: Path) -> None:
+    (directory / "out").mkdir()
+    (row,) = json.loads(bankgate("connections", "check", "--config", directory, "--json").out)
+    assert row == {"connection": "house", "problems": [], "certificates": []}
+    (directory / "out").rmdir()
+    done = bankgate("connections", "check", "house", "--config", directory)
+    assert done.code == 1
+    assert "channel:" in done.out
+    assert bankgate("connections", "check", "haus", "--config", directory).code == 2
+
+
+def test_the_template_is_a_header_that_submit_takes(bankgate: Any, tmp_path: Path) -> None:
+    file = tmp_path / "payments.csv"
+    file.write_text(bankgate("submit", "--template").out, encoding="utf-8")
+    done = bankgate("submit", file)
+    assert done.code == 1
+    assert "there is no payment in it" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("p.csv", "payment_reference,amont\n1,2\n", "'amont' is no field of a payment; did you mean amount?"),
+        ("p.csv", "amount,amount\n1,2\n", "stands twice"),
+        ("p.csv", "amount;currency\n1;EUR;x\n", ":2: has 3 cells, and the header 2"),
+        ("p.csv", 'amount\n"1', ":2: is not CSV"),
+        ("p.jsonl", '{"amount": "1"}\n{"amount": \n', ":2: is not JSON"),
+        ("p.jsonl", '{"creditor": {"nmae": "x"}}\n', ":1:"),
+        ("p.jsonl", "[1]\n", ":1: a payment is a JSON object"),
+        ("p.json", '{"payments": 1}', "SubmitPaymentsRequest"),
+    ],
+)
+def test_a_file_with_a_bad_line_sends_nothing_and_names_the_line(
+    bankgate: Any, tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    done = bankgate("submit", file, "--target", "127.0.0.1:1")
+    assert done.code == 1
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+def test_files_of_another_kind_and_missing_files_are_named(bankgate: Any, tmp_path: Path) -> None:
+    (tmp_path / "p.xlsx").touch()
+    assert bankgate("submit", tmp_path / "p.xlsx").code == 2
+    assert "No such file" in bankgate("submit", tmp_path / "none.csv").err
+    assert bankgate("submit").code == 2
+
+
+def test_unknown_commands_and_options_are_usage_errors(bankgate: Any) -> None:
+    for arguments in (("frobnicate",), ("parse",), ("parse", "--frob", "x"), ("render", "x.json"), ("keys", "frob")):
+        assert bankgate(*arguments).code == 2
+    assert bankgate("--version").out.startswith("bankgate ")
+
+
+def test_every_command_explains_itself(bankgate: Any) -> None:
+    help_text = bankgate("--help").out
+    commands = (
+        "demo serve worker submit watch parse render check replay keys banks connections deliveries discrepancies config bench"
+    )
+    for command in commands.split():
+        assert command in help_text
+        assert bankgate(command, "--help").code == 0

@@ -1,0 +1,130 @@
+"""The commands that talk to a service, against a real one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_submitting_a_file_twice_stores_it_once(bankgate: Any, service: str, examples: Path) -> None:
+    arguments = ("submit", examples / "payments.jsonl", "--connection", "house", "--target", service)
+    first = bankgate(*arguments)
+    assert (first.code, first.out.split(";")[0]) == (0, "3 stored, 0 known before, 0 refused, of 3")
+    again = json.loads(bankgate(*arguments, "--json").out)
+    assert (again["stored"], again["known"], again["refused"]) == (0, 3, 0)
+
+
+def test_csv_and_json_lines_say_the_same_payment(bankgate: Any, service: str, examples: Path, tmp_path: Path) -> None:
+    assert bankgate("submit", examples / "payments.csv", "--connection", "house", "--target", service).code == 0
+    same = {
+        "payment_reference": "2026-2002",
+        "amount": "99.90",
+        "currency": "EUR",
+        "creditor": {"name": "Fournisseur, SARL", "postal_address": {"town_name": "Paris", "country": "FR"}},
+        "creditor_account": {"iban": "FR1420041010050500013M02606"},
+        "payment_type": {"service_level": "SEPA"},
+        "charge_bearer": "SLEV",
+        "remittance_information": {"structured": [{"creditor_reference_type": "SCOR", "creditor_reference": "RF18539007547034"}]},
+    }
+    file = tmp_path / "same.jsonl"
+    file.write_text(json.dumps(same), encoding="utf-8")
+    done = bankgate("submit", file, "--connection", "house", "--target", service, "--json")
+    assert (done.code, json.loads(done.out)["known"]) == (0, 1)
+
+
+@pytest.fixture
+def broken(examples: Path, tmp_path: Path) -> Path:
+    file = tmp_path / "broken.jsonl"
+    text = (examples / "payments.jsonl").read_text(encoding="utf-8")
+    file.write_text("\n" + text.replace("IE29AIBK93115212345678", "IE28AIBK93115212345678"), encoding="utf-8")
+    return file
+
+
+def test_a_broken_rule_is_named_with_the_line_of_the_file(bankgate: Any, service: str, broken: Path) -> None:
+    done = bankgate("submit", broken, "--connection", "house", "--target", service)
+    assert done.code == 1
+    assert f"{broken}:2: creditor_account.iban:" in done.err
+    assert "[iban.check-digits]" in done.err
+    assert "0 stored, 0 known before, 3 refused, of 3" in done.out
+
+
+def test_a_dry_run_says_the_same_and_stores_nothing(bankgate: Any, service: str, broken: Path, examples: Path) -> None:
+    done = bankgate("submit", broken, "--connection", "house", "--target", service, "--dry-run", "--json")
+    assert done.code == 1
+    (violation,) = json.loads(done.out)["violations"]
+    assert (violation["line"], violation["field"], violation["payment_reference"]) == (2, "creditor_account.iban", "2026-1001")
+    good = bankgate("submit", examples / "payments.jsonl", "--connection", "house", "--target", service, "--dry-run")
+    assert (good.code, good.out) == (0, "3 payments checked: would be taken\n")
+    assert bankgate("watch", "--until-idle", "--target", service).out == ""
+
+
+def test_other_content_under_a_known_reference_names_line_and_fields(
+    bankgate: Any, service: str, examples: Path, tmp_path: Path
+) -> None:
+    bankgate("submit", examples / "payments.jsonl", "--connection", "house", "--target", service)
+    file = tmp_path / "changed.jsonl"
+    file.write_text((examples / "payments.jsonl").read_text(encoding="utf-8").replace("1250.00", "1250.01"), encoding="utf-8")
+    done = bankgate("submit", file, "--connection", "house", "--target", service)
+    assert done.code == 1
+    assert f"{file}:1: '2026-1001' is known with other content; it differs in amount" in done.err
+
+
+def test_watching_resumes_after_a_token(bankgate: Any, service: str, examples: Path) -> None:
+    bankgate("submit", examples / "payments.jsonl", "--connection", "house", "--target", service)
+    events = [json.loads(line) for line in bankgate("watch", "--until-idle", "--json", "--target", service).out.splitlines()]
+    assert [event["payment_reference"] for event in events] == ["2026-1001", "2026-1002", "2026-1003"]
+    assert events[0]["state"] == "PAYMENT_STATE_APPROVED"
+    token = events[1]["resume_token"]
+    rest = bankgate("watch", "--until-idle", "--after", token, "--target", service)
+    assert "2026-1003  approved  Passed every check" in rest.out
+    assert "2026-1002" not in rest.out
+    foreign = bankgate("watch", "--until-idle", "--after", "not-a-token", "--target", service)
+    assert foreign.code == 1
+    assert "resume" in foreign.err
+
+
+def test_operations_show_what_there_is(bankgate: Any, service: str) -> None:
+    (house,) = json.loads(bankgate("connections", "list", "--json", "--target", service).out)
+    assert (house["connection_id"], house["channel"], house["guarantee"]) == ("house", "folder", "blind")
+    assert "house" in bankgate("connections", "list", "--target", service).out
+    assert json.loads(bankgate("deliveries", "list", "--state", "in_doubt", "--json", "--target", service).out) == []
+    assert json.loads(bankgate("discrepancies", "list", "--json", "--target", service).out) == []
+    missing = bankgate("deliveries", "show", "nothing", "--target", service)
+    assert missing.code == 1
+    assert "no such delivery" in missing.err
+    short = bankgate("deliveries", "resolve", "x", "--arrived", "--reason", "short", "--target", service)
+    assert (short.code, "reason" in short.err) == (1, True)
+    assert bankgate("deliveries", "list", "--state", "lost", "--target", service).code == 2
+
+
+def test_a_replay_of_an_unreadable_file_changes_nothing_and_says_so(bankgate: Any, service: str, tmp_path: Path) -> None:
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "a.xml").write_text("<nothing/>", encoding="utf-8")
+    done = bankgate("replay", tmp_path / "answers", "--connection", "house", "--target", service)
+    assert done.code == 1
+    assert "a.xml: unreadable" in done.err
+    assert "nothing was changed" in done.out
+    assert bankgate("replay", tmp_path / "nowhere", "--connection", "house", "--target", service).code == 2
+    assert bankgate("replay", tmp_path / "answers", "--connection", "haus", "--target", service).code == 1
+
+
+def test_a_service_that_is_not_there_is_exit_code_three(bankgate: Any, examples: Path) -> None:
+    done = bankgate("submit", examples / "payments.jsonl", "--connection", "house", "--target", "127.0.0.1:1")
+    assert done.code == 3
+    assert "127.0.0.1:1" in done.err
+    assert "Run the same command again" in done.err
+    assert "Traceback" not in done.err
+    assert bankgate("watch", "--until-idle", "--target", "127.0.0.1:1").code == 3
+    assert bankgate("connections", "list", "--target", "127.0.0.1:1").code == 3
+
+
+def test_targets_that_cannot_be_meant_are_usage_errors(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ("--target", "nonsense"),
+        ("--target", "bank.example:50051"),
+        ("--tls-dir", tmp_path),
+        ("--cert", tmp_path / "none"),
+    ):
+        done = bankgate("submit", examples / "payments.jsonl", *arguments)
+        assert (done.code, done.out) == (2, "")
