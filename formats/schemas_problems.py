@@ -63,7 +63,8 @@ def _problem(entry: Any, tree: etree._Element, line_of: Callable[[int], int | No
 
 def not_well_formed(error: etree.XMLSyntaxError, line: int | None) -> SchemaProblem:
     """The problem of a text that is no XML."""
-    kind = etree.ErrorTypes._getName(error.code) if error.code else None
+    code = cast("Any", error).code
+    kind = etree.ErrorTypes._getName(code) if code else None
     return SchemaProblem(
         line=line, path="", end_to_end_id=None, type_name=kind or "NOT_WELL_FORMED", message=_syntax_words(error)
     )

@@ -293,7 +293,7 @@ class Replay:
             return writer.finish()
 
         document_id, sha256, size = await asyncio.to_thread(copy)
-        file, _ = await self.store.keep_inbound(self.intake.connection.id, name, document_id, sha256, size)
+        file, _ = await self.store.keep_inbound(self.intake.connection.id, name, document_id, sha256, size, state="read")
         return file.inbound_file_id
 
 

@@ -20,6 +20,7 @@ from gateway.connection import Connection, open_connection
 from gateway.delivery import Courier
 from gateway.engine.local import LocalEngine
 from gateway.intake import Intake
+from gateway.memory import calm_collector
 from gateway.prepare import Preparer
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
@@ -127,6 +128,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     worker = Worker(configuration, store)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     engine = LocalEngine(store, worker.lanes, owner=owner, report=_report, clock=clock.now, lease=LANE_LEASE)
+    calm_collector()
     try:
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:

@@ -33,8 +33,8 @@ class RuleSet:
         # Payments of one block share their terms: judged once, not once a payment.
         self._terms = lru_cache(maxsize=1_024)(self._judge_terms)
 
-    def check(self, terms: PaymentTerms, transfer: CreditTransfer, setting: Setting) -> tuple[Violation, ...]:
-        """Every rule the payment breaks, terms first. Never raises."""
+    def check(self, terms: object, transfer: object, setting: Setting) -> tuple[Violation, ...]:
+        """Every rule the payment breaks, terms first. Never raises, whatever it is given for terms and transfer."""
         if not isinstance(terms, PaymentTerms) or not isinstance(transfer, CreditTransfer):
             return (FIELD_TYPE.violation("", Finding(), 0),)
         try:

@@ -8,7 +8,7 @@ of 70).
 from datetime import date
 
 from formats.model import PostalAddress
-from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting
+from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting, how_many
 
 UNSTRUCTURED_ENDS = date(2026, 11, 15)
 """The first day on which addresses need town and country."""
@@ -23,8 +23,7 @@ def _town_and_country(address: PostalAddress, _limit: int, _setting: Setting) ->
 
 
 def _hybrid_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
-    lines = address.address_line
-    return HERE if isinstance(lines, tuple) and len(lines) > HYBRID_LINES_MAX and address.town_name is not None else NOTHING
+    return HERE if how_many(address.address_line) > HYBRID_LINES_MAX and address.town_name is not None else NOTHING
 
 
 ADDRESS = Pack(

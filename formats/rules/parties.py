@@ -10,7 +10,7 @@ from formats.model import (
     PrivateIdentification,
 )
 from formats.pain001_versions import ADDRESS_FIELDS_SINCE_09
-from formats.rules.rule import HERE, NOTHING, SCHEMA, Finding, Findings, Rule, Setting
+from formats.rules.rule import HERE, NOTHING, SCHEMA, Finding, Findings, Rule, Setting, how_many
 
 
 def _party_identification(party: Party, _limit: int, _setting: Setting) -> Findings:
@@ -19,10 +19,10 @@ def _party_identification(party: Party, _limit: int, _setting: Setting) -> Findi
 
 def _empty(part: OrganisationIdentification | PrivateIdentification, _limit: int, _setting: Setting) -> Findings:
     if isinstance(part, OrganisationIdentification):
-        filled = part.bic or part.lei or part.other
+        values: tuple[object, ...] = (part.bic, part.lei, part.other)
     else:
-        filled = part.birth_date or part.city_of_birth or part.country_of_birth or part.other
-    return NOTHING if filled else HERE
+        values = (part.birth_date, part.city_of_birth, part.country_of_birth, part.other)
+    return NOTHING if any(values) else HERE
 
 
 def _birth(person: PrivateIdentification, _limit: int, _setting: Setting) -> Findings:
@@ -59,7 +59,7 @@ def _address_version(address: PostalAddress, _limit: int, setting: Setting) -> F
 
 
 def _address_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
-    return HERE if isinstance(address.address_line, tuple) and len(address.address_line) > 7 else NOTHING
+    return HERE if how_many(address.address_line) > 7 else NOTHING
 
 
 RULES: tuple[Rule, ...] = (

@@ -22,10 +22,10 @@ def _required(part: PaymentTerms | CreditTransfer, _limit: int, _setting: Settin
 
 def _payee_required(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
     creditor = transfer.creditor
-    if creditor is None:
-        return (Finding("creditor"), *(_missing(transfer, "creditor_account")))
-    named: Findings = (Finding("creditor.name"),) if isinstance(creditor, Party) and creditor.name is None else NOTHING
-    return named if transfer.creditor_account is not None else (*named, Finding("creditor_account"))
+    if transfer.creditor_account is not None and isinstance(creditor, Party) and creditor.name is not None:
+        return NOTHING
+    nameless = isinstance(creditor, Party) and creditor.name is None
+    return _missing(transfer, "creditor", "creditor_account") + ((Finding("creditor.name"),) if nameless else NOTHING)
 
 
 def _payer_required(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findings:

@@ -86,6 +86,11 @@ class Rule:
         )
 
 
+def how_many(values: object) -> int:
+    """How many items a repeated field has; 0 for what is no tuple, which the walk reports."""
+    return len(values) if isinstance(values, tuple) else 0
+
+
 def _always(_terms: PaymentTerms) -> bool:
     return True
 

@@ -24,7 +24,7 @@ from formats.model import (
     StructuredRemittance,
 )
 from formats.pain001_parts import IllegalText, structured
-from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting
+from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting, how_many
 from formats.rules.values import outside
 
 _GUIDE = "EPC132-08 SCT C2PSP implementation guidelines 2025"
@@ -78,19 +78,16 @@ def _name(party: Party, _limit: int, _setting: Setting) -> Findings:
 
 
 def _address_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
-    lines = address.address_line
-    return HERE if isinstance(lines, tuple) and len(lines) > 2 and address.town_name is None else NOTHING
+    return HERE if how_many(address.address_line) > 2 and address.town_name is None else NOTHING
 
 
 def _one_organisation_id(organisation: OrganisationIdentification, _limit: int, _setting: Setting) -> Findings:
-    others = len(organisation.other) if isinstance(organisation.other, tuple) else 0
-    given = (organisation.bic is not None) + (organisation.lei is not None) + others
+    given = (organisation.bic is not None) + (organisation.lei is not None) + how_many(organisation.other)
     return HERE if given > 1 else NOTHING
 
 
 def _one_person_id(person: PrivateIdentification, _limit: int, _setting: Setting) -> Findings:
-    others = len(person.other) if isinstance(person.other, tuple) else 0
-    return HERE if (person.birth_date is not None) + others > 1 else NOTHING
+    return HERE if (person.birth_date is not None) + how_many(person.other) > 1 else NOTHING
 
 
 def _one_id(part: OrganisationIdentification | PrivateIdentification, limit: int, setting: Setting) -> Findings:
@@ -100,10 +97,7 @@ def _one_id(part: OrganisationIdentification | PrivateIdentification, limit: int
 
 
 def _remittance_one(remittance: RemittanceInformation, _limit: int, _setting: Setting) -> Findings:
-    lines, documents = remittance.unstructured, remittance.structured
-    if not isinstance(lines, tuple) or not isinstance(documents, tuple):
-        return NOTHING
-    return HERE if len(lines) + len(documents) > 1 else NOTHING
+    return HERE if how_many(remittance.unstructured) + how_many(remittance.structured) > 1 else NOTHING
 
 
 def _structured_length(part: tuple[StructuredRemittance, object], _limit: int, _setting: Setting) -> Findings:

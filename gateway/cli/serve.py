@@ -89,6 +89,7 @@ def check(
 
 async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     from gateway import clock
+    from gateway.memory import calm_collector
     from gateway.rpc.server import RpcServer
     from gateway.service import Gateway
     from gateway.store.factory import open_store
@@ -98,6 +99,7 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     await store.open()
     try:
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics())
+        calm_collector()
         await RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now).run_until(stop)
     finally:
         await store.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +56,8 @@ STREAMS_PER_CONNECTION_MAX: Final = 256
 CALLS_AT_ONCE_MAX: Final = 2_000
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 METADATA_BYTES_MAX: Final = 16 * 1024
+FLUSH_SECONDS: Final = 0.5
+"""How long answers that are written already get to reach their callers."""
 
 
 class CannotListen(Exception):
@@ -117,11 +120,11 @@ class RpcServer:
         await self._health.enter_graceful_shutdown()
         self._drain.start()
         server, self._server = self._server, None
-        stopping = asyncio.create_task(server.stop(grace))
-        # Health watchers and reflection stay open for as long as they are let: once our own calls are done, wait no longer.
-        await asyncio.wait((stopping, asyncio.create_task(self._door.idle())), return_when=asyncio.FIRST_COMPLETED)
-        await server.stop(None)
-        await stopping
+        # Wait for our own calls here and stop the server once, at the end: it would wait for health watchers and reflection too,
+        # which stay open as long as they are let, and stopping it a second time to hurry it up crashes grpc (1.85.3).
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._door.idle(), grace)
+        await server.stop(min(grace, FLUSH_SECONDS))
         log.info("rpc.stopped")
 
     async def run_until(self, stop: asyncio.Event) -> None:

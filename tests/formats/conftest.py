@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from importlib.metadata import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -193,7 +194,7 @@ def message(
                     terms=terms,
                     count=len(transfers),
                     control_sum=sum((transfer.amount for transfer in transfers), Decimal(0)),
-                    transfers=lambda transfers=transfers: transfers,
+                    transfers=partial(tuple, transfers),
                 )
                 for number, (terms, transfers) in enumerate(blocks, 1)
             ),

@@ -492,5 +492,5 @@ def test_nothing_makes_a_check_raise(payments: SimpleNamespace, data: st.DataObj
 
 
 @pytest.mark.parametrize("pair", [(None, None), ("x", 5)])
-def test_even_no_payment_at_all_is_a_violation(pair: Any) -> None:
-    assert [violation.rule for violation in ISO.check(*pair, ON)] == ["field.type"]
+def test_even_no_payment_at_all_is_a_violation(pair: tuple[Any, Any]) -> None:
+    assert [violation.rule for violation in ISO.check(pair[0], pair[1], ON)] == ["field.type"]

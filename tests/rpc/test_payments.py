@@ -351,3 +351,31 @@ async def test_stopping_lets_a_call_under_way_finish(
     gateway.hold.set()
     assert (await call).payments[0].payment_reference == "a"
     await stopping
+
+
+async def test_a_call_that_comes_while_stopping_is_told_to_come_again(
+    server: RpcServer, payments: Stub, gateway: FakeGateway, batch_of: Any
+) -> None:
+    gateway.hold = asyncio.Event()
+    under_way = asyncio.ensure_future(payments.SubmitPayments(batch_of("a")))
+    await until(lambda: gateway.batches_at_once == 1)
+    stopping = asyncio.create_task(server.drain())
+    await asyncio.sleep(0)
+    error = await refused(payments.SubmitPayments(batch_of("b")))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "shutting down" in str(error.details())
+    gateway.hold.set()
+    await under_way
+    await stopping
+    assert set(gateway.payments) == {"a"}
+
+
+async def test_a_call_that_outlasts_the_grace_is_cut_off_and_the_server_ends(
+    server: RpcServer, payments: Stub, gateway: FakeGateway, batch_of: Any
+) -> None:
+    gateway.hold = asyncio.Event()
+    call = asyncio.ensure_future(payments.SubmitPayments(batch_of("a")))
+    await until(lambda: gateway.batches_at_once == 1)
+    await server.drain(0.1)
+    assert (await refused(call)).code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    assert gateway.payments == {}

@@ -79,8 +79,10 @@ async def test_a_feed_read_while_two_stores_write_skips_and_repeats_nothing(
             await asyncio.gather(*(store.submit(call) for call in new[start : start + 6]))
         return [item.payment_id for call in new for item in call]
 
-    _, *written = await asyncio.gather(read(), *(write(store) for store in writers))
-    assert sorted(seen) == sorted(written[0] + written[1])
+    reading = asyncio.create_task(read())
+    first, second = await asyncio.gather(*(write(store) for store in writers))
+    await reading
+    assert sorted(seen) == sorted(first + second)
     assert len(set(seen)) == total
 
 

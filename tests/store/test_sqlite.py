@@ -39,7 +39,7 @@ async def in_writer(store: Store, statement: str) -> Any:
 
 async def test_only_the_owner_may_read_the_file_and_its_log(store: Store, place: Path) -> None:
     await waiting(store, 1)
-    assert _modes(place) == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+    assert _modes(place) == dict.fromkeys(("store.db", "store.db-wal", "store.db-shm", "store.db.lock"), 0o600)
 
 
 def _modes(place: Path) -> dict[str, int]:
@@ -190,7 +190,7 @@ async def test_a_caller_that_gives_up_does_not_disturb_the_others(store: Store) 
 def test_a_store_serves_several_event_loops(file: Path) -> None:
     store = SqliteStore(file)
     asyncio.run(store.open())
-    asyncio.run(waiting(store, 2))  # type: ignore[arg-type] # a coroutine of our own
+    asyncio.run(waiting(store, 2))
     assert len(asyncio.run(feed(store))) == 2
     asyncio.run(store.close())
 
@@ -251,6 +251,48 @@ async def test_a_lock_held_briefly_is_waited_for(store: Store, file: Path) -> No
         assert not call.done()
         other.execute("ROLLBACK")
     assert (await call).stored
+
+
+HOLD_THE_LOCK = """
+import contextlib, sys, time
+from pathlib import Path
+from gateway.store.sqlite.connection import WriteLock
+
+with WriteLock(Path(sys.argv[1])).held(5):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+async def test_nobody_writes_while_another_process_has_the_write_lock(file: Path) -> None:
+    """Not even a checkpoint: two at once can lose pages in SQLite up to 3.51.2."""
+    store = SqliteStore(file, busy_seconds=0.05)
+    await store.open()
+    command = [sys.executable, "-c", HOLD_THE_LOCK, str(file)]
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    assert child.stdout is not None
+    await child.stdout.readline()
+    with pytest.raises(StoreUnavailable, match="another process"):
+        await store.submit(payments(1))
+    assert await feed(store) == [], "reading needs no lock"
+    await child.communicate(b"\n")
+    assert (await store.submit(payments(1))).stored
+    await store.close()
+
+
+async def test_a_store_opened_and_closed_beside_another_takes_no_lock_from_it(
+    another: Callable[[], Awaitable[Store]], file: Path
+) -> None:
+    """Closing any descriptor of a file drops all locks a process has on it: then another process might remove the live log."""
+    first = await another()
+    await waiting(first, 1)
+    await (await another()).close()
+    script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT 1 FROM payments').fetchone(); db.close()"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script, str(file)], check=True)
+    assert await asyncio.to_thread(file.with_name("store.db-wal").exists)
+    await waiting(first, 1)
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM payments").fetchone() == (2,)
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

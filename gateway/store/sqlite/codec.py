@@ -40,10 +40,12 @@ def moment(value: int) -> datetime:
 
 
 def micros_or_none(value: datetime | None) -> int | None:
+    """As `micros`; None stays None."""
     return None if value is None else micros(value)
 
 
 def moment_or_none(value: int | None) -> datetime | None:
+    """As `moment`; None stays None."""
     return None if value is None else moment(value)
 
 
@@ -109,18 +111,22 @@ _convert = msgspec.convert
 
 
 def terms_column(terms: PaymentTerms) -> bytes:
+    """The terms as JSON, the same bytes for equal terms."""
     return _encode(_convert(terms, _TERMS, from_attributes=True))
 
 
 def transfer_column(transfer: CreditTransfer) -> bytes:
+    """The transfer as JSON."""
     return _encode(_convert(transfer, _TRANSFER, from_attributes=True))
 
 
 def statement_column(statement: Statement) -> bytes:
+    """The statement as JSON."""
     return _encode(_convert(statement, _STATEMENT, from_attributes=True))
 
 
 def entry_column(entry: Entry) -> bytes:
+    """The entry as JSON."""
     return _encode(_convert(entry, _ENTRY, from_attributes=True))
 
 

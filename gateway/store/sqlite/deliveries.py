@@ -68,11 +68,13 @@ def _delivery(row: Sequence[Any]) -> Delivery:
 
 
 def delivery(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
+    """The delivery, or None."""
     row = db.execute(f"{_SELECT} WHERE d.delivery_id = ?", (delivery_id,)).fetchone()
     return None if row is None else _delivery(row)
 
 
 def delivery_by_message_id(db: sqlite3.Connection, connection_id: str, message_id: str) -> Delivery | None:
+    """The delivery that carries this message id to this bank, or None."""
     row = db.execute(f"{_SELECT} WHERE d.connection_id = ? AND d.message_id = ?", (connection_id, message_id)).fetchone()
     return None if row is None else _delivery(row)
 
@@ -80,6 +82,7 @@ def delivery_by_message_id(db: sqlite3.Connection, connection_id: str, message_i
 def list_deliveries(
     db: sqlite3.Connection, where: DeliveryFilter, *, limit: int, before: str | None
 ) -> tuple[list[Delivery], str | None]:
+    """A page, newest first, and the token of the next one (None at the end)."""
     conditions, values = ["d.delivery_key < ?"], list[Any]([codec.page_key("deliveries", before)])
     if where.connection_id is not None:
         conditions.append("d.connection_id = ?")
@@ -116,6 +119,7 @@ def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime) ->
 
 
 def delivery_blocks(db: sqlite3.Connection, delivery_id: str) -> list[DeliveryBlock]:
+    """What batching took, in the order of the message."""
     rows = db.execute(
         """
         SELECT b.payment_information_id, t.content, b.payment_count, b.control_sum
@@ -161,6 +165,7 @@ def transfers(readers: Readers, delivery_id: str, payment_information_id: str) -
 
 
 def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
+    """Every attempt to send, the first one first."""
     rows = db.execute(
         """
         SELECT a.number, a.started_at, a.ended_at, a.outcome, a.detail
@@ -177,6 +182,7 @@ def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
 
 
 def evidence(db: sqlite3.Connection, delivery_id: str) -> list[Evidence]:
+    """Everything found out about the message's arrival, in the order in which it was kept."""
     rows = db.execute(
         """
         SELECT e.found_at, e.source, e.verdict, e.detail
@@ -194,6 +200,7 @@ def evidence(db: sqlite3.Connection, delivery_id: str) -> list[Evidence]:
 
 
 def waiting_groups(db: sqlite3.Connection, connection_id: str) -> list[WaitingGroup]:
+    """Approved payments by terms, the group first whose oldest payment waits longest."""
     rows = db.execute(
         """
         SELECT g.terms_id, t.content, g.payments, p.created_at
@@ -214,6 +221,7 @@ def waiting_groups(db: sqlite3.Connection, connection_id: str) -> list[WaitingGr
 
 
 def form_delivery(tx: Tx, new: NewDelivery) -> Delivery | None:
+    """A READY delivery of what is still there to take; None if nothing is."""
     db, now = tx.db, tx.now
     due_at = codec.micros(new.due_at)
     (delivery_key,) = db.execute(
@@ -291,6 +299,7 @@ def _take(tx: Tx, delivery_key: int, connection_id: str, planned: PlannedBlock) 
 
 
 def attach_document(tx: Tx, delivery_id: str, fence: int, *, document_id: int, sha256: str, size: int) -> Delivery:
+    """Gives a READY delivery its document, once. Raises `Stale`; ValueError for a document that is not what is said of it."""
     kept = tx.db.execute(
         "SELECT sha256, size FROM documents WHERE document_id = ? AND finished_at IS NOT NULL", (document_id,)
     ).fetchone()
@@ -379,6 +388,7 @@ def _wake(tx: Tx, connection_id: str, change: DeliveryChange) -> None:
 
 
 def add_evidence(tx: Tx, delivery_id: str, found: Sequence[Evidence], due_at: datetime | None) -> None:
+    """Keeps what was found and sets when to ask again; the fence stays, as nothing was decided. Raises `Stale` if unknown."""
     row = tx.db.execute(
         "UPDATE deliveries SET due_at = ?, updated_at = ? WHERE delivery_id = ? RETURNING delivery_key, connection_id",
         (codec.micros_or_none(due_at), tx.now, delivery_id),

@@ -62,6 +62,7 @@ def add(tx: Tx, new: Sequence[NewDiscrepancy]) -> None:
 
 
 def discrepancy(db: sqlite3.Connection, discrepancy_id: int) -> Discrepancy | None:
+    """The discrepancy, or None."""
     row = db.execute(f"{_SELECT} WHERE discrepancy_id = ?", (discrepancy_id,)).fetchone()
     return None if row is None else _discrepancy(row)
 
@@ -74,6 +75,7 @@ def list_discrepancies(
     limit: int,
     before: str | None,
 ) -> tuple[list[Discrepancy], str | None]:
+    """A page, newest first, and the token of the next one (None at the end)."""
     conditions, values = ["discrepancy_id < ?"], [codec.page_key("discrepancies", before)]
     bound: list[Any] = [*values]
     if connection_ids is not None:
@@ -89,6 +91,7 @@ def list_discrepancies(
 
 
 def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
+    """Closes it, once. Raises `Stale`."""
     changed = tx.db.execute(
         """
         UPDATE discrepancies SET resolved_at = ?, resolved_by = ?, resolution = ?
@@ -106,6 +109,7 @@ def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str) -> Discrepanc
 
 
 def note_fetch(tx: Tx, connection_id: str, problem: str | None) -> None:
+    """Remembers that the bank was asked just now, and what went wrong (None: nothing)."""
     tx.db.execute(
         """
         INSERT INTO connections (connection_id, last_fetch_at, last_problem) VALUES (?, ?, ?)

@@ -67,6 +67,7 @@ def events_after(
     caller: str | None,
     connection_ids: Sequence[str] | None,
 ) -> list[PaymentEventRow]:
+    """The next rows of a feed. Raises ValueError for a cursor that is not of this feed."""
     after = codec.cursor_of(cursor)
     conditions, values = ["e.seq > ?"], list[Any]()
     if caller is not None:
@@ -96,6 +97,7 @@ def last_event(db: sqlite3.Connection) -> int:
 
 
 def payment_events(db: sqlite3.Connection, payment_id: str) -> list[PaymentEventRow]:
+    """Everything that happened to one payment, in order."""
     rows = db.execute(
         f"""
         {_SELECT}

@@ -32,7 +32,10 @@ def _inbound(row: Sequence[Any]) -> InboundFile:
     )
 
 
-def keep_inbound(tx: Tx, connection_id: str, name: str, *, document_id: int, sha256: str, size: int) -> tuple[InboundFile, bool]:
+def keep_inbound(
+    tx: Tx, connection_id: str, name: str, *, document_id: int, sha256: str, size: int, state: str
+) -> tuple[InboundFile, bool]:
+    """The file, and whether it is new. Of one known before, the second copy of its bytes is removed."""
     db = tx.db
     row = db.execute(f"{_SELECT} WHERE connection_id = ? AND sha256 = ?", (connection_id, sha256)).fetchone()
     if row is not None:
@@ -50,15 +53,17 @@ def keep_inbound(tx: Tx, connection_id: str, name: str, *, document_id: int, sha
         INSERT INTO inbound_files (connection_id, name, sha256, size, document_id, state, received_at)
         VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING inbound_file_id
         """,
-        (connection_id, name, sha256, size, document_id, STORED, tx.now),
+        (connection_id, name, sha256, size, document_id, state, tx.now),
     ).fetchone()
-    tx.wake(connection_id)
+    if state == STORED:
+        tx.wake(connection_id)
     new = inbound_file(db, inbound_file_id)
     assert new is not None  # noqa: S101 - inserted above
     return new, True
 
 
 def inbound_file(db: sqlite3.Connection, inbound_file_id: int) -> InboundFile | None:
+    """The file, or None."""
     row = db.execute(f"{_SELECT} WHERE inbound_file_id = ?", (inbound_file_id,)).fetchone()
     return None if row is None else _inbound(row)
 
@@ -66,6 +71,7 @@ def inbound_file(db: sqlite3.Connection, inbound_file_id: int) -> InboundFile | 
 def list_inbound(
     db: sqlite3.Connection, *, connection_id: str | None, state: str | None, limit: int, before: str | None
 ) -> tuple[list[InboundFile], str | None]:
+    """A page, newest first, and the token of the next one (None at the end)."""
     conditions, values = ["inbound_file_id < ?"], list[Any]([codec.page_key("inbound", before)])
     if connection_id is not None:
         conditions.append("connection_id = ?")
@@ -81,6 +87,7 @@ def list_inbound(
 
 
 def unread_inbound(db: sqlite3.Connection, connection_id: str) -> list[InboundFile]:
+    """Files that are kept and not read yet, oldest first."""
     rows = db.execute(f"{_SELECT} WHERE connection_id = ? AND state = 'stored' ORDER BY inbound_file_id", (connection_id,))
     return [_inbound(row) for row in rows]
 

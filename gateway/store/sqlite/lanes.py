@@ -37,6 +37,7 @@ def claim_lane(tx: Tx, owner: str, now: datetime, lease: timedelta, lanes: Seque
 
 
 def extend_lane(tx: Tx, lane: str, owner: str, ticket: int, lease_until: datetime) -> bool:
+    """Sets a new end of the lease. False: the claim has been lost."""
     changed = tx.db.execute(
         "UPDATE lanes SET lease_until = ? WHERE lane = ? AND owner = ? AND ticket = ?",
         (codec.micros(lease_until), lane, owner, ticket),

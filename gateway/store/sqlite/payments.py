@@ -144,11 +144,13 @@ def _payment(row: Sequence[Any]) -> Payment:
 
 
 def payment(db: sqlite3.Connection, payment_id: str) -> Payment | None:
+    """The payment, or None."""
     row = db.execute(f"{_SELECT} {_FROM} {_JOINS} WHERE p.payment_id = ?", (payment_id,)).fetchone()
     return None if row is None else _payment(row)
 
 
 def payments_by_reference(db: sqlite3.Connection, caller: str, references: Sequence[str]) -> dict[str, Payment]:
+    """A caller's payments by their references; unknown ones are left out."""
     rows = db.execute(
         f"""
         {_SELECT} FROM (SELECT DISTINCT value FROM json_each(?)) AS wanted
@@ -162,6 +164,7 @@ def payments_by_reference(db: sqlite3.Connection, caller: str, references: Seque
 def list_payments(
     db: sqlite3.Connection, where: PaymentFilter, *, limit: int, before: str | None
 ) -> tuple[list[Payment], str | None]:
+    """A page, newest first, and the token of the next one (None at the end)."""
     condition, values = _condition(where)
     # The newest of all that fit: going down the primary key, whatever else the planner fancies, so that a page costs a page.
     rows = db.execute(
@@ -173,6 +176,7 @@ def list_payments(
 
 
 def count_payments(db: sqlite3.Connection, where: PaymentFilter) -> dict[PaymentState, int]:
+    """How many payments stand where."""
     condition, values = _condition(where)
     rows = db.execute(f"SELECT p.state, count(*) {_FROM} WHERE {condition} GROUP BY p.state", values)
     return {codec.PAYMENT_STATES[state]: count for state, count in rows}

@@ -74,6 +74,7 @@ def entry_rows(entries: Sequence[EntryRow]) -> list[tuple[int, bytes, str]]:
 
 
 def statement(db: sqlite3.Connection, statement_row_id: int) -> StatementRow | None:
+    """The statement, or None."""
     row = db.execute(f"{_SELECT} WHERE statement_row_id = ?", (statement_row_id,)).fetchone()
     return None if row is None else _statement(row)
 
@@ -87,6 +88,7 @@ def list_statements(
     limit: int,
     before: str | None,
 ) -> tuple[list[StatementRow], str | None]:
+    """A page, newest first, and the token of the next one (None at the end)."""
     conditions, values = ["statement_row_id < ?"], list[Any]([codec.page_key("statements", before)])
     if connection_ids is not None:
         conditions.append("connection_id IN (SELECT value FROM json_each(?))")
@@ -105,6 +107,7 @@ def list_statements(
 
 
 def entries(db: sqlite3.Connection, statement_row_id: int, *, after_position: int, limit: int) -> list[EntryRow]:
+    """Entries in the order of the statement, after a position."""
     first = statement_row_id << POSITION_BITS
     rows = db.execute(
         "SELECT entry_key, content, payment_ids FROM entries WHERE entry_key > ? AND entry_key < ? ORDER BY entry_key LIMIT ?",

@@ -67,10 +67,13 @@ from gateway.store.store import Clock, DocumentWriter, StoreUnavailable
 
 T = TypeVar("T")
 
+SQLITE_NEEDED = (3, 37)  # STRICT tables
 READERS = 3
 BUSY_SECONDS = 10.0
 LANES_INTERVAL = 0.004  # seconds between looks for what another process wrote
 EVENTS_INTERVAL = 0.015
+
+_starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
 class SqliteStore:
@@ -211,13 +214,10 @@ class SqliteStore:
     # -- inbound -------------------------------------------------------------------------------------------------------
 
     async def keep_inbound(
-        self, connection_id: str, name: str, document_id: int, sha256: str, size: int
+        self, connection_id: str, name: str, document_id: int, sha256: str, size: int, *, state: str = "stored"
     ) -> tuple[InboundFile, bool]:
-        return await self._write(
-            partial(
-                inbound.keep_inbound, connection_id=connection_id, name=name, document_id=document_id, sha256=sha256, size=size
-            )
-        )
+        keep = partial(inbound.keep_inbound, document_id=document_id, sha256=sha256, size=size, state=state)
+        return await self._write(lambda tx: keep(tx, connection_id, name))
 
     async def inbound_file(self, inbound_file_id: int) -> InboundFile | None:
         return await self._read(lambda db: inbound.inbound_file(db, inbound_file_id))
@@ -346,17 +346,20 @@ class SqliteStore:
         await asyncio.to_thread(self._end)
 
     def _start(self) -> None:
-        with self._life:
+        with _starting, self._life:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             if self._the_writer is not None:
                 return
+            if sqlite3.sqlite_version_info < SQLITE_NEEDED:
+                raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: this store needs 3.37 or newer")
             connection.create_private(self._path)
-            with connection.named_errors():
+            lock = connection.WriteLock(self._path)
+            with connection.named_errors(), lock.held(self._busy_seconds):
                 self._prepare()
             self._owner = documents.Owner()
             self._the_writer = Writer(
-                self._connect_writer, clock=self._clock, on_commit=self._watch.ring, busy_seconds=self._busy_seconds
+                self._connect_writer, lock, clock=self._clock, on_commit=self._watch.ring, busy_seconds=self._busy_seconds
             )
 
     def _prepare(self) -> None:

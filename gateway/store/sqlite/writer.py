@@ -104,6 +104,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -140,28 +141,27 @@ class Writer:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        open_ = True
-        while open_:
+        while not self._ended:
             job = self._queue.get()
             if job is None:
                 break
             jobs = [job]
             try:
                 with self._lock.held(self._busy_seconds):
-                    open_ = self._transaction(jobs)
-            except StoreUnavailable as error:
+                    self._commit_together(jobs)
+            except Exception as error:  # not swallowed: it is the callers' answer, and the thread lives on
                 self._fail(jobs, error)
             else:
                 self._on_commit()
             _answer(jobs)
         self._disconnect()
+        self._lock.close()
 
-    def _transaction(self, jobs: list[_Job]) -> bool:
-        """Runs the job given and what is waiting in one transaction; appends to `jobs`. False: the end mark was met."""
+    def _commit_together(self, jobs: list[_Job]) -> None:
+        """Runs the job given and what is waiting in one transaction; appends to `jobs`."""
         db = self._begin()
         tx = Tx(db, self._terms, self._clock)
         deadline = time.monotonic() + SECONDS_MAX
-        open_ = True
         self._perform(tx, jobs[0])
         while len(jobs) < OPERATIONS_MAX and time.monotonic() < deadline:
             try:
@@ -169,13 +169,12 @@ class Writer:
             except queue.Empty:
                 break
             if job is None:
-                open_ = False
+                self._ended = True
                 break
             jobs.append(job)
             self._perform(tx, job)
         tx.write_wakes()
         db.execute("COMMIT")
-        return open_
 
     def _begin(self) -> sqlite3.Connection:
         give_up = time.monotonic() + self._busy_seconds
@@ -198,7 +197,7 @@ class Writer:
         db.execute("SAVEPOINT operation")
         try:
             job.result = job.operation(tx)
-        except Exception as error:
+        except Exception as error:  # not swallowed: it is the caller's answer
             job.result = None
             self._terms.forget()
             if not db.in_transaction:
@@ -208,7 +207,7 @@ class Writer:
         db.execute("RELEASE operation")
         tx.next_operation()
 
-    def _fail_all(self, jobs: list[_Job], error: Exception) -> None:
+    def _fail(self, jobs: list[_Job], error: Exception) -> None:
         """Nothing of this transaction was applied: those that had succeeded so far are told so, too."""
         self._terms.forget()
         for job in jobs:

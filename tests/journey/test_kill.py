@@ -1,0 +1,93 @@
+"""kill -9 at any moment: what was acknowledged is paid once, or visibly waits; never twice, never lost."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from gateway.demo.cast import creditor_iban
+from gateway.demo.scenery import SFTP_ACCOUNT
+from gateway.rpc.client import CallFailed
+
+PAYMENTS = 240
+
+
+def request(number: int, connection: str = "acme-sftp", account: str = SFTP_ACCOUNT) -> dict[str, Any]:
+    return {
+        "payment_reference": f"KILL-{number:04d}",
+        "connection_id": connection,
+        "debtor_account": {"iban": account},
+        "amount": f"{number % 90 + 1}.{number % 100:02d}",
+        "currency": "EUR",
+        "payment_type": {"service_level": "SEPA"},
+        "charge_bearer": "SLEV",
+        "creditor": {"name": f"Supplier {number}"},
+        "creditor_account": {"iban": creditor_iban(number)},
+    }
+
+
+async def submit_stubbornly(stage: Any, batches: list[list[dict[str, Any]]]) -> None:
+    """An ERP as the guide asks for: after any error, the same again, until it is answered."""
+    for batch in batches:
+        while True:
+            try:
+                async with stage.erp() as erp:
+                    await erp.submit(batch)
+                break
+            except CallFailed as failure:
+                assert failure.code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN"}, failure
+                await asyncio.sleep(0.1)
+
+
+async def all_settled(stage: Any) -> bool:
+    try:
+        async with stage.erp() as erp:
+            waiting = await erp.any_in("approved", "batched", "sent", "accepted", "held")
+            return not waiting and await erp.any_in("settled")
+    except CallFailed:
+        return False
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_killed_workers_and_servers_pay_nothing_twice_and_lose_nothing(make_stage: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    stage = await make_stage()
+    await stage.start("serve")
+    await stage.start("worker")
+    batches = [[request(n) for n in range(start, start + 20)] for start in range(0, PAYMENTS, 20)]
+    submitting = asyncio.create_task(submit_stubbornly(stage, batches))
+    await stage.control("POST", "/moods", {"mood": "lose_answer", "count": 2})
+    for _ in range(5):
+        await asyncio.sleep(chance.uniform(0.15, 1.2))
+        victim = chance.choice(("worker", "worker", "serve"))
+        await stage.kill(victim)
+        await asyncio.sleep(chance.uniform(0.0, 0.3))
+        await stage.start(victim)
+    await submitting
+    await stage.until(lambda: all_settled(stage), 120)
+    books = await stage.control("GET", "/books")
+    assert books["paid_twice"] == []
+    assert books["totals"]["executed_distinct"] == PAYMENTS
+
+
+@pytest.mark.timeout(120)
+async def test_a_bank_that_takes_a_file_twice_and_answers_twice_late_and_out_of_order_moves_each_payment_once(
+    make_stage: Any,
+) -> None:
+    stage = await make_stage()
+    await stage.start("serve")
+    await stage.start("worker")
+    for mood in (
+        {"mood": "take_twice", "count": 1},
+        {"mood": "duplicate_answers", "count": 2},
+        {"mood": "garbage", "count": 2, "value": "truncated", "sealed": True},
+        {"mood": "reorder", "count": 2},
+    ):
+        await stage.control("POST", "/moods", mood)
+    await submit_stubbornly(stage, [[request(n) for n in range(start, start + 20)] for start in range(0, 60, 20)])
+    await stage.until(lambda: all_settled(stage), 90)
+    books = await stage.control("GET", "/books")
+    assert books["paid_twice"] == []
+    assert books["totals"]["executed_distinct"] == 60
