@@ -42,8 +42,8 @@ async def follow(stub: payments_pb2_grpc.PaymentServiceStub, count: int) -> tupl
     seen: Counter[str] = Counter()
     events = 0
     async for answer in stub.WatchPaymentEvents(payments_pb2.WatchPaymentEventsRequest()):
-        events += 1
-        seen[types_pb2.PaymentState.Name(answer.event.state)] += 1
+        events += len(answer.events)
+        seen.update(types_pb2.PaymentState.Name(event.state) for event in answer.events)
         if seen["PAYMENT_STATE_SETTLED"] == count:
             return events, seen
     return events, seen

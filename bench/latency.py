@@ -30,9 +30,10 @@ async def main(count: int) -> None:
 
         async def follow() -> None:
             async for answer in events:
-                if answer.event.state == types_pb2.PAYMENT_STATE_SENT:
-                    sent[answer.event.payment_reference] = time.perf_counter()
-                    arrived.set()
+                for event in answer.events:
+                    if event.state == types_pb2.PAYMENT_STATE_SENT:
+                        sent[event.payment_reference] = time.perf_counter()
+                        arrived.set()
 
         following = asyncio.create_task(follow())
         seconds: list[float] = []

@@ -22,5 +22,5 @@ for reference, amount in (("2026-0001", "120.00"), ("2026-0002", "80.50")):  # s
 for answer in bank.SubmitPayments(request, timeout=30).payments:  # after an error or a time-out: send the same again
     print(answer.payment_reference, "known before" if answer.already_known else "stored", answer.payment_id)
 for answer in bank.WatchPaymentEvents(pb.WatchPaymentEventsRequest(stop_at_end=len(sys.argv) > 4)):
-    event = answer.event  # store event.resume_token with what you did about the event, and pass it when you come back
-    print(event.payment_reference, types_pb2.PaymentState.Name(event.state), event.reason.text_en)
+    for event in answer.events:  # store event.resume_token with what you did about the event, and pass it when you come back
+        print(event.payment_reference, types_pb2.PaymentState.Name(event.state), event.reason.text_en)

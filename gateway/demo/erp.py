@@ -65,11 +65,22 @@ class Erp:
         answer = await self._client.call("PaymentService", "ListPayments", {"page": {"size": 1}, "states": wanted})
         return bool(answer.get("payments"))
 
+    async def deliveries_in_doubt(self) -> list[dict[str, Any]]:
+        """The deliveries that are in doubt now, as the contract's Delivery."""
+        request = {"states": ["DELIVERY_STATE_IN_DOUBT"], "page": {"size": 1000}}
+        answer = await self._client.call("OperationsService", "ListDeliveries", request)
+        found: list[dict[str, Any]] = answer.get("deliveries", [])
+        return found
+
     async def in_doubt(self) -> set[str]:
         """Message ids of the deliveries that are in doubt now."""
-        request = {"states": ["DELIVERY_STATE_IN_DOUBT"]}
-        answer = await self._client.call("OperationsService", "ListDeliveries", request)
-        return {delivery["message_id"] for delivery in answer.get("deliveries", ())}
+        return {delivery["message_id"] for delivery in await self.deliveries_in_doubt()}
+
+    async def resolve(self, delivery_id: str, arrived: bool, reason: str) -> None:
+        """A person's decision about a delivery in doubt."""
+        resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
+        request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
+        await self._client.call("OperationsService", "ResolveDelivery", request)
 
     async def evidence(self, message_ids: set[str]) -> list[str]:
         """What settled the doubt about these messages, a line each."""

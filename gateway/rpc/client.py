@@ -212,7 +212,8 @@ class Client:
             resume_token=token, connection_ids=connection_ids, stop_at_end=stop_at_end
         )
         async for answer in _answers(payments_pb2_grpc.PaymentServiceStub(self._channel).WatchPaymentEvents(request)):
-            yield as_dict(answer.event)
+            for event in answer.events:
+                yield as_dict(event)
 
     async def replay(
         self, connection_id: str, chunks: AsyncIterator[tuple[str, bytes]], *, commit: bool, sealed: bool

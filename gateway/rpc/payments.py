@@ -100,8 +100,8 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
             if not caller.may("read", connection_id):
                 raise Forbidden(f"caller {caller.name!r} may not use connection {connection_id!r}")
         events = self.gateway.watch(caller, request.resume_token, tuple(request.connection_ids), request.stop_at_end)
-        async for event in self.door.drain.until(events):
-            yield pb.WatchPaymentEventsResponse(event=event_message(event))
+        async for some in self.door.drain.until(events):
+            yield pb.WatchPaymentEventsResponse(events=[event_message(event) for event in some])
 
     # -- submitting --------------------------------------------------------------------------------------------------------
 

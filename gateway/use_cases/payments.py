@@ -144,8 +144,8 @@ class Payments(Desk):
 
     async def watch(
         self, caller: Caller, cursor: str, connection_ids: Sequence[str], stop_at_end: bool
-    ) -> AsyncIterator[PaymentEventRow]:
-        """The caller's events after a cursor, then those to come. Raises BadRequest for a foreign cursor."""
+    ) -> AsyncIterator[list[PaymentEventRow]]:
+        """The caller's events after a cursor, then those to come, some at a time. Raises BadRequest for a foreign cursor."""
         for connection_id in connection_ids or [None]:  # type: ignore[list-item]
             self._authorise(caller, "read", connection_id)
         wanted = tuple(connection_ids) or None
@@ -154,9 +154,9 @@ class Payments(Desk):
                 events = await self._store.events_after(cursor, limit=EVENTS_PER_READ, caller=caller.name, connection_ids=wanted)
             except ValueError:
                 raise BadRequest("resume_token", "this resume token is not one of this gateway's") from None
-            for event in events:
-                yield event
-                cursor = event.cursor
+            if events:
+                yield events
+                cursor = events[-1].cursor
             if len(events) == EVENTS_PER_READ:
                 continue
             if stop_at_end:

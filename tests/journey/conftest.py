@@ -60,15 +60,15 @@ class Stage:
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         """The bank's remote control."""
-        async with aiohttp.ClientSession() as session:
-            async with session.request(method, self.ready["control"]["url"] + path, json=body) as answer:
-                assert answer.status < 400, await answer.text()
-                return await answer.json()
+        url = self.ready["control"]["url"] + path
+        async with aiohttp.ClientSession() as session, session.request(method, url, json=body) as answer:
+            assert answer.status < 400, await answer.text()
+            return await answer.json()
 
     async def until(self, fine: Callable[[], Any], seconds: float = 60.0) -> None:
         """Waits until an awaitable condition holds."""
         async with asyncio.timeout(seconds):
-            while not await fine():
+            while not await fine():  # noqa: ASYNC110 - another process brings it about
                 await asyncio.sleep(0.1)
 
 

@@ -188,12 +188,13 @@ class FakeGateway:
 
     async def watch(
         self, caller: Caller, cursor: str, connection_ids: Sequence[str], stop_at_end: bool
-    ) -> AsyncIterator[PaymentEventRow]:
+    ) -> AsyncIterator[list[PaymentEventRow]]:
         place = int(cursor or 0)
         while True:
             while place < len(self.events):
-                yield self.events[place]
-                place += 1
+                some = self.events[place : place + 500]
+                place += len(some)
+                yield some
             if stop_at_end:
                 return
             self.happened.clear()

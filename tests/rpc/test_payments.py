@@ -274,15 +274,19 @@ async def test_cancelling_in_time_works_and_too_late_names_the_state(payments: S
     assert details_of(error)[0].metadata["state"] == "cancelled"
 
 
+async def everything_of(payments: Stub, request: pb.WatchPaymentEventsRequest) -> list[pb.PaymentEvent]:
+    return [event async for answer in payments.WatchPaymentEvents(request) for event in answer.events]
+
+
 # -- watching --------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_watch_gives_what_happened_then_what_happens_next(payments: Stub, batch_of: Any) -> None:
     await payments.SubmitPayments(batch_of("a"))
     watch = payments.WatchPaymentEvents(pb.WatchPaymentEventsRequest())
-    first = (await watch.read()).event
+    first = (await watch.read()).events[0]
     await payments.SubmitPayments(batch_of("b"))
-    second = (await watch.read()).event
+    second = (await watch.read()).events[0]
     assert [first.payment_reference, second.payment_reference] == ["a", "b"]
     assert first.previous_state == types_pb2.PAYMENT_STATE_UNSPECIFIED
     watch.cancel()
@@ -290,17 +294,17 @@ async def test_a_watch_gives_what_happened_then_what_happens_next(payments: Stub
 
 async def test_a_watch_comes_back_where_it_left(payments: Stub, batch_of: Any) -> None:
     await payments.SubmitPayments(batch_of("a", "b", "c"))
-    everything = [answer.event async for answer in payments.WatchPaymentEvents(pb.WatchPaymentEventsRequest(stop_at_end=True))]
+    everything = await everything_of(payments, pb.WatchPaymentEventsRequest(stop_at_end=True))
     request = pb.WatchPaymentEventsRequest(resume_token=everything[0].resume_token, stop_at_end=True)
-    rest = [answer.event async for answer in payments.WatchPaymentEvents(request)]
+    rest = await everything_of(payments, request)
     assert rest == everything[1:]
 
 
 async def test_five_thousand_events_come_in_order_without_gaps(payments: Stub, batch_of: Any) -> None:
     for start in range(0, 5000, 1000):
         await payments.SubmitPayments(batch_of(*(f"r-{n}" for n in range(start, start + 1000))))
-    seen = [a.event.payment_reference async for a in payments.WatchPaymentEvents(pb.WatchPaymentEventsRequest(stop_at_end=True))]
-    assert seen == [f"r-{n}" for n in range(5000)]
+    seen = await everything_of(payments, pb.WatchPaymentEventsRequest(stop_at_end=True))
+    assert [event.payment_reference for event in seen] == [f"r-{n}" for n in range(5000)]
 
 
 # -- stopping --------------------------------------------------------------------------------------------------------------
@@ -311,7 +315,7 @@ async def test_stopping_ends_watches_with_unavailable_after_everything_that_happ
 ) -> None:
     await payments.SubmitPayments(batch_of("a"))
     watch = payments.WatchPaymentEvents(pb.WatchPaymentEventsRequest())
-    assert (await watch.read()).event.payment_reference == "a"
+    assert (await watch.read()).events[0].payment_reference == "a"
     stopping = asyncio.create_task(server.drain())
     error = await refused(watch.read())
     assert error.code() is grpc.StatusCode.UNAVAILABLE
