@@ -84,8 +84,12 @@ async def setting(pace: str, *, worker: bool = True, bank: bool = True) -> Async
                 await process.stop()
 
 
+SUPPLIERS = 5_000  # who is paid again and again in a run
+
+
 def payment(number: int, run: str) -> types_pb2.PaymentRequest:
-    """An ordinary SEPA payment of about 350 bytes."""
+    """An ordinary SEPA payment of about 350 bytes to one of the suppliers."""
+    supplier = number % SUPPLIERS
     return types_pb2.PaymentRequest(
         payment_reference=f"{run}-{number:08d}",
         connection_id="acme-sftp",
@@ -95,16 +99,16 @@ def payment(number: int, run: str) -> types_pb2.PaymentRequest:
         payment_type=types_pb2.PaymentType(service_level="SEPA"),
         charge_bearer="SLEV",
         creditor=types_pb2.Party(
-            name=f"Supplier {number % 5000}",
+            name=f"Supplier {supplier}",
             postal_address=types_pb2.PostalAddress(
                 street_name="Keizersgracht",
-                building_number=str(number % 700 + 1),
+                building_number=str(supplier % 700 + 1),
                 post_code="1015 CJ",
                 town_name="Amsterdam",
                 country="NL",
             ),
         ),
-        creditor_account=types_pb2.Account(iban=creditor_iban(number % 5000)),
+        creditor_account=types_pb2.Account(iban=creditor_iban(supplier)),
         remittance_information=types_pb2.RemittanceInformation(unstructured=[f"Invoice {run} {number}"]),
     )
 

@@ -6,13 +6,15 @@ The gRPC layer and the commands turn their input into `PaymentOrder`; `gateway.v
 
 import os
 import time
-import uuid
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from formats.errors import Violation
 from formats.model import Account, Agent, Party, PaymentType, RemittanceInformation
+
+# The two bits of the variant (RFC 9562, section 4.1) put into a random hex digit.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,11 @@ class PaymentOrder:
 def new_payment_id() -> str:
     """A fresh id: UUID version 7 (RFC 9562, section 5.7) as 32 hex digits, so that it fits InstrId and sorts by time."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return f"{value:032x}"
+    random = os.urandom(10).hex()
+    return f"{milliseconds:012x}7{random[1:4]}{_VARIANT[random[4]]}{random[5:]}"
 
 
 def new_uetr() -> str:
     """A fresh UETR: UUID version 4 in lower case with hyphens (ISO 20022, UUIDv4Identifier)."""
-    return str(uuid.uuid4())
+    random = os.urandom(16).hex()
+    return f"{random[:8]}-{random[8:12]}-4{random[13:16]}-{_VARIANT[random[16]]}{random[17:20]}-{random[20:]}"

@@ -11,7 +11,7 @@ from formats.errors import Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS, Pain001Version
 from formats.rules.common import COMMON
-from formats.rules.rule import SCHEMA, Finding, Inspection, Pack, RuleBook, Setting
+from formats.rules.rule import SCHEMA, CleanParts, Finding, Inspection, Pack, RuleBook, Setting
 from formats.rules.walk import FIELD_TYPE, is_day, walk_party, walk_terms, walk_text, walk_transfer
 
 _EMPTY = (
@@ -25,11 +25,12 @@ _CONTROL_SUM = ("message.control-sum", "The sum has more than 18 digits. Split t
 class RuleSet:
     """Packs of rules, put to payments. Holds nothing but the packs; the caches below know rule books and terms already judged."""
 
-    __slots__ = ("_book", "_terms", "packs")
+    __slots__ = ("_book", "_clean", "_terms", "packs")
 
     def __init__(self, packs: tuple[Pack, ...]) -> None:
         self.packs = packs
         self._book = lru_cache(maxsize=256)(RuleBook)
+        self._clean = lru_cache(maxsize=16)(lambda _packs, _setting: CleanParts())
         # Payments of one block share their terms: judged once, not once a payment.
         self._terms = lru_cache(maxsize=1_024)(self._judge_terms)
 
@@ -41,7 +42,7 @@ class RuleSet:
             packs, found = self._terms(terms, setting)
         except TypeError:  # a field holds something unhashable: judged without the cache, which reports the field
             packs, found = self._judge_terms(terms, setting)
-        inspection = Inspection(self._book(packs, setting.on), setting)
+        inspection = Inspection(self._book(packs, setting.on), setting, self._clean(packs, setting))
         walk_transfer(transfer, inspection)
         return (*found, *inspection.found) if inspection.found else found
 

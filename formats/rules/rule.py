@@ -114,14 +114,37 @@ class RuleBook:
         self.by_part = {part: tuple(rule for rule in rules if part in rule.parts) for part in PARTS}
 
 
+class CleanParts:
+    """Parties, accounts and agents that have passed every rule of one book in one setting, known again by identity.
+
+    Callers that pay the same people share the objects, and these are immutable, so the same object is the same content. Each is
+    held here, so that its identity cannot be given to another while it is known.
+    """
+
+    __slots__ = ("_known",)
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._known: dict[int, object] = {}
+
+    def has(self, part: object) -> bool:
+        return self._known.get(id(part)) is part
+
+    def add(self, part: object) -> None:
+        if len(self._known) >= self.MOST:
+            self._known.clear()
+        self._known[id(part)] = part
+
+
 class Inspection:
     """One walk over a payment: collects what the rules find."""
 
-    __slots__ = ("_by_part", "_setting", "found")
+    __slots__ = ("_by_part", "_setting", "clean", "found")
 
-    def __init__(self, book: RuleBook, setting: Setting) -> None:
+    def __init__(self, book: RuleBook, setting: Setting, clean: CleanParts | None = None) -> None:
         self._by_part = book.by_part
         self._setting = setting
+        self.clean = clean
         self.found: list[Violation] = []
 
     def look(self, kind: str, path: str, part: object, limit: int = 0) -> None:

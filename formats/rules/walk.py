@@ -3,7 +3,7 @@
 The walk survives anything in a field: what is not of its type is reported (`field.type`) and not looked at further.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -133,10 +133,10 @@ def walk_transfer(transfer: CreditTransfer, inspection: Inspection) -> None:
     inspection.look("transfer", "", transfer)
     _texts(transfer, "", _TRANSFER, inspection)
     _plain(transfer, "", _TRANSFER_PLAIN, inspection)
-    _party(transfer.creditor, "creditor", inspection)
-    _account(transfer.creditor_account, "creditor_account", inspection)
-    _agent(transfer.creditor_agent, "creditor_agent", inspection)
-    _party(transfer.ultimate_creditor, "ultimate_creditor", inspection)
+    _once(transfer.creditor, "creditor", inspection, _party)
+    _once(transfer.creditor_account, "creditor_account", inspection, _account)
+    _once(transfer.creditor_agent, "creditor_agent", inspection, _agent)
+    _once(transfer.ultimate_creditor, "ultimate_creditor", inspection, _party)
     remittance = _part(transfer.remittance_information, RemittanceInformation, "remittance_information", inspection)
     if remittance is not None:
         _remittance(remittance, transfer.currency, inspection)
@@ -159,6 +159,20 @@ def _remittance(remittance: RemittanceInformation, currency: object, inspection:
             inspection.look("structured", path, (document, currency))
             _texts(document, path, _STRUCTURED, inspection)
             _plain(document, path, _STRUCTURED_PLAIN, inspection)
+
+
+_Walk = Callable[[object, str, Inspection], None]
+
+
+def _once(value: object, path: str, inspection: Inspection, walk: _Walk) -> None:
+    """Walks a part, unless the very same object is known to break no rule."""
+    clean = inspection.clean
+    if value is None or (clean is not None and clean.has(value)):
+        return
+    before = len(inspection.found)
+    walk(value, path, inspection)
+    if clean is not None and len(inspection.found) == before:
+        clean.add(value)
 
 
 def _party(value: object, path: str, inspection: Inspection) -> None:
