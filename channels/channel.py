@@ -123,6 +123,10 @@ class Channel(Protocol):
         kept. Raises `Unreachable`.
         """
 
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What went wrong with single files in the last `receive`, in words without their names; empty if all went well."""
+
     async def check(self) -> tuple[str, ...]:
         """Tries the connection without sending anything; each problem in words, empty if all is well."""
 

@@ -143,6 +143,7 @@ class Fetch(Generic[T]):
     take: Callable[[T], Awaitable[str]]  # returns the SHA-256 of what was kept
     release: Callable[[T, str], Awaitable[None]]
     broken: Callable[[Exception], bool]  # whether this error ended the connection
+    trouble: Callable[[str], None]  # told of each file that was left, in words without its name
 
     async def run(self, files_max: int) -> int:
         """How many files were kept. A file in trouble is left for the next fetch and the others go on, unless the
@@ -157,6 +158,7 @@ class Fetch(Generic[T]):
                 raise
             except Exception as error:  # whatever this file's trouble is: named in the log, fetched again next time
                 log.warning("file %d on offer was not kept and stays there: %s", position, _nameless(error))
+                self.trouble(f"a file on offer was not kept and stays there: {_nameless(error)}")
                 breaks = breaks + 1 if self.broken(error) else 0
                 if breaks >= _HOPELESS:
                     raise Unreachable(f"the connection broke at {breaks} files in a row; {kept} were kept before") from error
@@ -170,6 +172,7 @@ class Fetch(Generic[T]):
             await self.release(offer, digest)
         except Exception as error:  # the file is kept; the bank offers it again, and content that is known is not news
             log.warning("file %d was kept, but the bank could not be told: %s", position, _nameless(error))
+            self.trouble(f"a file was kept, but the bank could not be told: {_nameless(error)}")
 
 
 def _nameless(error: Exception) -> str:

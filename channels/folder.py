@@ -83,6 +83,7 @@ class FolderChannel:
     ) -> None:
         self._profile = profile
         self._guarantee = guarantee
+        self._troubles: list[str] = []
         self._absence_is_final = absence_is_final
         self._clock = clock
         self._upload = base / profile.upload
@@ -97,6 +98,10 @@ class FolderChannel:
     @property
     def guarantee(self) -> Guarantee:
         return self._guarantee
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        return tuple(self._troubles)
 
     # Sending
 
@@ -229,6 +234,7 @@ class FolderChannel:
 
     async def receive(self, keep: Keep) -> int:
         """See `Channel.receive`. A kept file is moved to `done_directory` or deleted."""
+        self._troubles = []
         try:
             offers = await asyncio.to_thread(self._offers)
         except OSError as error:
@@ -244,7 +250,7 @@ class FolderChannel:
                 raise BadArrival("the file was still being written while it was read")
             return digest
 
-        fetch = Fetch(offers=offers, take=take, release=self._release, broken=lambda _: False)
+        fetch = Fetch(offers=offers, take=take, release=self._release, trouble=self._troubles.append, broken=lambda _: False)
         return await fetch.run(self._profile.files_per_fetch)
 
     def _offers(self) -> list[_Offer]:

@@ -89,6 +89,7 @@ class HttpsChannel:
     ) -> None:
         self._profile = profile
         self._guarantee = guarantee
+        self._troubles: list[str] = []
         self._absence_is_final = absence_is_final
         self._clock = clock
         self._client = HttpsClient(profile, references)
@@ -100,6 +101,10 @@ class HttpsChannel:
     @property
     def guarantee(self) -> Guarantee:
         return self._guarantee
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        return tuple(self._troubles)
 
     # Sending
 
@@ -235,6 +240,7 @@ class HttpsChannel:
 
     async def receive(self, keep: Keep) -> int:
         """See `Channel.receive`. The bank's order is kept; a kept file is acknowledged as the profile says."""
+        self._troubles = []
         if self._profile.list_path is None:
             return 0
         try:
@@ -251,7 +257,13 @@ class HttpsChannel:
             )
             return await incoming.hand_to(keep)
 
-        fetch = Fetch(offers=offers, take=take, release=self._release, broken=lambda error: isinstance(error, _ASKING_ERRORS))
+        fetch = Fetch(
+            offers=offers,
+            take=take,
+            release=self._release,
+            trouble=self._troubles.append,
+            broken=lambda error: isinstance(error, _ASKING_ERRORS),
+        )
         return await fetch.run(self._profile.files_per_fetch)
 
     async def _listed(self, path: str) -> list[_Listed]:

@@ -73,6 +73,7 @@ class SftpChannel:
     ) -> None:
         self._profile = profile
         self._guarantee = guarantee
+        self._troubles: list[str] = []
         self._absence_is_final = absence_is_final
         self._clock = clock
         self._session = SftpSession(profile, references)
@@ -84,6 +85,10 @@ class SftpChannel:
     @property
     def guarantee(self) -> Guarantee:
         return self._guarantee
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        return tuple(self._troubles)
 
     # Sending
 
@@ -256,6 +261,7 @@ class SftpChannel:
 
     async def receive(self, keep: Keep) -> int:
         """See `Channel.receive`. A kept file is moved to `done_directory` or deleted."""
+        self._troubles = []
         with self._leaving_on_cancel():
             offers = []
             try:
@@ -270,9 +276,9 @@ class SftpChannel:
                 return await self._take(offer, keep)
 
             offers.sort(key=lambda o: (o.modified, o.name))
-            return await Fetch(offers=offers, take=take, release=self._release, broken=self._broke).run(
-                self._profile.files_per_fetch
-            )
+            return await Fetch(
+                offers=offers, take=take, release=self._release, trouble=self._troubles.append, broken=self._broke
+            ).run(self._profile.files_per_fetch)
 
     def _broke(self, error: Exception) -> bool:
         if broken(error):

@@ -5,6 +5,7 @@ that changes nothing. It applies a file in order and may be stopped anywhere and
 payment down, statements and discrepancies are kept once by their place in the file.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -130,6 +131,7 @@ class NewsApplier:
         self._statements = 0
         self._position = 0
         self.records = 0
+        self.changed: Counter[PaymentState] = Counter()  # how many payments moved into which state
         self.matched_by: dict[str, MatchKind] = {}
 
     @property
@@ -261,6 +263,7 @@ class NewsApplier:
                 except_payment_ids=frozenset(group.own_news),
             )
         )
+        self._count(event, result)
         if result.contradicted_count:
             place = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(self._origin, place, facts.status, group.delivery.delivery_id, result))
@@ -288,6 +291,7 @@ class NewsApplier:
                 except_payment_ids=booked.left_out,
             )
         )
+        self._count(PaymentEvent.BANK_SETTLED, result)
         if result.contradicted_count:
             await self._note(say.whole_contradicts_parts(self._origin, place, "BOOK", booked.delivery.delivery_id, result))
 
@@ -400,7 +404,12 @@ class NewsApplier:
             account_servicer_reference=reference if says_more else None,
         )
         index.replace(moved)
+        if following is not candidate.state:
+            self.changed[following] += 1
         return problems
+
+    def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:
+        self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
 
     # -- deliveries ----------------------------------------------------------------------------------------------------
 

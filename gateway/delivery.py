@@ -19,7 +19,15 @@ from channels.channel import Channel, Fate, FateReport, Guarantee, InDoubt, NotS
 from gateway import discrepancies as say
 from gateway.connection import Connection
 from gateway.discrepancies import Origin
-from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
+from gateway.lifecycle import (
+    DELIVERY_TABLE,
+    PAYMENT_TABLE,
+    DeliveryEvent,
+    DeliveryState,
+    PaymentEvent,
+    PaymentState,
+    advance,
+)
 from gateway.prepare import Preparer
 from gateway.reasons import ours
 from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, NewDiscrepancy, Reason
@@ -284,6 +292,9 @@ class Courier:
         )
         changed = await self.store.change_delivery(change)
         self.metrics.delivery(self.connection.id, outcome)
+        if payment_event is not None:
+            following = PAYMENT_TABLE[PaymentState.BATCHED, payment_event]
+            self.metrics.state_changes(self.connection.id, following, delivery.payment_count)
         log.info(
             "delivery",
             connection=self.connection.id,

@@ -199,3 +199,13 @@ def unreadable(origin: Origin, name: str, problem: str, line: int | None) -> New
         "银行文件无法读取，原始内容已保存，修复后可重新读取。",
         {"file": name, "problem": problem, "line": line},
     )
+
+
+def left_at_the_bank(origin: Origin, trouble: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"left:{origin.connection_id}:{trouble}",
+        "left_at_the_bank",
+        "A file the bank offers could not be fetched whole; it stays there and is tried again with every fetch.",
+        "银行提供的文件未能完整取回，仍保留在银行端，每次取件时将重试。",
+        {"problem": trouble},
+    )

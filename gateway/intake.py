@@ -54,7 +54,12 @@ class Intake:
             problem = f"cannot keep what the bank offers: {fault}"
         if problem:
             log.warning("fetch_failed", connection=self.connection.id, problem=problem)
-        await self.store.note_fetch(self.connection.id, problem)
+        troubles = dict.fromkeys(self.channel.troubles)
+        if troubles:
+            self.metrics.inbound(self.connection.id, "left")
+            origin = Origin(connection_id=self.connection.id, inbound_file_id=0, source="fetch")
+            await self.store.add_discrepancies([say.left_at_the_bank(origin, trouble) for trouble in troubles])
+        await self.store.note_fetch(self.connection.id, problem or next(iter(troubles), None))
         return kept
 
     async def keep(self, arrival: Arrival) -> None:
@@ -104,6 +109,8 @@ class Intake:
             return None
         await self.store.finish_inbound(file.inbound_file_id, state="read", message=message, records_applied=applier.records)
         self.metrics.inbound(self.connection.id, "read")
+        for state, count in applier.changed.items():
+            self.metrics.state_changes(self.connection.id, state, count)
         return applier
 
     async def apply_opened(self, source: Callable[[], BinaryIO], applier: NewsApplier) -> str | None:

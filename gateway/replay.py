@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from formats.errors import Unparsable
 from gateway.apply import NewsApplier
+from gateway.errors import TooMany
 from gateway.intake import Intake
 from gateway.lifecycle import PAYMENT_TABLE, DeliveryState, IllegalTransition, PaymentState, advance
 from gateway.store.records import (
@@ -330,7 +331,7 @@ async def _uploads(files: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[tup
             current, size = (name, _temporary()), 0
         size += len(chunk)
         if size > FILE_BYTES_MAX:
-            raise ValueError(f"{current[0]}: larger than {FILE_BYTES_MAX} bytes")
+            raise TooMany(f"{current[0]}: larger than {FILE_BYTES_MAX} bytes")
         await asyncio.to_thread(current[1].write, chunk)
     if current is not None:
         yield current

@@ -57,6 +57,7 @@ class ScriptedChannel:
     acknowledged: list[str] = field(default_factory=list)
     before_outcome: Callable[[], AsyncIterator[None]] | None = None
     kind: str = "scripted"
+    troubles: tuple[str, ...] = ()
 
     async def send(self, parcel: Parcel) -> Receipt:
         self.sends.append(parcel.name)
