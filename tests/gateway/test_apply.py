@@ -296,3 +296,26 @@ async def test_a_cut_file_applies_nothing_of_itself(make_desk, files) -> None:
     )
     await desk.receive(whole[: whole.rindex("<TxInfAndSts>") + 20])
     assert await desk.states() == {PaymentState.SENT: 2}
+
+
+async def test_a_file_left_at_the_bank_is_told_once_and_the_fetch_is_not_called_a_failure(make_desk, files) -> None:
+    desk, _, _, _ = await sent(make_desk)
+    desk.channel.troubles = ("a file on offer was not kept and stays there: 3000000000 bytes are more than file_bytes_max",)
+    await desk.intake.fetch()
+    await desk.intake.fetch()
+    assert await desk.discrepancies() == ["left_at_the_bank"]
+    health = await desk.store.health("bank")
+    assert health.last_problem is not None
+    assert "file_bytes_max" in health.last_problem
+
+
+async def test_state_changes_are_counted_as_they_are_made(make_desk, files) -> None:
+    desk, ids, message, block = await sent(make_desk, 3)
+    bad = files.transaction(ids[1], "INV-2", "RJCT", "AC04")
+    await desk.receive(files.pain002(message, group="ACSC", body=files.block(block, bad)))
+
+    def counted(state: str) -> float | None:
+        name = "bankgate_payments_state_changes_total"
+        return desk.intake.metrics.registry.get_sample_value(name, {"connection": "bank", "state": state})
+
+    assert (counted("sent"), counted("settled"), counted("rejected")) == (3, 2, 1)
