@@ -72,7 +72,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(no_args_is_help=True)
+@app.callback(
+    no_args_is_help=True,
+    epilog="Exit status: 0 good; 1 the input has problems; 2 usage; 3 a service cannot be reached. Guides: docs/ of the sources.",
+)
 def bankgate(
     show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")] = False,
 ) -> None:

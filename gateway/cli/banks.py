@@ -19,7 +19,7 @@ from gateway import clock
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_json, print_table
 from gateway.cli.standalone import Judged, initiation
 
-app = typer.Typer(no_args_is_help=True, help="Bank plugins.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bank plugins.")
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,40}")
 

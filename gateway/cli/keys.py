@@ -28,7 +28,7 @@ from keys.keyring import Certificate
 from keys.profiles import CmsProfile, PlainProfile, build_seal, check, parse_profile, uses
 from keys.seal import KeyUnavailable, Seal, SealError
 
-app = typer.Typer(no_args_is_help=True, help="Keys and certificates, and sealing or opening a file alone.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Keys and certificates, and sealing or opening a file alone.")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _CERTIFICATE_SUFFIXES = {".crt", ".cer", ".pem"}

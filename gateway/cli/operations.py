@@ -23,9 +23,11 @@ from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration, ConnectionSettings
 from gateway.rpc.client import CallFailed, Client, Target
 
-deliveries = typer.Typer(no_args_is_help=True, help="Messages to the banks, and where they stand.")
-discrepancies = typer.Typer(no_args_is_help=True, help="What does not fit together, for a person to look at.")
-connections = typer.Typer(no_args_is_help=True, help="Connections to the banks.")
+deliveries = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages to the banks, and where they stand.")
+discrepancies = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="What does not fit together, for a person to look at."
+)
+connections = typer.Typer(no_args_is_help=True, add_completion=False, help="Connections to the banks.")
 
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
 Connection = Annotated[str | None, typer.Option(help="Only this connection.", show_default=False)]
@@ -62,14 +64,15 @@ def list_deliveries(
 ) -> None:
     """Show messages to the banks, newest first."""
     known = ("ready", "sending", "sent", "in_doubt", "refused", "abandoned")
-    for word in state or ():
+    states = [word.replace("-", "_") for word in state or ()]
+    for word in states:
         if word not in known:
             raise CommandFailed(f"--state {word}: there are {', '.join(known)}", USAGE)
     where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
     request = {
         "page": {"size": limit},
         "connection_id": connection or "",
-        "states": [f"DELIVERY_STATE_{word.upper()}" for word in state or ()],
+        "states": [f"DELIVERY_STATE_{word.upper()}" for word in states],
     }
     found = _call(where, "OperationsService", "ListDeliveries", request).get("deliveries", [])
     if as_json:

@@ -16,6 +16,7 @@ OK: Final = 0
 PROBLEMS: Final = 1  # the input has problems
 USAGE: Final = 2
 UNREACHABLE: Final = 3  # a service cannot be reached
+UNBOUNDED: Final = 10_000  # columns: a line is as long as it is, for pipes and files
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 
@@ -31,8 +32,8 @@ class CommandFailed(Exception):
 
 
 def out() -> Console:
-    """Standard output, as it is now (tests replace it)."""
-    return Console(soft_wrap=True, highlight=False)
+    """Standard output, as it is now (tests replace it). Where no terminal is, lines are as long as they are."""
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
 
 
 def err() -> Console:
@@ -51,8 +52,11 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table to standard output; None shows as nothing."""
-    table = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    """A table to standard output; None shows as nothing. Nothing is ever cut off, as ids are there to be copied: cells fold in a
+    narrow terminal, and keep to one line where no terminal is."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     out().print(table)

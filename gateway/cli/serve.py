@@ -14,8 +14,9 @@ import typer
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json, run
 from gateway.config import Configuration
 from gateway.config_load import ConfigurationProblems, load
+from gateway.shielding import close_to_neighbours
 
-app = typer.Typer(no_args_is_help=True, help="The configuration directory.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The configuration directory.")
 
 
 @app.callback()
@@ -42,6 +43,7 @@ def loaded(directory: Path) -> Configuration:
 
 def serve(config: Config) -> None:
     """Answer callers over gRPC, until SIGTERM or SIGINT; then finish what is under way. Opens no private key of a bank."""
+    close_to_neighbours()
     configuration = loaded(config)
     with telemetry_of(configuration, "bankgate-serve", configuration.listen.metrics_address):
         run(lambda: _until_signal(lambda stop: _serve(configuration, stop)))
@@ -57,6 +59,7 @@ def worker(
     """Talk to the banks: form, seal and send messages, fetch and read answers, until SIGTERM or SIGINT."""
     from gateway.worker import run_worker
 
+    close_to_neighbours()
     configuration = loaded(config)
     address = metrics_address or _following(configuration.listen.metrics_address)
     with telemetry_of(configuration, "bankgate-worker", address):

@@ -11,6 +11,7 @@ from gateway.rpc.client import CallFailed, Client, Target
 
 RECONNECTS_MAX: Final = 30
 LONGEST_PAUSE_SECONDS: Final = 10.0
+OURSELVES: Final = frozenset({"", "caller", "gateway"})  # sources that the reason has named already
 
 
 def watch(
@@ -57,8 +58,13 @@ def _show(event: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(event, indent=None)
         return
+    out().print(_line(event), markup=False)
+
+
+def _line(event: dict[str, Any]) -> str:
+    """One event in a line: when, which payment, its state, why, and the bank's file that says so."""
     moment = str(event.get("occurred_at", ""))[:19].replace("T", " ")
-    out().print(
-        f"{moment}  {event.get('payment_reference', '')}  {state_word(event.get('state'))}  {reason_words(event.get('reason'))}",
-        markup=False,
-    )
+    source = str(event.get("source", ""))
+    proof = "" if source in OURSELVES else f"  [{source}]"
+    state = f"{state_word(event.get('state')):<9}"
+    return f"{moment}  {event.get('payment_reference', '')}  {state}  {reason_words(event.get('reason'))}{proof}"

@@ -77,7 +77,7 @@ def test_watching_resumes_after_a_token(bankgate: Any, service: str, examples: P
     assert events[0]["state"] == "PAYMENT_STATE_APPROVED"
     token = events[1]["resume_token"]
     rest = bankgate("watch", "--until-idle", "--after", token, "--target", service)
-    assert "2026-1003  approved  Passed every check" in rest.out
+    assert "2026-1003  approved   Passed every check" in rest.out
     assert "2026-1002" not in rest.out
     foreign = bankgate("watch", "--until-idle", "--after", "not-a-token", "--target", service)
     assert foreign.code == 1
@@ -96,6 +96,7 @@ def test_operations_show_what_there_is(bankgate: Any, service: str) -> None:
     short = bankgate("deliveries", "resolve", "x", "--arrived", "--reason", "short", "--target", service)
     assert (short.code, "reason" in short.err) == (1, True)
     assert bankgate("deliveries", "list", "--state", "lost", "--target", service).code == 2
+    assert bankgate("deliveries", "list", "--state", "in-doubt", "--target", service).code == 0
 
 
 def test_a_replay_of_an_unreadable_file_changes_nothing_and_says_so(bankgate: Any, service: str, tmp_path: Path) -> None:
