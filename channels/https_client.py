@@ -154,7 +154,7 @@ class HttpsClient:
     def _read(self) -> tuple[ssl.SSLContext | bool, dict[str, str]]:
         headers = {hdrs.USER_AGENT: "bankgate", hdrs.ACCEPT_ENCODING: "identity", **self._profile.headers}
         for name, reference in self._profile.secret_headers.items():
-            headers[name] = self._references.text(f"secret_headers.{name}", reference)
+            headers[name] = self._references.text(f"secret_headers.{name}", reference, private=True)
         if self._profile.base_url.startswith("http://"):
             return True, headers
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name; believes nobody yet
@@ -174,10 +174,10 @@ class HttpsClient:
             return
         passphrase = ""
         if profile.client_key_passphrase is not None:
-            passphrase = references.text("client_key_passphrase", profile.client_key_passphrase)
+            passphrase = references.text("client_key_passphrase", profile.client_key_passphrase, private=True)
         with ExitStack() as paths:
             certificate = paths.enter_context(references.path("client_certificate", profile.client_certificate))
-            key = paths.enter_context(references.path("client_key", profile.client_key))
+            key = paths.enter_context(references.path("client_key", profile.client_key, private=True))
             try:
                 context.load_cert_chain(certificate, key, password=lambda: passphrase)
             except (ssl.SSLError, OSError) as error:

@@ -17,29 +17,37 @@ class Unresolved(ChannelError):
     """The operator's: a reference in the profile leads nowhere, or to something that is not what the setting needs."""
 
 
+_OTHERS = 0o077
+
+
 @dataclass(frozen=True, slots=True)
 class References:
-    """`secret` resolves any reference; `base` is the directory where relative "file:" references start."""
+    """`secret` resolves any reference; `base` is the directory where relative "file:" references start.
+
+    `private` marks what nobody else may read (keys, passphrases, passwords): a file that group or others may reach is refused.
+    """
 
     secret: Callable[[str], bytes]
     base: Path
 
-    def read(self, setting: str, reference: str) -> bytes:
+    def read(self, setting: str, reference: str, *, private: bool = False) -> bytes:
         """The bytes behind a reference. Raises `Unresolved`, naming the setting and the reference."""
+        if private:
+            self._refuse_open_file(setting, reference)
         try:
             return self.secret(reference)
         except Exception as error:  # the resolver's errors are another room's; here they mean one thing
             raise Unresolved(f"{setting}: {reference} cannot be read: {type(error).__name__}: {error}") from error
 
-    def text(self, setting: str, reference: str) -> str:
+    def text(self, setting: str, reference: str, *, private: bool = False) -> str:
         """As `read`, as text, without white space at either end (an editor's last newline is not part of a passphrase)."""
         try:
-            return self.read(setting, reference).decode().strip()
+            return self.read(setting, reference, private=private).decode().strip()
         except UnicodeDecodeError as error:
             raise Unresolved(f"{setting}: {reference} is not UTF-8 text") from error
 
     @contextmanager
-    def path(self, setting: str, reference: str) -> Iterator[str]:
+    def path(self, setting: str, reference: str, *, private: bool = False) -> Iterator[str]:
         """A path to give to a library that only takes paths.
 
         "file:" is the file itself. Anything else goes into an anonymous file in memory that is never on a disk (memfd_create(2));
@@ -49,6 +57,8 @@ class References:
             path = self.base / reference.removeprefix("file:")
             if not path.is_file():
                 raise Unresolved(f"{setting}: {reference} is not a file (looked for relative to the configuration directory)")
+            if private:
+                self._refuse_open_file(setting, reference)
             yield str(path)
             return
         if not hasattr(os, "memfd_create"):
@@ -64,3 +74,15 @@ class References:
             yield f"/proc/self/fd/{descriptor}"
         finally:
             os.close(descriptor)
+
+    def _refuse_open_file(self, setting: str, reference: str) -> None:
+        """The rule that `keys` has for the keys of seals (keys/secrets.py), for those of routes."""
+        if not reference.startswith("file:"):
+            return
+        path = self.base / reference.removeprefix("file:")
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            raise Unresolved(f"{setting}: {reference} cannot be read: {error.strerror}") from error
+        if mode & _OTHERS:
+            raise Unresolved(f"{setting}: group or others may reach {reference}; run: chmod 600 {path}")

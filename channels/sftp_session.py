@@ -161,7 +161,7 @@ class SftpSession:
             options["client_keys"] = [self._client_key(profile.client_key)]
             methods.append("publickey")
         if profile.password is not None:
-            options["password"] = references.text("password", profile.password)
+            options["password"] = references.text("password", profile.password, private=True)
             methods.append("password")
         options["preferred_auth"] = methods
         return options
@@ -169,8 +169,8 @@ class SftpSession:
     def _client_key(self, reference: str) -> Any:
         passphrase = None
         if self._profile.client_key_passphrase is not None:
-            passphrase = self._references.text("client_key_passphrase", self._profile.client_key_passphrase)
-        content = self._references.read("client_key", reference)
+            passphrase = self._references.text("client_key_passphrase", self._profile.client_key_passphrase, private=True)
+        content = self._references.read("client_key", reference, private=True)
         try:
             return asyncssh.import_private_key(content, passphrase)
         except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError) as error:  # one or the other, depending on the format

@@ -198,6 +198,7 @@ async def test_key_and_certificate_from_files_beside_the_configuration(
     keys.mkdir()
     (keys / "client.pem").write_bytes(world().client.pem)
     (keys / "client.key").write_bytes(world().client.key_pem)
+    (keys / "client.key").chmod(0o600)
     settings = table(secure.port, client_certificate="file:keys/client.pem", client_key="file:keys/client.key")
     assert (await open_channel(settings, base=tmp_path).send(FILE)).evidence == "http 201"
 
@@ -207,6 +208,7 @@ async def test_a_renewed_client_certificate_is_used_at_the_next_try(secure: Http
     channel = open_channel(table(secure.port, client_certificate="file:client.pem", client_key="file:client.key"), base=tmp_path)
     certificate.write_bytes(world().expired.pem)
     key.write_bytes(world().expired.key_pem)
+    key.chmod(0o600)
     with pytest.raises((InDoubt, NotSent)):
         await channel.send(FILE)
     certificate.write_bytes(world().client.pem)

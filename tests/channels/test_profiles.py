@@ -7,13 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 from pydantic import ValidationError
 
 from channels.channel import Guarantee
+from channels.https_client import HttpsClient
+from channels.https_profile import HttpsProfile
 from channels.profiles import build_channel, parse_profile
 from channels.references import References, Unresolved
+from channels.sftp_profile import SftpProfile
+from channels.sftp_session import SftpSession
 from tests.channels.support.parcels import NOON
+from tests.channels.support.tls import issue
 
 SFTP: dict[str, Any] = {
     "kind": "sftp",
@@ -134,3 +140,53 @@ def test_a_system_without_memory_files_says_what_to_do(tmp_path: Path, monkeypat
         references(lambda _: b"key", tmp_path).path("client_key", "env:X"),
     ):
         pass
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
+def test_a_key_or_passphrase_that_others_may_read_is_refused_like_those_of_seals(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "word"
+    file.write_bytes(b"word\n")
+    file.chmod(mode)
+    known = references(lambda reference: (tmp_path / reference.removeprefix("file:")).read_bytes(), tmp_path)
+    for ask in (
+        lambda: known.read("client_key", "file:word", private=True),
+        lambda: known.text("password", "file:word", private=True),
+        lambda: known.path("client_key", "file:word", private=True).__enter__(),
+    ):
+        with pytest.raises(Unresolved, match=f"chmod 600 {file}"):
+            ask()
+    assert known.text("trust", "file:word") == "word", "certificates are nobody's secret"
+    file.chmod(0o600)
+    assert known.text("password", "file:word", private=True) == "word"
+    with known.path("client_key", "file:word", private=True) as path:
+        assert Path(path) == file
+
+
+@pytest.mark.parametrize("setting", ["password", "client_key", "client_key_passphrase"])
+async def test_the_sftp_route_asks_for_its_secrets_as_private(tmp_path: Path, setting: str) -> None:
+    for name in ("password", "client_key", "client_key_passphrase"):
+        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / name).chmod(0o644 if name == setting else 0o600)
+    host_key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    keys = {"client_key": "file:client_key", "client_key_passphrase": "file:client_key_passphrase"}
+    login = {"client_key": None, "password": "file:password"} if setting == "password" else keys
+    profile = parse_profile({**SFTP, "host_keys": [host_key], **login})
+    assert isinstance(profile, SftpProfile)
+    session = SftpSession(profile, references(lambda _: b"x", tmp_path))
+    with pytest.raises(Unresolved, match=f"{setting}: group or others"):
+        await session.client()
+
+
+@pytest.mark.parametrize("setting", ["client_key", "client_key_passphrase", "secret_headers.X-Key"])
+async def test_the_https_route_asks_for_its_secrets_as_private(tmp_path: Path, setting: str) -> None:
+    for name in ("client_key", "client_key_passphrase", "secret_headers.X-Key", "certificate"):
+        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / name).chmod(0o644 if name == setting else 0o600)
+    secrets = {name: f"file:{name}" for name in ("client_key", "client_key_passphrase")}
+    table = {**HTTPS, **secrets, "client_certificate": "file:certificate", "trust": ["env:T"]}
+    profile = parse_profile({**table, "secret_headers": {"X-Key": "file:secret_headers.X-Key"}})
+    assert isinstance(profile, HttpsProfile)
+    bank = issue("bank").pem
+    client = HttpsClient(profile, references(lambda reference: bank if reference == "env:T" else b"x", tmp_path))
+    with pytest.raises(Unresolved, match=f"{setting}: group or others"):
+        await client.open()

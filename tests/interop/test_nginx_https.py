@@ -124,6 +124,7 @@ async def test_put_question_conflict_list_and_delete(nginx: Nginx) -> None:
 async def test_key_and_certificate_from_files(nginx: Nginx, tmp_path: Path) -> None:
     (tmp_path / "c.pem").write_bytes(world().client.pem)
     (tmp_path / "c.key").write_bytes(world().client.key_pem)
+    (tmp_path / "c.key").chmod(0o600)
     references = {"client_certificate": f"file:{tmp_path}/c.pem", "client_key": f"file:{tmp_path}/c.key"}
     channel = nginx.channel(**references)
     assert await channel.check() == ()
