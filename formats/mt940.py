@@ -16,7 +16,11 @@ Choices where the standard leaves room or banks take it:
 - The status is BOOK in MT940, which lists booked entries by definition; in MT942 PDNG for EC and ED, else null.
 - The text is UTF-8 where a statement is valid UTF-8, else ISO 8859-1.
 - A statement must have its account, and an MT940 its closing balance; without them the file is taken for cut short. In MT942
-  nothing mandatory stands at the end, so there a cut is seen only within SWIFT blocks or a broken field.
+  nothing mandatory stands at the end, so there a cut is seen only within SWIFT blocks or a broken field. A reader that only
+  shows (`strict` false) gets a statement without closing balance all the same, with a document of its own that says so:
+  fragments of that kind are passed around as examples, and nothing is booked from what is shown.
+- An IBAN that stands alone in the supplementary details of :61: (Rabobank) is the counterparty's account, unless :86: has one.
+- A blank between amount and type, which some German banks put there, is passed over.
 """
 
 import re
@@ -34,7 +38,7 @@ _BALANCES = {"60F": "OPBD", "60M": "60M", "62F": "CLBD", "62M": "62M", "64": "CL
 _BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})?(\d+(?:[.,]\d*)?|,\d+)\s*")
 _LINE = re.compile(
     r"(?P<value>\d{6})(?P<booked>\d{4}|[ ]{4})?(?P<mark>RC|RD|EC|ED|C|D)(?P<funds>[A-Z])?(?P<amount>\d+(?:[.,]\d*)?|,\d+)"
-    r"(?P<type>[A-Z][A-Z0-9 ]{3})?(?P<owner>.*?)(?://(?P<bank>.*))?"
+    r"[ ]?(?P<type>[A-Z][A-Z0-9 ]{3})?(?P<owner>.*?)(?://(?P<bank>.*))?"
 )
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _BALANCES_MAX = 1000
@@ -78,20 +82,29 @@ class _Head:
     next_line: int = 1
 
 
-def parse(source: BinaryIO, message: str) -> Iterator[ReportRecord]:
-    """The records of the file, statement by statement. Each is read twice: its balances stand after its entries."""
+def parse(source: BinaryIO, message: str, *, strict: bool = True) -> Iterator[ReportRecord]:
+    """The records of the file, statement by statement. Each is read twice: its balances stand after its entries.
+
+    `strict` false: an MT940 statement without its closing balance is told with `schema_valid` false, not refused.
+    """
     offset, line = 0, 1
-    told: str | None = None
+    told: tuple[str, tuple[str, ...]] | None = None
     blocks = Blocks()
     while True:
         head = _head(source, offset, line, blocks)
         kind = "MT942" if head.interim else "MT940"
-        _check_complete(head, kind)
+        problems = _incomplete(head, kind, strict=strict)
         if told is None:
             kind = message if message != kind and not head.balances else kind
-        if told != kind:
-            yield Document(message=kind, message_id=head.reference, creation_date_time=head.created)
-            told = kind
+        if told != (kind, problems):
+            yield Document(
+                message=kind,
+                message_id=head.reference,
+                creation_date_time=head.created,
+                schema_valid=False if problems else None,
+                schema_problems=problems,
+            )
+            told = kind, problems
         yield _statement(head)
         yield from _entries(source, offset, line, head, kind)
         if head.next_offset is None:
@@ -99,13 +112,18 @@ def parse(source: BinaryIO, message: str) -> Iterator[ReportRecord]:
         offset, line = head.next_offset, head.next_line
 
 
-def _check_complete(head: _Head, kind: str) -> None:
+def _incomplete(head: _Head, kind: str, *, strict: bool) -> tuple[str, ...]:
+    """What the statement lacks, in words; `Unparsable` where nothing can be read without it, or where `strict` asks for it."""
     if head.reference is None:
         raise Unparsable("no statement begins here (:20:)", head.line)
     if head.account is None:
         raise Unparsable("a statement without its account (:25:); the file seems cut short", head.line)
-    if kind == "MT940" and not head.closed:
-        raise Unparsable("a statement without a closing balance (:62F: or :62M:); the file seems cut short", head.line)
+    if kind != "MT940" or head.closed:
+        return ()
+    problem = "a statement without a closing balance (:62F: or :62M:); the file seems cut short"
+    if strict:
+        raise Unparsable(problem, head.line)
+    return (f"line {head.line}: {problem}",)
 
 
 def _head(source: BinaryIO, offset: int, line: int, blocks: Blocks) -> _Head:
@@ -251,7 +269,7 @@ def _entry(item: Field, information: list[str], head: _Head, kind: str) -> Entry
                 currency=head.currency,
                 credit_debit=credit_debit,
                 counterparty_name=said.counterparty_name,
-                counterparty_account=said.counterparty_account,
+                counterparty_account=said.counterparty_account or _lone_iban(supplementary),
                 remittance_information=said.lines,
                 return_reason=said.return_reason,
                 account_servicer_reference=mt_information.reference(bank_reference),
@@ -260,6 +278,11 @@ def _entry(item: Field, information: list[str], head: _Head, kind: str) -> Entry
         ),
         additional_information=" ".join(part for part in more if part) or None,
     )
+
+
+def _lone_iban(supplementary: str) -> str | None:
+    text = supplementary.strip()
+    return text if _IBAN.fullmatch(text) else None
 
 
 def _amount(text: str) -> str:

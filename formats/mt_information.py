@@ -16,6 +16,8 @@ _SUBFIELD_WIDTH = 27
 
 _STRUCTURED = re.compile(r"(\d{3})([?>~<&^@])(?=\d\d)")
 _SEPA_TAG = re.compile(r"(?:^|(?<=\s))(EREF|KREF|MREF|CRED|DEBT|COAM|OAMT|SVWZ|ABWA|ABWE|IBAN|BIC|PURP)\+")
+# Some banks append the same fields once more in words ("… BIC: BYLADEMM ABWA: …"); a reference ends before them.
+_IN_WORDS = re.compile(r"\s(?:EREF|KREF|MREF|CRED|DEBT|SVWZ|ABWA|ABWE|IBAN|BIC): ")
 _CODED = re.compile(r"/[A-Z]{2,8}/")
 _CODE = re.compile(
     r"/(EREF|PREF|KREF|MARF|CSID|CNTP|REMI|PURP|RTRN|ULTD|ULTC|ULTB|TRTP|TRCD|IBAN|BIC|NAME|ORDP|BENM|ADDR|CITY|ID|ISDT|CREF"
@@ -103,8 +105,8 @@ def _with_tags(found: Information, tags: dict[str, str]) -> Information:
     remittance = [" ".join(tags[tag].split("\n")) for tag in ("", "SVWZ") if tags.get(tag)]
     return Information(
         transaction_code=found.transaction_code,
-        end_to_end_id=tags.get("EREF") or None,
-        customer_reference=reference(tags.get("KREF")),
+        end_to_end_id=_IN_WORDS.split(tags.get("EREF", ""))[0] or None,
+        customer_reference=reference(_IN_WORDS.split(tags.get("KREF", ""))[0]),
         counterparty_name=found.counterparty_name,
         counterparty_account=found.counterparty_account or tags.get("IBAN") or None,
         booking_text=found.booking_text,

@@ -80,16 +80,17 @@ def sniff(source: BinaryIO) -> str:
     return _identify(source)[0]
 
 
-def parse(source: BinaryIO, *, validate: Validator | None = None) -> Iterator[ReportRecord]:
+def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool = True) -> Iterator[ReportRecord]:
     """The records of a bank's file, in reading order: for each message its `Document`, then what it tells.
 
     `source` must be seekable; it is read twice for camt and MT, in constant memory. `validate` judges the first message against
     its schema before anything is read; what it finds is told in the `Document`, and the file is read all the same.
+    `strict` false, for showing only: an MT940 statement without its closing balance is told as breaking its rules, not refused.
     Raises `Unparsable` and nothing else, also midway: apply no record before the iterator has ended.
     """
     message, root = _identify(source)
     if not root:
-        yield from mt940.parse(source, message)
+        yield from mt940.parse(source, message, strict=strict)
         return
     valid, problems = (None, ()) if validate is None else validate(source, message)
     yield from _XmlFile(source, message, root, valid, problems).records()

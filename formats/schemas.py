@@ -138,8 +138,9 @@ def validate_inbound(source: BinaryIO, message_name: str) -> tuple[bool | None, 
 
     The texts hold no values.
 
-    None: not checked, because there is no schema at hand (no text) or the file is larger than 8 MiB (a text says so). Reads the
-    whole of `source` and leaves it where it stood. Never raises on bad input.
+    None: not checked, because there is no schema at hand (no text), because the document is not in the namespace of the schema,
+    as files by older or national rules are, or because the file is larger than 8 MiB (a text says so). Reads the whole of
+    `source` and leaves it where it stood. Never raises on bad input.
     """
     if message_name not in MESSAGES:
         return None, ()
@@ -155,6 +156,8 @@ def validate_inbound(source: BinaryIO, message_name: str) -> tuple[bool | None, 
     if root.getroottree().docinfo.internalDTD is not None:
         return False, ("the file declares a DTD, which ISO 20022 messages never do",)
     document = _document(root, message_name)
+    if document.tag != f"{{{_namespace_of(message_name)}}}Document":
+        return None, (f"not checked against the schema: the document is not in its namespace, {_namespace_of(message_name)}",)
     schema = _compiled(message_name)
     if schema is None or schema.validate(document):
         return (None if schema is None else True), ()

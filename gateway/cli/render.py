@@ -94,11 +94,13 @@ def _check_message(file: Path, plugin: BankFormat, on: str | None, *, as_json: b
     problems: list[str] = []
     name = ""
     records = 0
+    judged = False
     try:
         with file.open("rb") as source:
             name = sniff(source)
             source.seek(0)
-            problems += _schema_problems(source, name)
+            judged, found = _schema_problems(source, name)
+            problems += found
             source.seek(0)
             for _ in parse(source):
                 records += 1
@@ -108,26 +110,30 @@ def _check_message(file: Path, plugin: BankFormat, on: str | None, *, as_json: b
         problems.append(str(error))
     problems += _taken(name, plugin, _day(on, plugin))
     if as_json:
-        print_json({"ok": not problems, "message": name or None, "records": records, "problems": problems})
+        print_json(
+            {"ok": not problems, "message": name or None, "records": records, "schema_checked": judged, "problems": problems}
+        )
     else:
         for problem in problems:
             print_error(f"{file}: {problem}")
         if not problems:
-            out().print(f"{file}: {name}, {records} records, keeps to its schema", markup=False)
+            verdict = "keeps to its schema" if judged else "no schema checked"
+            out().print(f"{file}: {name}, {records} records, {verdict}", markup=False)
     return not problems
 
 
-def _schema_problems(source: io.BufferedReader, name: str) -> Sequence[str]:
+def _schema_problems(source: io.BufferedReader, name: str) -> tuple[bool, Sequence[str]]:
+    """Whether a schema was at hand, and how the file breaks it."""
     if name.startswith("pain.001"):
         try:
             validate_outbound(source, name)
         except SchemaViolation as error:
-            return [str(problem) for problem in error.problems]
+            return True, [str(problem) for problem in error.problems]
         except SchemaUnavailable as error:
-            return [str(error)]
-        return ()
+            return False, [str(error)]
+        return True, ()
     valid, problems = validate_inbound(source, name)
-    return problems if valid is False else ()
+    return valid is not None, problems if valid is False else ()
 
 
 def _taken(name: str, plugin: BankFormat, day: date) -> Sequence[str]:

@@ -124,6 +124,27 @@ def test_a_file_that_cannot_be_read_is_an_error_record_and_the_next_is_still_rea
     assert "2026-1001: 1250.00 EUR to Supplier Ltd" in people.out
 
 
+def test_a_statement_without_its_closing_balance_is_shown_as_incomplete_and_does_not_pass_the_check(
+    bankgate: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "cut.sta"
+    file.write_text(":20:A\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C1,NTRFX\n", encoding="utf-8")
+    shown = bankgate("parse", file, "--json")
+    document, statement, entry = (json.loads(line) for line in shown.out.splitlines())
+    assert (shown.code, document["schema_valid"], statement["entry_count"], entry["amount"]) == (0, False, 1, "1")
+    assert ":62F:" in document["schema_problems"][0]
+    checked = bankgate("check", file)
+    assert (checked.code, ":62F:" in checked.err) == (1, True)
+
+
+def test_a_check_without_a_schema_does_not_claim_one(bankgate: Any, tmp_path: Path) -> None:
+    file = tmp_path / "good.sta"
+    file.write_text(":20:A\n:25:1\n:60F:C261120EUR0,\n:62F:C261120EUR0,\n", encoding="utf-8")
+    checked = bankgate("check", file)
+    assert (checked.code, checked.out) == (0, f"{file}: MT940, 2 records, no schema checked\n")
+    assert json.loads(bankgate("check", file, "--json").out)["schema_checked"] is False
+
+
 def test_a_scaffolded_bank_is_a_plugin_whose_test_passes(bankgate: Any, tmp_path: Path) -> None:
     done = bankgate("banks", "new", "my_bank", "--into", tmp_path)
     assert done.code == 0

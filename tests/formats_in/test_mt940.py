@@ -1,8 +1,12 @@
 """MT940 and MT942: balances, statement lines and every style of field 86, with the values the bank wrote."""
 
+import io
+
 import pytest
 
+from formats.bank import bank_named
 from formats.errors import Unparsable
+from formats.reader import parse
 from formats.report import AccountIdentification, Balance, Document, Entry, EntryTransaction, Statement
 
 GERMAN_STATEMENT = Statement(
@@ -174,6 +178,53 @@ def test_statement_lines(records, line, amount, credit_debit, reversal, booked):
     told = records(f":20:A\n:25:1\n:60F:C261120EUR0,\n:61:{line}\n:62F:C261120EUR0,\n".encode())
     entry = told[-1]
     assert (entry.amount, entry.credit_debit, entry.reversal, entry.booking_date) == (amount, credit_debit, reversal, booked)
+
+
+UNCLOSED = b":20:B\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C1,NTRFX\n:86:gift\n"
+CLOSED = b":20:A\n:25:1\n:60F:C261120EUR0,\n:62F:C261120EUR0,\n-\n"
+
+
+def test_a_statement_without_closing_balance_is_shown_where_asked_and_refused_where_booked(records):
+    told = list(parse(io.BytesIO(CLOSED + UNCLOSED), strict=False))
+    assert [record.kind for record in told] == ["document", "statement", "document", "statement", "entry"]
+    assert (told[0].schema_valid, told[0].schema_problems) == (None, ())
+    assert (told[2].message_id, told[2].schema_valid) == ("B", False)
+    assert told[2].schema_problems == (
+        "line 6: a statement without a closing balance (:62F: or :62M:); the file seems cut short",
+    )
+    assert told[4].amount == "1"
+    with pytest.raises(Unparsable, match="closing balance"):
+        records(CLOSED + UNCLOSED)
+    with pytest.raises(Unparsable, match="closing balance"):
+        list(bank_named("iso20022").parse(io.BytesIO(UNCLOSED)))
+
+
+def test_what_follows_an_unclosed_statement_is_told_as_whole_again():
+    told = [record for record in parse(io.BytesIO(UNCLOSED + CLOSED), strict=False) if isinstance(record, Document)]
+    assert [(document.message_id, document.schema_valid) for document in told] == [("B", False), ("A", None)]
+
+
+def test_a_blank_between_amount_and_type_hides_neither_type_nor_reference(records):
+    line = b":20:A\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C50,00 NTRFKREF+//BANK-1\n:62F:C261120EUR50,\n"
+    entry = records(line)[-1]
+    assert (entry.amount, entry.bank_transaction_code, entry.account_servicer_reference) == ("50.00", "NTRF", "BANK-1")
+    assert entry.transactions[0].customer_reference is None
+
+
+def test_an_iban_alone_in_the_supplementary_details_is_the_counterpartys_account(records):
+    text = ":20:A\n:25:1\n:60F:C261120EUR0,\n:61:261120D1,N102EREF\n{}\n:86:/EREF/E-1//BENM//NAME/J. DOE\n:62F:C261120EUR1,\n"
+    found = {
+        account: records(text.format(account).encode())[-1].transactions[0].counterparty_account
+        for account in ("NL91ABNA0417164300", "P001234567")
+    }
+    assert found == {"NL91ABNA0417164300": "NL91ABNA0417164300", "P001234567": None}
+
+
+def test_a_reference_ends_where_the_bank_repeats_the_fields_in_words(records):
+    purpose = ":86:105?20EREF+12/34-----L11?2156 BIC: COBADEFFXXX ?22ABWA: Amt ?23SVWZ+Steuer"
+    entry = records(f":20:A\n:25:1\n:60F:C261120EUR0,\n:61:261120D1,NMSC\n{purpose}\n:62F:C261120EUR1,\n".encode())[-1]
+    assert entry.transactions[0].end_to_end_id == "12/34-----L11 56"
+    assert entry.transactions[0].remittance_information == ("Steuer",)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from formats.errors import Unparsable
 from formats.reader import parse, sniff
 from formats.report import Document
+from formats.schemas import validate_inbound
 
 
 def _message(namespace: str = "urn:iso:std:iso:20022:tech:xsd:pain.002.001.10", name: str = "X") -> str:
@@ -104,6 +105,16 @@ def test_the_validator_is_asked_first_and_its_answer_told(sample):
     document = next(iter(parse(io.BytesIO(data), validate=lambda source, name: validate(_rewound(source), name))))
     assert asked == [(b"<?xml", "camt.053.001.08")]
     assert (document.schema_valid, document.schema_problems) == (False, ("line 3: broken",))
+
+
+@pytest.mark.parametrize("namespace", ["", "urn:sepade:xsd:pain.002.001.10", "urn:swift:xsd:$pain.002.001.10"])
+def test_a_document_of_another_namespace_is_not_judged_by_a_schema_that_is_not_its_own(namespace):
+    valid, problems = validate_inbound(io.BytesIO(_message(namespace).encode()), "pain.002.001.10")
+    assert valid is None
+    assert problems == (
+        "not checked against the schema: the document is not in its namespace, urn:iso:std:iso:20022:tech:xsd:pain.002.001.10",
+    )
+    assert validate_inbound(io.BytesIO(_message().encode()), "pain.002.001.10")[0] is False, "its own schema judges it"
 
 
 def _rewound(source):
