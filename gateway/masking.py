@@ -65,12 +65,16 @@ OUR_KEYS: Final = frozenset(
 )
 """Names whose values we make ourselves; long runs of digits in them are ours and stay readable. An IBAN does not."""
 
-# Lower-case hex, with a letter in it, of the lengths of our ids and digests: never an account number, and of no use to a
-# reader once masked.
-_HEX_ID: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?=[0-9-]*[a-f])"
-    r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"(?![0-9A-Za-z])"
+# Ids that we make ourselves, never an account number, and of no use to a reader once masked:
+# lower-case hex, with a letter in it, of the lengths of our ids and digests; and the ids of messages and deliveries
+# (`gateway.prepare.new_message_id`): a moment and ten characters. Those begin like a Bulgarian IBAN, which has four letters
+# where they have digits (SWIFT IBAN Registry, BG: 4!a after the check digits).
+_OUR_ID: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:"
+    r"(?=[0-9-]*[a-f])(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"|BG[0-9]{12}(?=[0-9]*[A-Z])[A-HJ-NP-Z2-9]{10}"
+    r"|d[0-9]{12}(?=[0-9]*[a-z])[a-hj-np-z2-9]{10}"
+    r")(?![0-9A-Za-z])"
 )
 # Every place where an IBAN may begin: as printed in groups of four, with any one separator, or without. The lookahead lets
 # candidates overlap.
@@ -132,10 +136,10 @@ def masked_number(text: str) -> str:
 
 
 def mask_text(text: str, *, numbers: bool = True) -> str:
-    """The text with every IBAN and, unless told otherwise, every long number masked. Ids in hex are left alone."""
+    """The text with every IBAN and, unless told otherwise, every long number masked. Ids of our own making are left alone."""
     pieces: list[str] = []
     done = 0
-    for found in _HEX_ID.finditer(text):
+    for found in _OUR_ID.finditer(text):
         pieces += (_mask_plain(text[done : found.start()], numbers=numbers), found.group())
         done = found.end()
     pieces.append(_mask_plain(text[done:], numbers=numbers))

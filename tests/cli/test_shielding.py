@@ -52,7 +52,7 @@ def test_a_neighbour_of_the_same_user_reads_neither_environment_nor_files(closed
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"up\n"
-        look = ["/bin/sh", "-c", f"cat /proc/{worker.pid}/environ; ls /proc/{worker.pid}/root/"]
+        look = ["/bin/sh", "-c", f"cat /proc/{worker.pid}/environ; ls -L /proc/{worker.pid}/root"]
         seen = subprocess.run(look, user=NOBODY, group=NOBODY, extra_groups=(), cwd="/", capture_output=True, check=False)
         worker.communicate(b"")
     assert (b"hunter2" in seen.stdout) is not closed

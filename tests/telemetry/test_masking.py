@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
 from gateway.config import TelemetrySettings
 from gateway.masking import HIDDEN, AccountNumber, Secret, mask_text, mask_value
+from gateway.prepare import new_message_id
 from gateway.telemetry import configure_logging
 
 IBAN = "DE89370400440532013000"
@@ -75,6 +76,22 @@ def test_no_grouped_number_survives(number: str) -> None:
 )
 def test_what_an_operator_needs_stays_readable(text: str) -> None:
     assert mask_text(text) == text
+
+
+@pytest.mark.parametrize("second", range(60))
+def test_the_ids_of_messages_and_deliveries_stay_readable_wherever_they_stand(second: int) -> None:
+    """They look like IBANs of Bulgaria, and an operator who sees them masked cannot find the message."""
+    message_id = new_message_id(datetime(2026, 11, 25, 14, 53, second, tzinfo=UTC))
+    delivery_id = f"d{message_id[2:].lower()}"
+    for text in (message_id, delivery_id, f"{message_id}-12", f"{message_id}.xml.p7m is there", f"the bank has {delivery_id}."):
+        assert mask_text(text) == text
+    assert mask_value(message_id, "delivery") == message_id
+
+
+@given(bank=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=4, max_size=4), rest=st.text("0123456789", min_size=14, max_size=14))
+def test_an_iban_of_bulgaria_is_none_of_them(bank: str, rest: str) -> None:
+    iban = iban_of("BG", bank + rest)
+    assert iban not in mask_text(f"to {iban}")
 
 
 def test_an_iban_with_a_typing_mistake_is_still_somebodys_account() -> None:
