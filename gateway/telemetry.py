@@ -223,5 +223,14 @@ def span(name: str, **attributes: str | int) -> Iterator[None]:
     if _tracer is None:
         yield
         return
-    with _tracer.start_as_current_span(name, attributes=attributes):
-        yield
+    from opentelemetry.trace import StatusCode
+
+    # OpenTelemetry by itself sends the text of an exception and its traceback: whoever wrote it, unmasked, off the machine.
+    with _tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield
+        except BaseException as error:
+            current.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
