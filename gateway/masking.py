@@ -66,12 +66,12 @@ OUR_KEYS: Final = frozenset(
 """Names whose values we make ourselves; long runs of digits in them are ours and stay readable. An IBAN does not."""
 
 # Ids that we make ourselves, never an account number, and of no use to a reader once masked:
-# lower-case hex, with a letter in it, of the lengths of our ids and digests; and the ids of messages and deliveries
+# lower-case hex, with letters among its digits, of the lengths of our ids and digests; and the ids of messages and deliveries
 # (`gateway.prepare.new_message_id`): a moment and ten characters. Those begin like a Bulgarian IBAN, which has four letters
 # where they have digits (SWIFT IBAN Registry, BG: 4!a after the check digits).
 _OUR_ID: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:"
-    r"(?=[0-9-]*[a-f])(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"(?=[0-9-]*[a-f])(?![0-9a-f-]*[0-9]{20})(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     r"|BG[0-9]{12}(?=[0-9]*[A-Z])[A-HJ-NP-Z2-9]{10}"
     r"|d[0-9]{12}(?=[0-9]*[a-z])[a-hj-np-z2-9]{10}"
     r")(?![0-9A-Za-z])"
