@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -11,10 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gateway.demo.erp import Doubt
 from gateway.demo.play import Demo, Outcome
 from gateway.demo.processes import DidNotStart
 
 FINE, FAILED, CANNOT = 0, 1, 3
+SHOWN_MAX = 20
 
 
 def run_demo(directory: Path | None = None, *, keep: bool = False, console: Console | None = None) -> int:
@@ -46,73 +49,93 @@ def run_demo(directory: Path | None = None, *, keep: bool = False, console: Cons
 async def _play(place: Path, console: Console) -> Outcome:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("payments at their end", total=None)
         demo = Demo(place, lambda text: progress.console.print(f"[dim]·[/dim] {text}"))
+        task = progress.add_task("payments at their end", total=len(demo.outcome.parts))
         return await demo.run(lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def _show(outcome: Outcome, console: Console) -> None:
+    console.print()
     console.print(_outcomes(outcome))
     console.print(_refusals(outcome))
-    for line in outcome.doubted:
-        console.print(f"[yellow]In doubt[/yellow] after a lost answer, never sent again, settled by evidence: {line}\n")
+    for doubt in outcome.doubted:
+        console.print(_doubt_in_words(doubt))
     console.print(_balances(outcome))
-    marks = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in outcome.seconds.items())
-    console.print(f"Executed twice, by the bank's own books: {outcome.executed_twice}. Seconds since the start: {marks}.")
+    twice = "none" if not outcome.executed_twice else f"[red]{outcome.executed_twice}[/red]"
+    console.print(f"Payments executed twice, by the bank's own books: {twice}.")
+    marks = ", ".join(f"{what} {seconds:.1f}" for what, seconds in outcome.seconds.items())
+    console.print(f"Seconds since the start: {marks}.")
     if outcome.failures:
         console.print("[red]Not as expected:[/red]")
-        for failure in outcome.failures[:20]:
+        for failure in outcome.failures[:SHOWN_MAX]:
             console.print(f"  [red]·[/red] {failure}")
+        if len(outcome.failures) > SHOWN_MAX:
+            console.print(f"  and {len(outcome.failures) - SHOWN_MAX} more")
     else:
         console.print(f"[green]All {len(outcome.parts)} payments ended as expected.[/green]")
 
 
 def _outcomes(outcome: Outcome) -> Table:
-    """One row for each story, connection and end, with the reason in plain words."""
-    table = _table("What became of every payment", "payments", "end", "why", "as expected")
-    rows: Counter[tuple[str, ...]] = Counter()
+    """One row for each story and end, with how many of either connection, and the reason in plain words."""
+    kinds = {part.request["connection_id"]: part.request["connection_id"].rpartition("-")[2].upper() for part in outcome.parts}
+    table = _table("What became of every payment", "payment", *kinds.values(), "end", "why")
+    rows: dict[tuple[str, ...], Counter[str]] = {}
     for part in outcome.parts:
         ended = outcome.ended.get(part.reference)
-        state, code = (ended.state, ended.code) if ended else ("nothing heard", "")
+        state, code = (ended.state, ended.code) if ended else ("unheard of", "")
         as_expected = (state, code) == (part.expected.state, part.expected.code)
-        words = f"{ended.text_en} {ended.text_zh}" if ended else ""
-        shown_code = "" if code.startswith("bankgate.") else f"{code}: "
+        mark = "[green]✓[/green]" if as_expected else "[red]✗[/red]"
         colour = {"settled": "green", "rejected": "red", "returned": "yellow"}.get(state, "white")
-        rows[
-            f"{part.expected.story}, {part.request['connection_id']}",
-            f"[{colour}]{state}[/{colour}]",
-            shown_code + words,
-            "[green]yes[/green]" if as_expected else "[red]no[/red]",
-        ] += 1
-    for (story, *cells), count in sorted(rows.items(), key=lambda row: -row[1]):
-        table.add_row(f"{count} × {story}", *cells)
+        words = f"{'' if code.startswith('bankgate.') else f'{code}: '}{ended.text_en}\n{ended.text_zh}" if ended else ""
+        row = (part.expected.story, f"{mark} [{colour}]{state}[/{colour}]", words)
+        rows.setdefault(row, Counter())[part.request["connection_id"]] += 1
+    for (story, end, words), count in sorted(rows.items(), key=lambda row: -row[1].total()):
+        table.add_row(story, *(str(count[kind] or "") for kind in kinds), end, words)
     return table
 
 
 def _refusals(outcome: Outcome) -> Table:
     """What the gateway said no to, and how it said it."""
-    table = _table("Asked again, or refused at the door: nothing stored", "asked", "answer", "why")
-    table.add_row("same reference, same content", "OK", "the same answer again; stored once")
+    table = _table("Asked again, or refused at the door; nothing was stored", "asked", "answered")
+    table.add_row("same reference, same content", "OK\nThe first answer again; the payment exists once.")
     for story, refusal in outcome.refusals.items():
-        broken = {one.field.removeprefix("payments[0]."): one.text.partition(" [")[0] for one in refusal.broken}
-        texts: dict[str, list[str]] = {}
-        for field, text in broken.items():
-            texts.setdefault(text, []).append(field)
-        why = "\n".join(f"{', '.join(fields)}: {text}" for text, fields in texts.items())
-        table.add_row(story, refusal.code, why or refusal.text)
+        fields_by_text: dict[str, list[str]] = {}
+        for one in refusal.broken:
+            field, text = one.field.removeprefix("payments[0]."), one.text.partition(" [")[0]
+            fields_by_text.setdefault(text, []).append(field)
+        why = "\n".join(f"{', '.join(fields)}: {text}" for text, fields in fields_by_text.items())
+        table.add_row(story, f"{refusal.code}\n{why or refusal.text}")
     return table
 
 
+def _doubt_in_words(doubt: Doubt) -> str:
+    """What a lost answer meant, and what settled the doubt."""
+    return (
+        f"[bold]The answer that was lost[/bold]\n\n"
+        f"{doubt.connection_id} handed the bank the message {doubt.message_id}: {doubt.payments} payments, "
+        f"{Decimal(doubt.control_sum):,.2f} EUR. Then the line broke, before the bank had said whether it took the file. "
+        f"It may have it or not: sending once more could pay {doubt.payments} payees twice, forgetting it could pay none. "
+        f"So the gateway called it [yellow]in doubt[/yellow], sent nothing again, and looked for proof.\n"
+        f"[green]The proof:[/green] {doubt.proof} ({doubt.detail}). The bank has the message; its bytes were sent "
+        f"{'once' if doubt.sendings == 1 else f'{doubt.sendings} times'}.\n"
+    )
+
+
 def _balances(outcome: Outcome) -> Table:
-    table = _table("Statements against payments", "account", "opening", "less settled payments", "statement closes at", "")
+    table = _table(
+        "The bank's statements against the payments", "account", "opened with", "less what settled", "statement says", ""
+    )
+    for column in table.columns[1:4]:
+        column.justify = "right"
     for account, opening, expected, closing in outcome.balances:
-        agrees = "[green]agrees[/green]" if closing == expected else "[red]differs[/red]"
-        table.add_row(f"…{account[-4:]}", f"{opening:,.2f}", f"{expected:,.2f}", f"{closing or 0:,.2f}", agrees)
+        agrees = "[green]✓ agrees[/green]" if closing == expected else "[red]✗ differs[/red]"
+        said = "nothing" if closing is None else f"{closing:,.2f}"
+        table.add_row(f"…{account[-4:]}", f"{opening:,.2f}", f"{expected:,.2f}", said, agrees)
     return table
 
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", justify="right" if column.isupper() else "left")
     return table

@@ -70,7 +70,7 @@ def cast() -> list[Part]:
             SFTP_ACCOUNT,
             "1234.56",
             creditor_iban(9),
-            Expectation(state="returned", code=RETURN_REASON, story="returned three business days later"),
+            Expectation(state="returned", code=RETURN_REASON, story="returned 3 days later"),
         ),
     ]
 

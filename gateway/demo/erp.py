@@ -28,6 +28,20 @@ class Ended:
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A message that was in doubt: what was at stake, what went wrong, and what proved that the bank has it."""
+
+    message_id: str
+    connection_id: str
+    payments: int
+    control_sum: str  # of all its payments
+    sendings: int  # how often its bytes were given to the bank: 1 is what one wants to see
+    trouble: str  # of the attempt whose outcome is unknown, in the channel's words
+    proof: str  # where the evidence was found: "pain.002.001.10 MB-P002-1", "sftp.listing", …
+    detail: str
+
+
 class Erp:
     """Use with `async with`."""
 
@@ -82,16 +96,15 @@ class Erp:
         request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
         await self._client.call("OperationsService", "ResolveDelivery", request)
 
-    async def evidence(self, message_ids: set[str]) -> list[str]:
-        """What settled the doubt about these messages, a line each."""
+    async def doubts(self, message_ids: set[str]) -> list[Doubt]:
+        """What became of messages that were in doubt and are so no longer."""
         answer = await self._client.call("OperationsService", "ListDeliveries", {"page": {"size": 1000}})
-        lines = []
+        found = []
         for listed in answer.get("deliveries", ()):
             if listed["message_id"] in message_ids:
                 shown = await self._client.call("OperationsService", "GetDelivery", {"delivery_id": listed["delivery_id"]})
-                found = [e for e in shown["delivery"].get("evidence", ()) if e["verdict"] == "arrived"]
-                lines += [f"{listed['message_id']}: {e['source']} — {e['detail']}" for e in found]
-        return lines
+                found += _doubt(shown["delivery"])
+        return found
 
     async def closing_balance(self, iban: str) -> Decimal | None:
         """Of the account's newest statement; None if there is none."""
@@ -110,4 +123,24 @@ class Erp:
         return -amount if balance["credit_debit"] == "DBIT" else amount
 
 
-__all__ = ["CallFailed", "Ended", "Erp", "Submitted"]
+def _doubt(delivery: dict[str, Any]) -> list[Doubt]:
+    """The doubt about a delivery, if evidence settled it."""
+    lost = [attempt for attempt in delivery.get("attempt_log", ()) if attempt.get("outcome") == "lost_track"]
+    proofs = [evidence for evidence in delivery.get("evidence", ()) if evidence["verdict"] == "arrived"]
+    if not proofs:
+        return []
+    return [
+        Doubt(
+            message_id=delivery["message_id"],
+            connection_id=delivery["connection_id"],
+            payments=delivery.get("payment_count", 0),
+            control_sum=delivery.get("control_sum", ""),
+            sendings=delivery.get("attempts", 0),
+            trouble=lost[0].get("detail", "") if lost else "",
+            proof=proofs[0]["source"],
+            detail=proofs[0].get("detail", ""),
+        )
+    ]
+
+
+__all__ = ["CallFailed", "Doubt", "Ended", "Erp", "Submitted"]

@@ -12,7 +12,7 @@ import aiohttp
 
 from gateway.demo import processes, scenery
 from gateway.demo.cast import LATE_RETURN, RETURN_REASON, Part, cast, conflicting, repeated, unpayable
-from gateway.demo.erp import Ended, Erp
+from gateway.demo.erp import Doubt, Ended, Erp
 from gateway.demo.processes import DidNotStart, Running
 from gateway.demo.scenery import HTTPS_ACCOUNT, POOR_ACCOUNT, SFTP_ACCOUNT, Scenery
 from gateway.rpc.client import CallFailed
@@ -31,11 +31,10 @@ class Outcome:
 
     ended: dict[str, Ended] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
-    doubted: list[str] = field(default_factory=list)
+    doubted: list[Doubt] = field(default_factory=list)
     refusals: dict[str, CallFailed] = field(default_factory=dict)
-    balances: list[tuple[str, Decimal, Decimal, Decimal | None]] = field(
-        default_factory=list
-    )  # account, opening, expected, closing
+    # account, opening balance, what the payments leave of it, and what the statement says is left
+    balances: list[tuple[str, Decimal, Decimal, Decimal | None]] = field(default_factory=list)
     executed_twice: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -65,7 +64,7 @@ class Demo:
         return self.outcome
 
     async def _play(self, progress: Callable[[int, int], None]) -> None:
-        self._tell("making keys, certificates and the configuration of both sides")
+        self._tell("keys, certificates and configuration for both sides, made for this run only")
         made = await asyncio.to_thread(scenery.set_up, self._directory)
         bank = await self._start_bank(made)
         address = await self._start_gateway(made, bank.ready)
@@ -75,20 +74,20 @@ class Demo:
             following = asyncio.create_task(self._follow(erp, progress))
             await self._submit(erp)
             await self._accepted(erp)
-            self._tell("the bank's clock moves on: debits are booked, statements issued, one payment comes back")
+            self._tell("a week passes at the bank: debits booked, statements issued, one payment back")
             await bank.advance(DAYS_UNTIL_RETURNED)
             await following
             self._mark("to the end of every payment")
             await self._compare(erp, bank)
 
     async def _start_bank(self, made: Scenery) -> "Bank":
-        self._tell("starting the bank: mock-bank's ledger behind an SFTP door and an HTTPS door")
+        self._tell("the bank opens: mock-bank's ledger, an SFTP door and an HTTPS door")
         running = await processes.start("bank", ["simulator", "--config", str(made.bank)], self._directory, made.passphrases.bank)
         self._running.append(running)
         return Bank(await processes.ready_file(running, made.bank / "data" / "ready.json"))
 
     async def _start_gateway(self, made: Scenery, ready: dict[str, Any]) -> str:
-        self._tell("starting the gateway: serve (gRPC, TLS with client certificates) and worker (holds the keys)")
+        self._tell("the gateway starts: serve (gRPC over TLS) and worker (holds the keys)")
         address = processes.free_address()
         await asyncio.to_thread(scenery.configure_gateway, made, ready, address)
         config = ["--config", str(made.gateway)]
@@ -99,9 +98,8 @@ class Demo:
 
     async def _submit(self, erp: Erp) -> None:
         parts = self.outcome.parts
-        self._tell(
-            f"submitting {len(parts)} payments over gRPC, on two connections; the bank's first answer will be lost on purpose"
-        )
+        self._tell(f"the ERP submits {len(parts)} payments, for two connections to the bank")
+        self._tell("the bank will take the first SFTP file and cut the line before it answers")
         for start in range(0, len(parts), 60):
             await erp.submit([part.request for part in parts[start : start + 60]])
         again = await erp.submit([repeated(parts)])
@@ -126,7 +124,7 @@ class Demo:
             if not await erp.any_in("approved", "batched", "sent"):
                 break
             await asyncio.sleep(0.1)
-        self.outcome.doubted = await erp.evidence(doubted)
+        self.outcome.doubted = await erp.doubts(doubted)
         self._mark("bank's verdict on all")
 
     async def _follow(self, erp: Erp, progress: Callable[[int, int], None]) -> None:
@@ -153,6 +151,7 @@ class Demo:
                 outcome.failures.append(f"{part.reference}: expected {wanted.state} ({wanted.code}), got {got}")
         if not outcome.doubted:
             outcome.failures.append("no message was ever in doubt, though an answer was lost on purpose")
+        outcome.failures += [f"{one.message_id} was sent {one.sendings} times" for one in outcome.doubted if one.sendings != 1]
         for account, opening in OPENING.items():
             moved = sum(
                 (
