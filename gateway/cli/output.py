@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
@@ -21,6 +22,13 @@ UNBOUNDED: Final = 10_000  # columns: a line is as long as it is, for pipes and 
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 
 T = TypeVar("T")
+
+
+class Language(StrEnum):
+    """The languages in which reasons are told."""
+
+    EN = "en"
+    ZH = "zh"
 
 
 class CommandFailed(Exception):
@@ -47,8 +55,13 @@ def print_error(text: str) -> None:
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """JSON to standard output; `indent` None gives one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+    """JSON to standard output, in UTF-8 and at once: whoever reads a pipe gets each line when it is written.
+
+    `indent` None gives one line.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))  # a lone surrogate becomes its JSON escape
+    sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -93,12 +106,13 @@ def state_word(name: Any) -> str:
     return text.lower().replace("_", " ")
 
 
-def reason_words(reason: Mapping[str, Any] | None) -> str:
+def reason_words(reason: Mapping[str, Any] | None, language: Language = Language.EN) -> str:
     """A reason in one line: code, plain words, and what the bank added."""
     if not reason:
         return ""
-    parts = [str(reason.get("text_en", "") or reason.get("code", ""))]
-    if reason.get("text_en") and reason.get("code") and not str(reason["code"]).startswith("bankgate."):
+    words = reason.get(f"text_{language.value}") or reason.get("text_en")
+    parts = [str(words or reason.get("code", ""))]
+    if words and reason.get("code") and not str(reason["code"]).startswith("bankgate."):
         parts.insert(0, f"{reason['code']}:")
     if reason.get("bank_text"):
         parts.append(f"({reason['bank_text']})")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import watch
-from gateway.cli.output import print_table
+from gateway.cli.output import Language, print_table
 
 DELIVERY = "d261125145505bzsx496gwz"
 ROW = (DELIVERY, "a-connection-with-a-long-name", "BG261125145505BZSX496GWZ", "sent", 110, "2345.67", 1, "words " * 20)
@@ -60,3 +60,14 @@ def test_a_watched_event_names_the_bank_file_or_person_it_follows_from(
 ) -> None:
     watch._show(event(source=source), as_json=False)
     assert capsys.readouterr().out == f"2026-11-25 14:55:06  INV-1  settled    Booked on the account.{proof}\n"
+
+
+def test_a_watched_event_tells_its_reason_in_chinese_when_asked_and_in_english_where_no_chinese_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reason = {"code": "AC04", "text_en": "The account is closed.", "text_zh": "账户已销户。"}
+    watch._show(event(reason=reason), as_json=False, language=Language.ZH)
+    watch._show(event(), as_json=False, language=Language.ZH)
+    chinese, english = capsys.readouterr().out.splitlines()
+    assert chinese.endswith("AC04: 账户已销户。")
+    assert english.endswith("Booked on the account.")
