@@ -56,8 +56,10 @@ def _charge_bearer(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findi
 
 def _priority(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:
     priority = kind.instruction_priority
-    known = priority is None or not isinstance(priority, str) or priority in checks.INSTRUCTION_PRIORITIES
-    return NOTHING if known else HERE
+    if priority is None or not isinstance(priority, str) or priority in checks.INSTRUCTION_PRIORITIES:
+        return NOTHING
+    upper = priority.strip().upper() if len(priority) < 10 else ""
+    return (Finding(fix=upper if upper in checks.INSTRUCTION_PRIORITIES else None),)
 
 
 def _type_both(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:

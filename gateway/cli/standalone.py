@@ -73,7 +73,9 @@ def _judge(index: int, order: PaymentOrder, bank: BankFormat, message: str | Non
     )
     digest = order.content_sha256
     checked = OrderCheck(connection, bank).check(order, digest.hex()[:32], on)
-    found = [*_debtor_side(order), *checked.violations]
+    missing = _debtor_side(order)
+    told = {violation.field for violation in missing}
+    found = [*missing, *(violation for violation in checked.violations if violation.field not in told)]
     transfer = checked.transfer
     if order.uetr is None and transfer.uetr is not None:
         transfer = replace(transfer, uetr=str(UUID(bytes=digest[16:32], version=4)))

@@ -135,8 +135,9 @@ def _party(content: bytes) -> tuple[Party | None, Problems]:
         return None, ()
     party = pb.Party.FromString(content)
     problems: list[Violation] = []
-    organisation = _organisation(party.organisation) if party.HasField("organisation") else None
-    person = _person(party.person, problems) if party.HasField("person") else None
+    # An empty message is an absent one here too: ERPs fill templates and leave what they do not know blank.
+    organisation = _organisation(party.organisation) if party.organisation.ByteSize() else None
+    person = _person(party.person, problems) if party.person.ByteSize() else None
     if organisation is not None and person is not None:
         problems.append(
             _violation(
@@ -150,7 +151,7 @@ def _party(content: bytes) -> tuple[Party | None, Problems]:
     return (
         Party(
             name=party.name or None,
-            postal_address=_address(party.postal_address) if party.HasField("postal_address") else None,
+            postal_address=_address(party.postal_address) if party.postal_address.ByteSize() else None,
             organisation=organisation,
             person=person,
             country_of_residence=party.country_of_residence or None,
@@ -200,7 +201,7 @@ def _agent(content: bytes) -> tuple[Agent | None, Problems]:
             clearing_system_member_id=agent.clearing_system_member_id or None,
             lei=agent.lei or None,
             name=agent.name or None,
-            postal_address=_address(agent.postal_address) if agent.HasField("postal_address") else None,
+            postal_address=_address(agent.postal_address) if agent.postal_address.ByteSize() else None,
         ),
         (),
     )
@@ -310,8 +311,8 @@ def _amount(text: str, field: str, problems: list[Violation]) -> Decimal | None:
             field,
             "amount.format",
             f"{CONVENTIONS}; ISO 20022 ActiveOrHistoricCurrencyAndAmount",
-            "This is not an amount. Write digits with at most one dot and no sign or grouping, for example 1250.00.",
-            "金额格式不对：只写数字，至多一个小数点，不带正负号和千分位，例如 1250.00。",
+            "This is not an amount. Write at most 18 digits, with at most one dot and no sign or grouping, for example 1250.00.",
+            "金额格式不对：只写数字（最多 18 位），至多一个小数点，不带正负号和千分位，例如 1250.00。",
         )
     )
     return None

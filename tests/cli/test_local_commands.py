@@ -83,6 +83,15 @@ def test_a_file_that_is_no_request_is_named_and_never_a_traceback(bankgate: Any,
     assert "Traceback" not in done.err
 
 
+def test_a_missing_debtor_account_is_said_once(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    del request["payments"][0]["debtor_account"]
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    violations = json.loads(bankgate("check", file, *ON, "--json").out)["violations"]
+    assert [(violation["field"], violation["rule"]) for violation in violations] == [("debtor_account", "field.required")]
+
+
 def test_checking_a_message_names_the_schemas_complaint(bankgate: Any, examples: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.xml"
     bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)

@@ -103,6 +103,7 @@ COMMON_CASES: list[tuple[Change, str, str, str | None, str | None]] = [
     (terms(charge_bearer="OUR"), "charge-bearer.unknown", "charge_bearer", None, None),
     (terms(charge_bearer="shar"), "charge-bearer.unknown", "charge_bearer", "SHAR", None),
     (kind(instruction_priority="FAST"), "instruction-priority.unknown", "payment_type.instruction_priority", None, None),
+    (kind(instruction_priority=" high"), "instruction-priority.unknown", "payment_type.instruction_priority", "HIGH", None),
     (kind(service_level="NURG", service_level_proprietary="X"), "payment-type.both", "payment_type.service_level", None, None),
     (kind(category_purpose="supp"), "code.form", "payment_type.category_purpose", "SUPP", None),
     (kind(category_purpose="SUPPX"), "text.too-long", "payment_type.category_purpose", None, None),

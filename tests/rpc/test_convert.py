@@ -116,6 +116,18 @@ def test_what_is_no_calendar_date_is_named(text: str) -> None:
     assert [(problem.field, problem.rule) for problem in order.problems] == [("requested_execution_date", "date.format")]
 
 
+def test_parts_of_a_party_left_blank_by_a_template_are_absent() -> None:
+    blank = pb.Party(
+        name="n",
+        postal_address=pb.PostalAddress(town_name=""),
+        organisation=pb.OrganisationIdentification(lei=""),
+        person=pb.PrivateIdentification(),
+    )
+    order = order_of(pb.PaymentRequest(creditor=blank, creditor_agent=pb.Agent(bic="B", postal_address=pb.PostalAddress())))
+    assert (order.creditor, order.problems) == (Party(name="n"), ())
+    assert order.creditor_agent == Agent(bic="B")
+
+
 def test_every_problem_of_a_request_is_found_at_once_with_its_path() -> None:
     request = pb.PaymentRequest(
         amount="x",
