@@ -42,7 +42,11 @@ OutDir = Annotated[Path, typer.Option(help="Where the files go.", file_okay=Fals
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 ProfileFile = Annotated[Path, typer.Option("--profile", help="TOML file: a [seal] table, or its keys alone.")]
 Base = Annotated[
-    Path | None, typer.Option(help="Where relative references start. Absent: the directory of the profile.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="Where relative references start. Absent: the profile's directory, of a connection file its configuration's.",
+        show_default=False,
+    ),
 ]
 CommonName = Annotated[str, typer.Option(help="Whom the certificate names.")]
 Organization = Annotated[str | None, typer.Option(help="Organization in the name.", show_default=False)]
@@ -248,7 +252,7 @@ def open_(profile: ProfileFile, source: Annotated[Path, typer.Argument(metavar="
 def _transform(
     profile: Path, source: Path, out: Path, base: Path | None, method: Callable[[Seal], Callable[[BinaryIO, BinaryIO], None]]
 ) -> None:
-    built = build_seal(_read_profile(profile), base or profile.parent, clock.now)
+    built = build_seal(_read_profile(profile), base or _base_of(profile), clock.now)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     with _explained(), source.open("rb") as reading:
         try:
@@ -261,6 +265,13 @@ def _transform(
         finally:
             temporary.unlink(missing_ok=True)
     _say(f"wrote {escape(str(out))} ({out.stat().st_size:,} bytes)")
+
+
+def _base_of(profile: Path) -> Path:
+    """Where the references of a profile start: for a connection file, as everywhere, at its configuration directory."""
+    directory = profile.absolute().parent
+    connection = directory.name == "connections" and (directory.parent / "bankgate.toml").is_file()
+    return directory.parent if connection else directory
 
 
 def _read_profile(path: Path) -> PlainProfile | CmsProfile:
@@ -325,7 +336,7 @@ def check_(
     if (profile is None) == (config is None):
         _fail(2, "name --profile FILE or --config DIRECTORY")
     if profile is not None:
-        wanted = [(str(profile), _read_profile(profile), base or profile.parent)]
+        wanted = [(str(profile), _read_profile(profile), base or _base_of(profile))]
     else:
         wanted = [(name, parsed, base or Path(config or "")) for name, parsed in _connections(config or Path())]
     found = {name: check(parsed, start, clock.now(), open_keys=not no_private) for name, parsed, start in wanted}

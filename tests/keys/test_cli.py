@@ -229,6 +229,16 @@ def test_a_directory_is_listed_with_what_is_wrong_in_it(terminal: Terminal) -> N
     assert "chmod 600" in terminal.output
 
 
+def test_a_connection_file_is_a_profile_whose_references_start_at_its_configuration(terminal: Terminal) -> None:
+    make_profiles(terminal)
+    (terminal.directory / "bankgate.toml").touch()
+    (terminal.directory / "connections").mkdir()
+    (terminal.directory / "connections" / "us.toml").write_bytes((terminal.directory / "us.toml").read_bytes())
+    (terminal.directory / "in").write_bytes(b"payments")
+    assert terminal.run("seal", "--profile", "connections/us.toml", "in", "out") == 0, terminal.errors
+    assert terminal.run("check", "--profile", "connections/us.toml") == 0
+
+
 def test_a_configuration_is_listed_and_checked_connection_by_connection(terminal: Terminal) -> None:
     make_profiles(terminal)
     Path("connections").mkdir()
