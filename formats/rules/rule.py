@@ -5,6 +5,7 @@ where that is. So a rule is written once, stands in one table with its source an
 it is broken.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -50,13 +51,17 @@ SCHEMA = "ISO 20022 pain.001, XML schema"
 ALL_TEXTS = ("text", "identifier", "code")
 """The kinds of text that are held to length and characters (the others have a form of their own)."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,'()?:+-]*").fullmatch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
     """One rule: a stable id, its source, the parts it looks at, the days it is in force (both inclusive), its words, its check.
 
     `field` is the field below the part that a finding without a field of its own speaks of. The messages are format strings
-    over the finding's details and `limit`.
+    over the finding's details and `limit`. `spares_plain`: the rule is never broken by a text within its limit that begins with
+    a letter or digit and holds only these, spaces and . , ' ( ) ? : + - (nearly every text is like that, and is then looked at
+    once instead of once a rule).
     """
 
     id: str
@@ -68,6 +73,7 @@ class Rule:
     field: str = ""
     valid_from: date | None = None
     valid_until: date | None = None
+    spares_plain: bool = False
 
     def in_force(self, on: date) -> bool:
         """Whether the rule holds for a payment sent on that day."""
@@ -105,13 +111,17 @@ class Pack:
 
 
 class RuleBook:
-    """The rules of several packs that are in force on one day, sorted by the part they look at."""
+    """The rules of several packs that are in force on one day, sorted by the part they look at.
 
-    __slots__ = ("by_part",)
+    `spares_plain`: the kinds of text of which every rule spares plain ones.
+    """
+
+    __slots__ = ("by_part", "spares_plain")
 
     def __init__(self, packs: Iterable[Pack], on: date) -> None:
         rules = [rule for pack in packs for rule in pack.rules if rule.in_force(on)]
         self.by_part = {part: tuple(rule for rule in rules if part in rule.parts) for part in PARTS}
+        self.spares_plain = frozenset(kind for kind in ALL_TEXTS if all(rule.spares_plain for rule in self.by_part[kind]))
 
 
 class CleanParts:
@@ -139,10 +149,11 @@ class CleanParts:
 class Inspection:
     """One walk over a payment: collects what the rules find."""
 
-    __slots__ = ("_by_part", "_setting", "clean", "found")
+    __slots__ = ("_by_part", "_setting", "_spares_plain", "clean", "found")
 
     def __init__(self, book: RuleBook, setting: Setting, clean: CleanParts | None = None) -> None:
         self._by_part = book.by_part
+        self._spares_plain = book.spares_plain
         self._setting = setting
         self.clean = clean
         self.found: list[Violation] = []
@@ -154,6 +165,10 @@ class Inspection:
             findings = rule.check(part, limit, setting)
             if findings:
                 self.found.extend([rule.violation(path, finding, limit) for finding in findings])
+
+    def spares(self, kind: str, text: object, limit: int) -> bool:
+        """Whether the text is plain and no rule of its kind concerns plain texts: then there is nothing to look at."""
+        return kind in self._spares_plain and isinstance(text, str) and len(text) <= limit and _PLAIN(text) is not None
 
     def report(self, rule: Rule, path: str) -> None:
         """Notes a rule broken at `path` that the walk itself noticed."""

@@ -150,7 +150,8 @@ def walk_party(party: object, path: str, inspection: Inspection) -> None:
 def _remittance(remittance: RemittanceInformation, currency: object, inspection: Inspection) -> None:
     inspection.look("remittance", "remittance_information", remittance)
     for index, line in enumerate(_several(remittance.unstructured, "remittance_information.unstructured", inspection)):
-        walk_text(line, "text", 140, f"remittance_information.unstructured[{index}]", inspection)
+        if not inspection.spares("text", line, 140):
+            walk_text(line, "text", 140, f"remittance_information.unstructured[{index}]", inspection)
     documents = _several(remittance.structured, "remittance_information.structured", inspection)
     for index, value in enumerate(documents):
         path = f"remittance_information.structured[{index}]"
@@ -218,7 +219,8 @@ def _address(value: object, path: str, inspection: Inspection) -> None:
     inspection.look("address", inside, address)
     _texts(address, inside, _ADDRESS, inspection)
     for index, line in enumerate(_several(address.address_line, f"{inside}.address_line", inspection)):
-        walk_text(line, "text", 70, f"{inside}.address_line[{index}]", inspection)
+        if not inspection.spares("text", line, 70):
+            walk_text(line, "text", 70, f"{inside}.address_line[{index}]", inspection)
 
 
 def _account(value: object, path: str, inspection: Inspection) -> None:
@@ -257,7 +259,7 @@ def _several(values: object, path: str, inspection: Inspection) -> Sequence[obje
 def _texts(part: object, path: str, texts: _Texts, inspection: Inspection) -> None:
     for attribute, kind, limit in texts:
         value = getattr(part, attribute)
-        if value is not None:
+        if value is not None and not inspection.spares(kind, value, limit):
             walk_text(value, kind, limit, f"{path}.{attribute}" if path else attribute, inspection)
 
 
