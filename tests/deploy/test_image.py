@@ -119,7 +119,22 @@ def test_units_start_their_process_with_nothing_writable_but_the_store(role: str
 
 
 def test_only_the_worker_reaches_private_keys_under_systemd() -> None:
-    assert "InaccessiblePaths=-/etc/bankgate-keys" in (DEPLOY / "systemd" / "bankgate-serve.service").read_text(encoding="utf-8")
+    serve, worker = (
+        (DEPLOY / "systemd" / f"bankgate-{role}.service").read_text(encoding="utf-8") for role in ("serve", "worker")
+    )
+    assert "\nInaccessiblePaths=-/etc/bankgate-keys\n" in serve
+    assert "\nPrivateUsers=true\n" in serve, (
+        "processes of one user can read each other's environment and files by /proc otherwise"
+    )
+    assert "bankgate-keys" not in worker
+
+
+@pytest.mark.parametrize("role", ["serve", "worker"])
+def test_each_process_gets_its_own_passphrases_and_not_the_other_ones(role: str) -> None:
+    unit = (DEPLOY / "systemd" / f"bankgate-{role}.service").read_text(encoding="utf-8")
+    assert re.findall(r"^EnvironmentFile=(.+)$", unit, re.MULTILINE) == [f"-/etc/bankgate-{role}.env"]
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"][role]
+    assert service["env_file"] == [f"{role}.env"]
 
 
 @pytest.mark.parametrize("name", ["prometheus/alerts.yml", "grafana/dashboards/bankgate.json"])
