@@ -113,17 +113,23 @@ def _slashes(identifier: str, _limit: int, _setting: Setting) -> Findings:
     return HERE if checks.has_bad_slash(identifier) else NOTHING
 
 
-def _text_characters(text: str, _limit: int, _setting: Setting) -> Findings:
-    return outside(text, EXTENDED)
+def _text_characters(text: str, limit: int, _setting: Setting) -> Findings:
+    # A replacement may be longer than what it replaces ("…"). It is not to break the limit of names in its turn.
+    return outside(text, EXTENDED, min(limit, max(len(text), _NAME_MAX)))
 
 
-def _identifier_characters(text: str, _limit: int, _setting: Setting) -> Findings:
-    return outside(text, BASIC)
+def _identifier_characters(text: str, limit: int, _setting: Setting) -> Findings:
+    return tuple(
+        finding._replace(fix=None) if finding.fix is not None and checks.has_bad_slash(finding.fix) else finding
+        for finding in outside(text, BASIC, limit)
+    )
 
 
 def _service_level(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:
     given = kind.service_level is not None or kind.service_level_proprietary is not None
-    return (Finding(fix="SEPA"),) if given and kind.service_level != "SEPA" else NOTHING
+    if not given or kind.service_level == "SEPA":
+        return NOTHING
+    return (Finding(fix="SEPA" if kind.service_level_proprietary is None else None),)
 
 
 def _instant_sepa(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:
@@ -245,7 +251,7 @@ SEPA = Pack(
         Rule(
             id="sepa.identifier-characters",
             source=BASIC.source,
-            parts=("identifier", "code"),
+            parts=("identifier",),  # codes have a narrower form of their own
             spares_plain=True,
             message_en="Identifiers in SEPA payments take letters, digits and / - ? : ( ) . , ' + only, not {characters}.",
             message_zh="SEPA 付款中的标识只能使用字母、数字和 / - ? : ( ) . , ' +，不能使用 {characters}。",

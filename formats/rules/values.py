@@ -9,13 +9,15 @@ from formats.rules.rule import ALL_TEXTS, HERE, NOTHING, SCHEMA, Finding, Findin
 _TEXT_SHOWN = 10_000  # characters looked at for what is illegal and how to write it instead: a longer text is refused anyway
 
 
-def outside(text: str, charset: CharacterSet) -> Findings:
-    """A finding with the illegal characters and, where one exists, the text that could be sent instead."""
+def outside(text: str, charset: CharacterSet, longest: int) -> Findings:
+    """A finding with the illegal characters and, where one exists, the text of at most `longest` that could be sent instead."""
     if charset.outside.search(text) is None:
         return NOTHING
     if len(text) > _TEXT_SHOWN:
         return (Finding(details={"characters": code_points(illegal(text[:_TEXT_SHOWN], charset)) or "…"}),)
-    return (Finding(fix=transliterate(text, charset), details={"characters": code_points(illegal(text, charset))}),)
+    fix = transliterate(text, charset)
+    fits = fix is not None and len(fix) <= longest
+    return (Finding(fix=fix if fits else None, details={"characters": code_points(illegal(text, charset))}),)
 
 
 def _currency_known(currency: str, _limit: int, _setting: Setting) -> Findings:
@@ -33,15 +35,15 @@ def _text_long(text: str, limit: int, _setting: Setting) -> Findings:
     return (Finding(details={"length": len(text)}),) if len(text) > limit else NOTHING
 
 
-def _text_characters(text: str, _limit: int, _setting: Setting) -> Findings:
-    return outside(text, UNRESTRICTED)
+def _text_characters(text: str, limit: int, _setting: Setting) -> Findings:
+    return outside(text, UNRESTRICTED, limit)
 
 
-def _code_form(code: str, _limit: int, _setting: Setting) -> Findings:
+def _code_form(code: str, limit: int, _setting: Setting) -> Findings:
     if checks.is_code(code) or not code or code.isspace():
         return NOTHING
     upper = code.strip().upper() if len(code) < 50 else ""
-    return (Finding(fix=upper if checks.is_code(upper) else None),)
+    return (Finding(fix=upper if checks.is_code(upper) and len(upper) <= limit else None),)
 
 
 def _country(code: str, _limit: int, _setting: Setting) -> Findings:
