@@ -34,7 +34,7 @@ from gateway.lifecycle import (
     advance,
 )
 from gateway.matching import CandidateIndex, Match, MatchKind, News, NoMatch, keys_of, match
-from gateway.news import event_of, is_duplicate, of_entry, of_return, of_transaction_status, reason_of
+from gateway.news import event_of, is_duplicate, of_entry, of_return, of_transaction_status, reason_of, with_inherited
 from gateway.reasons import ours
 from gateway.store.records import (
     Candidate,
@@ -151,9 +151,8 @@ class NewsApplier:
             group = self._group
             if group is not None and group.refused:
                 return
-            self._statuses.append(
-                (self.records, of_transaction_status(record, group.news.original_message_id if group else None))
-            )
+            told = group.news.original_message_id if group else None
+            self._statuses.append((self.records, of_transaction_status(self._with_reasons(record), told)))
             if is_duplicate(record.reasons):
                 await self._note(say.duplicate_reported(self._origin, str(self.records), group.delivery if group else None))
         elif isinstance(record, Entry):
@@ -172,6 +171,14 @@ class NewsApplier:
             await self._begin(record)
         if len(self._statuses) >= BATCH or len(self._lines) >= BATCH:
             await self._flush()
+
+    def _with_reasons(self, record: TransactionStatus) -> TransactionStatus:
+        if self._group is None or record.reasons:
+            return record
+        block_id = record.original_payment_information_id
+        of_block = [b.reasons for b in self._group.blocks if b.original_payment_information_id == block_id]
+        reasons = with_inherited((), *of_block, self._group.news.group_reasons)
+        return replace(record, reasons=reasons) if reasons else record
 
     async def finish(self) -> None:
         """Applies what is still waiting, and group statuses to those who got no news of their own."""
@@ -226,18 +233,17 @@ class NewsApplier:
             return
         blocks_with_status: set[str | None] = set()
         for block in group.blocks:
-            if block.status is None:
-                continue
-            blocks_with_status.add(block.original_payment_information_id)
-            await self._fall(
-                group,
-                block.original_payment_information_id,
-                event_of(block.status, block.reasons),
-                _Facts(block.status, reason_of(block.status, block.reasons)),
-            )
-            if is_duplicate(block.reasons):
+            seen_before = is_duplicate(block.reasons)
+            if seen_before:
                 place = f"block:{block.original_payment_information_id}"
                 await self._note(say.duplicate_reported(self._origin, place, group.delivery))
+            if block.status is None and not seen_before:
+                continue
+            blocks_with_status.add(block.original_payment_information_id)
+            if block.status is not None:
+                reasons = with_inherited(block.reasons, group.news.group_reasons)
+                facts = _Facts(block.status, reason_of(block.status, reasons))
+                await self._fall(group, block.original_payment_information_id, event_of(block.status, reasons), facts)
         if group.status is None or group.event is PaymentEvent.BANK_PENDING:
             return
         facts = _Facts(group.status, reason_of(group.status, group.news.group_reasons))
@@ -330,7 +336,7 @@ class NewsApplier:
     async def _try_batch(self, news: list[tuple[str, News]]) -> dict[str, str]:
         index = await self._candidates(news)
         matched: dict[str, str] = {}
-        changes: dict[str, PaymentChange] = {}
+        changes: list[PaymentChange] = []
         discrepancies: list[NewDiscrepancy] = []
         for key, item in news:
             found = match(item, index)
@@ -345,7 +351,7 @@ class NewsApplier:
                 self._group.own_news.add(candidate.payment_id)
             discrepancies += self._move(key, item, found, index, changes)
         if changes or discrepancies:
-            await self._store.change_payments(list(changes.values()), discrepancies)
+            await self._store.change_payments(changes, discrepancies)
         return matched
 
     async def _candidates(self, news: list[tuple[str, News]]) -> CandidateIndex:
@@ -367,7 +373,7 @@ class NewsApplier:
         return CandidateIndex(await self._store.find_candidates(self._connection_id, keys))
 
     def _move(
-        self, key: str, news: News, found: Match, index: CandidateIndex, changes: dict[str, PaymentChange]
+        self, key: str, news: News, found: Match, index: CandidateIndex, changes: list[PaymentChange]
     ) -> list[NewDiscrepancy]:
         candidate = found.candidate
         problems: list[NewDiscrepancy] = []
@@ -383,25 +389,28 @@ class NewsApplier:
         status_news = bool(news.bank_status) and news.bank_status != candidate.bank_status
         # A late and weaker status ("accepted" after "settled") changes neither the state nor the status shown.
         weaker = following is candidate.state and news.event is not _EVENT_OF_STATE.get(candidate.state)
-        if weaker and news.event is not PaymentEvent.BANK_PENDING:
+        if weaker:
             status_news = False
         if following is candidate.state and not says_more and not status_news:
             return problems
         moved = replace(
             candidate,
+            version=candidate.version + 1,  # the next news of the same payment in this batch follows upon this one
             state=following,
             bank_status=news.bank_status if status_news else candidate.bank_status,
             account_servicer_reference=reference or candidate.account_servicer_reference,
         )
-        changes[candidate.payment_id] = PaymentChange(
-            payment_id=candidate.payment_id,
-            version=candidate.version,
-            event=news.event,
-            state=following,
-            reason=news.reason,
-            source=self.source,
-            bank_status=news.bank_status if status_news else None,
-            account_servicer_reference=reference if says_more else None,
+        changes.append(
+            PaymentChange(
+                payment_id=candidate.payment_id,
+                version=candidate.version,
+                event=news.event,
+                state=following,
+                reason=news.reason,
+                source=self.source,
+                bank_status=news.bank_status if status_news else None,
+                account_servicer_reference=reference if says_more else None,
+            )
         )
         index.replace(moved)
         if following is not candidate.state:

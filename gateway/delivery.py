@@ -7,37 +7,30 @@
 """
 
 import asyncio
-import random
-import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from channels.channel import Channel, Fate, FateReport, Guarantee, InDoubt, NotSent, Parcel, Refused
 from gateway import discrepancies as say
 from gateway.connection import Connection
-from gateway.discrepancies import Origin
-from gateway.lifecycle import (
-    DELIVERY_TABLE,
-    PAYMENT_TABLE,
-    DeliveryEvent,
-    DeliveryState,
-    PaymentEvent,
-    PaymentState,
-    advance,
-)
+from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, advance
+from gateway.outcome import Recorder
 from gateway.prepare import Preparer
 from gateway.reasons import ours
-from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, NewDiscrepancy, Reason
-from gateway.store.store import Clock, Stale, Store
-from gateway.telemetry import Metrics
+from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, Reason
+from gateway.store.store import Clock, Stale, Store, StoreUnavailable
+from gateway.telemetry import Metrics, place_of
 from keys.seal import SealError
 
 log = structlog.get_logger("delivery")
 
-KEY_RETRY = timedelta(minutes=1)
+PREPARE_AGAIN = timedelta(minutes=1)
+LEASE_USED = 0.8  # of the lease; the rest is for recording the outcome while it is still ours to record
 
 
 @dataclass(slots=True)
@@ -50,8 +43,12 @@ class Courier:
     preparer: Preparer
     clock: Clock
     metrics: Metrics
-    jitter: random.Random = field(default_factory=random.Random)
+    recorder: Recorder = field(init=False)
     started: set[tuple[str, int]] = field(default_factory=set)
+    winding_down: bool = False  # finish what is under way and begin nothing
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.store, self.connection, self.clock, self.metrics)
 
     async def recover(self) -> None:
         """Called when the lane was taken: whatever is SENDING was started by somebody who is gone or paused. In doubt."""
@@ -61,13 +58,16 @@ class Courier:
             found, token = await self.store.list_deliveries(where, limit=100, before=token)
             for delivery in found:
                 if (delivery.delivery_id, delivery.attempt) not in self.started:
-                    await self._lost_track(delivery, "found sending when the lane was taken over")
+                    with suppress(Stale):  # its sender, or the bank's news, was faster
+                        await self._lost_track(delivery, "found sending when the lane was taken over")
             if token is None:
                 return
 
     async def advance_due(self) -> datetime | None:
         """Advances everything due by one step; when to come back, None if nothing is pending by time."""
         for delivery in await self.store.due_deliveries(self.connection.id, self.clock()):
+            if self.winding_down:
+                break
             try:
                 await self.advance(delivery)
             except Stale:
@@ -90,19 +90,28 @@ class Courier:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     async def _prepare_and_send(self, delivery: Delivery) -> None:
+        """Whatever goes wrong here, nothing has left: the message waits, somebody is told, and the next one is looked at."""
         try:
             prepared = await self.preparer.seal_document(delivery)
         except SealError as problem:
-            # Nothing has left; the message waits for the operator, who sees why.
-            await self.store.add_discrepancies([say.key_unavailable(self._origin(), f"{delivery.delivery_id}", str(problem))])
-            await self.store.add_evidence(delivery.delivery_id, (), self.clock() + KEY_RETRY)
+            told = say.key_unavailable(self.recorder.origin, f"{delivery.delivery_id}", str(problem))
             log.warning("key_unavailable", connection=self.connection.id, delivery=delivery.delivery_id)
+        except (Stale, StoreUnavailable):
+            raise
+        except Exception as fault:  # a fault of ours: noted by its place, tried again, and no obstacle to the others
+            told = say.unforeseen(self.recorder.origin, delivery, place_of(fault))
+            self._broken_promise("prepare", delivery, fault)
+        else:
+            if prepared is not None:
+                await self._send(prepared, DeliveryEvent.STARTED)
             return
-        if prepared is not None:
-            await self._send(prepared, DeliveryEvent.STARTED)
+        await self.store.add_discrepancies([told])
+        await self.store.add_evidence(delivery.delivery_id, (), self.clock() + PREPARE_AGAIN)
 
     async def _send(self, delivery: Delivery, event: DeliveryEvent) -> None:
         lease = timedelta(seconds=self.connection.settings.retry.lease_seconds)
+        # Counted from before the commit: however long this process is stopped in between, its time is over when others say so.
+        ends = asyncio.get_running_loop().time() + lease.total_seconds() * LEASE_USED
         sending = await self.store.change_delivery(
             DeliveryChange(
                 delivery_id=delivery.delivery_id,
@@ -118,29 +127,32 @@ class Courier:
         mark = (sending.delivery_id, sending.attempt)
         self.started.add(mark)
         try:
-            await self._carry(sending, lease)
+            record = await self._carry(sending, ends, doubted=event is DeliveryEvent.SEND_AGAIN)
+            await self.recorder.persistently(record, ends + lease.total_seconds() * (1 - LEASE_USED))
         finally:
             self.started.discard(mark)
 
-    async def _carry(self, sending: Delivery, lease: timedelta) -> None:
+    async def _carry(self, sending: Delivery, ends: float, *, doubted: bool) -> Callable[[], Awaitable[None]]:
+        """Hands the parcel to the channel once; how to record what came of it."""
+        recorder = self.recorder
         try:
+            if asyncio.get_running_loop().time() >= ends or (sending.lease_until or self.clock()) <= self.clock():
+                raise NotSent("this process was stopped for so long that its time was over before the first byte")
             with self.metrics.stage(self.connection.id, "send"):
-                async with asyncio.timeout(lease.total_seconds() * 0.8):
+                async with asyncio.timeout_at(ends):
                     receipt = await self.channel.send(self._parcel(sending))
         except NotSent as outcome:
-            await self._not_sent(sending, str(outcome))
+            return partial(recorder.not_sent, sending, str(outcome), doubted=doubted)
         except Refused as outcome:
-            await self._refused(sending, outcome)
+            return partial(recorder.refused, sending, outcome, doubted=doubted)
         except InDoubt as outcome:
-            await self._lost_track(sending, str(outcome))
+            return partial(self._lost_track, sending, str(outcome))
         except TimeoutError:
-            await self._lost_track(sending, "the send took longer than its lease allows")
+            return partial(self._lost_track, sending, "the send took longer than its lease allows")
         except Exception as fault:  # a channel that breaks its promise: the bank may have the message
             self._broken_promise("send", sending, fault)
-            await self._lost_track(sending, f"unforeseen {type(fault).__name__}")
-        else:
-            evidence = Evidence(found_at=receipt.at, source=receipt.evidence, verdict="arrived", detail=receipt.detail)
-            await self._arrived(sending, DeliveryEvent.CONFIRMED, evidence, ours("confirmed"))
+            return partial(self._lost_track, sending, f"unforeseen {type(fault).__name__}")
+        return partial(recorder.confirmed, sending, receipt)
 
     def _parcel(self, delivery: Delivery) -> Parcel:
         document_id, sha256, size = delivery.document_id, delivery.document_sha256, delivery.document_size
@@ -151,59 +163,8 @@ class Courier:
 
         return Parcel(name=delivery.file_name, size=size, sha256=sha256, chunks=chunks, key=delivery.message_id)
 
-    async def _arrived(self, delivery: Delivery, event: DeliveryEvent, evidence: Evidence, reason: Reason) -> None:
-        await self._change(
-            delivery,
-            event,
-            reason,
-            outcome="sent",
-            evidence=(evidence,),
-            detail=evidence.detail,
-            payment_event=PaymentEvent.MESSAGE_SENT,
-            payment_reason=ours("sent"),
-        )
-
-    async def _not_sent(self, delivery: Delivery, why: str) -> None:
-        retry = self.connection.settings.retry
-        if delivery.attempt < retry.attempts_max:
-            due = self.clock() + self._backoff(delivery.attempt)
-            await self._change(
-                delivery, DeliveryEvent.NOT_SENT, ours("not-sent", why), outcome="not_sent", due_at=due, detail=why
-            )
-            return
-        ready = await self._change(delivery, DeliveryEvent.NOT_SENT, ours("not-sent", why), outcome="not_sent", detail=why)
-        await self._change(
-            ready,
-            DeliveryEvent.ABANDON,
-            ours("gave-up", why),
-            outcome="abandoned",
-            payment_event=PaymentEvent.HOLD,
-            payment_reason=ours("gave-up", why),
-            discrepancies=(say.gave_up(self._origin(), delivery, why),),
-        )
-
-    async def _refused(self, delivery: Delivery, outcome: Refused) -> None:
-        why = f"{outcome.code}: {outcome.text}"
-        await self._change(
-            delivery,
-            DeliveryEvent.REFUSED,
-            ours("refused", why),
-            outcome="refused",
-            detail=why,
-            payment_event=PaymentEvent.MESSAGE_REFUSED,
-            payment_reason=ours("refused", why),
-            discrepancies=(say.refused(self._origin(), delivery, why),),
-        )
-
     async def _lost_track(self, delivery: Delivery, why: str) -> None:
-        await self._change(
-            delivery,
-            DeliveryEvent.LOST_TRACK,
-            ours("in-doubt", why),
-            outcome="in_doubt",
-            due_at=self.clock() + self._first_question(),
-            detail=why,
-        )
+        await self.recorder.lost_track(delivery, why, self.clock() + self._first_question())
 
     # -- doubt ---------------------------------------------------------------------------------------------------------
 
@@ -212,7 +173,9 @@ class Courier:
             if delivery.attempt < self.connection.settings.retry.attempts_max:
                 await self._send(delivery, DeliveryEvent.SEND_AGAIN)
             else:
-                await self.store.add_evidence(delivery.delivery_id, (), None)  # bounded: now it waits for news or a person
+                # Bounded: now it waits for news or a person, who is told.
+                await self.store.add_discrepancies([say.still_in_doubt(self.recorder.origin, delivery)])
+                await self.store.add_evidence(delivery.delivery_id, (), None)
             return
         try:
             report = await self.channel.fate(self._parcel(delivery))
@@ -221,9 +184,9 @@ class Courier:
             report = FateReport(fate=Fate.UNKNOWN, evidence="gateway", detail=f"unforeseen {type(fault).__name__}")
         evidence = Evidence(found_at=self.clock(), source=report.evidence, verdict=report.fate.value, detail=report.detail)
         if report.fate is Fate.ARRIVED:
-            await self._arrived(delivery, DeliveryEvent.FOUND, evidence, ours("found", report.detail))
+            await self.recorder.arrived(delivery, DeliveryEvent.FOUND, evidence, ours("found", report.detail))
         elif report.fate is Fate.DID_NOT_ARRIVE and self._absence_counts(delivery):
-            await self._change(
+            await self.recorder.change(
                 delivery,
                 DeliveryEvent.FOUND_MISSING,
                 ours("found-missing", report.detail),
@@ -257,76 +220,20 @@ class Courier:
 
     def _first_question(self) -> timedelta:
         if self.connection.guarantee is Guarantee.IDEMPOTENT:
-            return self._backoff(1)
+            return self.recorder.backoff(1)
         return timedelta(seconds=min(1.0, self.connection.settings.schedule.ask_seconds))
 
     # -- shared --------------------------------------------------------------------------------------------------------
 
-    async def _change(
-        self,
-        delivery: Delivery,
-        event: DeliveryEvent,
-        reason: Reason,
-        *,
-        outcome: str,
-        due_at: datetime | None = None,
-        evidence: tuple[Evidence, ...] = (),
-        detail: str = "",
-        payment_event: PaymentEvent | None = None,
-        payment_reason: Reason | None = None,
-        discrepancies: tuple[NewDiscrepancy, ...] = (),
-    ) -> Delivery:
-        change = DeliveryChange(
-            delivery_id=delivery.delivery_id,
-            fence=delivery.fence,
-            state=delivery.state,
-            event=event,
-            next_state=advance(DELIVERY_TABLE, delivery.state, event),
-            reason=reason,
-            due_at=due_at,
-            evidence=evidence,
-            attempt_detail=detail,
-            payment_event=payment_event,
-            payment_reason=payment_reason or Reason(),
-            discrepancies=discrepancies,
-        )
-        changed = await self.store.change_delivery(change)
-        self.metrics.delivery(self.connection.id, outcome)
-        if payment_event is not None:
-            following = PAYMENT_TABLE[PaymentState.BATCHED, payment_event]
-            self.metrics.state_changes(self.connection.id, following, delivery.payment_count)
-        log.info(
-            "delivery",
-            connection=self.connection.id,
-            delivery=delivery.delivery_id,
-            message_id=delivery.message_id,
-            attempt=delivery.attempt,
-            outcome=outcome,
-            reason=reason.code,
-        )
-        return changed
-
     def _broken_promise(self, operation: str, delivery: Delivery, fault: Exception) -> None:
         """Where in our code, and what kind; never the text of the fault, which may quote the bank."""
-        trace = traceback.extract_tb(fault.__traceback__)
-        place = f"{trace[-1].filename.rpartition('/')[2]}:{trace[-1].lineno}" if trace else ""
         log.warning(
             "channel_fault",
             connection=self.connection.id,
             delivery=delivery.delivery_id,
             operation=operation,
-            fault=type(fault).__name__,
-            place=place,
+            fault=place_of(fault),
         )
-
-    def _backoff(self, attempt: int) -> timedelta:
-        """Doubles from the first pause up to the longest, with full jitter on the upper half."""
-        retry = self.connection.settings.retry
-        pause = min(retry.longest_seconds, retry.first_seconds * 2 ** min(attempt - 1, 20))
-        return timedelta(seconds=pause * (0.5 + self.jitter.random() / 2))
-
-    def _origin(self) -> Origin:
-        return Origin(connection_id=self.connection.id, inbound_file_id=0, source="gateway")
 
     async def _next_due(self) -> datetime | None:
         where = replace(_sending(self.connection.id), states=(DeliveryState.READY, DeliveryState.IN_DOUBT))

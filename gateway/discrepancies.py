@@ -181,6 +181,53 @@ def refused(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     )
 
 
+def refused_in_doubt(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"refused-in-doubt:{delivery.delivery_id}",
+        "in_doubt",
+        "The bank's door refused a repeat of a message it may have from an earlier attempt. Nothing is sent or held until the "
+        "bank's news or a person tells whether it has it; do not submit its payments anew.",
+        "银行接入端拒绝了重发的报文，但此前一次发送可能已到达。在银行通知或人工确认之前既不重发也不暂挂；请勿重新提交其中付款。",
+        {"message_id": delivery.message_id, "attempt": delivery.attempt, "problem": problem},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def still_in_doubt(origin: Origin, delivery: Delivery) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"in-doubt:{delivery.delivery_id}:{delivery.attempt}",
+        "in_doubt",
+        f"Whether the bank has a message is still not known after {delivery.attempt} attempts; it waits for the bank's news or "
+        "for a person's decision. Do not submit its payments anew.",
+        f"经 {delivery.attempt} 次尝试仍无法确定银行是否收到报文，等待银行通知或人工裁定；请勿重新提交其中付款。",
+        {"message_id": delivery.message_id, "attempt": delivery.attempt},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def sent_twice(origin: Origin, delivery: Delivery, attempt: int) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"sent-twice:{delivery.delivery_id}:{attempt}",
+        "sent_twice",
+        f"The receipt of attempt {attempt} came after attempt {delivery.attempt} had begun: the bank may have the message twice. "
+        "Ask the bank at once.",
+        f"第 {attempt} 次发送的回执在第 {delivery.attempt} 次发送开始之后才到：银行可能收到两份报文，请立即联系银行。",
+        {"message_id": delivery.message_id, "attempts": [attempt, delivery.attempt]},
+        delivery_id=delivery.delivery_id,
+    )
+
+
+def unforeseen(origin: Origin, delivery: Delivery, fault: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"unforeseen:{delivery.delivery_id}",
+        "unforeseen",
+        "A fault of this program keeps a message from being written; nothing of it left us, and it is tried again each minute.",
+        "本程序的缺陷使报文无法生成；报文尚未发出，每分钟重试一次。",
+        {"message_id": delivery.message_id, "fault": fault},
+        delivery_id=delivery.delivery_id,
+    )
+
+
 def key_unavailable(origin: Origin, key: str, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"key:{key}",

@@ -21,13 +21,14 @@ from gateway.apply import NewsApplier, NewsStore
 from gateway.connection import Connection
 from gateway.discrepancies import Origin
 from gateway.store.records import InboundFile
-from gateway.store.store import Clock, Store, StoreUnavailable
-from gateway.telemetry import Metrics
+from gateway.store.store import Clock, Stale, Store, StoreUnavailable
+from gateway.telemetry import Metrics, place_of
 from keys.seal import BadSeal, KeyUnavailable
 
 log = structlog.get_logger("intake")
 
 SPOOL_BYTES_MAX = 48 * 1024 * 1024  # of encoded records held in memory; a file with more is parsed a second time
+REPLAY_UNFINISHED = "a replay kept it and did not get to its end"  # the problem of a file whose replay broke off
 _T = TypeVar("_T")
 
 
@@ -73,15 +74,30 @@ class Intake:
             await asyncio.to_thread(writer.discard)
             raise
         file, new = await self.store.keep_inbound(self.connection.id, arrival.name, document_id, sha256, size)
+        if not new and file.state == "quarantined" and file.problem in {None, REPLAY_UNFINISHED}:
+            await self.store.finish_inbound(file.inbound_file_id, state="stored")  # nobody is going to read it but we
         self.metrics.inbound(self.connection.id, "kept" if new else "known")
         log.info("inbound_kept", connection=self.connection.id, file=file.inbound_file_id, size=size, new=new)
 
     async def read_waiting(self) -> int:
-        """Reads every stored file that was not read yet; how many."""
-        files = await self.store.unread_inbound(self.connection.id)
-        for file in files:
-            await self.read(file)
-        return len(files)
+        """Reads every stored file that was not read yet; how many are still waiting (for a key, or because others were faster).
+
+        One that breaks our reader is put aside with its bytes, like one that is not readable: the next ones must be read.
+        """
+        waiting = 0
+        for file in await self.store.unread_inbound(self.connection.id):
+            try:
+                await self.read(file)
+            except StoreUnavailable:
+                raise
+            except Stale:
+                waiting += 1  # payments kept moving under our hands; news never moves one down, so it is applied again whole
+            except Exception as fault:  # a fault of ours: told by its place, never by its text, which may quote the bank
+                await self._quarantine(file, f"a fault of this program: {place_of(fault)}", None)
+            else:
+                fresh = await self.store.inbound_file(file.inbound_file_id)
+                waiting += fresh is not None and fresh.state == "stored"
+        return waiting
 
     async def read(self, file: InboundFile, into: NewsStore | None = None) -> NewsApplier | None:
         """Opens, parses and applies one kept file; None if it was quarantined. Safe to repeat."""

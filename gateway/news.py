@@ -37,6 +37,11 @@ def is_duplicate(reasons: Iterable[BankReason]) -> bool:
     return any(reason.code in DUPLICATE_CODES for reason in reasons)
 
 
+def with_inherited(own: tuple[BankReason, ...], *above: tuple[BankReason, ...]) -> tuple[BankReason, ...]:
+    """A status without reasons of its own has those of the block and the group above it, where they say "seen before"."""
+    return own or next((reasons for reasons in above if is_duplicate(reasons)), own)
+
+
 def reason_of(status: str | None, reasons: tuple[BankReason, ...]) -> Reason:
     """The bank's first reason code, else its status word; whatever it said in words is kept."""
     code = next((reason.code for reason in reasons if reason.code), status or "")

@@ -13,8 +13,8 @@ from typing import BinaryIO, cast
 from formats.errors import Unparsable
 from gateway.apply import NewsApplier
 from gateway.errors import TooMany
-from gateway.intake import Intake
-from gateway.lifecycle import PAYMENT_TABLE, DeliveryState, IllegalTransition, PaymentState, advance
+from gateway.intake import REPLAY_UNFINISHED, Intake
+from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentState, advance
 from gateway.store.records import (
     Candidate,
     Delivery,
@@ -78,7 +78,7 @@ class Shadow:
         self._store = store
         self._connection_id = connection_id
         self._commit = commit
-        self._candidates: dict[str, Candidate] = {}
+        self._candidates: dict[str, Candidate] = {}  # as moved; with `commit` the store itself knows, and what others did
         self._deliveries: dict[str, Delivery] = {}
         self._matched: dict[str, Candidate] = {}
         self.log: list[tuple[Candidate, PaymentState, Reason, str]] = []
@@ -112,7 +112,12 @@ class Shadow:
         return await self._store.list_payments(where, limit=limit, before=before)
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
-        self.problems += change.discrepancies
+        moving: list[tuple[Candidate, PaymentState]] = []
+        if change.payment_event is not None:
+            async for candidate in self._members(change.delivery_id, None):
+                following = PAYMENT_TABLE.get((candidate.state, change.payment_event), candidate.state)
+                if following is not candidate.state:
+                    moving.append((candidate, following))
         if self._commit:
             changed = await self._store.change_delivery(change)
         else:
@@ -120,12 +125,10 @@ class Shadow:
             if known is None:
                 raise LookupError(change.delivery_id)
             changed = replace(known, state=change.next_state, fence=known.fence + 1)
-        self._deliveries[change.delivery_id] = changed
-        if change.payment_event is not None and change.next_state is DeliveryState.SENT:
-            async for candidate in self._members(change.delivery_id, None):
-                if (candidate.state, change.payment_event) in PAYMENT_TABLE:
-                    following = advance(PAYMENT_TABLE, candidate.state, change.payment_event)
-                    self._moved(candidate, following, change.payment_reason, "")
+            self._deliveries[change.delivery_id] = changed
+        self.problems += change.discrepancies
+        for candidate, following in moving:
+            self._moved(candidate, following, change.payment_reason, "")
         return changed
 
     async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
@@ -133,8 +136,9 @@ class Shadow:
             await self._store.change_payments(changes, discrepancies)
         self.problems += discrepancies
         for change in changes:
-            candidate = self._candidates.get(change.payment_id) or self._matched[change.payment_id]
-            self._moved(candidate, change.state, change.reason, "")
+            candidate = self._matched[change.payment_id]
+            if change.state is not candidate.state:
+                self._moved(candidate, change.state, change.reason, "")
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
         contradicted: list[str] = []
@@ -167,7 +171,10 @@ class Shadow:
             await self._store.add_discrepancies(new)
 
     def _moved(self, candidate: Candidate, following: PaymentState, reason: Reason, by: str) -> None:
-        self._candidates[candidate.payment_id] = replace(candidate, state=following)
+        moved = replace(candidate, state=following)
+        self._matched[candidate.payment_id] = moved
+        if not self._commit:
+            self._candidates[candidate.payment_id] = moved
         self.log.append((candidate, following, reason, by))
 
     async def _members(self, delivery_id: str, payment_information_id: str | None) -> AsyncIterator[Candidate]:
@@ -270,7 +277,12 @@ class Replay:
             inbound_file_id=inbound_file_id,
             clock=self.intake.clock,
         )
-        message = await self.intake.apply_opened(lambda: _rewound(opened), applier)
+        try:
+            message = await self.intake.apply_opened(lambda: _rewound(opened), applier)
+        except Unparsable as fault:
+            if self.commit:
+                await self.store.finish_inbound(inbound_file_id, state="quarantined", problem=fault.problem)
+            raise
         if self.commit:
             await self.store.finish_inbound(inbound_file_id, state="read", message=message, records_applied=applier.records)
         return applier, message
@@ -294,7 +306,10 @@ class Replay:
             return writer.finish()
 
         document_id, sha256, size = await asyncio.to_thread(copy)
-        file, _ = await self.store.keep_inbound(self.intake.connection.id, name, document_id, sha256, size, state="read")
+        # Not "read": what breaks off here would be lost. Not "stored": the worker would open what may be opened already.
+        file, new = await self.store.keep_inbound(self.intake.connection.id, name, document_id, sha256, size, state="quarantined")
+        if new:
+            await self.store.finish_inbound(file.inbound_file_id, state="quarantined", problem=REPLAY_UNFINISHED)
         return file.inbound_file_id
 
 

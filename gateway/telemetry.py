@@ -7,10 +7,12 @@ the libraries pass the same processors.
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any
 
 import structlog
@@ -234,3 +236,9 @@ def span(name: str, **attributes: str | int) -> Iterator[None]:
         except BaseException as error:
             current.set_status(StatusCode.ERROR, type(error).__name__)
             raise
+
+
+def place_of(fault: BaseException) -> str:
+    """A fault in words that are safe to show: its kind and its place in the code, never its text, which may quote anything."""
+    trace = traceback.extract_tb(fault.__traceback__)
+    return f"{type(fault).__name__} at {Path(trace[-1].filename).name}:{trace[-1].lineno}" if trace else type(fault).__name__

@@ -30,6 +30,7 @@ from keys.profiles import certificates, parse_profile
 
 log = structlog.get_logger("worker")
 
+READ_AGAIN = timedelta(minutes=1)  # where the bank is only asked on request, and a file of it could not be read yet
 GAUGES_EVERY = timedelta(seconds=15)
 LANE_LEASE = timedelta(seconds=10)  # how long after the death of a worker its lanes stay untouched
 
@@ -60,8 +61,9 @@ class FetchLane:
     async def pump(self) -> datetime | None:
         """Fetches and reads; when to fetch next, None if only on request."""
         await self.intake.fetch()
-        await self.intake.read_waiting()
-        return self.clock() + self.every if self.every else None
+        waiting = await self.intake.read_waiting()
+        every = self.every or (READ_AGAIN if waiting else timedelta(0))
+        return self.clock() + every if every else None
 
 
 class Worker:
@@ -106,6 +108,11 @@ class Worker:
         for lane in self.lanes:
             await self._store.wake_lane(lane)
 
+    def wind_down(self) -> None:
+        """Begins no more sends: what is due stays due for the next start. What is under way is finished."""
+        for lane in self._sending.values():
+            lane.courier.winding_down = True
+
     async def set_gauges(self) -> None:
         """Brings the metrics of every connection up to date."""
         now = self._clock()
@@ -135,6 +142,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
             await stop.wait()
+            worker.wind_down()
             await engine.stop()
             await running
             gauges.cancel()
@@ -144,8 +152,12 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
 
 
 async def _every(pause: timedelta, task: Callable[[], Awaitable[None]]) -> None:
+    """A measure that cannot be taken (a locked database, a certificate file being renewed) ends nothing, least of all a send."""
     while True:
-        await task()
+        try:
+            await task()
+        except Exception as fault:  # reported, and measured again after the pause
+            _report("gauges", fault)
         await asyncio.sleep(pause.total_seconds())
 
 

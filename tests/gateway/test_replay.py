@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 
+import pytest
+
 from gateway.lifecycle import PaymentState
 from gateway.replay import Replay, ReplayedChange, ReplayedFile, ReplayedProblem
 
@@ -80,3 +82,37 @@ async def test_the_shadow_decides_like_the_store(make_desk, files) -> None:
     await run(desk, file, commit=True)
     real = {(i, (await desk.payment(i)).state) for i in ids}
     assert dry == real
+
+
+async def test_with_commit_several_files_about_one_payment_follow_each_other(make_desk, files) -> None:
+    desk, ids, message = await sent(make_desk)
+    own = files.block(f"{message}-1", files.transaction(ids[0], "INV-1", "ACCP"))
+    settled = files.camt054(files.entry("10.00", f"<InstrId>{ids[0]}</InstrId>"))
+    results = await run(desk, ("1.xml", files.pain002(message, body=own)), ("2.xml", settled), commit=True)
+    assert [r.after for r in results if isinstance(r, ReplayedChange)] == [PaymentState.ACCEPTED, PaymentState.SETTLED]
+    assert (await desk.payment(ids[0])).state is PaymentState.SETTLED
+
+
+async def test_a_replay_that_breaks_off_leaves_no_file_that_passes_for_read(make_desk, files, monkeypatch) -> None:
+    """Else the bank's own copy of the same bytes would be known as read, and its news never applied."""
+    desk, _, message = await sent(make_desk)
+    text = files.pain002(message, group="ACCP")
+
+    async def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(desk.intake), "apply_opened", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await run(desk, ("1.xml", text), commit=True)
+    (inbound,), _ = await desk.store.list_inbound(limit=10)
+    assert inbound.state != "read"
+    await desk.receive(text)
+    assert await desk.states() == {PaymentState.ACCEPTED: 1}
+
+
+async def test_a_committed_file_that_cannot_be_read_is_quarantined(make_desk) -> None:
+    desk, _, _ = await sent(make_desk)
+    await run(desk, ("1.xml", "<Document>"), commit=True)
+    (inbound,), _ = await desk.store.list_inbound(limit=10)
+    assert inbound.state == "quarantined"
