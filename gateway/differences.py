@@ -1,6 +1,8 @@
 """In which fields a repeated reference differs from what was stored under it."""
 
+from collections.abc import Collection
 from dataclasses import fields
+from datetime import date
 from typing import Any
 
 from gateway.payment import PaymentOrder
@@ -31,21 +33,35 @@ _TRANSFER = (
 )
 
 
-def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked) -> tuple[str, ...]:
+def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked, stored_on: Collection[date]) -> tuple[str, ...]:
     """Paths in the words of the request. Values that bankgate filled in by itself then and now are not compared.
 
-    Empty: the caller said the same in other words, for instance a default spelt out.
+    `stored_on`: the days that "today" can have meant at the bank when the payment was stored. Empty: the caller said the same in
+    other words, for instance a default spelt out.
     """
     found: list[str] = []
     if stored.connection_id != order.connection_id:
         found.append("connection_id")
     for name in _TERMS:
-        if name == "requested_execution_date" and order.requested_execution_date is None:
+        old, new = getattr(stored.terms, name), getattr(checked.terms, name)
+        if name == "requested_execution_date" and order.requested_execution_date is None and old in stored_on:
             continue  # "today" then and "today" now are the same wish
-        found += _differences(name, getattr(stored.terms, name), getattr(checked.terms, name))
+        found += _differences(name, old, new)
     for name in _TRANSFER:
         found += _differences(name, getattr(stored.transfer, name), getattr(checked.transfer, name))
     if order.uetr is not None and order.uetr != stored.transfer.uetr:
+        found.append("uetr")
+    return tuple(found)
+
+
+def differing_orders(first: PaymentOrder, first_checked: Checked, order: PaymentOrder, checked: Checked) -> tuple[str, ...]:
+    """The same for two orders of one call: where the later one says something else than the first."""
+    found = ["connection_id"] if first.connection_id != order.connection_id else []
+    for name in _TERMS:
+        found += _differences(name, getattr(first_checked.terms, name), getattr(checked.terms, name))
+    for name in _TRANSFER:
+        found += _differences(name, getattr(first_checked.transfer, name), getattr(checked.transfer, name))
+    if order.uetr is not None and order.uetr != first.uetr:
         found.append("uetr")
     return tuple(found)
 

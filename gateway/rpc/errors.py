@@ -162,15 +162,23 @@ def _conflicts(error: Conflict) -> list[details.BadRequest.FieldViolation]:
     return [
         details.BadRequest.FieldViolation(
             field=violation_field(conflict.index, field),
-            description=f"Differs from what payment {conflict.payment_id} stored under the same payment_reference.",
+            description=f"Differs from {_earlier(conflict.payment_id)} under the same payment_reference.",
             reason="payment-reference.conflict",
             localized_message=details.LocalizedMessage(
-                locale="zh-CN", message=f"与相同参考号下已存付款 {conflict.payment_id} 的内容不一致。"
+                locale="zh-CN", message=f"与相同参考号下{_earlier_zh(conflict.payment_id)}的内容不一致。"
             ),
         )
         for conflict in error.conflicts
         for field in conflict.fields or ("payment_reference",)
     ]
+
+
+def _earlier(payment_id: str) -> str:
+    return f"what payment {payment_id} stored" if payment_id else "an earlier payment of this call"
+
+
+def _earlier_zh(payment_id: str) -> str:
+    return f"已存付款 {payment_id} " if payment_id else "本次调用中前一笔付款"
 
 
 def _too_late(state: str, text: str) -> Failure:

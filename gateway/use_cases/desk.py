@@ -1,12 +1,16 @@
 """What every use case starts from: the configuration, the store, and what the caller may do."""
 
+from collections.abc import Awaitable
 from datetime import datetime
+from typing import TypeVar
 
 from gateway.callers import Caller
 from gateway.config import Configuration, ConnectionSettings
 from gateway.errors import BadRequest, Forbidden, NotFound
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
+
+T = TypeVar("T")
 
 PAGE_MAX = 1_000
 REASON_LENGTH_MIN = 10
@@ -59,3 +63,11 @@ def page_size(limit: int) -> int:
     if limit < 0 or limit > PAGE_MAX:
         raise BadRequest("page.size", f"between 1 and {PAGE_MAX}")
     return limit or 100
+
+
+async def one_page(rows: Awaitable[T]) -> T:
+    """The page that the store gives. Raises BadRequest for a page token that is not one of this list's."""
+    try:
+        return await rows
+    except ValueError:
+        raise BadRequest("page.token", "is not a next_page_token of this list; leave it empty for the first page") from None

@@ -23,7 +23,7 @@ from gateway.store.records import (
     Reason,
 )
 from gateway.store.store import Stale
-from gateway.use_cases.desk import Desk, fetch_lane, need_reason, page_size
+from gateway.use_cases.desk import Desk, fetch_lane, need_reason, one_page, page_size
 
 
 class Operations(Desk):
@@ -34,7 +34,7 @@ class Operations(Desk):
     ) -> tuple[list[Delivery], str | None]:
         self._authorise(caller, "operate", where.connection_id)
         limited = replace(where, connection_ids=self._visible(caller, where.connection_id))
-        return await self._store.list_deliveries(limited, limit=page_size(limit), before=token)
+        return await one_page(self._store.list_deliveries(limited, limit=page_size(limit), before=token))
 
     async def delivery(self, caller: Caller, delivery_id: str) -> tuple[Delivery, list[Attempt], list[Evidence]]:
         self._authorise(caller, "operate")
@@ -79,11 +79,13 @@ class Operations(Desk):
         self, caller: Caller, connection_id: str | None, include_resolved: bool, limit: int, token: str | None
     ) -> tuple[list[Discrepancy], str | None]:
         self._authorise(caller, "operate", connection_id)
-        return await self._store.list_discrepancies(
-            connection_ids=self._visible(caller, connection_id),
-            include_resolved=include_resolved,
-            limit=page_size(limit),
-            before=token,
+        return await one_page(
+            self._store.list_discrepancies(
+                connection_ids=self._visible(caller, connection_id),
+                include_resolved=include_resolved,
+                limit=page_size(limit),
+                before=token,
+            )
         )
 
     async def resolve_discrepancy(self, caller: Caller, discrepancy_id: int, reason: str) -> Discrepancy:
@@ -104,8 +106,8 @@ class Operations(Desk):
         visible = self._visible(caller, connection_id)
         if visible is not None and connection_id is None:
             raise BadRequest("connection_id", "name one of your connections")
-        return await self._store.list_inbound(
-            connection_id=connection_id, state=state or None, limit=page_size(limit), before=token
+        return await one_page(
+            self._store.list_inbound(connection_id=connection_id, state=state or None, limit=page_size(limit), before=token)
         )
 
     async def reread(self, caller: Caller, inbound_file_id: int) -> InboundFile:

@@ -1,14 +1,14 @@
 """Submitting, checking, reading, cancelling and watching payments."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 
 from formats.bank import bank_named
 from formats.errors import Violation
 from gateway.callers import Caller
 from gateway.config import Configuration
-from gateway.differences import differing_fields
+from gateway.differences import differing_fields, differing_orders
 from gateway.errors import BadRequest, Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate, TooMany
 from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, PaymentState, advance
 from gateway.payment import PaymentOrder, new_payment_id
@@ -16,13 +16,14 @@ from gateway.reasons import ours
 from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
-from gateway.use_cases.desk import Desk, page_size
+from gateway.use_cases.desk import Desk, one_page, page_size
 from gateway.validation import Checked, OrderCheck, unknown_connection
 
 PAYMENTS_PER_CALL_MAX = 1_000
 EVENTS_PER_READ = 500
 _WATCH_POLL = timedelta(seconds=1)
 _CAS_RETRIES = 5
+_CHECKED_BEFORE = timedelta(minutes=1)  # the longest between the checks of a payment and its storing
 # Policies and approvals join here (a later release): today every payment that passes the checks is approved.
 _FIRST_STATE = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
 _FIRST_REASON = ours("approved")
@@ -77,22 +78,9 @@ class Payments(Desk):
         self._authorise_orders(caller, orders)
         examined = self._examine_all(orders, on)
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
-        conflicts: list[OrderConflict] = []
-        repeated: set[int] = set()
-        for one in examined:
-            stored = known.get(one.order.payment_reference)
-            if stored is None:
-                continue
-            if stored.content_sha256 == one.order.content_sha256:
-                repeated.add(one.index)
-                continue
-            fields = differing_fields(stored, one.order, one.checked)
-            if fields:
-                conflicts.append(_conflict(one, stored, fields))
-            else:
-                repeated.add(one.index)
-        violations = tuple(v for one in examined if one.index not in repeated for v in one.violations)
-        return violations, tuple(conflicts)
+        alike = _alike(examined, known)
+        violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
+        return violations, tuple(self._conflicts(examined, known))
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
@@ -104,7 +92,7 @@ class Payments(Desk):
     ) -> tuple[list[Payment], str | None]:
         self._authorise(caller, "read", where.connection_id)
         limited = replace(where, caller=caller.name)
-        return await self._store.list_payments(limited, limit=page_size(limit), before=token)
+        return await one_page(self._store.list_payments(limited, limit=page_size(limit), before=token))
 
     async def cancel(
         self,
@@ -204,13 +192,7 @@ class Payments(Desk):
 
     async def _known_alike(self, caller: Caller, examined: Sequence[_Examined]) -> set[int]:
         references = [one.order.payment_reference for one in examined]
-        known = await self._store.payments_by_reference(caller.name, references)
-        return {
-            one.index
-            for one in examined
-            if (stored := known.get(one.order.payment_reference)) is not None
-            and stored.content_sha256 == one.order.content_sha256
-        }
+        return _alike(examined, await self._store.payments_by_reference(caller.name, references))
 
     async def _store_all(self, caller: Caller, examined: Sequence[_Examined]) -> list[Submitted]:
         rows = [
@@ -260,31 +242,36 @@ class Payments(Desk):
     async def _reconcile(self, caller: Caller, examined: Sequence[_Examined], rows: Sequence[NewPayment]) -> list[NewPayment]:
         """Some references are known with another digest: either the same in other words, or a conflict."""
         known = await self._store.payments_by_reference(caller.name, [row.payment_reference for row in rows])
-        conflicts: list[OrderConflict] = []
-        reconciled: list[NewPayment] = []
-        seen: dict[str, _Examined] = {}
-        for one, row in zip(examined, rows, strict=True):
-            stored = known.get(row.payment_reference)
-            earlier = seen.setdefault(row.payment_reference, one)
-            if stored is None:
-                if earlier is not one and earlier.order.content_sha256 != one.order.content_sha256:
-                    conflicts.append(
-                        OrderConflict(
-                            index=one.index,
-                            payment_reference=row.payment_reference,
-                            payment_id="",
-                            fields=("payment_reference",),
-                        )
-                    )
-                reconciled.append(row)
-                continue
-            fields = () if stored.content_sha256 == row.content_sha256 else differing_fields(stored, one.order, one.checked)
-            if fields:
-                conflicts.append(_conflict(one, stored, fields))
-            reconciled.append(replace(row, content_sha256=stored.content_sha256))
+        conflicts = self._conflicts(examined, known)
         if conflicts:
             raise Conflict(tuple(conflicts))
-        return reconciled
+        digests = {reference: stored.content_sha256 for reference, stored in known.items()}
+        return [replace(row, content_sha256=digests.setdefault(row.payment_reference, row.content_sha256)) for row in rows]
+
+    def _conflicts(self, examined: Sequence[_Examined], known: Mapping[str, Payment]) -> list[OrderConflict]:
+        """What says something else than is known under its reference, from before or from an earlier place of the call."""
+        conflicts: list[OrderConflict] = []
+        earlier: dict[str, _Examined] = {}
+        for one in examined:
+            reference = one.order.payment_reference
+            stored, first = known.get(reference), earlier.setdefault(reference, one)
+            if stored is not None:
+                alike = stored.content_sha256 == one.order.content_sha256
+                fields = () if alike else differing_fields(stored, one.order, one.checked, self._days_stored(stored))
+            elif reference and first is not one:
+                alike = first.order.content_sha256 == one.order.content_sha256
+                fields = () if alike else differing_orders(first.order, first.checked, one.order, one.checked)
+            else:
+                continue
+            if fields:
+                conflicts.append(_conflict(one, stored, fields))
+        return conflicts
+
+    def _days_stored(self, stored: Payment) -> frozenset[date]:
+        """What "today" can have meant at the bank when it was stored: checked shortly before, perhaps before midnight."""
+        check = self._checks.get(stored.connection_id)
+        zone = UTC if check is None else check.time_zone
+        return frozenset((stored.created_at - ago).astimezone(zone).date() for ago in (timedelta(), _CHECKED_BEFORE))
 
     async def _payment_of(self, caller: Caller, payment_id: str | None, payment_reference: str | None) -> Payment:
         if payment_id:
@@ -312,10 +299,19 @@ def _counts(rows: Sequence[NewPayment], answer: Sequence[Submitted]) -> dict[tup
     return counts
 
 
-def _conflict(one: _Examined, stored: Payment, fields: tuple[str, ...]) -> OrderConflict:
+def _alike(examined: Sequence[_Examined], known: Mapping[str, Payment]) -> set[int]:
+    """The places of those that repeat, word for word, what was stored before."""
+    return {
+        one.index
+        for one in examined
+        if (stored := known.get(one.order.payment_reference)) is not None and stored.content_sha256 == one.order.content_sha256
+    }
+
+
+def _conflict(one: _Examined, stored: Payment | None, fields: tuple[str, ...]) -> OrderConflict:
     return OrderConflict(
         index=one.index,
         payment_reference=one.order.payment_reference,
-        payment_id=stored.payment_id,
+        payment_id="" if stored is None else stored.payment_id,
         fields=fields,
     )

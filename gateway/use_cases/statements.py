@@ -3,7 +3,7 @@
 from gateway.callers import Caller
 from gateway.errors import NotFound
 from gateway.store.records import EntryRow, StatementRow
-from gateway.use_cases.desk import Desk, page_size
+from gateway.use_cases.desk import Desk, one_page, page_size
 
 
 class Statements(Desk):
@@ -20,12 +20,14 @@ class Statements(Desk):
         token: str | None,
     ) -> tuple[list[StatementRow], str | None]:
         self._authorise(caller, "statements", connection_id)
-        return await self._store.list_statements(
-            connection_ids=self._visible(caller, connection_id),
-            iban=iban,
-            message_prefix=message_prefix,
-            limit=page_size(limit),
-            before=token,
+        return await one_page(
+            self._store.list_statements(
+                connection_ids=self._visible(caller, connection_id),
+                iban=iban,
+                message_prefix=message_prefix,
+                limit=page_size(limit),
+                before=token,
+            )
         )
 
     async def statement(self, caller: Caller, statement_row_id: int) -> StatementRow:

@@ -127,6 +127,54 @@ async def test_one_reference_twice_in_one_call_is_stored_once_or_refused(gateway
         await gateway.submit(ERP, [order("INV-9"), order("INV-9", amount=Decimal("1.00"))])
 
 
+async def test_a_date_left_out_later_is_today_only_where_today_was_meant_before(gateway: Gateway) -> None:
+    first, _ = await gateway.submit(ERP, [order("TODAY"), order("XMAS", requested_execution_date=date(2026, 12, 24))])
+    gateway.move(days=1)  # type: ignore[attr-defined]
+    (again,) = await gateway.submit(ERP, [order("TODAY", amount=Decimal("12.5"))])
+    assert (again.payment_id, again.already_known) == (first.payment_id, True)
+    with pytest.raises(Conflict) as error:
+        await gateway.submit(ERP, [order("XMAS")])
+    assert [c.fields for c in error.value.conflicts] == [("requested_execution_date",)]
+
+
+async def test_a_reference_twice_in_one_call_with_other_content_names_what_differs_in_a_dry_run_too(gateway: Gateway) -> None:
+    twice = [order("INV-9"), order("INV-9", amount=Decimal("1.00"), uetr="6fb81ab0-75ef-45b0-8f7f-659405cf665b")]
+    with pytest.raises(Conflict) as error:
+        await gateway.submit(ERP, twice)
+    violations, conflicts = await gateway.check(ERP, twice, None)
+    assert violations == ()
+    for found in (error.value.conflicts, conflicts):
+        assert [(c.index, c.payment_id, c.fields) for c in found] == [(1, "", ("amount", "uetr"))]
+
+
+async def test_the_same_payment_in_other_words_is_one_payment_in_one_call_as_in_two(gateway: Gateway) -> None:
+    in_other_words = order(requested_execution_date=date(2026, 11, 25), amount=Decimal("12.5"))
+    first, second = await gateway.submit(ERP, [order(), in_other_words])
+    assert (first.payment_id, second.already_known) == (second.payment_id, True)
+    assert await gateway.check(ERP, [order("NEW"), replace(in_other_words, payment_reference="NEW")], None) == ((), ())
+
+
+async def test_a_dry_run_does_not_take_what_it_cannot_read_for_what_is_stored(gateway: Gateway) -> None:
+    await gateway.submit(ERP, [order(amount=Decimal("1.00"))])
+    unreadable = Violation(field="amount", rule="amount.format", source="s", message_en="no number", message_zh="不是数字")
+    violations, _ = await gateway.check(ERP, [replace(order(), amount=None, problems=(unreadable,))], None)
+    assert [v.violation.rule for v in violations] == ["amount.format"]
+
+
+async def test_a_page_token_of_another_list_is_the_callers_mistake(gateway: Gateway) -> None:
+    lists = [
+        gateway.list_payments(ERP, PaymentFilter(), 10, "garbage"),
+        gateway.list_deliveries(ERP, DeliveryFilter(), 10, "payments.1"),
+        gateway.list_discrepancies(ERP, None, False, 10, "-1"),
+        gateway.list_inbound(ERP, None, None, 10, "99999999999999999999"),
+        gateway.list_statements(ERP, connection_id=None, iban=None, message_prefix=None, limit=10, token="1"),
+    ]
+    for page in lists:
+        with pytest.raises(BadRequest) as error:
+            await page
+        assert error.value.field == "page.token"
+
+
 async def test_two_callers_may_use_the_same_reference(gateway: Gateway) -> None:
     (mine,) = await gateway.submit(ERP, [order()])
     (theirs,) = await gateway.submit(OTHER, [order()])
