@@ -322,7 +322,7 @@ def _balance(found: dict[str, Any]) -> Balance:
     get = found.get
     return Balance(
         type=get("type"),
-        amount=get("amount", ""),
+        amount=get("amount"),
         currency=get("currency"),
         credit_debit=get("credit_debit"),
         date=get("date"),

@@ -7,7 +7,8 @@ contract of `bankgate parse` fixes them: one statement for each :20:; 60F and 62
 Choices where the standard leaves room or banks take it:
 
 - Amounts are as written with a point for the comma; a comma with nothing after it goes ("12," is "12"), and one with nothing
-  before it gets a zero (",50" is "0.50").
+  before it gets a zero (",50" is "0.50"). Grouped digits ("1.234,56") are refused: the standard has none, and one guess is
+  another amount.
 - A year of two digits is 19xx from 80 on, else 20xx. The entry date has no year: of the years around the value date the one
   that brings the two dates nearest. A date that no calendar has (30 February is seen) is null.
 - An entry is one transaction. What stands after // in :61: is `account_servicer_reference`; what stands before it is
@@ -38,7 +39,7 @@ _BALANCES = {"60F": "OPBD", "60M": "60M", "62F": "CLBD", "62M": "62M", "64": "CL
 _BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})?(\d+(?:[.,]\d*)?|,\d+)\s*")
 _LINE = re.compile(
     r"(?P<value>\d{6})(?P<booked>\d{4}|[ ]{4})?(?P<mark>RC|RD|EC|ED|C|D)(?P<funds>[A-Z])?(?P<amount>\d+(?:[.,]\d*)?|,\d+)"
-    r"[ ]?(?P<type>[A-Z][A-Z0-9 ]{3})?(?P<owner>.*?)(?://(?P<bank>.*))?"
+    r"(?![\d.,])[ ]?(?P<type>[A-Z][A-Z0-9 ]{3})?(?P<owner>.*?)(?://(?P<bank>.*))?"
 )
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _BALANCES_MAX = 1000
@@ -49,6 +50,7 @@ _FIRST_FIELD = re.compile(rb"^:20:", re.MULTILINE)
 
 def sniff(head: bytes) -> str | None:
     """ "MT940" or "MT942"; None when it is no SWIFT MT message at all; `Unparsable` when it is one of another kind."""
+    head = head.removeprefix(b"\xef\xbb\xbf")
     block = _BLOCK_KIND.search(head) if head.lstrip().startswith(b"{1:") else None
     if block is not None:
         return Blocks.kind_read(block[1].decode(), 1)

@@ -41,7 +41,7 @@ class Document:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     type: str | None
-    amount: str
+    amount: str | None
     currency: str | None
     credit_debit: str | None
     date: str | None

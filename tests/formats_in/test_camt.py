@@ -37,6 +37,11 @@ def test_statement_with_its_balances_and_count_stands_before_its_entries(records
     assert told[-1] == Statement(statement_id="EMPTY", account=AccountIdentification(other_id="0815"))
 
 
+def test_a_balance_without_an_amount_has_none(records, sample):
+    told = records(re.sub(rb'<Amt Ccy="EUR">1000.00</Amt>', b"", sample("camt053.xml"), count=1))
+    assert [balance.amount for balance in statements(told)[0].balances] == [None, "60.00", "0"]
+
+
 def test_batch_entry_with_two_transactions(records, sample):
     assert entries(records(sample("camt053.xml")))[0] == Entry(
         statement_id="2026-222",

@@ -211,6 +211,10 @@ def test_a_blank_between_amount_and_type_hides_neither_type_nor_reference(record
     assert entry.transactions[0].customer_reference is None
 
 
+def test_a_byte_order_mark_before_the_first_field_is_passed_over(records):
+    assert records(b"\xef\xbb\xbf" + CLOSED) == records(CLOSED)
+
+
 def test_an_iban_alone_in_the_supplementary_details_is_the_counterpartys_account(records):
     text = ":20:A\n:25:1\n:60F:C261120EUR0,\n:61:261120D1,N102EREF\n{}\n:86:/EREF/E-1//BENM//NAME/J. DOE\n:62F:C261120EUR1,\n"
     found = {
@@ -231,6 +235,8 @@ def test_a_reference_ends_where_the_bank_repeats_the_fields_in_words(records):
     ("text", "line", "problem"),
     [
         (":20:A\n:25:1\n:60F:C261120EUR0,\n:61:nonsense\n:62F:C261120EUR0,\n", 4, ":61:"),
+        (":20:A\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C1.234,56NTRFX\n:62F:C261120EUR0,\n", 4, ":61:"),
+        (":20:A\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C1,234,56NTRFX\n:62F:C261120EUR0,\n", 4, ":61:"),
         (":20:A\n:25:1\n:60F:C261120EUR\n:62F:C261120EUR0,\n", 3, ":60F:"),
         (":20:A\n:25:1\n:60F:C261120EUR0,\n:61:2611201120C1,NTRFX\n", 1, "closing balance"),
         (":20:A\n:28C:1\n:60F:C261120EUR0,\n:62F:C261120EUR0,\n", 1, "account"),
