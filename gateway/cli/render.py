@@ -13,6 +13,7 @@ import typer
 
 from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.errors import Unparsable, Unrenderable
+from formats.pain001_totals import broken_totals
 from formats.reader import parse, sniff
 from formats.schemas import SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
 from gateway import clock
@@ -101,6 +102,8 @@ def _check_message(file: Path, plugin: BankFormat, on: str | None, *, as_json: b
             source.seek(0)
             judged, found = _schema_problems(source, name)
             problems += found
+            if name.startswith("pain.001"):
+                problems += broken_totals(source)
             source.seek(0)
             for _ in parse(source):
                 records += 1

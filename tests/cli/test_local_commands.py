@@ -72,6 +72,8 @@ def test_what_cannot_be_rendered_is_said_element_by_element(bankgate: Any, examp
         ('{"payments": [{"amount": 1.5}]}', "payments[0]"),
         ('{"payments": [{"amount": "1", "amount": "2"}]}', "twice"),
         ('{"payments": ' + "[" * 100_000, "nested"),
+        ('{"payments": [{"amount": ' + "9" * 5_000 + "}]}", "payments[0]"),
+        ('{"payments": [{"amont": "1"}, {"amount": "1"}, {"curency": "EUR"}]}', "payments[2]"),
     ],
 )
 def test_a_file_that_is_no_request_is_named_and_never_a_traceback(bankgate: Any, tmp_path: Path, text: str, says: str) -> None:
@@ -101,6 +103,15 @@ def test_checking_a_message_names_the_schemas_complaint(bankgate: Any, examples:
     answer = json.loads(done.out)
     assert not answer["ok"]
     assert "PmtMtd" in " ".join(answer["problems"])
+
+
+def test_checking_a_message_counts_its_transactions_again(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)
+    file.write_bytes(file.read_bytes().replace(b"<NbOfTxs>2<", b"<NbOfTxs>3<", 1))
+    done = bankgate("check", file, *ON)
+    assert done.code == 1
+    assert "NbOfTxs announces 3 transactions, and 2 follow" in done.err
 
 
 def test_parsing_prints_the_published_records(bankgate: Any, examples: Path, tmp_path: Path) -> None:
