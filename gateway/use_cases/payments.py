@@ -60,7 +60,7 @@ class Payments(Desk):
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
         """Stores all of them or none, durably. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
         self._authorise_orders(caller, orders)
-        examined = self._examine_all(orders, None)
+        examined = self._examine_all(caller, orders, None)
         broken = [one for one in examined if one.violations]
         if broken:
             known = await self._known_alike(caller, broken)
@@ -76,7 +76,7 @@ class Payments(Desk):
     ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...]]:
         """Everything `submit` would say, as of a date; stores nothing."""
         self._authorise_orders(caller, orders)
-        examined = self._examine_all(orders, on)
+        examined = self._examine_all(caller, orders, on)
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
@@ -162,14 +162,14 @@ class Payments(Desk):
             if connection_id in self._checks:
                 self._authorise(caller, "submit", connection_id)
 
-    def _examine_all(self, orders: Sequence[PaymentOrder], on: date | None) -> list[_Examined]:
+    def _examine_all(self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None) -> list[_Examined]:
         now = self.now()
         days: dict[str, date] = {}
         examined: list[_Examined] = []
         for index, order in enumerate(orders):
             check = self._checks.get(order.connection_id)
             if check is None:
-                examined.append(self._without_connection(index, order, on or now.date()))
+                examined.append(self._without_connection(caller, index, order, on or now.date()))
                 continue
             day = on or days.get(order.connection_id)
             if day is None:
@@ -179,14 +179,18 @@ class Payments(Desk):
             examined.append(_examined(index, order, checked, payment_id, checked.violations))
         return examined
 
-    def _without_connection(self, index: int, order: PaymentOrder, day: date) -> _Examined:
-        """An order for a connection there is none of: whatever else is wrong is told by the rules of the first one."""
-        fallback = next(iter(self._checks.values()), None)
-        if fallback is None:
-            raise NotFound("no connection is configured")
+    def _without_connection(self, caller: Caller, index: int, order: PaymentOrder, day: date) -> _Examined:
+        """An order for a connection there is none of: whatever else is wrong is told by the rules of the caller's first one.
+
+        Connections of other callers are not named: which banks a house works with is not everybody's to know.
+        """
+        own = caller.allowed_connections(sorted(self._checks))
+        if not own:
+            raise NotFound("no connection is configured for this caller")
+        fallback = self._checks[own[0]]
         payment_id = new_payment_id()
         checked = fallback.check(order, payment_id, day)
-        unknown = unknown_connection(order.connection_id, sorted(self._checks))
+        unknown = unknown_connection(order.connection_id, own)
         others = (v for v in checked.violations if not v.field.startswith("debtor_account"))
         return _examined(index, order, checked, payment_id, (unknown, *others))
 

@@ -1,0 +1,346 @@
+"""Who may call what, on whose connections: every method of the contract, against the real gateway over a real store.
+
+A method that is added to the contract and not to `CALLS` fails here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from bankgate.v1 import (
+    operations_pb2,
+    operations_pb2_grpc,
+    payments_pb2,
+    payments_pb2_grpc,
+    replay_pb2,
+    replay_pb2_grpc,
+    statements_pb2,
+    statements_pb2_grpc,
+    types_pb2,
+)
+from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms
+from formats.report import AccountIdentification, Statement
+from gateway.callers import Callers
+from gateway.config import CallerSettings, Configuration, ConnectionSettings, ListenSettings
+from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
+from gateway.reasons import ours
+from gateway.rpc.server import RpcServer
+from gateway.service import Gateway
+from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
+from gateway.store.sqlite import SqliteStore
+from gateway.telemetry import Metrics
+
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+IBAN = "NL41MOCK0000000001"
+REASON = "Ms Weber of the bank's hotline"
+ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay")
+CODE = grpc.StatusCode
+
+
+@dataclass(frozen=True)
+class Things:
+    """What lies on connection "one"; connection "two" has nothing."""
+
+    payment_id: str
+    statement_id: str
+    discrepancy_id: str
+    inbound_file_id: str
+    delivery_id: str = "d1"
+
+
+def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
+    return types_pb2.PaymentRequest(
+        payment_reference=reference,
+        connection_id="one",
+        amount="1.00",
+        currency="EUR",
+        creditor=types_pb2.Party(name="C", postal_address=types_pb2.PostalAddress(town_name="Bonn", country="DE")),
+        creditor_account=types_pb2.Account(iban="DE89370400440532013000"),
+    )
+
+
+pay, ops, stm, rep = payments_pb2, operations_pb2, statements_pb2, replay_pb2
+Make = Callable[[Things], Any]
+# Method → the action it needs, and a call about things of connection "one".
+CALLS: dict[str, tuple[str, Make]] = {
+    "PaymentService.SubmitPayments": ("submit", lambda _: pay.SubmitPaymentsRequest(payments=[payment()])),
+    "PaymentService.SubmitPaymentStream": ("submit", lambda _: [pay.SubmitPaymentsRequest(payments=[payment("STREAM")])]),
+    "PaymentService.CheckPayments": ("submit", lambda _: pay.CheckPaymentsRequest(payments=[payment()])),
+    "PaymentService.GetPayment": ("read", lambda t: pay.GetPaymentRequest(payment_id=t.payment_id)),
+    "PaymentService.ListPayments": ("read", lambda _: pay.ListPaymentsRequest(connection_id="one")),
+    "PaymentService.CancelPayment": ("cancel", lambda t: pay.CancelPaymentRequest(payment_id=t.payment_id, reason="r")),
+    "PaymentService.WatchPaymentEvents": (
+        "read",
+        lambda _: pay.WatchPaymentEventsRequest(connection_ids=["one"], stop_at_end=True),
+    ),
+    "StatementService.ListStatements": ("statements", lambda _: stm.ListStatementsRequest(connection_id="one")),
+    "StatementService.GetStatement": ("statements", lambda t: stm.GetStatementRequest(id=t.statement_id)),
+    "StatementService.ListEntries": ("statements", lambda t: stm.ListEntriesRequest(id=t.statement_id)),
+    "OperationsService.ListDeliveries": ("operate", lambda _: ops.ListDeliveriesRequest(connection_id="one")),
+    "OperationsService.GetDelivery": ("operate", lambda t: ops.GetDeliveryRequest(delivery_id=t.delivery_id)),
+    "OperationsService.ResolveDelivery": (
+        "operate",
+        lambda t: ops.ResolveDeliveryRequest(delivery_id=t.delivery_id, resolution=ops.RESOLUTION_ARRIVED, reason=REASON),
+    ),
+    "OperationsService.ListDiscrepancies": ("operate", lambda _: ops.ListDiscrepanciesRequest(connection_id="one")),
+    "OperationsService.ResolveDiscrepancy": (
+        "operate",
+        lambda t: ops.ResolveDiscrepancyRequest(discrepancy_id=t.discrepancy_id, reason=REASON),
+    ),
+    "OperationsService.ListInboundFiles": ("operate", lambda _: ops.ListInboundFilesRequest(connection_id="one")),
+    "OperationsService.RereadInboundFile": (
+        "operate",
+        lambda t: ops.RereadInboundFileRequest(inbound_file_id=t.inbound_file_id),
+    ),
+    "OperationsService.ListConnections": ("operate", lambda _: ops.ListConnectionsRequest()),
+    "OperationsService.GetConnection": ("operate", lambda _: ops.GetConnectionRequest(connection_id="one")),
+    "OperationsService.FetchNow": ("operate", lambda _: ops.FetchNowRequest(connection_id="one")),
+    "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
+}
+# In the contract, not in this release: these answer nothing to anybody.
+NOT_YET = {"OperationsService.ListApprovals", "OperationsService.DecideApproval", "OperationsService.ListKeys"}
+# These name no connection; what they give is cut to the caller's own instead.
+UNNAMED = {
+    "OperationsService.ListConnections": "connections",
+    "OperationsService.ListDeliveries": "deliveries",
+    "OperationsService.ListDiscrepancies": "discrepancies",
+    "StatementService.ListStatements": "statements",
+}
+STUBS = {
+    "PaymentService": payments_pb2_grpc.PaymentServiceStub,
+    "StatementService": statements_pb2_grpc.StatementServiceStub,
+    "OperationsService": operations_pb2_grpc.OperationsServiceStub,
+    "ReplayService": replay_pb2_grpc.ReplayServiceStub,
+}
+
+
+def every_method() -> Iterator[str]:
+    for module in (pay, stm, ops, rep):
+        for service in module.DESCRIPTOR.services_by_name.values():
+            yield from (f"{service.name}.{method.name}" for method in service.methods)
+
+
+def test_every_method_of_the_contract_stands_in_the_matrix() -> None:
+    assert sorted(every_method()) == sorted({*CALLS, *NOT_YET})
+
+
+def connection(name: str) -> ConnectionSettings:
+    account = {"iban": IBAN, "holder": "ACME BV", "agent_bic": "MOCKNL2AXXX", "currency": "EUR"}
+    values = {"id": name, "bank": "sepa", "initiating_party": "ACME BV", "accounts": [account]}
+    return ConnectionSettings.model_validate({**values, "channel": {"kind": "folder", "upload": "out"}})
+
+
+async def fill(store: SqliteStore) -> Things:
+    """One thing of each kind on connection "one"; payments are of caller "erp"."""
+    terms = PaymentTerms(
+        debtor=Party(name="ACME BV"),
+        debtor_account=Account(iban=IBAN),
+        debtor_agent=Agent(bic="MOCKNL2AXXX"),
+        requested_execution_date=NOW.date(),
+    )
+    transfers = [
+        CreditTransfer(instruction_id=name, end_to_end_id=name, amount=Decimal(1), currency="EUR", creditor=Party(name="C"))
+        for name in ("sent", "waiting")
+    ]
+    new = [
+        NewPayment(
+            payment_id=transfer.instruction_id.ljust(32, "0"),
+            caller="erp",
+            payment_reference=transfer.instruction_id,
+            connection_id="one",
+            terms=terms,
+            transfer=transfer,
+            content_sha256=transfer.instruction_id.encode(),
+            state=PaymentState.APPROVED,
+            reason=ours("approved"),
+        )
+        for transfer in transfers
+    ]
+    await store.submit(new[:1])
+    (group,) = await store.waiting_groups("one")
+    blocks = (PlannedBlock(payment_information_id="M-1", terms_id=group.terms_id, count=1),)
+    formed = NewDelivery(
+        delivery_id="d1",
+        connection_id="one",
+        message_id="M",
+        message_name="pain.001.001.09",
+        file_name="M.xml",
+        creation_date_time=NOW,
+        blocks=blocks,
+        due_at=NOW,
+    )
+    delivery = await store.form_delivery(formed)
+    assert delivery is not None
+    steps = (
+        (DeliveryEvent.STARTED, DeliveryState.SENDING),
+        (DeliveryEvent.LOST_TRACK, DeliveryState.IN_DOUBT),
+    )
+    for event, following in steps:
+        change = DeliveryChange(
+            delivery_id="d1",
+            fence=delivery.fence,
+            state=delivery.state,
+            event=event,
+            next_state=following,
+            reason=ours("in-doubt"),
+            source="test",
+            due_at=None,
+        )
+        delivery = await store.change_delivery(change)
+    await store.submit(new[1:])
+    writer = store.document_writer("inbound")
+    await asyncio.to_thread(writer.write, b"raw")
+    file, _ = await store.keep_inbound("one", "f.xml", *await asyncio.to_thread(writer.finish))
+    statement = Statement(statement_id="S", account=AccountIdentification(iban=IBAN, other_id=None, currency="EUR"))
+    row = await store.put_statement(
+        NewStatement(
+            inbound_file_id=file.inbound_file_id, connection_id="one", position=1, message="camt.053", statement=statement
+        )
+    )
+    found = NewDiscrepancy(key="k", connection_id="one", kind="unmatched", summary_en="e", summary_zh="z", evidence="{}")
+    await store.add_discrepancies([found])
+    (discrepancy,), _ = await store.list_discrepancies(limit=1)
+    return Things(
+        payment_id=new[1].payment_id,
+        statement_id=str(row),
+        discrepancy_id=str(discrepancy.discrepancy_id),
+        inbound_file_id=str(file.inbound_file_id),
+    )
+
+
+@dataclass
+class House:
+    """A server whose one caller the test exchanges."""
+
+    server: RpcServer
+    things: Things
+    channel: grpc.aio.Channel
+
+    async def call(self, method: str, caller: CallerSettings, request: Any = None) -> tuple[CODE, str, list[Any]]:
+        """How it ended, in which words, and every answer."""
+        object.__setattr__(self.server._door, "callers", Callers([caller]))
+        service, _, name = method.partition(".")
+        asked = getattr(STUBS[service](self.channel), name)
+        request = CALLS[method][1](self.things) if request is None else request
+        try:
+            call = asked(iter(request) if isinstance(request, list) else request)
+            answers = [answer async for answer in call] if hasattr(call, "__aiter__") else [await call]
+        except grpc.aio.AioRpcError as error:
+            return error.code(), error.details() or "", []
+        return CODE.OK, "", answers
+
+
+@asynccontextmanager
+async def house(directory: Path) -> AsyncIterator[House]:
+    store = SqliteStore(directory / "bankgate.db", clock=lambda: NOW)
+    await store.open()
+    things = await fill(store)
+    configuration = Configuration(
+        directory=directory,
+        listen=ListenSettings(address="127.0.0.1:0"),
+        callers=(CallerSettings(name="erp", plaintext=True),),
+        connections={name: connection(name) for name in ("one", "two")},
+    )
+    gateway = Gateway(configuration, store, clock=lambda: NOW, metrics=Metrics())
+    server = RpcServer(configuration, gateway, metrics=Metrics(), clock=lambda: NOW + timedelta(seconds=1))
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield House(server, things, channel)
+    await server.drain(0)
+    await store.close()
+
+
+def caller(name: str = "erp", *, actions: tuple[str, ...] = ACTIONS, connections: tuple[str, ...] = ("*",)) -> CallerSettings:
+    return CallerSettings.model_validate({"name": name, "plaintext": True, "actions": actions, "connections": connections})
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_one_action_opens_its_own_methods_and_no_other(action: str, tmp_path: Path) -> None:
+    async with house(tmp_path) as ours_:
+        wrong = {}
+        for method, (needed, _) in CALLS.items():
+            code, text, _answers = await ours_.call(method, caller(actions=(action,)))
+            expected = CODE.OK if needed == action else CODE.PERMISSION_DENIED
+            if code is not expected:
+                wrong[method] = (code, text)
+    assert not wrong
+
+
+async def test_a_caller_without_actions_may_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as ours_:
+        codes = {method: (await ours_.call(method, caller(actions=())))[0] for method in CALLS}
+    assert set(codes.values()) == {CODE.PERMISSION_DENIED}
+
+
+async def test_things_of_a_connection_that_is_not_ones_own_are_refused_or_unknown(tmp_path: Path) -> None:
+    """All actions, but for connection "two" only: whatever the method, nothing of connection "one" comes back."""
+    async with house(tmp_path) as ours_:
+        stranger = caller("stranger", connections=("two",))
+        wrong = {}
+        for method in CALLS:
+            code, text, answers = await ours_.call(method, stranger)
+            said = str(answers)
+            refused = code in {CODE.PERMISSION_DENIED, CODE.NOT_FOUND}
+            in_acknowledgement = method.endswith("SubmitPaymentStream") and "may not submit on connection" in said
+            own_only = method.endswith("ListConnections") and 'id: "two"' in said and "one" not in said
+            if not (refused or in_acknowledgement or own_only):
+                wrong[method] = (code, text, said)
+    assert not wrong
+
+
+@pytest.mark.parametrize("method", sorted(UNNAMED))
+async def test_lists_without_a_connection_are_cut_to_ones_own(method: str, tmp_path: Path) -> None:
+    request = type(CALLS[method][1](Things("", "", "", "")))()
+    async with house(tmp_path) as ours_:
+        for connections, seen in (("two",), False), (("one",), True), (("*",), True):
+            code, _, (answer,) = await ours_.call(method, caller(connections=connections), request)
+            assert code is CODE.OK
+            items = getattr(answer, UNNAMED[method])
+            names = {getattr(item, "connection_id", "") or item.id for item in items}
+            assert ("one" in names) is seen
+            assert method.endswith("ListConnections") or names <= {"one"}
+
+
+async def test_inbound_files_are_listed_over_all_connections_only_for_who_may_use_all(tmp_path: Path) -> None:
+    method, request = "OperationsService.ListInboundFiles", ops.ListInboundFilesRequest()
+    async with house(tmp_path) as ours_:
+        assert (await ours_.call(method, caller(connections=("one", "two")), request))[0] is CODE.INVALID_ARGUMENT
+        assert (await ours_.call(method, caller(), request))[0] is CODE.OK
+
+
+async def test_payments_and_their_events_are_their_callers_alone(tmp_path: Path) -> None:
+    """Whatever another caller may do and on whichever connections: payments belong to who submitted them."""
+    async with house(tmp_path) as ours_:
+        other = caller("other")
+        for method in ("PaymentService.GetPayment", "PaymentService.CancelPayment"):
+            assert (await ours_.call(method, other))[0] is CODE.NOT_FOUND
+        for method in ("PaymentService.ListPayments", "PaymentService.WatchPaymentEvents"):
+            code, _, answers = await ours_.call(method, other)
+            assert code is CODE.OK
+            assert "sent" not in str(answers)
+            assert "sent" in str((await ours_.call(method, caller()))[2])
+
+
+async def test_connections_of_others_are_not_named_to_a_caller_who_mistypes_one(tmp_path: Path) -> None:
+    mistyped = payment()
+    mistyped.connection_id = "tow"
+    async with house(tmp_path) as ours_:
+        request = pay.CheckPaymentsRequest(payments=[mistyped])
+        _, _, (answer,) = await ours_.call("PaymentService.CheckPayments", caller(connections=("two",)), request)
+    (text,) = [str(violation) for violation in answer.violations if violation.rule == "connection.unknown"]
+    assert "there are: two." in text
+
+
+async def test_what_this_release_lacks_is_told_as_such(tmp_path: Path) -> None:
+    async with house(tmp_path) as ours_:
+        for method in NOT_YET:
+            request = getattr(ops, f"{method.partition('.')[2]}Request")()
+            assert (await ours_.call(method, caller(actions=()), request))[0] is CODE.UNIMPLEMENTED
