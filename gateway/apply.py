@@ -133,6 +133,7 @@ class NewsApplier:
         self.records = 0
         self.changed: Counter[PaymentState] = Counter()  # how many payments moved into which state
         self.matched_by: dict[str, MatchKind] = {}
+        self.rejected_in: set[str] = set()  # deliveries of which payments were rejected
 
     @property
     def source(self) -> str:
@@ -270,6 +271,8 @@ class NewsApplier:
             )
         )
         self._count(event, result)
+        if result.changed and event is PaymentEvent.BANK_REJECTED:
+            self.rejected_in.add(group.delivery.delivery_id)
         if result.contradicted_count:
             place = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(self._origin, place, facts.status, group.delivery.delivery_id, result))
@@ -415,6 +418,8 @@ class NewsApplier:
         index.replace(moved)
         if following is not candidate.state:
             self.changed[following] += 1
+            if following is PaymentState.REJECTED and candidate.delivery_id:
+                self.rejected_in.add(candidate.delivery_id)
         return problems
 
     def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:

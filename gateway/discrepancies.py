@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.matching import News, NoMatch
-from gateway.store.records import Candidate, Delivery, MessageNewsResult, NewDiscrepancy
+from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,11 @@ def batch_of_other_amount(origin: Origin, key: str, amount: str, expected: str, 
         {"message_id": delivery.message_id, "booked": amount, "expected": expected},
         delivery_id=delivery.delivery_id,
     )
+
+
+def is_booking(discrepancy: Discrepancy) -> bool:
+    """Whether it is one of `batch_of_other_amount`."""
+    return discrepancy.key.partition(":")[2].startswith("batch:")
 
 
 def unexpected_delivery(origin: Origin, delivery: Delivery) -> NewDiscrepancy:

@@ -19,7 +19,7 @@ from formats.report import Document, ReportRecord
 from gateway import discrepancies as say
 from gateway.apply import NewsApplier, NewsStore
 from gateway.connection import Connection
-from gateway.discrepancies import Origin
+from gateway.discrepancies import Origin, is_booking
 from gateway.store.records import InboundFile
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics, place_of
@@ -80,24 +80,20 @@ class Intake:
         log.info("inbound_kept", connection=self.connection.id, file=file.inbound_file_id, size=size, new=new)
 
     async def read_waiting(self) -> int:
-        """Reads every stored file that was not read yet; how many are still waiting (for a key, or because others were faster).
+        """Reads every stored file that was not read yet; how many wait all the same (for a key, or to be read again).
 
         One that breaks our reader is put aside with its bytes, like one that is not readable: the next ones must be read.
         """
-        waiting = 0
         for file in await self.store.unread_inbound(self.connection.id):
             try:
                 await self.read(file)
             except StoreUnavailable:
                 raise
             except Stale:
-                waiting += 1  # payments kept moving under our hands; news never moves one down, so it is applied again whole
+                continue  # payments kept moving under our hands; news never moves one down, so it is applied again whole
             except Exception as fault:  # a fault of ours: told by its place, never by its text, which may quote the bank
                 await self._quarantine(file, f"a fault of this program: {place_of(fault)}", None)
-            else:
-                fresh = await self.store.inbound_file(file.inbound_file_id)
-                waiting += fresh is not None and fresh.state == "stored"
-        return waiting
+        return len(await self.store.unread_inbound(self.connection.id))
 
     async def read(self, file: InboundFile, into: NewsStore | None = None) -> NewsApplier | None:
         """Opens, parses and applies one kept file; None if it was quarantined. Safe to repeat."""
@@ -127,7 +123,21 @@ class Intake:
         self.metrics.inbound(self.connection.id, "read")
         for state, count in applier.changed.items():
             self.metrics.state_changes(self.connection.id, state, count)
+        await self._read_bookings_again(file, applier.rejected_in)
         return applier
+
+    async def _read_bookings_again(self, file: InboundFile, delivery_ids: set[str]) -> None:
+        """A batch booked without the payments that the bank rejected fits only once the rejections are known: whichever file
+        comes first, the same payments settle."""
+        token: str | None = None
+        again: set[int] = set()
+        while delivery_ids:
+            found, token = await self.store.list_discrepancies(connection_ids=[self.connection.id], limit=500, before=token)
+            again |= {d.inbound_file_id for d in found if d.inbound_file_id and d.delivery_id in delivery_ids and is_booking(d)}
+            if token is None:
+                break
+        for inbound_file_id in sorted(again - {file.inbound_file_id}):
+            await self.store.finish_inbound(inbound_file_id, state="stored")
 
     async def apply_opened(self, source: Callable[[], BinaryIO], applier: NewsApplier) -> str | None:
         """Parses an opened file whole, then applies its records; its first message name. Unparsable comes before any effect."""
