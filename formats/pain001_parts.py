@@ -25,7 +25,7 @@ _NEEDS_CARE = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]").search
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
 
 # The order is the schema's (PostalAddress6 and PostalAddress24 agree where they overlap).
-_ADDRESS_TAGS = (
+ADDRESS_TAGS = (
     ("department", "Dept"),
     ("sub_department", "SubDept"),
     ("street_name", "StrtNm"),
@@ -129,7 +129,7 @@ def payment_type(kind: PaymentType | None) -> str:
 def address(place: PostalAddress) -> str:
     """[PstlAdr], or nothing where it is empty."""
     inner = "".join(
-        [f"<{tag}>{escape(value)}</{tag}>" for name, tag in _ADDRESS_TAGS if (value := getattr(place, name)) is not None]
+        [f"<{tag}>{escape(value)}</{tag}>" for name, tag in ADDRESS_TAGS if (value := getattr(place, name)) is not None]
     )
     if place.address_line:
         inner += "".join([f"<AdrLine>{escape(line)}</AdrLine>" for line in place.address_line])

@@ -6,6 +6,7 @@ Exit codes: 0 ok; 1 the input has problems; 2 usage; 3 a service cannot be reach
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -26,7 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "watch": ("gateway.cli.watch", "watch"),
     "parse": ("gateway.cli.parse", "parse"),
     "render": ("gateway.cli.render", "render"),
-    "check": ("gateway.cli.render", "check"),
+    "check": ("gateway.cli.check", "check"),
     "replay": ("gateway.cli.replay", "replay"),
     "keys": ("gateway.cli.keys", "app"),
     "banks": ("gateway.cli.banks", "app"),
@@ -39,8 +40,22 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 """Every command: the module it stands in, and the function or group of commands there."""
 
 
+class ReaderGone(Exception):
+    """Whoever read our standard output has seen enough (`bankgate parse … | head`)."""
+
+
 class Commands(typer.core.TyperGroup):
     """The commands by name, each imported when it is asked for: a command starts without waiting for the others' libraries."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command and writes out what it printed while errors can still be told."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:  # typer would end with exit code 1 here, as if the input had problems
+            raise ReaderGone from None
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the same whoever asks
         return list(COMMANDS)
@@ -105,21 +120,44 @@ def bench(context: typer.Context) -> None:
 
 def main() -> None:
     """Runs the command line and exits with its code."""
+    _ready_streams()
     try:
         app()
     except CommandFailed as error:
         print_error(str(error))
         raise SystemExit(error.code) from None
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:
+        _drop_output()
         raise SystemExit(OK) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except OSError as error:  # commands explain those of the files they were given; what is left is the output's
+        _drop_output()
+        place = f"{error.filename}: " if error.filename else ""
+        print_error(f"{place}cannot be read or written: {error.strerror or error}")
+        raise SystemExit(PROBLEMS) from None
     except Exception as error:
         if not isinstance(error, _named_errors()):
             raise
         print_error(str(error))
         raise SystemExit(PROBLEMS) from None
+
+
+def _ready_streams() -> None:
+    """Standard streams that take any text: a closed one is opened on nothing, and its number no file's by accident; characters
+    that the terminal's encoding does not have are written as escapes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open as long as we run
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere, so that the end of the process does not fail on it again."""
+    with suppress(OSError):  # an output that is no file does not fail at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _named_errors() -> tuple[type[Exception], ...]:

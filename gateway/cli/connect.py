@@ -70,7 +70,7 @@ def explained(error: CallFailed, address: str) -> CommandFailed:
     if error.unreachable:
         return CommandFailed(f"{address}: {error.text} [{error.code}]", UNREACHABLE)
     lines = [error.text]
-    lines += [f"  {one.field}: {one.text} [{one.rule}]" for one in error.broken]
+    lines += [f"  {one.field}: {one.text} [{one.rule}]" for one in error.broken if f"{one.field}: {one.text}" != error.text]
     if error.total > len(error.broken):
         lines.append(f"  and {error.total - len(error.broken)} more; `--dry-run` lists them all")
     return CommandFailed("\n".join(lines))

@@ -4,6 +4,7 @@ Exit codes: 0 all is well; 1 the input has problems (a seal that is bad, a key t
 read); 2 usage, a wrong profile among it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway import clock
+from gateway.cli.sources import why
 from keys import secrets, store
 from keys.keyring import Certificate
 from keys.profiles import CmsProfile, PlainProfile, build_seal, check, parse_profile, uses
@@ -67,8 +69,10 @@ def _explained() -> Iterator[None]:
     """Turns the errors of the room into words and exit codes."""
     try:
         yield
-    except (SealError, OSError) as problem:
+    except SealError as problem:
         _fail(1, str(problem))
+    except OSError as problem:
+        _fail(1, f"{problem.filename2 or problem.filename or 'a file'}: {why(problem)}")
 
 
 def _say(text: str) -> None:
@@ -256,6 +260,8 @@ def _transform(
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     with _explained(), source.open("rb") as reading:
         try:
+            if out.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a directory", str(out))
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as writing:
                 method(built)(reading, writing)

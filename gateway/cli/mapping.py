@@ -132,9 +132,10 @@ def _csv(path: Path) -> Iterator[Line | BadLine]:
 def _checked_header(path: Path, row: list[str]) -> list[str]:
     header = [name.strip() for name in row]
     problems = []
+    fields: dict[str, str] = {}  # "x[0]" and "x" are one field
     for place, name in enumerate(header, start=1):
-        if header.index(name) != place - 1:
-            problems.append(f"column {place}: {name!r} stands twice")
+        if (first := fields.setdefault(name.replace("[0]", ""), name)) != name or header.index(name) != place - 1:
+            problems.append(f"column {place}: {name!r} stands twice" + ("" if first == name else f", as {first!r} too"))
             continue
         try:
             payment_from_json(_nested([(name, "1")]))

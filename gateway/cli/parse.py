@@ -1,11 +1,9 @@
 """`bankgate parse`: what is in a bank's file."""
 
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -15,8 +13,7 @@ from formats.errors import Unparsable
 from formats.reader import parse as read
 from formats.schemas import validate_inbound
 from gateway.cli.output import PROBLEMS, Json, out, print_error
-
-_MEMORY_MAX = 8 * 1024 * 1024
+from gateway.cli.sources import opened, shown, why
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from a bank; - is standard input.")]
 
@@ -26,7 +23,7 @@ def parse(files: Files, as_json: Json = False) -> None:
     failed = False
     for name in files:
         show = _print_json if as_json else _show
-        failed |= show(name, records(name))
+        failed |= show(shown(name), records(name))
     if failed:
         raise typer.Exit(PROBLEMS)
 
@@ -37,24 +34,15 @@ def records(name: str) -> Iterator[dict[str, Any]]:
     Nothing is booked from what is shown here, so an MT940 without its closing balance is shown, and said to be incomplete; the
     gateway quarantines it (docs/decisions.md, 14).
     """
+    file = shown(name)
     try:
-        with _opened(name) as source:
+        with opened(name) as source:
             for record in read(source, validate=validate_inbound, strict=False):
-                yield report.as_json(record, name)
+                yield report.as_json(record, file)
     except Unparsable as error:
-        yield {"kind": "error", "file": name, "problem": error.problem, "line": error.line}
+        yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
     except OSError as error:
-        yield {"kind": "error", "file": name, "problem": f"cannot be read: {error.strerror}", "line": None}
-
-
-def _opened(name: str) -> BinaryIO:
-    """The file; standard input goes through a temporary file, because reading looks at the bytes twice."""
-    if name != "-":
-        return Path(name).open("rb")
-    spool = tempfile.SpooledTemporaryFile(max_size=_MEMORY_MAX)  # noqa: SIM115 - the caller closes it
-    while chunk := sys.stdin.buffer.read(1024 * 1024):
-        spool.write(chunk)
-    return cast("BinaryIO", spool)
+        yield {"kind": "error", "file": file, "problem": f"cannot be read: {why(error)}", "line": None}
 
 
 _LINES = {
@@ -73,7 +61,7 @@ def _print_json(_name: str, found: Iterable[dict[str, Any]]) -> bool:
     failed = False
     for record in found:
         failed |= record["kind"] == "error"
-        sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
+        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")  # JSON is UTF-8, wherever the terminal stands
     return failed
 
 

@@ -1,5 +1,6 @@
 """`bankgate replay`: which status changes would these bank files cause?"""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,10 @@ import typer
 
 from gateway.cli import connect
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_error, print_json, reason_words, run, state_word
+from gateway.cli.sources import shown, why
 from gateway.rpc.client import CHUNK, CallFailed, Client, Target
+
+NAME_MAX = 255  # characters of a file's name that the service takes
 
 
 def replay(
@@ -37,7 +41,7 @@ def replay(
 
 
 def _files(paths: list[Path]) -> list[Path]:
-    """The files named, and those in the directories named, by name."""
+    """The files named, and those in the directories named, by name; each once."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -48,15 +52,24 @@ def _files(paths: list[Path]) -> list[Path]:
             raise CommandFailed(f"{path}: there is no such file", USAGE)
     if not found:
         raise CommandFailed("there is no file in there", USAGE)
-    return found
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    return list(once.values())
 
 
 async def _chunks(files: list[Path]) -> AsyncIterator[tuple[str, bytes]]:
+    """Each file under its name, or under its path where several have one name: a name tells the service where a file begins."""
+    named = Counter(file.name for file in files)
     for file in files:
-        with file.open("rb") as source:
-            yield file.name, source.read(CHUNK)
-            while chunk := source.read(CHUNK):
-                yield file.name, chunk
+        name = shown(file.name if named[file.name] == 1 else str(file))[-NAME_MAX:]
+        try:
+            with file.open("rb") as source:
+                yield name, source.read(CHUNK)
+                while chunk := source.read(CHUNK):
+                    yield name, chunk
+        except OSError as error:
+            raise CommandFailed(f"{file}: {why(error)}") from None
 
 
 async def _replay(where: Target, connection: str, files: list[Path], *, commit: bool, sealed: bool, as_json: bool) -> int:

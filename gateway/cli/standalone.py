@@ -11,12 +11,13 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from formats.bank import BankFormat
 from formats.errors import Violation
 from formats.model import CreditTransfer, Party, PaymentBlock, PaymentInitiation, PaymentTerms
-from gateway.cli.output import CommandFailed
+from gateway.cli.output import CommandFailed, print_error
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.errors import OrderViolation
 from gateway.payment import PaymentOrder
@@ -133,3 +134,27 @@ def _block(payment_information_id: str, terms: PaymentTerms, transfers: tuple[Cr
         control_sum=sum((transfer.amount for transfer in transfers), Decimal(0)),
         transfers=lambda: transfers,
     )
+
+
+def as_dict(order: OrderViolation) -> dict[str, Any]:
+    """A violation for machines, in the words of `bankgate.v1.Violation`."""
+    violation = order.violation
+    return {
+        "index": order.index,
+        "payment_reference": order.payment_reference,
+        "field": violation.field,
+        "rule": violation.rule,
+        "source": violation.source,
+        "description_en": violation.message_en,
+        "description_zh": violation.message_zh,
+        "fix": violation.fix,
+    }
+
+
+def print_violations(file: Path, broken: Sequence[OrderViolation]) -> None:
+    """Violations for people, one a line."""
+    for order in broken:
+        violation = order.violation
+        fix = f" Fix: {violation.fix}" if violation.fix else ""
+        place = f"{file}: payments[{order.index}].{violation.field}"
+        print_error(f"{place}: {violation.message_en} [{violation.rule}; {violation.source}]{fix}")

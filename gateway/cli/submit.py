@@ -15,6 +15,7 @@ from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, err, print_
 from gateway.rpc.client import Acknowledged, CallFailed, Client, PaymentMessage, Target
 
 BATCH = 500
+BATCH_BYTES_MAX = 8 * 1024 * 1024  # half of what a service takes in one message unless told otherwise
 SHOWN_MAX = 50
 
 File = Annotated[Path | None, typer.Argument(help="Payments: .jsonl (one PaymentRequest a line), .json or .csv.")]
@@ -99,13 +100,16 @@ def _readable(file: Path, connection: str | None) -> int:
 
 def _batches(file: Path, connection: str | None) -> Iterator[list[Line]]:
     batch: list[Line] = []
+    room = BATCH_BYTES_MAX
     for line in lines_of(file, connection):
         if isinstance(line, BadLine):
             raise CommandFailed(f"{file}:{line.number}: changed while it was being sent")
-        batch.append(line)
-        if len(batch) == BATCH:
+        size = line.payment.ByteSize()
+        if batch and (size > room or len(batch) == BATCH):
             yield batch
-            batch = []
+            batch, room = [], BATCH_BYTES_MAX
+        batch.append(line)
+        room -= size
     if batch:
         yield batch
 

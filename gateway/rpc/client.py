@@ -4,11 +4,12 @@ Requests and answers are JSON-ready dicts in the contract's own field names; onl
 there are many. Every failed call is a `CallFailed`.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import grpc
 from google.protobuf import json_format
@@ -34,6 +35,9 @@ from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY
 ERROR_BYTES_MAX: Final = 4 * 1024 * 1024
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 CHUNK: Final = 1024 * 1024
+_DIGITS_MAX: Final = 1_000  # of a JSON number; Python refuses to read more than 4,300 (sys.set_int_max_str_digits)
+
+R = TypeVar("R")
 
 PaymentMessage = types_pb2.PaymentRequest
 """A payment as it travels. Opaque to the commands."""
@@ -124,15 +128,18 @@ def payment_from_json(content: Any) -> PaymentMessage:
 
 
 def payments_from_json(content: Any) -> list[PaymentMessage]:
-    """The payments of the JSON form of `SubmitPaymentsRequest`. Raises `BadPayment`, naming the place."""
+    """The payments of the JSON form of `SubmitPaymentsRequest`. Raises `BadPayment`, naming every payment that is none."""
     if not isinstance(content, dict) or not isinstance(content.get("payments"), list) or len(content) != 1:
         raise BadPayment('expected the JSON form of SubmitPaymentsRequest: {"payments": [ … ]}')
     payments = []
+    problems = []
     for place, item in enumerate(content["payments"]):
         try:
             payments.append(payment_from_json(item))
         except BadPayment as error:
-            raise BadPayment(f"payments[{place}]: {error}") from None
+            problems.append(f"payments[{place}]: {error}")
+    if problems:
+        raise BadPayment("\n".join(problems))
     return payments
 
 
@@ -188,14 +195,16 @@ class Client:
         return [as_dict(item) for item in answer.violations], [as_dict(item) for item in answer.conflicts]
 
     async def submit(self, batches: AsyncIterator[Sequence[PaymentMessage]]) -> AsyncIterator[Acknowledged]:
-        """Batches in, acknowledgements out, in order. What was acknowledged is durable. Raises `CallFailed`."""
+        """Batches in, acknowledgements out, in order. What was acknowledged is durable. Raises `CallFailed`, and what the
+        batches' own source raised."""
 
         async def requests() -> AsyncIterator[payments_pb2.SubmitPaymentsRequest]:
             async for batch in batches:
                 yield payments_pb2.SubmitPaymentsRequest(payments=batch)
 
-        stream = payments_pb2_grpc.PaymentServiceStub(self._channel).SubmitPaymentStream(requests())
-        async for answer in _answers(stream):
+        sent = _Sent(requests())
+        stream = payments_pb2_grpc.PaymentServiceStub(self._channel).SubmitPaymentStream(sent)
+        async for answer in _answers(stream, sent):
             known = sum(payment.already_known for payment in answer.payments)
             yield Acknowledged(
                 batch=answer.batch,
@@ -218,13 +227,15 @@ class Client:
     async def replay(
         self, connection_id: str, chunks: AsyncIterator[tuple[str, bytes]], *, commit: bool, sealed: bool
     ) -> AsyncIterator[dict[str, Any]]:
-        """What the files would change: dicts with one of the keys change, problem and file. Raises `CallFailed`."""
+        """What the files would change: dicts with one of the keys change, problem and file. Raises `CallFailed`, and what the
+        chunks' own source raised."""
 
         async def requests() -> AsyncIterator[replay_pb2.ReplayRequest]:
             async for name, chunk in chunks:
                 yield replay_pb2.ReplayRequest(connection_id=connection_id, commit=commit, sealed=sealed, name=name, chunk=chunk)
 
-        async for answer in _answers(replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(requests())):
+        sent = _Sent(requests())
+        async for answer in _answers(replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(sent), sent):
             yield as_dict(answer)
 
     async def _unary(self, method: Any, message: Message) -> Any:
@@ -234,12 +245,33 @@ class Client:
             raise _failed(error) from None
 
 
-async def _answers(stream: Any) -> AsyncIterator[Any]:
+class _Sent(AsyncIterator[R]):
+    """The requests of a stream. gRPC swallows an error of their source and cancels the call: it is kept here, to be told."""
+
+    def __init__(self, source: AsyncIterator[R]) -> None:
+        self._source = source
+        self.error: Exception | None = None
+
+    async def __anext__(self) -> R:
+        try:
+            return await anext(self._source)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+
+
+async def _answers(stream: Any, sent: _Sent[Any] | None = None) -> AsyncIterator[Any]:
     try:
         async for answer in stream:
             yield answer
-    except grpc.aio.AioRpcError as error:
-        raise _failed(error) from None
+    except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+        if sent is not None and sent.error is not None:
+            raise sent.error from None
+        if isinstance(error, grpc.aio.AioRpcError):
+            raise _failed(error) from None
+        raise
     finally:
         stream.cancel()
 
@@ -270,8 +302,11 @@ def parse_json(text: str) -> Any:
             raise BadPayment(f"the key {twice!r} stands twice in one object")
         return found
 
+    def number(digits: str) -> int | float:
+        return int(digits) if len(digits) <= _DIGITS_MAX else float("inf")  # no field of the contract takes either
+
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return json.loads(text, object_pairs_hook=unique, parse_int=number)
     except json.JSONDecodeError as error:
         raise BadPayment(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:

@@ -18,7 +18,10 @@ def test_rendering_gives_a_valid_message_and_the_same_bytes_again(bankgate: Any,
     assert files[0].read_bytes() == files[1].read_bytes()
     assert files[0].read_bytes().count(b"<PmtInf>") == 1  # equal terms share a block
     checked = bankgate("check", files[0], *ON)
-    assert (checked.code, checked.out) == (0, f"{files[0]}: pain.001.001.09, 3 records, keeps to its schema\n")
+    assert (checked.code, checked.out) == (
+        0,
+        f"{files[0]}: pain.001.001.09, 3 records, keeps to its schema, good for iso20022 on 2026-11-25\n",
+    )
 
 
 def test_rendering_another_version_or_message_id_is_as_asked(bankgate: Any, examples: Path, tmp_path: Path) -> None:
@@ -112,6 +115,49 @@ def test_checking_a_message_counts_its_transactions_again(bankgate: Any, example
     done = bankgate("check", file, *ON)
     assert done.code == 1
     assert "NbOfTxs announces 3 transactions, and 2 follow" in done.err
+
+
+def test_checking_a_message_puts_the_banks_rules_to_every_payment(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)
+    assert bankgate("check", file, *ON).code == 0
+    original = file.read_bytes()
+    broken = original.replace(b">1250.00<", b">1250.005<").replace(b"<Dt>2026-11-25</Dt>", b"<Dt>2026-11-20</Dt>")
+    file.write_bytes(broken)
+    answer = json.loads(bankgate("check", file, *ON, "--json").out)
+    assert not answer["ok"]
+    found = {(one["index"], one["end_to_end_id"], one["field"], one["rule"]) for one in answer["violations"]}
+    first, second = "2026-1001", "2026-1002"
+    assert {
+        (0, first, "amount", "amount.scale"),
+        (0, first, "requested_execution_date", "date.past"),
+        (1, second, "requested_execution_date", "date.past"),
+    } <= found
+    assert "payment 2026-1001: amount: " in bankgate("check", file, *ON).err
+    assert bankgate("check", file, "--on", "2026-11-20").code == 1
+
+
+def test_a_message_without_payments_or_without_its_namespace_is_not_good(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole.replace(' xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"', ""), encoding="utf-8")
+    assert bankgate("check", file, *ON).code == 1
+    file.write_text(whole[: whole.index("<PmtInf>")] + "</CstmrCdtTrfInitn></Document>", encoding="utf-8")
+    assert "there is no payment in it" in bankgate("check", file, *ON).err
+
+
+def test_a_comment_in_anothers_message_is_no_problem(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)
+    file.write_bytes(file.read_bytes().replace(b"<GrpHdr>", b"<!-- made by an ERP --><GrpHdr>"))
+    assert bankgate("check", file, *ON).code == 0
+
+
+def test_a_message_the_bank_never_takes_is_a_usage_error(bankgate: Any, examples: Path) -> None:
+    for command in ("check", "render"):
+        done = bankgate(command, examples / "request.json", "--bank", "sepa", "--message", "pain.001.001.99")
+        assert (done.code, "it takes" in done.err or "takes pain.001.001.09" in done.err) == (2, True)
 
 
 def test_parsing_prints_the_published_records(bankgate: Any, examples: Path, tmp_path: Path) -> None:

@@ -110,6 +110,40 @@ def test_a_replay_of_an_unreadable_file_changes_nothing_and_says_so(bankgate: An
     assert bankgate("replay", tmp_path / "answers", "--connection", "haus", "--target", service).code == 1
 
 
+def test_files_of_one_name_in_two_directories_are_two_files_and_one_named_twice_is_one(
+    bankgate: Any, service: str, tmp_path: Path
+) -> None:
+    for directory, amount in (("one", b"1,00"), ("two", b"2,00")):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "a.sta").write_bytes(
+            b":20:S\n:25:10020030/1\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261125EUR" + amount + b"\n-\n"
+        )
+    paths = [tmp_path / "one" / "a.sta", tmp_path / "two" / "a.sta", tmp_path / "one"]
+    done = bankgate("replay", *paths, "--connection", "house", "--target", service, "--json")
+    assert (done.code, done.err) == (0, "")
+    files = [json.loads(line)["file"] for line in done.out.splitlines()]
+    assert [(file["file"], file["message"]) for file in files] == [(str(path), "MT940") for path in paths[:2]]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/mem").exists(), reason="there is no /proc here, where a file that cannot be read is found"
+)
+def test_a_file_that_cannot_be_read_ends_a_replay_in_words(bankgate: Any, service: str) -> None:
+    done = bankgate("replay", "/proc/self/mem", "--connection", "house", "--target", service)
+    assert done.code == 1
+    assert "error: /proc/self/mem: " in done.err
+
+
+def test_payments_too_large_for_one_message_of_the_call_are_sent_in_several(bankgate: Any, service: str, tmp_path: Path) -> None:
+    payment = {"connection_id": "house", "remittance_information": {"unstructured": ["x" * 1900] * 30}}
+    file = tmp_path / "large.jsonl"
+    file.write_text("\n".join(json.dumps({**payment, "payment_reference": f"L-{n}"}) for n in range(400)), encoding="utf-8")
+    done = bankgate("submit", file, "--target", service, "--json")
+    summary = json.loads(done.out)
+    assert (done.code, summary["refused"], summary["errors"]) == (1, 400, [])
+    assert {violation["line"] for violation in summary["violations"]} == set(range(1, 401))
+
+
 def test_a_service_that_is_not_there_is_exit_code_three(bankgate: Any, examples: Path) -> None:
     done = bankgate("submit", examples / "payments.jsonl", "--connection", "house", "--target", "127.0.0.1:1")
     assert done.code == 3
