@@ -137,7 +137,7 @@ Global___SubmitPaymentsAcknowledgement: _TypeAlias = SubmitPaymentsAcknowledgeme
 
 @_typing.final
 class Conflict(_message.Message):
-    """A payment_reference that was used before with other content."""
+    """A payment_reference that was used before, or earlier in the same call, with other content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -148,6 +148,7 @@ class Conflict(_message.Message):
     index: _builtins.int
     payment_reference: _builtins.str
     payment_id: _builtins.str
+    """of what is stored; empty where it is an earlier payment of the same call"""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """the fields that differ"""
