@@ -33,7 +33,7 @@ class ListenSettings(Settings):
     address: str = "127.0.0.1:50051"
     tls: TlsSettings | None = None  # None: plaintext, which is only allowed on loopback
     metrics_address: str | None = None  # "127.0.0.1:9464"; None: off
-    message_bytes_max: int = 16 * 1024 * 1024
+    message_bytes_max: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=1024 * 1024 * 1024)  # of one call; no way to none
     drain_seconds: Seconds = 20
 
 

@@ -15,7 +15,6 @@ from formats import model
 
 HIDDEN: Final = "•••"
 SHOWN_CHARACTERS: Final = 4  # of a number long enough to stay unknown, as banks print them
-LONG_NUMBER_DIGITS: Final = 9
 LONG_ENOUGH_TO_SHOW_ITS_END: Final = 12
 
 SECRET_KEYS: Final = frozenset(

@@ -105,7 +105,7 @@ class Metrics:
             "payments_state_changes_total", "Changes of payments into a state.", "connection", "state"
         )
         self.inbound_files_total = counter(
-            "inbound_files_total", "Files from banks, by outcome: stored, known, read, quarantined.", "connection", "outcome"
+            "inbound_files_total", "Files from banks, by outcome: kept, known, left, read, quarantined.", "connection", "outcome"
         )
         self.oldest_waiting_seconds = gauge(
             "oldest_waiting_seconds", "Age of the approved payment that has waited longest for a message.", "connection"

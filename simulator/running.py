@@ -117,7 +117,7 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
     raises about a seal profile.
     """
     data = settings.data_directory
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds bank files in clear
     customers = make_customers(settings)
     async with AsyncExitStack() as stack:
         records = Records(data / "bank.db")

@@ -28,7 +28,7 @@ def run_demo(directory: Path | None = None, *, keep: bool = False, console: Cons
     """
     console = console or Console()
     place = directory or Path(tempfile.mkdtemp(prefix="bankgate-demo-"))
-    place.mkdir(parents=True, exist_ok=directory is None)
+    place.mkdir(parents=True, exist_ok=directory is None, mode=0o700)
     try:
         outcome = asyncio.run(_play(place, console))
     except DidNotStart as problem:

@@ -109,6 +109,7 @@ def test_a_directory_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
         ('"127.0.0.1:50051"', '"0.0.0.0:50051"', "listen.tls", "in the clear"),
         ('"127.0.0.1:50051"', '"50051"', "listen.address", "host:port"),
         ('"127.0.0.1:50051"', '"[::1]:99999"', "listen.address", "port"),
+        ('"127.0.0.1:50051"', '"127.0.0.1:50051"\nmessage_bytes_max = -1', "listen.message_bytes_max", "65536"),
         ("sqlite:///bankgate.db", "mysql://x", "store", "sqlite"),
         ("plaintext = true", 'certificate_sha256 = ["' + "ab" * 32 + '"]', "callers", "nobody could call"),
         ("plaintext = true", 'plaintext = true\nconnections = ["hause"]', "callers[0].connections[0]", "no connection"),

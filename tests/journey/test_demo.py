@@ -1,5 +1,6 @@
 """The README's first command, as a newcomer runs it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,5 +23,10 @@ def test_the_demo_ends_with_every_payment_as_expected_and_leaves_no_secret_or_ac
         assert "Traceback" not in log, log
         assert "MOCK0000000001" not in log
         assert "PRIVATE KEY" not in log
+        assert "ACME" not in log
+        assert "Orion" not in log
     clear_keys = [p for p in (place / "gateway").rglob("*.pem") if "BEGIN PRIVATE KEY" in p.read_text(encoding="utf-8")]
     assert clear_keys == []
+    for private in (place, place / "bank" / "data", place / "gateway" / "bankgate.db", place / "gateway" / "bankgate.db.lock"):
+        assert private.stat().st_mode & 0o077 == 0, f"{private} holds accounts and names, and others may reach it"
+    assert re.search(r'"message_id": "BG[0-9]{12}[A-Z0-9]{10}"', (place / "worker.log").read_text(encoding="utf-8"))
