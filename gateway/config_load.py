@@ -10,12 +10,13 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from gateway import config_rules
 from gateway.config import Configuration, ConnectionSettings
+from gateway.config_mend import Mended
 from gateway.config_words import explained
 
 MAIN_FILE: Final = "bankgate.toml"
@@ -59,16 +60,29 @@ def load(directory: Path) -> Configuration:
     main = _main(directory, problems)
     connections = _connections(directory, problems)
     if main is not None:
-        found = main.model_copy(update={"connections": connections})
-        problems += (Problem(*one) for one in config_rules.of_main(found, MAIN_FILE, set(_stems(directory))))
+        told = (Problem(*one) for one in config_rules.of_main(main.model, MAIN_FILE, set(_stems(directory))))
+        problems += (problem for problem in told if not main.covers(problem.key))
     for name, settings in connections.items():
-        problems += (Problem(*one) for one in config_rules.of_connection(settings, _file_of(name), directory))
+        told = (Problem(*one) for one in config_rules.of_connection(settings.model, _file_of(name), directory))
+        problems += (problem for problem in told if not settings.covers(problem.key))
     if problems or main is None:
         raise ConfigurationProblems(problems)
-    return main.model_copy(update={"connections": connections})
+    return main.model.model_copy(update={"connections": {name: settings.model for name, settings in connections.items()}})
 
 
-def _main(directory: Path, problems: list[Problem]) -> Configuration | None:
+@dataclass(frozen=True, slots=True)
+class _Read(Generic[M]):
+    """A table as a model: as it stands (`mended` None), or mended to look at the rest of it."""
+
+    model: M
+    mended: Mended | None = None
+
+    def covers(self, key: str) -> bool:
+        """Whether a rule's problem there only follows from a mistake that has been told."""
+        return self.mended is not None and self.mended.covers(key)
+
+
+def _main(directory: Path, problems: list[Problem]) -> _Read[Configuration] | None:
     table = _table(directory, MAIN_FILE, problems)
     if table is None:
         return None
@@ -80,8 +94,8 @@ def _main(directory: Path, problems: list[Problem]) -> Configuration | None:
     return _validated(Configuration, {**content, "directory": directory}, MAIN_FILE, problems)
 
 
-def _connections(directory: Path, problems: list[Problem]) -> dict[str, ConnectionSettings]:
-    found: dict[str, ConnectionSettings] = {}
+def _connections(directory: Path, problems: list[Problem]) -> dict[str, _Read[ConnectionSettings]]:
+    found: dict[str, _Read[ConnectionSettings]] = {}
     stems = _stems(directory)
     if not stems:
         problems.append(Problem(CONNECTIONS, "", "there is no connection", f"put one into {CONNECTIONS}/<id>.toml"))
@@ -125,9 +139,12 @@ def _table(directory: Path, file: str, problems: list[Problem]) -> dict[str, Any
     return None
 
 
-def _validated(model: type[M], content: Mapping[str, Any], file: str, problems: list[Problem]) -> M | None:
+def _validated(model: type[M], content: Mapping[str, Any], file: str, problems: list[Problem]) -> _Read[M] | None:
+    """The table as a model. One with mistakes is told of, and mended so that the rules can be put to the rest of it."""
     try:
-        return model.model_validate(content)
+        return _Read(model.model_validate(content))
     except ValidationError as error:
         problems += (Problem(file, *one) for one in explained(error, model))
-        return None
+        mended = Mended(content)
+        found = mended.model(model, error)
+        return None if found is None else _Read(found, mended)

@@ -187,9 +187,8 @@ def _profiles(settings: ConnectionSettings, directory: Path) -> Iterator[tuple[s
             parse(table)
         except ValidationError as error:
             yield from explained(error, _profile_model(name, table), f"{name}.", _PROFILE_KINDS)
-        else:
-            for key, reference in _references(name, table):
-                yield from _reference(key, reference, directory)
+        for key, reference in _references(name, table):
+            yield from _reference(key, reference, directory)
 
 
 def _profile_model(name: str, table: Mapping[str, Any]) -> Any:

@@ -1,12 +1,35 @@
 """The configuration's mistakes in plain words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 _SET_ELSEWHERE: Final = frozenset({"directory", "connections", "id"})  # fields of the models that no table holds
+
+_TABLE: Final = "must be a table: keys of its own under [its name]"
+_LIST: Final = "must be a list: [ … ], or [[its name]] for tables"
+_NUMBER: Final = "must be a number"
+_SHAPES: Final[Mapping[str, str]] = {
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "string_type": "must be text, in quotes",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": _NUMBER,
+    "int_parsing": _NUMBER,
+    "int_from_float": "must be a whole number",
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "must not be empty",
+}
+"""What pydantic says of a value's shape, in the words of a TOML file."""
 
 
 def explained(
@@ -30,6 +53,12 @@ def explained(
                 yield key, f"must be {context.get('expected', 'one of the known words')}", ""
             case "string_pattern_mismatch":
                 yield key, f"does not have the form {context.get('pattern', '')}", ""
+            case "union_tag_invalid":
+                yield key, f"must be one of {context.get('expected_tags', 'the known words')}", ""
+            case "union_tag_not_found":
+                yield key, "is required", ""
+            case kind if kind in _SHAPES:
+                yield key, _SHAPES[kind].format(**context), ""
             case _:
                 yield key, one["msg"].removeprefix("Value error, ").lower(), ""
 

@@ -81,6 +81,61 @@ def test_mistakes_in_every_file_are_reported_at_once(directory: Directory) -> No
     }
 
 
+def test_a_mistyped_word_hides_nothing_else_that_is_wrong(directory: Directory) -> None:
+    wrong = MAIN.replace("127.0.0.1:50051", "0.0.0.0:50051").replace("sqlite:///bankgate.db", "postgresql://u:pw@h/db")
+    directory.main("listn = 1\n" + wrong.replace('name = "erp"', 'name = "erp"\nactions = ["fly"]\nconnections = ["hause"]'))
+    house = HOUSE.replace("initiating_party", "initiating_prty").replace("DE89", "DE88").replace('"iso20022"', '"iso2022"')
+    directory.connection("house", "time_zone = 5\n" + house)
+    places = {(problem.file, problem.key) for problem in directory.problems()}
+    assert places == {
+        ("bankgate.toml", "listn"),
+        ("bankgate.toml", "store"),
+        ("bankgate.toml", "listen.tls"),
+        ("bankgate.toml", "callers[0].actions[0]"),
+        ("bankgate.toml", "callers[0].connections[0]"),
+        ("connections/house.toml", "initiating_prty"),
+        ("connections/house.toml", "initiating_party"),
+        ("connections/house.toml", "time_zone"),
+        ("connections/house.toml", "bank"),
+        ("connections/house.toml", "accounts[0].iban"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "keys"),
+    [
+        ("[listen]", "[lissen]\ntls = 1", {"lissen"}),
+        ("[listen]\n", '[listen]\ntsl = {certificate = "file:x"}\n', {"listen.tsl"}),
+        ("[[callers]]", "[callers]", {"callers"}),
+        ('name = "erp"\n', "", {"callers[0].name"}),
+    ],
+)
+def test_what_only_follows_from_a_mistake_is_not_told_as_another(
+    directory: Directory, old: str, new: str, keys: set[str]
+) -> None:
+    directory.main(MAIN.replace("plaintext = true", f'certificate_sha256 = ["{"ab" * 32}"]').replace(old, new))
+    found = {problem.key for problem in directory.problems()}
+    assert keys <= found
+    assert found - keys <= ({"callers"} if "callers[0].name" in keys else set())
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "says"),
+    [
+        ("channel = 5", "channel", "table"),
+        ("accounts = 5", "accounts", "list"),
+        ("initiating_party = 5", "initiating_party", "text"),
+        ('batching = {wait_seconds = "soon"}', "batching.wait_seconds", "number"),
+        ("batching = {wait_seconds = -1}", "batching.wait_seconds", "at least 0"),
+        ('guarantee = {absence_is_final = "maybe"}', "guarantee.absence_is_final", "true or false"),
+        ("accounts = []", "accounts", "empty"),
+    ],
+)
+def test_shapes_are_explained_in_the_words_of_a_toml_file(directory: Directory, content: str, key: str, says: str) -> None:
+    directory.connection("house", content + "\n")
+    assert says in {problem.key: problem.problem for problem in directory.problems()}[key]
+
+
 def test_an_unknown_setting_names_the_one_that_was_meant(directory: Directory) -> None:
     directory.main(MAIN.replace("address =", "adress ="))
     assert directory.only() == ("listen.adress", "there is no such setting", "did you mean address?")
@@ -171,7 +226,7 @@ def test_a_secret_in_the_place_of_its_reference_is_not_repeated(directory: Direc
             "accounts[0].holder_address.twon_name",
             "no such",
         ),
-        ('kind = "folder"', 'kind = "fax"', "channel.kind", "tag"),
+        ('kind = "folder"', 'kind = "fax"', "channel.kind", "folder"),
         ('upload = "out"', 'uplaod = "out"\nupload = "out"', "channel.uplaod", "no such setting"),
         ('bank = "iso20022"', 'bank = "iso20022"\nfile_name = "same.xml"', "file_name", "must hold {message_id}"),
         ('bank = "iso20022"', 'bank = "iso20022"\nfile_name = "{amount}{message_id}"', "file_name", "only"),
