@@ -6,12 +6,14 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from channels.channel import Channel, InDoubt, NotSent, Refused
+from channels.https_client import Progress, never_sent
 from tests.channels.support.http_bank import HttpBank, Request, reply
 from tests.channels.support.parcels import NOON, channel_of, eventually, failing_parcel, parcel
 from tests.channels.support.proxy import Proxy
@@ -456,3 +458,11 @@ async def test_a_cut_anywhere_in_a_tls_session_never_gives_a_false_outcome(
             assert outcome != "NotSent" or delivered is None, f"false NotSent at byte {offset}"
             outcomes.add(outcome)
         assert outcomes >= {"NotSent", "InDoubt"}
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_an_error_of_connecting_proves_nothing_once_a_byte_may_have_left(began: bool) -> None:
+    """The second witness: whatever class a later release of aiohttp raises, after the first byte it is doubt."""
+    refused = aiohttp.ClientConnectorError(SimpleNamespace(ssl=True, host="h", port=1), OSError())  # type: ignore[arg-type]
+    assert never_sent(refused, Progress(began=began)) is not began
+    assert not never_sent(aiohttp.ServerDisconnectedError(), Progress(began=began))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncssh
 import pytest
@@ -134,6 +135,22 @@ async def test_a_server_that_overwrites_on_rename_is_not_asked_to(bank: SftpBank
     with pytest.raises(Refused):
         await channel.send(FILE)
     assert bank.has(FILE.name) == b"older"
+    await channel.close()
+
+
+async def test_a_name_that_is_taken_while_we_upload_is_seen_before_the_rename(bank: SftpBank) -> None:
+    """The look before the upload is too early for this one; a server that overwrites would replace the other file."""
+    bank.moods.overwrites = True
+    taken = bank.root / "inbox" / FILE.name
+
+    async def chunks() -> AsyncIterator[bytes]:
+        taken.write_bytes(b"somebody else's")
+        yield CONTENT
+
+    channel = channel_of(bank.table(), secrets=SECRETS)
+    with pytest.raises(Refused, match=r"name\.taken"):
+        await channel.send(replace(FILE, chunks=chunks))
+    assert taken.read_bytes() == b"somebody else's"
     await channel.close()
 
 
