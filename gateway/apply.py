@@ -33,7 +33,7 @@ from gateway.lifecycle import (
     PaymentState,
     advance,
 )
-from gateway.matching import CandidateIndex, Match, MatchKind, News, NoMatch, keys_of, match
+from gateway.matching import CandidateIndex, Match, MatchKind, News, NoMatch, keys_of, match, names_message
 from gateway.news import event_of, is_duplicate, of_entry, of_return, of_transaction_status, reason_of, with_inherited
 from gateway.reasons import ours
 from gateway.store.records import (
@@ -54,6 +54,8 @@ from gateway.store.store import Clock, Stale
 
 BATCH = 500  # records worked through with one question to the store and one change of it
 STALE_RETRIES = 5
+NOT_KNOWN_TO_BE_SENT = frozenset({PaymentState.BATCHED, PaymentState.HELD})
+GIVEN_UP = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
 
 _EVENT_OF_STATE = {
     PaymentState.SENT: PaymentEvent.BANK_PENDING,
@@ -362,16 +364,18 @@ class NewsApplier:
         keys = keys_of(item for _, item in news)
         candidates = await self._store.find_candidates(self._connection_id, keys)
         index = CandidateIndex(candidates)
-        doubted = {
-            found.candidate.delivery_id
-            for _, item in news
-            if isinstance(found := match(item, index), Match) and found.candidate.state is PaymentState.BATCHED
-        }
+        doubted: dict[str, bool] = {}
+        for _, item in news:
+            found = match(item, index)
+            if isinstance(found, Match) and found.candidate.state in NOT_KNOWN_TO_BE_SENT and found.candidate.delivery_id:
+                delivery_id = found.candidate.delivery_id
+                doubted[delivery_id] = doubted.get(delivery_id, False) or names_message(item, found)
         if not doubted:
             return index
-        for delivery_id in sorted(filter(None, doubted)):
+        for delivery_id, named in sorted(doubted.items()):
             delivery = await self._store.delivery(delivery_id)
-            if delivery is not None:
+            # An end-to-end id may have been used before by anybody: it shows where a message in doubt is, and no more.
+            if delivery is not None and (named or delivery.state in {DeliveryState.SENDING, DeliveryState.IN_DOUBT}):
                 await self._prove(delivery)
         return CandidateIndex(await self._store.find_candidates(self._connection_id, keys))
 
@@ -454,6 +458,7 @@ class NewsApplier:
                         evidence=(evidence,),
                         payment_event=PaymentEvent.MESSAGE_SENT,
                         payment_reason=ours("sent"),
+                        discrepancies=(say.unexpected_delivery(self._origin, delivery),) if delivery.state in GIVEN_UP else (),
                     )
                 )
             except Stale:

@@ -109,6 +109,7 @@ PAYMENT_TABLE: Mapping[tuple[PaymentState, PaymentEvent], PaymentState] = {
     (_P.BATCHED, _E.HOLD): _P.HELD,
     (_P.BATCHED, _E.MESSAGE_REFUSED): _P.HELD,
     (_P.BATCHED, _E.MESSAGE_SENT): _P.SENT,
+    (_P.HELD, _E.MESSAGE_SENT): _P.SENT,  # held because its message did not leave, and the bank has it all the same
     (_P.SENT, _E.MESSAGE_SENT): _P.SENT,
     (_P.ACCEPTED, _E.MESSAGE_SENT): _P.ACCEPTED,
     (_P.SETTLED, _E.MESSAGE_SENT): _P.SETTLED,
@@ -153,6 +154,8 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
     (_D.IN_DOUBT, _F.FOUND): _D.SENT,
     (_D.IN_DOUBT, _F.FOUND_MISSING): _D.READY,
     (_D.IN_DOUBT, _F.REFUSED): _D.REFUSED,
+    (_D.REFUSED, _F.FOUND): _D.SENT,  # its payments must not be cancelled and submitted anew: the bank executes them
+    (_D.ABANDONED, _F.FOUND): _D.SENT,  # likewise
     (_D.SENT, _F.FOUND): _D.SENT,
     (_D.SENT, _F.CONFIRMED): _D.SENT,
 }
@@ -160,7 +163,7 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
 NEWS = frozenset({_E.BANK_PENDING, _E.BANK_ACCEPTED, _E.BANK_SETTLED, _E.BANK_REJECTED, _E.BANK_RETURNED})
 ATTEMPT_STARTS = frozenset({_F.STARTED, _F.SEND_AGAIN})
 FINAL_PAYMENT_STATES = frozenset({_P.RETURNED, _P.REJECTED, _P.CANCELLED})
-FINAL_DELIVERY_STATES = frozenset({_D.SENT, _D.REFUSED, _D.ABANDONED})
+FINAL_DELIVERY_STATES = frozenset({_D.SENT})
 
 
 def advance(table: Mapping[tuple[S, E], S], state: S, event: E) -> S:

@@ -134,6 +134,12 @@ def match(news: News, index: CandidateIndex) -> Match | NoMatch:
     return NoMatch(kind="unmatched", why="no payment of this connection has any of the identifiers the bank gave")
 
 
+def names_message(news: News, found: Match) -> bool:
+    """Whether the bank named what stands in our message only, an id of ours or the UETR: then it must have the message."""
+    ours = (news.message_id, found.candidate.message_id), (news.payment_information_id, found.candidate.payment_information_id)
+    return found.by in {MatchKind.INSTRUCTION, MatchKind.UETR} or any(theirs and theirs == mine for theirs, mine in ours)
+
+
 def _exact(news: News, candidate: Candidate) -> Match | NoMatch:
     for name, theirs, mine in (
         ("message id", news.message_id, candidate.message_id),

@@ -172,9 +172,9 @@ class Recorder:
                 return
             again = now.attempt > sending.attempt and self.connection.guarantee is not Guarantee.IDEMPOTENT
             told = (say.sent_twice(self.origin, now, sending.attempt),) if again else ()
-            if (now.state, DeliveryEvent.FOUND) not in DELIVERY_TABLE:
+            if now.state in {DeliveryState.REFUSED, DeliveryState.ABANDONED}:
                 told = (*told, say.unexpected_delivery(self.origin, now))
-            if now.state is DeliveryState.SENT or (now.state, DeliveryEvent.FOUND) not in DELIVERY_TABLE:
+            if now.state is DeliveryState.SENT:
                 await self.store.add_evidence(now.delivery_id, (evidence,), None)
                 await self.store.add_discrepancies(told)
                 return

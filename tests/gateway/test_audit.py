@@ -316,3 +316,40 @@ async def test_a_gauge_that_cannot_be_read_ends_neither_the_worker_nor_its_send(
         stop.set()
         await running
     assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+# -- news of what we had given up --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [NotSent("connection refused"), Refused("403", "forbidden")])
+async def test_news_of_a_message_that_was_given_up_takes_its_payments_out_of_the_callers_hands(
+    make_desk, files, ending: Exception
+) -> None:
+    """Held payments are cancelled and submitted anew, by the operator's guide: never those that the bank executes."""
+    desk = await make_desk(**QUICK)
+    ids = await desk.submit(2)
+    desk.channel.outcomes = [ending] * 3
+    for _ in range(4):
+        await desk.pump()
+        desk.clock.advance(minutes=1)
+    assert await desk.states() == {PaymentState.HELD: 2}
+    await desk.receive(files.pain002((await desk.delivery()).message_id, group="ACTC"))
+    assert await desk.states() == {PaymentState.SENT: 2}
+    await desk.receive(files.camt054(files.entry("10.00", f"<InstrId>{ids[0]}</InstrId>")))
+    assert await desk.states() == {PaymentState.SENT: 1, PaymentState.SETTLED: 1}
+    assert (await desk.discrepancies())[-1] == "contradiction"
+
+
+@pytest.mark.parametrize("ending", [NotSent("connection refused"), Refused("403", "forbidden")])
+async def test_an_end_to_end_id_alone_does_not_prove_a_message_that_provably_never_left(
+    make_desk, files, ending: Exception
+) -> None:
+    """Callers use them again: last month's debit must not keep this month's payment from being sent."""
+    desk = await make_desk(**QUICK)
+    await desk.submit()
+    desk.channel.outcomes = [ending]
+    await desk.pump()
+    state = (await desk.delivery()).state
+    await desk.receive(files.camt054(files.entry("10.00", "<EndToEndId>INV-1</EndToEndId>")))
+    assert (await desk.delivery()).state is state
+    assert (await desk.discrepancies())[-1] == "contradiction"

@@ -162,12 +162,17 @@ def test_a_payment_can_be_cancelled_until_it_is_in_a_message_and_not_after() -> 
 
 def test_nothing_leaves_before_approval() -> None:
     assert set(moves(PAYMENT_TABLE, E.BATCH)) == {P.APPROVED}
-    assert set(moves(PAYMENT_TABLE, E.MESSAGE_SENT)) == {P.BATCHED, *WITH_THE_BANK}
+    assert set(moves(PAYMENT_TABLE, E.MESSAGE_SENT)) == {P.BATCHED, P.HELD, *WITH_THE_BANK}
 
 
 def test_a_delivery_that_ended_is_never_sent_again() -> None:
-    for state in FINAL_DELIVERY_STATES:
-        assert reachable(DELIVERY_TABLE, state) == {state}
+    for state in (D.SENT, D.REFUSED, D.ABANDONED):
+        assert reachable(DELIVERY_TABLE, state) <= {state, D.SENT}
+
+
+def test_a_message_that_was_given_up_is_believed_to_be_with_the_bank_on_its_word_alone() -> None:
+    for state in (D.REFUSED, D.ABANDONED):
+        assert {event for before, event in DELIVERY_TABLE if before == state} == {F.FOUND}
 
 
 def test_doubt_is_left_only_by_evidence_or_where_a_repeat_is_harmless() -> None:
