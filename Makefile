@@ -11,7 +11,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "  ARGS=… is handed on: make demo ARGS=--help, make test ARGS='-k lifecycle'"
 
-demo: ## banks, gateway and 200 payments on this machine; under a minute once installed
+demo: ## a bank, the gateway and 226 payments on this machine; under a minute once installed
 	@$(SETUP) run
 	@$(BIN)/bankgate demo $(ARGS)
 

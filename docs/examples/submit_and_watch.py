@@ -1,4 +1,4 @@
-"""Submit two payments over TLS and follow them. python submit_and_watch.py HOST:PORT TLS_DIRECTORY CONNECTION"""
+"""Submit two payments over TLS and follow them. python submit_and_watch.py HOST:PORT TLS_DIRECTORY CONNECTION [once]"""
 # ruff: noqa: T201 - it prints what it was told
 
 import sys

@@ -147,7 +147,8 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RereadInboundFile(self, request, context):
-        """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing.
+        """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing. The worker does it: the
+        answer says "stored", and ListInboundFiles what became of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

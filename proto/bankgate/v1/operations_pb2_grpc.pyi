@@ -44,7 +44,9 @@ class OperationsServiceStub:
     ListInboundFiles: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListInboundFilesRequest, _operations_pb2.ListInboundFilesResponse]
     """Files from banks: raw bytes first, then what was made of them."""
     RereadInboundFile: _grpc.UnaryUnaryMultiCallable[_operations_pb2.RereadInboundFileRequest, _operations_pb2.RereadInboundFileResponse]
-    """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing."""
+    """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing. The worker does it: the
+    answer says "stored", and ListInboundFiles what became of it.
+    """
     ListConnections: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListConnectionsRequest, _operations_pb2.ListConnectionsResponse]
     """Connections, their settings without secrets, and how they are doing."""
     GetConnection: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetConnectionRequest, _operations_pb2.GetConnectionResponse]
@@ -72,7 +74,9 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListInboundFiles: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListInboundFilesRequest, _operations_pb2.ListInboundFilesResponse]  # type: ignore[assignment]
     """Files from banks: raw bytes first, then what was made of them."""
     RereadInboundFile: _aio.UnaryUnaryMultiCallable[_operations_pb2.RereadInboundFileRequest, _operations_pb2.RereadInboundFileResponse]  # type: ignore[assignment]
-    """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing."""
+    """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing. The worker does it: the
+    answer says "stored", and ListInboundFiles what became of it.
+    """
     ListConnections: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListConnectionsRequest, _operations_pb2.ListConnectionsResponse]  # type: ignore[assignment]
     """Connections, their settings without secrets, and how they are doing."""
     GetConnection: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetConnectionRequest, _operations_pb2.GetConnectionResponse]  # type: ignore[assignment]
@@ -139,7 +143,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.RereadInboundFileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.RereadInboundFileResponse, _abc.Awaitable[_operations_pb2.RereadInboundFileResponse]]:
-        """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing."""
+        """Reads a stored (for instance quarantined) file again, after a fix. Applies only what is missing. The worker does it: the
+        answer says "stored", and ListInboundFiles what became of it.
+        """
 
     @_abc_1.abstractmethod
     def ListConnections(
