@@ -348,6 +348,8 @@ def check_(
     found = {name: check(parsed, start, clock.now(), open_keys=not no_private) for name, parsed, start in wanted}
     if as_json:
         typer.echo(json.dumps([{"profile": name, "problems": list(problems)} for name, problems in found.items()], indent=2))
+    elif not found:
+        _say("no connection seals: its files go as they are, and need no key")
     else:
         for name, problems in found.items():
             _say(f"{escape(name)}: " + ("[green]ready[/]" if not problems else f"[red]{len(problems)} problems[/]"))

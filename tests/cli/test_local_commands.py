@@ -261,6 +261,11 @@ def test_connections_are_tried_from_here(bankgate: Any, directory: Path) -> None
     assert bankgate("connections", "check", "haus", "--config", directory).code == 2
 
 
+def test_keys_that_nobody_needs_are_nothing_to_check_and_that_is_said(bankgate: Any, directory: Path) -> None:
+    done = bankgate("keys", "check", "--config", directory)
+    assert (done.code, "no connection seals" in done.out) == (0, True)
+
+
 def test_the_template_is_a_header_that_submit_takes(bankgate: Any, tmp_path: Path) -> None:
     file = tmp_path / "payments.csv"
     file.write_text(bankgate("submit", "--template").out, encoding="utf-8")
@@ -274,6 +279,7 @@ def test_the_template_is_a_header_that_submit_takes(bankgate: Any, tmp_path: Pat
     [
         ("p.csv", "payment_reference,amont\n1,2\n", "'amont' is no field of a payment; did you mean amount?"),
         ("p.csv", "amount,amount\n1,2\n", "stands twice"),
+        ("p.csv", "remittance_information.unstructured,remittance_information.unstructured[0]\n1,2\n", "stands twice"),
         ("p.csv", "amount;currency\n1;EUR;x\n", ":2: has 3 cells, and the header 2"),
         ("p.csv", 'amount\n"1', ":2: is not CSV"),
         ("p.jsonl", '{"amount": "1"}\n{"amount": \n', ":2: is not JSON"),
