@@ -32,6 +32,7 @@ log = structlog.get_logger("worker")
 
 READ_AGAIN = timedelta(minutes=1)  # where the bank is only asked on request, and a file of it could not be read yet
 GAUGES_EVERY = timedelta(seconds=15)
+COUNT_PAUSE = timedelta(seconds=1)  # at most this long a full message goes unnoticed while others still join it
 LANE_LEASE = timedelta(seconds=10)  # how long after the death of a worker its lanes stay untouched
 
 
@@ -41,13 +42,24 @@ class SendLane:
 
     courier: Courier
     preparer: Preparer
+    not_before: datetime | None = None
 
     async def pump(self) -> datetime | None:
         """Doubts what others left sending, forms what is due, advances what is due; when to come back."""
         await self.courier.recover()
-        look_again = await self.preparer.form_messages()
+        look_again = await self._form()
         next_due = await self.courier.advance_due()
         return min((moment for moment in (look_again, next_due) if moment is not None), default=None)
+
+    async def _form(self) -> datetime | None:
+        """Forms messages, but while payments wait for company it does not count them anew at every submit that wakes the lane."""
+        now = self.courier.clock()
+        if self.not_before is not None and now < self.not_before:
+            return self.not_before
+        look_again = await self.preparer.form_messages()
+        pause = min(COUNT_PAUSE, timedelta(seconds=self.courier.connection.settings.batching.wait_seconds) / 4)
+        self.not_before = None if look_again is None else min(look_again, now + pause)
+        return self.not_before
 
 
 @dataclass(slots=True)
