@@ -88,3 +88,9 @@ def test_a_bank_that_is_data_stays_a_short_file(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     makes_iso_bank = any(isinstance(node, ast.Name) and node.id == "IsoBank" for node in ast.walk(ast.parse(text)))
     assert not makes_iso_bank or len(text.splitlines()) <= LINES_PER_BANK
+
+
+def test_a_banks_tests_beside_it_are_taken_for_no_bank(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "test_beside.py").write_text("raise AssertionError('imported')\n", encoding="utf-8")
+    monkeypatch.setattr(banks, "__path__", [*banks.__path__, str(tmp_path)])
+    assert "iso20022" in discover()
