@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "connections": ("gateway.cli.operations", "connections"),
     "deliveries": ("gateway.cli.operations", "deliveries"),
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
+    "inbound": ("gateway.cli.inbound", "app"),
     "config": ("gateway.cli.serve", "app"),
     "bench": ("gateway.main", "bench"),
 }

@@ -34,7 +34,9 @@ Connection = Annotated[str | None, typer.Option(help="Only this connection.", sh
 ReasonOption = Annotated[str, typer.Option(help="Who was asked and what they said; at least 10 characters.")]
 
 
-def _call(target: Target, service: str, method: str, request: dict[str, Any]) -> dict[str, Any]:
+def service_call(target: Target, service: str, method: str, request: dict[str, Any]) -> dict[str, Any]:
+    """One call and its answer as dicts. Raises `CommandFailed` with the words and exit status of what went wrong."""
+
     async def call() -> dict[str, Any]:
         async with Client(target) as client:
             return await client.call(service, method, request)
@@ -74,7 +76,7 @@ def list_deliveries(
         "connection_id": connection or "",
         "states": [f"DELIVERY_STATE_{word.upper()}" for word in states],
     }
-    found = _call(where, "OperationsService", "ListDeliveries", request).get("deliveries", [])
+    found = service_call(where, "OperationsService", "ListDeliveries", request).get("deliveries", [])
     if as_json:
         print_json(found)
         return
@@ -110,7 +112,7 @@ def show_delivery(
 ) -> None:
     """Show one message with every attempt to send it and all evidence."""
     where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
-    answer = _call(where, "OperationsService", "GetDelivery", {"delivery_id": delivery_id})
+    answer = service_call(where, "OperationsService", "GetDelivery", {"delivery_id": delivery_id})
     _show_delivery(answer["delivery"], as_json=as_json)
 
 
@@ -134,7 +136,7 @@ def resolve_delivery(
     where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
     resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
     request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
-    _show_delivery(_call(where, "OperationsService", "ResolveDelivery", request)["delivery"], as_json=as_json)
+    _show_delivery(service_call(where, "OperationsService", "ResolveDelivery", request)["delivery"], as_json=as_json)
 
 
 def _show_delivery(delivery: dict[str, Any], *, as_json: bool) -> None:
@@ -175,7 +177,7 @@ def list_discrepancies(
     """Show what does not fit together, newest first."""
     where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
     request = {"page": {"size": limit}, "connection_id": connection or "", "include_resolved": resolved}
-    found = _call(where, "OperationsService", "ListDiscrepancies", request).get("discrepancies", [])
+    found = service_call(where, "OperationsService", "ListDiscrepancies", request).get("discrepancies", [])
     if as_json:
         print_json(found)
         return
@@ -204,7 +206,7 @@ def resolve_discrepancy(
     """Close a discrepancy, with a reason."""
     where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
     request = {"discrepancy_id": discrepancy_id, "reason": reason}
-    found = _call(where, "OperationsService", "ResolveDiscrepancy", request)["discrepancy"]
+    found = service_call(where, "OperationsService", "ResolveDiscrepancy", request)["discrepancy"]
     if as_json:
         print_json(found)
     else:
@@ -227,7 +229,7 @@ def list_connections(
 ) -> None:
     """Show the connections of a running service and how they are doing."""
     where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
-    found = _call(where, "OperationsService", "ListConnections", {}).get("connections", [])
+    found = service_call(where, "OperationsService", "ListConnections", {}).get("connections", [])
     if as_json:
         print_json(found)
         return

@@ -148,3 +148,31 @@ async def test_nobody_there_is_exit_status_3_and_bad_input_is_1_without_a_traceb
     code, out, err = await bankgate(stage, "submit", "bad.jsonl")
     assert (code, "Traceback" in err) == (1, False)
     assert "line 2" in out + err or ":2" in out + err
+
+
+@pytest.mark.timeout(90)
+async def test_a_quarantined_file_is_kept_and_read_again_when_an_operator_says_so(make_stage: Any) -> None:
+    stage = await make_stage()
+    await stage.start("serve")
+    await stage.start("worker")
+    await stage.control("POST", "/moods", {"mood": "garbage", "count": 1, "value": "truncated", "sealed": True})
+    write_csv(stage.directory / "payments.csv", 5)
+    code, _, err = await bankgate(stage, "submit", "payments.csv")
+    assert code == 0, err
+
+    async def quarantined() -> list[dict[str, Any]]:
+        code, out, err = await bankgate(stage, "inbound", "list", "--state", "quarantined", "--json")
+        assert code == 0, err
+        found: list[dict[str, Any]] = json.loads(out)
+        return found
+
+    await stage.until(quarantined)
+    (file,) = await quarantined()
+    assert file["problem"]
+    code, out, _ = await bankgate(stage, "discrepancies", "list")
+    assert (code, "unreadable" in out) == (0, True)
+    async with stage.erp() as erp:
+        await stage.until(lambda: none_waiting(erp))  # the bank's other file told the whole story
+    code, out, err = await bankgate(stage, "inbound", "reread", file["inbound_file_id"])
+    assert code == 0, err
+    await stage.until(quarantined)  # it is still what it was, and says so again

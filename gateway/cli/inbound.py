@@ -1,0 +1,71 @@
+"""`bankgate inbound`: the files the banks gave, and reading one again after a fix."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli import connect
+from gateway.cli.operations import Connection, Limit, service_call
+from gateway.cli.output import Json, out, print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Files from the banks: kept raw, then read.")
+
+
+@app.command("list")
+def list_files(
+    *,
+    connection: Connection = None,
+    state: Annotated[str, typer.Option(help="Only in this state: stored, read or quarantined.")] = "",
+    limit: Limit = 100,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Show the files the banks gave, newest first."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    request = {"page": {"size": limit}, "connection_id": connection or "", "state": state}
+    found = service_call(where, "OperationsService", "ListInboundFiles", request).get("files", [])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("id", "connection", "state", "message", "bytes", "records", "problem"),
+        [
+            (
+                file["inbound_file_id"],
+                file["connection_id"],
+                file.get("state"),
+                file.get("message", ""),
+                file.get("size_bytes", 0),
+                file.get("records_applied", 0),
+                file.get("problem", ""),
+            )
+            for file in found
+        ],
+    )
+
+
+@app.command("reread")
+def reread(
+    inbound_file_id: str,
+    *,
+    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    as_json: Json = False,
+    tls_dir: connect.TlsDir = None,
+    ca: connect.Ca = None,
+    cert: connect.Cert = None,
+    key: connect.Key = None,
+    key_passphrase: connect.KeyPassphrase = None,
+) -> None:
+    """Have the worker read a kept file again, for instance after a fix. Only what is missing is applied."""
+    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    request = {"inbound_file_id": inbound_file_id}
+    found = service_call(where, "OperationsService", "RereadInboundFile", request)["file"]
+    if as_json:
+        print_json(found)
+    else:
+        out().print(f"{inbound_file_id}: will be read again; see `bankgate inbound list`", markup=False)
