@@ -20,11 +20,12 @@ import threading
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, files
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
 from formats.errors import FormatError
+from formats.schemas_flood import ATTRIBUTES_MAX, beginning_with_all_we_tell, with_too_many_attributes
 from formats.schemas_outbound import OutboundValidator, SchemaViolation, hardened_parser, problem
 from formats.schemas_problems import SchemaProblem, not_well_formed, problems_of
 from formats.schemas_rebuild import rebuild
@@ -159,9 +160,24 @@ def validate_inbound(source: BinaryIO, message_name: str) -> tuple[bool | None, 
     if document.tag != f"{{{_namespace_of(message_name)}}}Document":
         return None, (f"not checked against the schema: the document is not in its namespace, {_namespace_of(message_name)}",)
     schema = _compiled(message_name)
-    if schema is None or schema.validate(document):
-        return (None if schema is None else True), ()
-    return False, tuple(map(str, problems_of(schema, document)))
+    return (None, ()) if schema is None else _judged(document, schema)
+
+
+def _judged(document: etree._Element, schema: etree.XMLSchema) -> tuple[bool, tuple[str, ...]]:
+    """The verdict and the problems, at a cost that does not grow faster than the document (`formats.schemas_flood`)."""
+    crowded = with_too_many_attributes(document)
+    if crowded is not None:
+        return False, (str(problem("ATTRIBUTES", f"an element has more than {ATTRIBUTES_MAX} attributes", _line_of(crowded))),)
+    beginning = beginning_with_all_we_tell(document, schema)
+    if beginning is None:
+        return (True, ()) if schema.validate(document) else (False, tuple(map(str, problems_of(schema, document))))
+    before = _line_of(document) - 1
+    schema.validate(beginning)
+    return False, tuple(map(str, problems_of(schema, beginning, lambda line: line + before)))
+
+
+def _line_of(element: etree._Element) -> int:
+    return int(cast("Any", element).sourceline or 1)
 
 
 def _at_most(source: BinaryIO, size: int) -> bytes:

@@ -89,7 +89,7 @@ def _element_at(tree: etree._Element, path: str | None) -> etree._Element | None
     if not path:
         return None
     try:
-        found = tree.getroottree().xpath(path)
+        found = etree.ElementTree(tree).xpath(path)  # what was validated is the root of its paths, in an envelope too
     except etree.XPathError:
         return None
     first = found[0] if isinstance(found, list) and found else None
