@@ -314,8 +314,10 @@ def test_unknown_commands_and_options_are_usage_errors(bankgate: Any) -> None:
 
 def test_every_command_explains_itself(bankgate: Any) -> None:
     help_text = bankgate("--help").out
-    commands = "demo serve worker submit watch parse render check replay keys banks "
+    commands = (
+        "demo serve worker submit watch parse render check replay keys banks "
         "connections deliveries discrepancies inbound config bench"
+    )
     for command in commands.split():
         assert command in help_text
         assert bankgate(command, "--help").code == 0
