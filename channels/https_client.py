@@ -177,6 +177,7 @@ class HttpsClient:
             passphrase = references.text("client_key_passphrase", profile.client_key_passphrase, private=True)
         with ExitStack() as paths:
             certificate = paths.enter_context(references.path("client_certificate", profile.client_certificate))
+            references.refuse_clear_key("client_key", profile.client_key)
             key = paths.enter_context(references.path("client_key", profile.client_key, private=True))
             try:
                 context.load_cert_chain(certificate, key, password=lambda: passphrase)

@@ -4,7 +4,9 @@ Channels do not know how secrets are stored: the caller gives a resolver. It is 
 channel is built, so a process that never connects never holds a bank's key, and a renewed key is taken at the next connection.
 """
 
+import base64
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,22 @@ class Unresolved(ChannelError):
 
 
 _OTHERS = 0o077
+
+
+_OPENSSH = re.compile(rb"-----BEGIN OPENSSH PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END")
+_OPENSSH_CLEAR = b"openssh-key-v1\0" + (4).to_bytes(4, "big") + b"none"  # OpenSSH PROTOCOL.key: magic, then the cipher's name
+
+
+def _is_clear(content: bytes) -> bool:
+    """Whether this is a private key in PEM or OpenSSH form that no passphrase protects."""
+    openssh = _OPENSSH.search(content)
+    if openssh is not None:
+        try:
+            return base64.b64decode(openssh[1]).startswith(_OPENSSH_CLEAR)
+        except ValueError:
+            return False  # no key at all: whoever reads it says so
+    encrypted = b"BEGIN ENCRYPTED PRIVATE KEY" in content or b"Proc-Type: 4,ENCRYPTED" in content
+    return b"PRIVATE KEY-----" in content and not encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,20 @@ class References:
             yield f"/proc/self/fd/{descriptor}"
         finally:
             os.close(descriptor)
+
+    def refuse_clear_key(self, setting: str, reference: str) -> None:
+        """A private key never lies in clear on a disk; in the environment or a memory file it may be. Raises `Unresolved`."""
+        if not reference.startswith("file:"):
+            return
+        try:
+            content = (self.base / reference.removeprefix("file:")).read_bytes()
+        except OSError:
+            return  # whoever opens it says so
+        if _is_clear(content):
+            raise Unresolved(
+                f"{setting}: the private key in {reference} is not encrypted. Encrypt it (ssh-keygen -p -f KEY, or openssl pkcs8 "
+                f"-topk8 -v2 aes-256-cbc -in KEY -out KEY.enc) and name its passphrase in {setting}_passphrase"
+            )
 
     def _refuse_open_file(self, setting: str, reference: str) -> None:
         """The rule that `keys` has for the keys of seals (keys/secrets.py), for those of routes."""

@@ -170,6 +170,7 @@ class SftpSession:
         passphrase = None
         if self._profile.client_key_passphrase is not None:
             passphrase = self._references.text("client_key_passphrase", self._profile.client_key_passphrase, private=True)
+        self._references.refuse_clear_key("client_key", reference)
         content = self._references.read("client_key", reference, private=True)
         try:
             return asyncssh.import_private_key(content, passphrase)

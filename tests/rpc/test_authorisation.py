@@ -165,6 +165,13 @@ async def fill(store: SqliteStore) -> Things:
         for transfer in transfers
     ]
     await store.submit(new[:1])
+    await one_in_doubt(store)
+    await store.submit(new[1:])
+    return await the_rest(store, new[1].payment_id)
+
+
+async def one_in_doubt(store: SqliteStore) -> None:
+    """A delivery of what waits, sent and lost track of."""
     (group,) = await store.waiting_groups("one")
     blocks = (PlannedBlock(payment_information_id="M-1", terms_id=group.terms_id, count=1),)
     formed = NewDelivery(
@@ -195,7 +202,10 @@ async def fill(store: SqliteStore) -> Things:
             due_at=None,
         )
         delivery = await store.change_delivery(change)
-    await store.submit(new[1:])
+
+
+async def the_rest(store: SqliteStore, payment_id: str) -> Things:
+    """A file, a statement and a discrepancy, besides the payment."""
     writer = store.document_writer("inbound")
     await asyncio.to_thread(writer.write, b"raw")
     file, _ = await store.keep_inbound("one", "f.xml", *await asyncio.to_thread(writer.finish))
@@ -209,7 +219,7 @@ async def fill(store: SqliteStore) -> Things:
     await store.add_discrepancies([found])
     (discrepancy,), _ = await store.list_discrepancies(limit=1)
     return Things(
-        payment_id=new[1].payment_id,
+        payment_id=payment_id,
         statement_id=str(row),
         discrepancy_id=str(discrepancy.discrepancy_id),
         inbound_file_id=str(file.inbound_file_id),
