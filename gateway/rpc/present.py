@@ -11,6 +11,7 @@ from bankgate.v1 import payments_pb2 as payments
 from bankgate.v1 import statements_pb2 as statements
 from bankgate.v1 import types_pb2 as pb
 from formats import report
+from formats.bank import bank_named
 from formats.errors import Violation
 from formats.model import (
     Account,
@@ -413,13 +414,14 @@ def connection_message(settings: ConnectionSettings, health: ConnectionHealth) -
         channel=str(settings.channel.get("kind", "")),
         seal=str(settings.seal.get("kind", "")),
         guarantee=settings.guarantee.kind,
-        message_name=settings.message or "",
+        message_name=settings.message or next(iter(bank_named(settings.bank).capabilities.sends)),
         accounts=[pb.Account(**_texts(account, "iban", "other_id", "other_scheme", "currency")) for account in settings.accounts],
-        time_zone=settings.time_zone or "",
+        time_zone=settings.time_zone or bank_named(settings.bank).capabilities.time_zone,
         payments_waiting=health.payments_waiting,
         deliveries_in_doubt=health.deliveries_in_doubt,
         open_discrepancies=health.open_discrepancies,
         last_sent_at=moment(health.last_sent_at),
         last_fetch_at=moment(health.last_fetch_at),
         last_problem=health.last_problem or "",
+        quarantined_files=health.quarantined_files,
     )

@@ -676,6 +676,7 @@ class Connection(_message.Message):
     LAST_SENT_AT_FIELD_NUMBER: _builtins.int
     LAST_FETCH_AT_FIELD_NUMBER: _builtins.int
     LAST_PROBLEM_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FILES_FIELD_NUMBER: _builtins.int
     connection_id: _builtins.str
     bank: _builtins.str
     """the plugin"""
@@ -691,6 +692,8 @@ class Connection(_message.Message):
     deliveries_in_doubt: _builtins.int
     open_discrepancies: _builtins.int
     last_problem: _builtins.str
+    quarantined_files: _builtins.int
+    """files of this bank that could not be read"""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Account]: ...
     @_builtins.property
@@ -714,10 +717,11 @@ class Connection(_message.Message):
         last_sent_at: _timestamp_pb2.Timestamp | None = ...,
         last_fetch_at: _timestamp_pb2.Timestamp | None = ...,
         last_problem: _builtins.str = ...,
+        quarantined_files: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_fetch_at", b"last_fetch_at", "last_sent_at", b"last_sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "bank", b"bank", "channel", b"channel", "connection_id", b"connection_id", "deliveries_in_doubt", b"deliveries_in_doubt", "guarantee", b"guarantee", "last_fetch_at", b"last_fetch_at", "last_problem", b"last_problem", "last_sent_at", b"last_sent_at", "message_name", b"message_name", "open_discrepancies", b"open_discrepancies", "payments_waiting", b"payments_waiting", "seal", b"seal", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "bank", b"bank", "channel", b"channel", "connection_id", b"connection_id", "deliveries_in_doubt", b"deliveries_in_doubt", "guarantee", b"guarantee", "last_fetch_at", b"last_fetch_at", "last_problem", b"last_problem", "last_sent_at", b"last_sent_at", "message_name", b"message_name", "open_discrepancies", b"open_discrepancies", "payments_waiting", b"payments_waiting", "quarantined_files", b"quarantined_files", "seal", b"seal", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
