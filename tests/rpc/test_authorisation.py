@@ -300,7 +300,7 @@ async def test_things_of_a_connection_that_is_not_ones_own_are_refused_or_unknow
             said = str(answers)
             refused = code in {CODE.PERMISSION_DENIED, CODE.NOT_FOUND}
             in_acknowledgement = method.endswith("SubmitPaymentStream") and "may not submit on connection" in said
-            own_only = method.endswith("ListConnections") and 'id: "two"' in said and "one" not in said
+            own_only = method.endswith("ListConnections") and 'id: "two"' in said and '"one"' not in said
             if not (refused or in_acknowledgement or own_only):
                 wrong[method] = (code, text, said)
     assert not wrong
