@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keys import secrets, store
 from keys.algorithms import scheme_named
