@@ -1,14 +1,16 @@
 """`make bench`: every measurement, one after the other; or those named.
 
-python -m bench [ingest|journey|latency|messages …] [--quick]
+python -m bench [messages|seals|xml_signing|ingest|latency|journey …] [--quick]
 """
 
 import subprocess
 import sys
 
-ALL = ("messages", "ingest", "latency", "journey")
+ALL = ("messages", "seals", "xml_signing", "ingest", "latency", "journey")
 QUICK = {
     "messages": ["--count", "2000", "--rounds", "1"],
+    "seals": ["--megabytes", "5", "--rounds", "1"],
+    "xml_signing": ["--megabytes", "5", "--rounds", "1"],
     "ingest": ["--payments", "10000", "--unary", "1000"],
     "latency": ["--payments", "40"],
     "journey": ["--payments", "5000"],

@@ -36,7 +36,8 @@ class SftpProfile(FileRules):
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
     port: int = Field(default=22, ge=1, le=65535)
     username: Annotated[str, Field(min_length=1, max_length=255)]
-    host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = Field(min_length=1)  # pinned; no others are believed
+    host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()  # pinned; no others are believed
+    host_authorities: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()  # beside or instead: who may certify host keys
     client_key: Reference | None = None  # private key, OpenSSH or PKCS#8 PEM, with a passphrase
     client_key_passphrase: Reference | None = None
     password: Reference | None = None  # beside client_key: the server asks for both
@@ -53,6 +54,10 @@ class SftpProfile(FileRules):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if not self.host_keys and not self.host_authorities:
+            raise ValueError(
+                "host_keys: pin the bank's host keys, or host_authorities that certify them; nothing else is believed"
+            )
         if self.client_key is None and self.password is None:
             raise ValueError("one of client_key and password is needed to log in")
         if self.client_key is None and self.client_key_passphrase is not None:

@@ -114,7 +114,9 @@ class SftpSession:
                 self._client = await self._connection.start_sftp_client(path_encoding="utf-8", path_errors="surrogateescape")
         except asyncssh.HostKeyNotVerifiable as error:
             self.drop()
-            raise LoginFailed("login: the server's host key is not among host_keys; nobody logged in") from error
+            raise LoginFailed(
+                "login: the server's host key is not among host_keys, nor certified by host_authorities; nobody logged in"
+            ) from error
         except asyncssh.PermissionDenied as error:
             self.drop()
             raise LoginFailed("login: the server does not accept this user with this key or password") from error
@@ -155,7 +157,7 @@ class SftpSession:
 
     def _credentials(self) -> dict[str, Any]:
         profile, references = self._profile, self._references
-        options: dict[str, Any] = {"known_hosts": (self._host_keys(), [], []), "client_keys": None, "password": None}
+        options: dict[str, Any] = {"known_hosts": self._known_hosts(), "client_keys": None, "password": None}
         methods = []
         if profile.client_key is not None:
             options["client_keys"] = [self._client_key(profile.client_key)]
@@ -181,23 +183,29 @@ class SftpSession:
                 "openssl pkcs8 -topk8 -v2 aes-256-cbc turns it into PKCS#8, which does not"
             ) from error
 
-    def _host_keys(self) -> list[Any]:
+    def _known_hosts(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Host keys to believe, authorities whose certificates for host keys are believed (PROTOCOL.certkeys of OpenSSH:
+        for the host's name, within their validity), and none revoked."""
+        pinned = self._keys("host_keys", self._profile.host_keys)
+        return pinned, self._keys("host_authorities", self._profile.host_authorities), []
+
+    def _keys(self, setting: str, entries: tuple[str, ...]) -> list[Any]:
         keys = []
-        for entry in self._profile.host_keys:
-            lines = entry if is_public_key(entry) else self._references.text("host_keys", entry)
-            keys += [_host_key(entry, line) for line in lines.splitlines() if line.strip() and not line.startswith("#")]
-        if not keys:
-            raise Unresolved("host_keys: no key in any of the files named there")
+        for entry in entries:
+            lines = entry if is_public_key(entry) else self._references.text(setting, entry)
+            keys += [_host_key(setting, entry, line) for line in lines.splitlines() if line.strip() and not line.startswith("#")]
+        if entries and not keys:
+            raise Unresolved(f"{setting}: no key in any of the files named there")
         return keys
 
 
-def _host_key(entry: str, line: str) -> Any:
+def _host_key(setting: str, entry: str, line: str) -> Any:
     """A line of a public key file, or of ssh-keyscan and known_hosts (with the host in front)."""
-    text = line.strip()
+    text = line.strip().removeprefix("@cert-authority").strip()
     if not is_public_key(text):
         text = text.partition(" ")[2].strip()
     try:
         return asyncssh.import_public_key(text)
     except asyncssh.KeyImportError as error:
         where = "the line written there" if is_public_key(entry) else entry
-        raise Unresolved(f"host_keys: {where} has a line that is not a public key in OpenSSH form") from error
+        raise Unresolved(f"{setting}: {where} has a line that is not a public key in OpenSSH form") from error

@@ -29,7 +29,7 @@ _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FILE_NAME_FIELDS: Final = frozenset({"message_id", "connection_id", "date"})
 _NETWORKED: Final = frozenset({"sftp", "https"})
-_PROFILE_KINDS: Final = frozenset({"sftp", "https", "folder", "plain", "cms"})  # pydantic puts the kind into the path
+_CHANNEL_KINDS: Final = frozenset({"sftp", "https", "folder"})
 
 
 def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -> Iterator[Found]:
@@ -180,13 +180,15 @@ def _accounts(accounts: Iterable[AccountSettings]) -> Iterator[tuple[str, str, s
 
 def _profiles(settings: ConnectionSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
     from channels.profiles import parse_profile as parse_channel
+    from keys.profiles import kinds
     from keys.profiles import parse_profile as parse_seal
 
+    known = _CHANNEL_KINDS | set(kinds())  # pydantic puts the kind into the path
     for name, table, parse in (("channel", settings.channel, parse_channel), ("seal", settings.seal, parse_seal)):
         try:
             parse(table)
         except ValidationError as error:
-            yield from explained(error, _profile_model(name, table), f"{name}.", _PROFILE_KINDS)
+            yield from explained(error, _profile_model(name, table), f"{name}.", known)
         for key, reference in _references(name, table):
             yield from _reference(key, reference, directory)
 
@@ -196,11 +198,11 @@ def _profile_model(name: str, table: Mapping[str, Any]) -> Any:
     from channels.folder import FolderProfile
     from channels.https_profile import HttpsProfile
     from channels.sftp_profile import SftpProfile
-    from keys.profiles import CmsProfile, PlainProfile
+    from keys.profiles import profile_class
 
     channels: dict[str, Any] = {"sftp": SftpProfile, "https": HttpsProfile, "folder": FolderProfile}
-    seals: dict[str, Any] = {"cms": CmsProfile, "plain": PlainProfile}
-    return (channels if name == "channel" else seals).get(str(table.get("kind")))
+    kind = str(table.get("kind"))
+    return channels.get(kind) if name == "channel" else profile_class(kind)
 
 
 def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:

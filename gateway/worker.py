@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 
@@ -26,7 +27,9 @@ from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
 from gateway.use_cases.desk import fetch_lane
-from keys.profiles import certificates, parse_profile
+from keys.profile_base import Profile
+from keys.profiles import certificates, check_key_stores, parse_profile
+from keys.seal import KeyUnavailable
 
 log = structlog.get_logger("worker")
 
@@ -125,6 +128,15 @@ class Worker:
         for lane in self._sending.values():
             lane.courier.winding_down = True
 
+    def check_key_stores(self) -> None:
+        """Raises `KeyUnavailable` if a key store that the connections use does not open whole: nothing starts over one."""
+        by_base: dict[Path, list[Profile]] = {}
+        for connection in self._connections:
+            by_base.setdefault(connection.base, []).append(parse_profile(connection.settings.seal))
+        problems = [problem for base, profiles in by_base.items() for problem in check_key_stores(profiles, base)]
+        if problems:
+            raise KeyUnavailable("the key store does not open whole: " + "; ".join(problems))
+
     async def set_gauges(self) -> None:
         """Brings the metrics of every connection up to date."""
         now = self._clock()
@@ -149,6 +161,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     engine = LocalEngine(store, worker.lanes, owner=owner, report=_report, clock=clock.now, lease=LANE_LEASE)
     calm_collector()
     try:
+        worker.check_key_stores()
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))

@@ -20,8 +20,8 @@ from keys.algorithms import dotted_of, refused
 from keys.armour import unwrap
 from keys.ber import Walker
 from keys.cms_recipients import unwrap as unwrap_key
-from keys.cms_signed import Policy, read_signed
-from keys.cms_write import AUTH_ENVELOPED_DATA, DATA, ENVELOPED_DATA, SIGNED_DATA, Sink
+from keys.cms_signed import Policy, read_signed, too_large
+from keys.cms_write import AUTH_ENVELOPED_DATA, CHUNK, DATA, ENVELOPED_DATA, SIGNED_DATA, Sink
 from keys.der import OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, Node, broken
 from keys.keyring import OwnKey
 from keys.pieces import PieceReader, Read
@@ -41,6 +41,15 @@ class Opening:
     own_keys: tuple[OwnKey, ...]
     random_key: bytes
     policy: Policy
+    signed_within: bool = True  # False: nothing says who wrote the content
+
+
+def open_signed(read: Read, out: Sink, policy: Policy) -> None:
+    """Verifies a message that is signed and not encrypted, and writes its content. Raises as `open_message`."""
+    source = unwrap(read)
+    read_signed(Walker(source), out, policy)
+    if source(1):
+        raise broken("bytes stand after its end")
 
 
 def open_message(read: Read, out: Sink, opening: Opening) -> None:
@@ -50,9 +59,7 @@ def open_message(read: Read, out: Sink, opening: Opening) -> None:
     walker.enter(SEQUENCE, "a CMS message")
     content_type = walker.small(OBJECT_IDENTIFIER, "its type").as_oid()
     if content_type in (SIGNED_DATA, DATA):
-        raise BadSeal(
-            "encryption.missing", "the message is not encrypted; this profile takes messages that are signed and encrypted"
-        )
+        raise BadSeal("encryption.missing", "the message is not encrypted; this profile takes messages that are encrypted")
     if content_type not in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA):
         raise broken(f"it is of the type {content_type} and not an encrypted message")
     walker.enter(0xA0, "the content")
@@ -61,11 +68,13 @@ def open_message(read: Read, out: Sink, opening: Opening) -> None:
     _skip_if(walker, _ORIGINATOR)
     recipients = walker.small(SET, "the recipients")
     walker.enter(SEQUENCE, "the encrypted content")
-    if walker.small(OBJECT_IDENTIFIER, "the type of the encrypted content").as_oid() not in (DATA, SIGNED_DATA):
-        raise broken("the encrypted content is announced as something that is never signed")
+    announced = walker.small(OBJECT_IDENTIFIER, "the type of the encrypted content").as_oid()
+    if announced not in ((DATA, SIGNED_DATA) if opening.signed_within else (DATA,)):
+        raise BadSeal("content-type.unexpected", f"the encrypted content is announced as {announced}: this profile takes no such")
     cipher = _cipher(walker.small(SEQUENCE, "the encryption algorithm"), recipients, opening, content_type)
     plaintext = _Plaintext(walker.octets(0x80, "the encrypted content"), cipher.context)
-    verdict = _judge(plaintext, out, opening.policy, cipher)
+    judge = _judge if opening.signed_within else _pass_on
+    verdict = judge(plaintext, out, opening.policy, cipher)
     plaintext.drain()
     walker.leave("the encrypted content")
     tag = _tag(walker) if content_type == AUTH_ENVELOPED_DATA else b""
@@ -118,9 +127,32 @@ def _judge(plaintext: _Plaintext, out: Sink, policy: Policy, cipher: "_Cipher") 
     return None
 
 
+def _pass_on(plaintext: _Plaintext, out: Sink, policy: Policy, cipher: "_Cipher") -> BadSeal | None:
+    """Writes what was decrypted. Under AES-CBC only its end says anything about alterations, and little."""
+    kept, size = b"", 0
+    try:
+        while chunk := plaintext.read(CHUNK):
+            kept += chunk
+            ready, kept = kept[:-_BLOCK], kept[-_BLOCK:]
+            size += len(ready)
+            if size > policy.content_bytes_max:
+                return too_large(policy.content_bytes_max)
+            out.write(ready)
+    except BadSeal as problem:
+        return problem
+    last = cipher.without_padding(kept)
+    if last is None:
+        return BadSeal("decryption.failed", "the encrypted content or its key was altered on the way")
+    out.write(last)
+    return None
+
+
 class _Cipher(Protocol):
     @property
     def context(self) -> CipherContext: ...
+
+    def without_padding(self, last: bytes) -> bytes | None:
+        """The last bytes of the content; None where no content ends so."""
 
     def ends_well(self, rest: bytes) -> bool:
         """Whether these decrypted bytes may stand behind the signed message."""
@@ -137,6 +169,10 @@ class _Cbc:
         if len(vector) != _BLOCK:
             raise broken("the initialisation vector is malformed")
         self.context: CipherContext = Cipher(algorithms.AES(key), modes.CBC(vector)).decryptor()
+
+    def without_padding(self, last: bytes) -> bytes | None:
+        count = last[-1] if last else 0
+        return last[:-count] if 1 <= count <= len(last) and self.ends_well(last[-count:]) else None
 
     def ends_well(self, rest: bytes) -> bool:
         return 1 <= len(rest) <= _BLOCK and rest == bytes((len(rest),)) * len(rest)
@@ -159,6 +195,9 @@ class _Gcm:
             raise broken("the parameters of AES-GCM are malformed")
         self._aead = Cipher(algorithms.AES(key), modes.GCM(nonce, None, min_tag_length=12)).decryptor()
         self.context: CipherContext = self._aead
+
+    def without_padding(self, last: bytes) -> bytes | None:
+        return last
 
     def ends_well(self, rest: bytes) -> bool:
         return not rest

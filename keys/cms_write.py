@@ -80,8 +80,9 @@ def measure(source: BinaryIO, digest: Digest) -> Measured:
     return Measured(size, hashing.digest())
 
 
-def signed_data(measured: Measured, signing: Signing) -> Frame:
-    """ContentInfo with SignedData (RFC 5652, 5.1) around content of that size and digest. Raises `KeyUnavailable`."""
+def signed_data(measured: Measured, signing: Signing, *, detached: bool = False) -> Frame:
+    """ContentInfo with SignedData (RFC 5652, 5.1) around content of that size and digest; `detached`: without it. Raises
+    `KeyUnavailable`."""
     certificate = signing.own.certificate
     if not signing.scheme.fits(certificate.public_key):
         raise KeyUnavailable(f"{certificate.name}: a key of this kind cannot sign as {signing.scheme}; change `signature`")
@@ -98,11 +99,12 @@ def signed_data(measured: Measured, signing: Signing) -> Frame:
     )
     certificates = der.tlv(0xA0, certificate.encoded) if signing.with_certificate else b""
     after = certificates + der.set_of((signer,))
-    content = der.wrap(0xA0, der.wrap(der.OCTET_STRING, b"", measured.size), measured.size)
-    encapsulated = der.wrap(der.SEQUENCE, der.oid(DATA) + content, measured.size)
-    following = measured.size + len(after)
+    size = 0 if detached else measured.size
+    content = b"" if detached else der.wrap(0xA0, der.wrap(der.OCTET_STRING, b"", size), size)
+    encapsulated = der.wrap(der.SEQUENCE, der.oid(DATA) + content, size)
+    following = size + len(after)
     inside = der.wrap(der.SEQUENCE, der.integer(1) + der.set_of((digest_algorithm,)) + encapsulated, following)
-    return Frame(_content_info(SIGNED_DATA, inside, following), after, measured.size)
+    return Frame(_content_info(SIGNED_DATA, inside, following), after, size)
 
 
 def _content_info(content_type: str, inside: bytes, following: int) -> bytes:

@@ -29,6 +29,10 @@ _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 class PrivateKey(Protocol):
     """What can be asked of a private key, wherever it lives. Nothing here gives the key itself away."""
 
+    @property
+    def public_key(self) -> PublicKey:
+        """Its public half."""
+
     def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
         """The signature over `data`."""
 
@@ -135,20 +139,24 @@ class OwnKey:
 
 @dataclass(frozen=True, slots=True)
 class SealingKeys:
-    """What sealing needs."""
+    """What sealing needs: a signing key, where the profile signs; recipients, where it encrypts. `doubt` says of a recipient why
+    it is not trusted at that moment, beyond its validity."""
 
-    signing: OwnKey
+    signing: OwnKey | None
     recipients: tuple[Certificate, ...]
+    doubt: Callable[[Certificate, datetime], str | None] = field(default=lambda certificate, on: None, repr=False)  # noqa: ARG005
 
     def signer_on(self, on: datetime) -> OwnKey:
         """The own signing key. Raises `KeyUnavailable` outside the validity of its certificate."""
+        if self.signing is None:
+            raise KeyUnavailable("this profile has no signing key")
         if problem := self.signing.certificate.problem(on):
             raise KeyUnavailable(f"{problem}: the bank would refuse what is signed with it; renew it and agree it with the bank")
         return self.signing
 
     def recipients_on(self, on: datetime) -> tuple[Certificate, ...]:
         """The bank's encryption certificates that are valid then. Raises `KeyUnavailable` if none is."""
-        return _valid(self.recipients, on, "encryption")
+        return _valid(self.recipients, on, "encryption", self.doubt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +168,10 @@ class OpeningKeys:
     signers: tuple[Certificate, ...]
 
 
-def _valid(certificates: Iterable[Certificate], on: datetime, purpose: str) -> tuple[Certificate, ...]:
-    problems = {certificate: certificate.problem(on) for certificate in certificates}
+def _valid(
+    certificates: Iterable[Certificate], on: datetime, purpose: str, doubt: Callable[[Certificate, datetime], str | None]
+) -> tuple[Certificate, ...]:
+    problems = {certificate: certificate.problem(on) or doubt(certificate, on) for certificate in certificates}
     usable = tuple(certificate for certificate, problem in problems.items() if problem is None)
     if not usable:
         reasons = "; ".join(problem for problem in problems.values() if problem)

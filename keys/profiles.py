@@ -1,195 +1,197 @@
-"""The `[seal]` table of a connection file: its words, and the seal they make.
+"""The `[seal]` table of a connection file: which kinds of seals there are, and the seal a table makes.
 
 Paths are references (`keys.secrets`), relative to the directory of the configuration. Nothing is opened when a seal is built:
 certificates and keys are read when they are first used, so that a process which must not hold private keys never does.
+
+A kind is a module with a profile class (its field `kind` says the word) and three functions: `build(profile, base, clock)`,
+`uses(profile)` and `problems(profile, base, on, open_keys)`. Where keys have no certificates, `expiries(profile, base, on)` says
+how long they last.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Annotated, Any, BinaryIO, Final, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from keys import store
-from keys.algorithms import ContentEncryption, KeyTransport, scheme_named
-from keys.cms import CmsOptions, CmsSeal
-from keys.keyring import Certificate, OpeningKeys, SealingKeys
-from keys.plain import PlainSeal
+from keys.cms_profile import CmsProfile, DecryptionKey
+from keys.keystore import store_at
+from keys.plain_profile import PlainProfile
+from keys.profile_base import Profile, Reference, Suffix
 from keys.seal import KeyUnavailable, Seal
 from keys.secrets import Directory
 
-Reference = Annotated[str, Field(pattern=r"^(file|env|pkcs11):.", max_length=4096)]
-"""Where something secret or shared is found: "file:PATH", "env:NAME"."""
-
-Suffix = Annotated[str, Field(pattern=r"^(\.[A-Za-z0-9]{1,10}){0,2}$")]
-
-SignatureName = Literal[
-    "rsa-pkcs1-sha256",
-    "rsa-pkcs1-sha384",
-    "rsa-pkcs1-sha512",
-    "rsa-pss-sha256",
-    "rsa-pss-sha384",
-    "rsa-pss-sha512",
-    "ecdsa-sha256",
-    "ecdsa-sha384",
-    "ecdsa-sha512",
+__all__ = [
+    "CmsProfile",
+    "DecryptionKey",
+    "PlainProfile",
+    "Profile",
+    "Reference",
+    "Suffix",
+    "build_seal",
+    "certificates",
+    "check",
+    "check_key_stores",
+    "kinds",
+    "parse_profile",
+    "profile_class",
+    "profile_file_suffix",
+    "uses",
 ]
 
-
-class _Profile(BaseModel):
-    """Unknown words are mistakes, and a profile does not change. What was written is not repeated in errors: it may be a secret
-    in the place of its reference."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class PlainProfile(_Profile):
-    """`kind = "plain"`: files go and come as they are."""
-
-    kind: Literal["plain"] = "plain"
-    suffix: Suffix = ""
+_MODULES: Final = (
+    "keys.plain_profile",
+    "keys.cms_profile",
+    "keys.xmldsig_profile",
+    "keys.xades_profile",
+    "keys.openpgp_profile",
+    "keys.jose_profile",
+    "keys.sm_profile",
+    "keys.layers_profile",
+)
 
 
-class DecryptionKey(_Profile):
-    """One `[[seal.decryption_keys]]`: a key that the bank may have encrypted for."""
-
-    key: Reference
-    passphrase: Reference
-    certificate: Reference
+def kinds() -> tuple[str, ...]:
+    """The words that `kind` may say."""
+    return tuple(_classes())
 
 
-class CmsProfile(_Profile):
-    """`kind = "cms"`: signed, then encrypted (RFC 5652)."""
-
-    kind: Literal["cms"]
-    signing_key: Reference
-    signing_key_passphrase: Reference
-    signing_certificate: Reference
-    bank_encryption_certificates: tuple[Reference, ...] = Field(min_length=1)  # every one that is valid becomes a recipient
-    bank_signing_certificates: tuple[Reference, ...] = Field(min_length=1)  # pinned: nobody else's signature counts
-    decryption_keys: tuple[DecryptionKey, ...] = Field(min_length=1)  # several during a rotation
-    signature: SignatureName = "rsa-pkcs1-sha256"
-    content_encryption: ContentEncryption = "aes-256-cbc"
-    key_transport: KeyTransport = "rsa-pkcs1"  # towards RSA certificates; elliptic curves always use ECDH
-    encoding: Literal["der", "pem"] = "der"
-    suffix: Suffix = ".p7m"
-    include_certificate: bool = True  # send the signing certificate along
-    include_signing_time: bool = True
-    signed_attributes: Literal["required", "optional"] = "required"  # of what the bank signs
-    content_bytes_max: int = Field(default=4 * 1024**3, ge=1)  # of what the bank sends, unsealed
+def profile_class(kind: str) -> type[Profile] | None:
+    """The class of a kind, for those who explain what may stand in its table; None where there is no such kind."""
+    found = _classes().get(kind)
+    return None if found is None else found[0]
 
 
-SealProfile = Annotated[PlainProfile | CmsProfile, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[PlainProfile | CmsProfile] = TypeAdapter(SealProfile, config=ConfigDict(hide_input_in_errors=True))
-
-
-def parse_profile(table: Mapping[str, Any]) -> PlainProfile | CmsProfile:
+def parse_profile(table: Mapping[str, Any]) -> Profile:
     """Checks a `[seal]` table. Raises `pydantic.ValidationError` that names every wrong key."""
-    return _ADAPTER.validate_python(dict(table))
+    found: Profile = _adapter().validate_python(dict(table))
+    return found
 
 
-def build_seal(profile: PlainProfile | CmsProfile, base: Directory, clock: Callable[[], datetime]) -> Seal:
+def build_seal(profile: Profile, base: Directory, clock: Callable[[], datetime]) -> Seal:
     """The seal of a profile. `base` is where relative references start; `clock` gives the aware moment at which keys are judged.
 
-    Opens nothing yet and so never fails; the seal raises `KeyUnavailable` when it is used. Keys are read once: after a rotation,
-    build anew.
+    Opens nothing yet and so never fails; the seal raises `KeyUnavailable` when it is used. Keys in files and tokens are read
+    once: after a change, build anew. Changes in a key store are noticed at the next file.
     """
-    if isinstance(profile, PlainProfile):
-        return PlainSeal()
-    return CmsSeal(
-        options=CmsOptions(
-            signature=scheme_named(profile.signature),
-            content_encryption=profile.content_encryption,
-            key_transport=profile.key_transport,
-            encoding=profile.encoding,
-            with_certificate=profile.include_certificate,
-            with_signing_time=profile.include_signing_time,
-            attributes_required=profile.signed_attributes == "required",
-            content_bytes_max=profile.content_bytes_max,
-        ),
-        sealing=cache(lambda: _sealing_keys(profile, base)),
-        opening=cache(lambda: _opening_keys(profile, base)),
-        clock=clock,
-        random_bytes=store.random_bytes,
-    )
+    module = _module_of(profile)
+
+    def build() -> Seal:
+        built: Seal = module.build(profile, base, clock)
+        return built
+
+    stored = tuple(reference for reference in _references(profile) if reference.startswith("store:"))
+    return _Following(build, stored, base, clock) if stored else build()
 
 
-def profile_file_suffix(profile: PlainProfile | CmsProfile) -> str:
+def profile_file_suffix(profile: Profile) -> str:
     """What a sealed file's name gets appended: ".p7m", or nothing."""
-    return profile.suffix
+    return str(getattr(profile, "suffix", ""))
 
 
-def certificates(profile: PlainProfile | CmsProfile, base: Directory) -> list[tuple[str, datetime]]:
-    """Every certificate of a profile with the moment it expires (aware, UTC), for the metric of days left; see
-    `keys.keyring.days_left`. Reads certificates only, never a private key. Raises `KeyUnavailable`."""
-    return [(reference, store.load_certificate(reference, base).not_after) for _, reference in uses(profile)]
+def certificates(profile: Profile, base: Directory, on: datetime | None = None) -> list[tuple[str, datetime]]:
+    """Every certificate of a profile, or key that ends without one, with the moment it expires (aware, UTC), for the metric of
+    days left; see `keys.keyring.days_left`. Reads what is public only, never a private key. Raises `KeyUnavailable`."""
+    found = [(reference, store.load_certificate(reference, base).not_after) for _, reference in uses(profile)]
+    expiries = getattr(_module_of(profile), "expiries", None)
+    if expiries is not None:
+        found += [(name, end) for _, name, end in expiries(profile, base, on or store.system_clock())]
+    return found
 
 
-def uses(profile: PlainProfile | CmsProfile) -> Iterator[tuple[str, str]]:
+def uses(profile: Profile) -> Iterator[tuple[str, str]]:
     """Every certificate of a profile: what it is used for (the profile's word), and its reference."""
-    if isinstance(profile, CmsProfile):
-        yield "signing_certificate", profile.signing_certificate
-        for reference in profile.bank_encryption_certificates:
-            yield "bank_encryption_certificates", reference
-        for reference in profile.bank_signing_certificates:
-            yield "bank_signing_certificates", reference
-        for entry in profile.decryption_keys:
-            yield "decryption_keys", entry.certificate
+    found: Iterator[tuple[str, str]] = _module_of(profile).uses(profile)
+    return found
 
 
-def check(profile: PlainProfile | CmsProfile, base: Directory, on: datetime, *, open_keys: bool) -> tuple[str, ...]:
+def check(profile: Profile, base: Directory, on: datetime, *, open_keys: bool) -> tuple[str, ...]:
     """What would keep this profile from working at that moment, all of it, in words; empty if nothing would.
 
     `open_keys`: also open the private keys and see that they belong to their certificates.
     """
-    if isinstance(profile, PlainProfile):
-        return ()
+    return tuple(_module_of(profile).problems(profile, base, on, open_keys))
+
+
+def check_key_stores(profiles: Iterable[Profile], base: Directory) -> tuple[str, ...]:
+    """Opens every row of the key store beside the configuration, if there is one, and of every store that these profiles name:
+    what is wrong, by name. For a process that is about to use them: nothing starts over a store that does not open whole."""
+    default = store_at(base / store.STORE_DIRECTORY)
+    stores = {default} if default.exists() else set()
     problems: list[str] = []
-    loaded: dict[str, list[Certificate]] = {}
-    for use, reference in uses(profile):
+    for reference in sorted({text for profile in profiles for text in _references(profile) if text.startswith("store:")}):
         try:
-            loaded.setdefault(use, []).append(store.load_certificate(reference, base))
+            if (place := store.store_reference(reference, base)) is not None:
+                stores.add(place.store)
         except KeyUnavailable as problem:
-            problems.append(f"{use}: {problem}")
-    for use, group in loaded.items():
-        expired = [reason for certificate in group if (reason := certificate.problem(on))]
-        if len(expired) == len(group):  # one that is valid is enough: the others are the overlap of a rotation
-            problems.extend(f"{use}: {reason}" for reason in expired)
-    scheme = scheme_named(profile.signature)
-    problems.extend(
-        f"signature: {scheme} does not fit the kind of key in {certificate.name}"
-        for certificate in loaded.get("signing_certificate", ())
-        if not scheme.fits(certificate.public_key)
-    )
-    if open_keys:
-        problems.extend(_key_problems(profile, base))
+            problems.append(str(problem))
+    for found in sorted(stores, key=lambda keystore: str(keystore.directory)):
+        problems += found.check_all()
     return tuple(problems)
 
 
-def _key_problems(profile: CmsProfile, base: Directory) -> Iterator[str]:
-    wanted = [("signing_key", profile.signing_certificate, profile.signing_key, profile.signing_key_passphrase)]
-    wanted += [("decryption_keys", entry.certificate, entry.key, entry.passphrase) for entry in profile.decryption_keys]
-    for use, certificate, key, passphrase in wanted:
-        try:
-            private = store.load_private_key(key, passphrase, base)
-        except KeyUnavailable as problem:
-            yield f"{use}: {problem}"
+class _Following:
+    """A seal that is built anew when something changed in a key store its profile names. A file under way keeps its keys."""
+
+    def __init__(
+        self, build: Callable[[], Seal], stored: tuple[str, ...], base: Directory, clock: Callable[[], datetime]
+    ) -> None:
+        self._kind = build().kind
+        self._current = store.remembered(build, stored, base, clock)
+
+    def __repr__(self) -> str:
+        return f"<seal {self._kind}, following its key store>"
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    def seal(self, source: BinaryIO, out: BinaryIO) -> None:
+        """See `keys.seal.Seal`."""
+        self._current().seal(source, out)
+
+    def open(self, source: BinaryIO, out: BinaryIO) -> None:
+        """See `keys.seal.Seal`."""
+        self._current().open(source, out)
+
+
+@cache
+def _classes() -> dict[str, tuple[type[Profile], ModuleType]]:
+    """Profile class and module by kind. A module that is not part of this installation is passed over."""
+    found: dict[str, tuple[type[Profile], ModuleType]] = {}
+    for name in _MODULES:
+        if find_spec(name) is None:
             continue
-        try:
-            if private.public_key != store.load_certificate(certificate, base).public_key:
-                yield f"{use}: {key}: this private key does not belong to the certificate {certificate}"
-        except KeyUnavailable:
-            continue  # the certificate has been reported on its own
+        module = import_module(name)
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Profile) and "kind" in value.model_fields:
+                found |= {str(kind): (value, module) for kind in get_args(value.model_fields["kind"].annotation)}
+    return found
 
 
-def _sealing_keys(profile: CmsProfile, base: Directory) -> SealingKeys:
-    signing = store.own_key(profile.signing_certificate, profile.signing_key, profile.signing_key_passphrase, base)
-    return SealingKeys(
-        signing, tuple(store.load_certificate(reference, base) for reference in profile.bank_encryption_certificates)
-    )
+@cache
+def _adapter() -> TypeAdapter[Any]:
+    known = tuple(dict.fromkeys(kind for kind, _ in _classes().values()))
+    told_apart: Any = Annotated[Union[known], Field(discriminator="kind")]  # noqa: UP007  # known at run time only
+    return TypeAdapter(told_apart, config=ConfigDict(hide_input_in_errors=True))
 
 
-def _opening_keys(profile: CmsProfile, base: Directory) -> OpeningKeys:
-    own = tuple(store.own_key(entry.certificate, entry.key, entry.passphrase, base) for entry in profile.decryption_keys)
-    return OpeningKeys(own, tuple(store.load_certificate(reference, base) for reference in profile.bank_signing_certificates))
+def _module_of(profile: Profile) -> ModuleType:
+    return _classes()[str(getattr(profile, "kind"))][1]  # noqa: B009  # each kind has its own field of this name
+
+
+def _references(value: Any) -> Iterator[str]:
+    """Every text in a profile, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Profile):
+        for name in type(value).model_fields:
+            yield from _references(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _references(item)

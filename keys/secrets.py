@@ -1,13 +1,16 @@
 """Secrets by reference: where a key, a passphrase or a certificate is found, without ever writing it into the configuration.
 
-    file:PATH     a file; a relative path starts at the directory of the configuration
-    env:NAME      an environment variable
-    pkcs11:...    a key in an HSM (comes with the HSM release)
+    file:PATH          a file; a relative path starts at the directory of the configuration
+    env:NAME           an environment variable
+    credential:NAME    a systemd credential (LoadCredential=, LoadCredentialEncrypted=): only the service it was given to has it
+    store:NAME         a key of the key store that was made for TLS or SSH, as PKCS#8 PEM in memory (`keys.store`)
+    pkcs11:...         a key in a token: used where it is (`keys.hsm`), never resolved to bytes
 
 Errors name the reference and never the value.
 """
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -17,6 +20,7 @@ Directory = Path
 """Where relative references start, for files that hand it on and touch nothing themselves."""
 
 _OTHERS = 0o077
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _BYTES_MAX = 1024 * 1024
 
 
@@ -34,10 +38,19 @@ def resolve(reference: str, base: Path, *, private: bool = False) -> bytes:
             if value is None:
                 raise KeyUnavailable(f"{reference}: the environment variable is not set for this process")
             return value
+        case "credential" if _CREDENTIAL.fullmatch(rest):
+            return _credential(reference, rest)
+        case "store" if rest:
+            return _stored(reference, base)
         case "pkcs11":
-            raise KeyUnavailable(f"{reference}: keys in an HSM come with the HSM release; use file: or env: until then")
+            raise KeyUnavailable(f"{reference}: a key in a token never leaves it; what is wanted here is its content")
         case _:
-            raise KeyUnavailable(f"{_shown(reference)}: a secret is given as file:PATH or env:NAME")
+            raise KeyUnavailable(f"{_shown(reference)}: a secret is given as file:PATH or env:NAME, or as credential:NAME")
+
+
+def named_master() -> str | None:
+    """The reference of the master key as this process was told it (BANKGATE_MASTER_KEY), instead of where a key store says."""
+    return os.environ.get("BANKGATE_MASTER_KEY") or None
 
 
 def passphrase(reference: str, base: Path) -> bytes:
@@ -58,6 +71,22 @@ def _shown(reference: str) -> str:
     """A malformed reference may be the secret itself, written where its reference belongs: only its scheme is shown."""
     scheme, colon, _ = reference.partition(":")
     return f"{scheme}:…" if colon and scheme.isascii() and scheme.isalnum() and len(scheme) <= 10 else "this reference"
+
+
+def _credential(reference: str, name: str) -> bytes:
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if directory is None:
+        raise KeyUnavailable(f"{reference}: this process was given no systemd credentials (CREDENTIALS_DIRECTORY is not set)")
+    return _file(reference, Path(directory) / name, private=False)  # systemd keeps others away by the directory
+
+
+def _stored(reference: str, base: Path) -> bytes:
+    from keys import store  # which knows references by this file
+
+    place = store.store_reference(reference, base)
+    if place is None:
+        raise KeyUnavailable(f"{reference}: this is no key of a key store")
+    return place.store.clear_pem(place.name, place.chosen(place.public(), store.system_clock()).number, "tls-client", "ssh")
 
 
 def _file(reference: str, path: Path, *, private: bool) -> bytes:

@@ -1,269 +1,257 @@
-"""The only file that reaches key material: opens private keys, makes new ones, writes them.
+"""Reaches key material by reference: opens private keys and certificates from files, the key store and tokens; writes new files.
 
-A private key rests on disk as encrypted PKCS#8 only, in a file of mode 0600, and is never overwritten. Nothing here logs, no
-error quotes content, and what holds a key shows its kind and nothing else.
+In a file of its own a private key rests as encrypted PKCS#8 only, mode 0600, and is never overwritten. In the key store
+(`keys.keystore`) it is encrypted under the master key; out of a token (`keys.hsm`) it never comes. Nothing here logs, no error
+quotes content, and what holds a key shows its kind and nothing else.
+
+    store:NAME             the key NAME of the key store `keys/` beside the configuration, in the version that is in force
+    store:NAME@2           that version
+    store:DIR#NAME         in the key store DIR (relative to the configuration)
 """
 
-import base64
-import hashlib
 import os
 import re
-import secrets as _random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, Generic, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-    load_ssh_private_key,
-    pkcs12,
-)
-from cryptography.x509.oid import NameOID
 
-from keys import der, secrets
-from keys.algorithms import OAEP_SHA256, RSA_BITS_MIN, KeyTransport, SignatureScheme
-from keys.keyring import Certificate, OwnKey, PrivateKey, PublicKey
+from keys import secrets
+from keys.keyimport import needs_passphrase, take_over
+from keys.keymaterial import (
+    KDF_ITERATIONS,
+    KEY_KINDS,
+    KeyKind,
+    SoftwareKey,
+    Subject,
+    new_key,
+    opened,
+    pem_label,
+    public_key_description,
+    random_bytes,
+    self_signed,
+    signing_request,
+)
+from keys.keyring import Certificate, OwnKey, PrivateKey
+from keys.keystore import KeyStore, store_at
+from keys.keystore_model import Manifest, Version
 from keys.seal import KeyUnavailable
 
-KeyKind = Literal["rsa-3072", "rsa-4096", "ec-p256", "ec-p384"]
-KEY_KINDS: Final[tuple[KeyKind, ...]] = ("rsa-3072", "rsa-4096", "ec-p256", "ec-p384")
+__all__ = [
+    "KDF_ITERATIONS",
+    "KEY_KINDS",
+    "STORE_DIRECTORY",
+    "KeyKind",
+    "SoftwareKey",
+    "StoreReference",
+    "Subject",
+    "key_file_problem",
+    "load_certificate",
+    "load_private_key",
+    "needs_passphrase",
+    "new_key",
+    "open_private_key",
+    "own_key",
+    "own_keys",
+    "public_key_description",
+    "random_bytes",
+    "remembered",
+    "self_signed",
+    "signing_request",
+    "store_reference",
+    "system_clock",
+    "take_over",
+    "write_new",
+]
 
-KDF_ITERATIONS: Final = 600_000  # PBKDF2-HMAC-SHA256: OWASP Password Storage Cheat Sheet, 2023; readable by OpenSSL and asyncssh
-_PEM_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
-_OPENSSH = b"OPENSSH PRIVATE KEY"
-_PBES2, _PBKDF2, _HMAC_SHA256, _AES_256_CBC = (
-    "1.2.840.113549.1.5.13",
-    "1.2.840.113549.1.5.12",
-    "1.2.840.113549.2.9",
-    "2.16.840.1.101.3.4.1.42",
-)
+STORE_DIRECTORY: Final = "keys"
+"""Where the key store lies if a reference does not say: beside the configuration."""
 
-random_bytes = os.urandom
-"""Where content keys, initialisation vectors and nonces come from."""
+Clock = Callable[[], datetime]
+Made = TypeVar("Made")
 
-
-class SoftwareKey:
-    """A private key in memory, behind the operations of `keyring.PrivateKey`."""
-
-    __slots__ = ("_key",)
-
-    def __init__(self, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
-        self._key = key
-
-    def __repr__(self) -> str:
-        return f"<{self.description} private key>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a private key is not copied out of its process")
-
-    @property
-    def description(self) -> str:
-        """As `public_key_description`."""
-        return public_key_description(self.public_key)
-
-    @property
-    def public_key(self) -> PublicKey:
-        return self._key.public_key()
-
-    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
-        """See `keyring.PrivateKey`. The caller has seen that the scheme fits the key."""
-        if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.sign(data, ec.ECDSA(scheme.hash))
-        return self._key.sign(data, scheme.pss if scheme.family == "rsa-pss" else padding.PKCS1v15(), scheme.hash)
-
-    def unwrap(self, transport: KeyTransport, wrapped: bytes) -> bytes:
-        """See `keyring.PrivateKey`."""
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.decrypt(wrapped, OAEP_SHA256 if transport == "rsa-oaep-sha256" else padding.PKCS1v15())
-        raise ValueError("key transport needs an RSA key")
-
-    def agree(self, peer: ec.EllipticCurvePublicKey) -> bytes:
-        """See `keyring.PrivateKey`."""
-        if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.exchange(ec.ECDH(), peer)
-        raise ValueError("key agreement needs an elliptic curve key")
-
-    def encrypted_pem(self, passphrase: bytes, *, iterations: int = KDF_ITERATIONS) -> bytes:
-        """Encrypted PKCS#8 (RFC 5958) by PBES2 with PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018).
-
-        Written here because the `BestAvailableEncryption` of cryptography stretches with 2,048 iterations only.
-        """
-        if not passphrase:
-            raise KeyUnavailable("a private key is never written without a passphrase")
-        salt, vector = random_bytes(16), random_bytes(16)
-        stretched = hashlib.pbkdf2_hmac("sha256", passphrase, salt, iterations, 32)
-        padder = PKCS7(128).padder()
-        clear = padder.update(self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())) + padder.finalize()
-        encryptor = Cipher(algorithms.AES256(stretched), modes.CBC(vector)).encryptor()
-        derivation = der.sequence(der.tlv(der.OCTET_STRING, salt), der.integer(iterations), der.algorithm(_HMAC_SHA256))
-        scheme = der.sequence(der.algorithm(_PBKDF2, derivation), der.algorithm(_AES_256_CBC, der.tlv(der.OCTET_STRING, vector)))
-        encrypted = der.tlv(der.OCTET_STRING, encryptor.update(clear) + encryptor.finalize())
-        return _pem("ENCRYPTED PRIVATE KEY", der.sequence(der.algorithm(_PBES2, scheme), encrypted))
+_STORE = re.compile(r"store:(?:(?P<directory>[^#]+)#)?(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<version>[1-9][0-9]{0,5}))?")
 
 
-def public_key_description(key: PublicKey) -> str:
-    """Its kind in words: "RSA 3072", "EC secp256r1"."""
-    return f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"EC {key.curve.name}"
+def system_clock() -> datetime:
+    """Now: which version of a key is in force is asked at the moment it is used."""
+    return datetime.now(UTC)
+
+
+# ---- references into the key store --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReference:
+    """A `store:` reference. `version` None: the one that is in force."""
+
+    store: KeyStore
+    name: str
+    version: int | None
+
+    def public(self) -> Manifest:
+        """The manifest, for what is public in it."""
+        return self.store.public_manifest(self.name)
+
+    def chosen(self, manifest: Manifest, on: datetime) -> Version:
+        """The version meant: the one named, else the one to sign with, else, for a key that only decrypts and is not in use yet,
+        the newest. Raises `KeyUnavailable`."""
+        if self.version is not None:
+            return manifest.version(self.version)
+        if "sign" not in manifest.purposes and not any(version.usable_on(on) for version in manifest.versions):
+            return next(iter(manifest.readable()), manifest.last)
+        return manifest.current(on)
+
+    def own(self, version: Version) -> OwnKey:
+        """A version as an own key, opened when first used."""
+        name, number, store = self.name, version.number, self.store
+        if not version.certificates:
+            raise KeyUnavailable(f"store:{name}@{number}: it has no certificate yet; attach one with: bankgate keys import")
+        certificate = x509.load_der_x509_certificate(version.certificates[0])
+        open_key = _once(lambda: _belonging(store.private_key(name, number), certificate))
+        return OwnKey(Certificate.of(f"store:{name}@{number}", certificate), open_key)
+
+
+def _once(make: Callable[[], PrivateKey]) -> Callable[[], PrivateKey]:
+    """Calls `make` until it succeeds, and then never again."""
+    made: list[PrivateKey] = []
+
+    def get() -> PrivateKey:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+def _belonging(private: PrivateKey, certificate: x509.Certificate) -> PrivateKey:
+    if private.public_key != certificate.public_key():
+        raise KeyUnavailable(f"{private!r}: this private key does not belong to its certificate")
+    return private
+
+
+def store_reference(reference: str, base: Path) -> StoreReference | None:
+    """What a `store:` reference names; None for other references. Raises `KeyUnavailable` on a malformed one."""
+    if not reference.startswith("store:"):
+        return None
+    found = _STORE.fullmatch(reference)
+    if found is None:
+        raise KeyUnavailable(f"{reference}: a key of the key store is given as store:NAME, store:NAME@VERSION or store:DIR#NAME")
+    version = found["version"]
+    return StoreReference(
+        store_at(base / (found["directory"] or STORE_DIRECTORY)), found["name"], int(version) if version else None
+    )
+
+
+class remembered(Generic[Made]):  # noqa: N801  # used like functools.cache
+    """Calls `make` once, and again only after something changed in a key store that the references lead to: a rotation takes
+    effect at the next file, without a restart. Threads may share it.
+
+    `make` gives something whole (all keys of a profile): no caller ever holds half of the old and half of the new.
+    """
+
+    def __init__(self, make: Callable[[], Made], references: Iterable[str], base: Path, clock: Clock = system_clock) -> None:
+        self._make = make
+        self._references = tuple(reference for reference in references if reference.startswith("store:"))
+        self._base = base
+        self._clock = clock
+        self._found: tuple[tuple[str, ...], datetime | None, Made] | None = None
+
+    def __call__(self) -> Made:
+        now, found = self._clock(), self._found
+        leading = [place for reference in self._references if (place := store_reference(reference, self._base)) is not None]
+        stamps = tuple(keystore.stamp() for keystore in dict.fromkeys(place.store for place in leading))
+        if found is not None and found[0] == stamps and (found[1] is None or now < found[1]):
+            return found[2]
+        # stamped before it is made: what changes in between is noticed next time
+        changes = [change for place in leading if (change := place.public().next_change(now)) is not None]
+        made = self._make()
+        self._found = (stamps, min(changes, default=None), made)
+        return made
 
 
 # ---- reading what is configured ---------------------------------------------------------------------------------------
 
 
-def load_private_key(reference: str, passphrase: str, base: Path) -> SoftwareKey:
-    """Opens an encrypted PKCS#8 PEM key with the passphrase its reference names. Raises `KeyUnavailable`."""
+def load_private_key(reference: str, passphrase: str | None, base: Path, clock: Clock = system_clock) -> PrivateKey:
+    """Opens a private key: an encrypted PKCS#8 PEM file with the passphrase its reference names, a key of the key store (which
+    has no passphrase), or a key in a token (the passphrase is its PIN). Raises `KeyUnavailable`."""
+    if (place := store_reference(reference, base)) is not None:
+        return place.store.private_key(place.name, place.chosen(place.public(), clock()).number)
+    if reference.startswith("pkcs11:"):
+        from keys.hsm import token_key
+
+        return token_key(reference, passphrase, base)
+    if passphrase is None:
+        raise KeyUnavailable(f"{reference}: a key outside the key store needs the reference of its passphrase")
     return open_private_key(reference, base, secrets.passphrase(passphrase, base), f"passphrase {passphrase}")
 
 
 def open_private_key(reference: str, base: Path, passphrase: bytes, called: str = "passphrase") -> SoftwareKey:
-    """As `load_private_key`, with the passphrase at hand; errors call it `called`."""
+    """Opens an encrypted PKCS#8 PEM key with the passphrase at hand; errors call it `called`. Raises `KeyUnavailable`."""
     data = secrets.resolve(reference, base, private=True)
     if problem := _form_problem(data):
         raise KeyUnavailable(f"{reference}: {problem}")
-    return _opened(reference, data, passphrase, called)
+    return opened(reference, data, passphrase, called)
 
 
-def load_certificate(reference: str, base: Path) -> Certificate:
-    """The one certificate (PEM or DER) a reference names. Raises `KeyUnavailable`."""
+def load_certificate(reference: str, base: Path, clock: Clock = system_clock) -> Certificate:
+    """The one certificate a reference names: a file (PEM or DER), or that of a key in the key store, which needs no master key.
+    Raises `KeyUnavailable`."""
+    if (place := store_reference(reference, base)) is not None:
+        return place.own(place.chosen(place.public(), clock())).certificate
     return Certificate.of(reference, _one_certificate(reference, secrets.resolve(reference, base)))
 
 
-def own_key(certificate: str, key: str, passphrase: str, base: Path) -> OwnKey:
+def own_key(certificate: str | None, key: str, passphrase: str | None, base: Path, clock: Clock = system_clock) -> OwnKey:
     """An own certificate with its private key, which is opened when first used and then kept. Raises `KeyUnavailable`, also at
-    that first use, where the key does not belong to the certificate."""
-    loaded = load_certificate(certificate, base)
-    opened: list[PrivateKey] = []
+    that first use, where the key does not belong to the certificate.
+
+    A key of the key store brings its certificate along (`certificate` None, or the same reference). Beside another certificate,
+    the version is the one that this certificate was issued for.
+    """
+    place = store_reference(key, base)
+    if place is not None and certificate in (None, key):
+        return place.own(place.chosen(place.public(), clock()))
+    if certificate is None:
+        raise KeyUnavailable(f"{key}: a key outside the key store needs a certificate beside it")
+    loaded = load_certificate(certificate, base, clock)
 
     def open_key() -> PrivateKey:
-        if not opened:
-            private = load_private_key(key, passphrase, base)
-            if private.public_key != loaded.public_key:
-                raise KeyUnavailable(f"{key}: this private key does not belong to the certificate {certificate}")
-            opened.append(private)
-        return opened[0]
+        private = load_private_key(key, passphrase, base, clock) if place is None else _issued_for(place, loaded)
+        if private.public_key != loaded.public_key:
+            raise KeyUnavailable(f"{key}: this private key does not belong to the certificate {certificate}")
+        return private
 
-    return OwnKey(loaded, open_key)
+    return OwnKey(loaded, _once(open_key))
 
 
-# ---- making and taking over -------------------------------------------------------------------------------------------
+def own_keys(
+    certificate: str | None, key: str, passphrase: str | None, base: Path, clock: Clock = system_clock
+) -> tuple[OwnKey, ...]:
+    """As `own_key`, for decryption: every version of a key in the key store that somebody may have encrypted for, newest first;
+    of any other key, the one."""
+    place = store_reference(key, base)
+    if place is None or place.version is not None or certificate not in (None, key):
+        return (own_key(certificate, key, passphrase, base, clock),)
+    readable = place.public().readable()
+    if not readable:
+        raise KeyUnavailable(f"{key}: no version of this key can decrypt: each is retired, destroyed or without a certificate")
+    return tuple(place.own(version) for version in readable)
 
 
-def new_key(kind: KeyKind) -> SoftwareKey:
-    """A fresh key pair."""
-    match kind:
-        case "rsa-3072" | "rsa-4096":
-            return SoftwareKey(rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:])))
-        case "ec-p256":
-            return SoftwareKey(ec.generate_private_key(ec.SECP256R1()))
-        case "ec-p384":
-            return SoftwareKey(ec.generate_private_key(ec.SECP384R1()))
+def _issued_for(place: StoreReference, certificate: Certificate) -> PrivateKey:
+    manifest = place.public()
+    for version in manifest.versions:
+        if version.alive and x509.load_der_x509_certificate(certificate.encoded).public_key() == version.load_public_key():
+            return place.store.private_key(place.name, version.number)
+    raise KeyUnavailable(f"store:{place.name}: the certificate {certificate.name} belongs to no version of this key")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Whom a certificate is about. `dns_names` and `addresses` are for TLS servers."""
-
-    common_name: str
-    organization: str | None = None
-    country: str | None = None  # ISO 3166-1, two letters
-    dns_names: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-
-    def name(self) -> x509.Name:
-        """The X.500 name. Raises `ValueError` where a part is malformed."""
-        parts = ((NameOID.COUNTRY_NAME, self.country), (NameOID.ORGANIZATION_NAME, self.organization))
-        attributes = [x509.NameAttribute(kind, value) for kind, value in parts if value]
-        return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, self.common_name)])
-
-    def alternative_names(self) -> x509.SubjectAlternativeName | None:
-        found: list[IPv4Address | IPv6Address] = [ip_address(address) for address in self.addresses]
-        names = [x509.DNSName(name) for name in self.dns_names] + [x509.IPAddress(address) for address in found]
-        return x509.SubjectAlternativeName(names) if names else None
-
-
-def self_signed(key: SoftwareKey, subject: Subject, *, on: datetime, days: int) -> x509.Certificate:
-    """A certificate by the key itself, for banks that pin certificates (RFC 5280). Raises `ValueError` on a malformed subject."""
-    public, name = key.public_key, subject.name()
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(public)
-        .serial_number(_random.randbits(159) | 1 << 158)  # 20 octets, positive (RFC 5280, 4.1.2.2)
-        .not_valid_before(on - timedelta(minutes=5))  # banks' clocks run late
-        .not_valid_after(on + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-        .add_extension(_key_usage(public), critical=True)
-    )
-    if names := subject.alternative_names():
-        builder = builder.add_extension(names, critical=False)
-    return builder.sign(key._key, hashes.SHA256())
-
-
-def signing_request(key: SoftwareKey, subject: Subject) -> bytes:
-    """A certificate signing request (RFC 2986), PEM, for banks that issue certificates. Raises `ValueError`."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(subject.name())
-    builder = builder.add_extension(_key_usage(key.public_key), critical=True)
-    if names := subject.alternative_names():
-        builder = builder.add_extension(names, critical=False)
-    return builder.sign(key._key, hashes.SHA256()).public_bytes(Encoding.PEM)
-
-
-def _key_usage(public: PublicKey) -> x509.KeyUsage:
-    """Signing, and receiving content keys by the way the key's kind allows."""
-    is_rsa = isinstance(public, rsa.RSAPublicKey)
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=True,
-        key_encipherment=is_rsa,
-        data_encipherment=False,
-        key_agreement=not is_rsa,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def needs_passphrase(data: bytes) -> bool:
-    """Whether foreign key material (PEM, PKCS#12) may want a passphrase before it can be read."""
-    return b"ENCRYPTED" in data or _OPENSSH in data or (data[:1] == b"\x30" and _label(data) is None)
-
-
-def take_over(name: str, data: bytes, passphrase: bytes | None) -> tuple[SoftwareKey, tuple[x509.Certificate, ...]]:
-    """Reads a private key, and the certificates beside it, from PEM in any form or PKCS#12. Raises `KeyUnavailable`.
-
-    The key's own certificate comes first.
-    """
-    if _label(data) is None:
-        try:
-            bundle = pkcs12.load_pkcs12(data, passphrase)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise KeyUnavailable(f"{name}: neither PEM nor PKCS#12, or the passphrase is wrong") from None
-        certificates = [bundle.cert, *bundle.additional_certs]
-        return _checked(name, bundle.key), tuple(entry.certificate for entry in certificates if entry)
-    blocks = re.findall(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", data, re.DOTALL)
-    if sum(label.endswith(b"PRIVATE KEY") for label in blocks) != 1:
-        raise KeyUnavailable(f"{name}: one private key was expected in this file")
-    found = re.search(rb"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \1-----", data, re.DOTALL)
-    private = _opened(name, found[0] + b"\n" if found else b"", passphrase, "passphrase")
-    try:
-        attached = x509.load_pem_x509_certificates(data) if b"CERTIFICATE" in blocks else []
-    except ValueError:
-        raise KeyUnavailable(f"{name}: a certificate in this file cannot be read") from None
-    return private, tuple(sorted(attached, key=lambda certificate: certificate.public_key() != private.public_key))
+# ---- files of their own -------------------------------------------------------------------------------------------------
 
 
 def write_new(path: Path, content: bytes, *, private: bool) -> None:
@@ -306,7 +294,7 @@ def key_file_problem(path: Path) -> str | None:
 
 
 def _form_problem(data: bytes) -> str | None:
-    label = _label(data)
+    label = pem_label(data)
     if label == b"ENCRYPTED PRIVATE KEY":
         return None
     if label is None or not label.endswith(b"PRIVATE KEY"):
@@ -314,42 +302,9 @@ def _form_problem(data: bytes) -> str | None:
     return "this private key is not encrypted, or in an old form; run: bankgate keys import"
 
 
-def _label(data: bytes) -> bytes | None:
-    found = _PEM_LABEL.search(data)
-    return found[1] if found else None
-
-
-def _pem(label: str, encoded: bytes) -> bytes:
-    text = base64.b64encode(encoded).decode()
-    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n".encode()
-
-
-def _opened(reference: str, data: bytes, passphrase: bytes | None, passphrase_name: str) -> SoftwareKey:
-    load = load_ssh_private_key if _label(data) == _OPENSSH else load_pem_private_key
-    try:
-        return _checked(reference, load(data, passphrase))
-    except TypeError:
-        raise KeyUnavailable(
-            f"{reference}: this private key wants a passphrase, or was given one that it does not need"
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise KeyUnavailable(
-            f"{reference}: the {passphrase_name} does not open this key, or it is damaged or of an unknown kind"
-        ) from None
-
-
-def _checked(name: str, key: object) -> SoftwareKey:
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= RSA_BITS_MIN:
-        return SoftwareKey(key)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return SoftwareKey(key)
-    raise KeyUnavailable(f"{name}: no RSA key of at least {RSA_BITS_MIN} bits and no elliptic curve key is in it")
-
-
 def _one_certificate(reference: str, data: bytes) -> x509.Certificate:
     try:
-        if _label(data) is None:
+        if pem_label(data) is None:
             return x509.load_der_x509_certificate(data)
         found = x509.load_pem_x509_certificates(data)
     except ValueError:

@@ -34,8 +34,15 @@ PURE = ("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gatew
 IMPURE_BY_PURPOSE = {
     "formats/bank.py": "finds plugins among installed packages",
     "formats/schemas.py": "reads the XSD files of installed packages, once",
+    "keys/hsm_session.py": "opens a token's library and its sessions",
+    "keys/keymaterial.py": "makes keys, and gives the ciphers their unpredictable bytes",
+    "keys/keystore_backup.py": "writes and reads backups of a key store",
+    "keys/keystore_files.py": "reads and writes the files of a key store",
+    "keys/layers_spool.py": "holds what is between two layers, encrypted where it does not fit into memory",
+    "keys/openpgp_program.py": "runs gpg in a home of its own",
     "keys/secrets.py": "resolves references to key material",
-    "keys/store.py": "reads and makes key files; gives the ciphers their unpredictable bytes",
+    "keys/store.py": "reads and makes key files",
+    "keys/trust_pending.py": "keeps bank keys that nobody has compared yet",
 }
 OUTSIDE_WORLD = (
     *("socket", "ssl", "http", "urllib.request", "aiohttp", "asyncssh", "grpc", "sqlite3", "asyncpg"),

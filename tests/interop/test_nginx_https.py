@@ -35,7 +35,7 @@ http {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {etc}/server.pem; ssl_certificate_key {etc}/server.key;
     ssl_protocols {protocol};
-    ssl_client_certificate {etc}/ca.pem; ssl_verify_client {verify};
+    ssl_client_certificate {etc}/ca.pem; ssl_crl {etc}/crl.pem; ssl_verify_client {verify};
     root {root};
     client_max_body_size 10m;
     location /inbox/ {{
@@ -81,6 +81,7 @@ def nginx(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     (etc / "server.pem").write_bytes(people.server.pem)
     (etc / "server.key").write_bytes(people.server.plain_key_pem)
     (etc / "ca.pem").write_bytes(people.ca.pem)
+    (etc / "crl.pem").write_bytes(people.revocations)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -131,7 +132,7 @@ async def test_key_and_certificate_from_files(nginx: Nginx, tmp_path: Path) -> N
     await channel.close()
 
 
-@pytest.mark.parametrize("client", [None, "EXPIRED", "STRANGER"])
+@pytest.mark.parametrize("client", [None, "EXPIRED", "STRANGER", "REVOKED"])
 async def test_without_a_good_client_certificate_nothing_is_delivered_and_check_says_so(nginx: Nginx, client: str | None) -> None:
     channel = nginx.channel(client)
     refused = parcel(CONTENT, "REFUSED.xml")

@@ -33,6 +33,7 @@ class Sshd:
     root: Path
     port: int
     host_key: str
+    authority: str  # who certified the host key, for the name 127.0.0.1
     client_key: Any
     process: subprocess.Popen[bytes]
 
@@ -82,10 +83,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     host_key, client_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
     (etc / "host_key").write_bytes(host_key.export_private_key("openssh"))
     (etc / "host_key").chmod(0o600)
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = authority.generate_host_certificate(host_key, "bank", principals=["127.0.0.1"])
+    (etc / "host_key-cert.pub").write_bytes(certificate.export_certificate())
     (etc / "authorized_keys").write_bytes(client_key.export_public_key())
     port = free_port()
     (etc / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {etc}/host_key\nPidFile {etc}/pid\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nPidFile {etc}/pid\n"
+        f"HostKey {etc}/host_key\nHostCertificate {etc}/host_key-cert.pub\n"
         f"AuthorizedKeysFile {etc}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
         f"PermitRootLogin prohibit-password\nMaxStartups 100\nSubsystem sftp internal-sftp -d {root}\n"
     )
@@ -98,7 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         if process.poll() is not None:
             pytest.fail(f"sshd does not start: {(etc / 'log').read_text()}")
         time.sleep(0.05)
-    yield Sshd(root, port, host_key.export_public_key().decode(), client_key, process)
+    yield Sshd(root, port, host_key.export_public_key().decode(), authority.export_public_key().decode(), client_key, process)
     process.terminate()
     process.wait(10)
 
@@ -128,6 +133,20 @@ async def test_delivery_question_and_fetching(sshd: Sshd) -> None:
     assert await channel.receive(shelf.keep) == 1
     assert shelf.files == [("camt.xml", CONTENT)]
     assert sshd.files("done") == {"camt.xml": CONTENT}
+    await channel.close()
+
+
+async def test_a_host_key_certified_by_a_pinned_authority_is_believed(sshd: Sshd) -> None:
+    channel = sshd.channel(host_keys=[], host_authorities=[sshd.authority])
+    assert (await channel.send(FILE)).evidence == "sftp.rename"
+    await channel.close()
+
+
+async def test_a_host_key_certified_by_somebody_else_ends_before_anybody_logs_in(sshd: Sshd) -> None:
+    stranger = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    channel = sshd.channel(host_keys=[], host_authorities=[stranger])
+    with pytest.raises(NotSent, match="nor certified by host_authorities"):
+        await channel.send(FILE)
     await channel.close()
 
 

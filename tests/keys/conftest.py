@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from keys import store
+from tests.keys.terminal import WORD, Terminal
 from tests.keys.workshop import Workshop
 
 
@@ -19,3 +21,13 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(store.SoftwareKey.encrypted_pem, "__kwdefaults__", {"iterations": 1000})
+    (tmp_path / "word").write_text(WORD + "\n")
+    (tmp_path / "word").chmod(0o600)
+    return Terminal(tmp_path)

@@ -2,46 +2,14 @@
 
 import json
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from typer.testing import CliRunner
 
-from gateway.cli.keys import app
-from keys import store
-
-WORD = "correct horse"
-
-
-@dataclass
-class Terminal:
-    """Runs commands in a directory of its own. No command may ever show a traceback, whatever it is given."""
-
-    directory: Path
-    output: str = ""
-    errors: str = ""
-
-    def run(self, *arguments: str, typed: str | None = None) -> int:
-        result = CliRunner().invoke(app, list(arguments), input=typed)
-        self.output, self.errors = result.stdout, result.stderr
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        assert "Traceback" not in result.output
-        assert WORD not in result.output
-        return result.exit_code
-
-
-@pytest.fixture
-def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(store.SoftwareKey.encrypted_pem, "__kwdefaults__", {"iterations": 1000})
-    (tmp_path / "word").write_text(WORD + "\n")
-    (tmp_path / "word").chmod(0o600)
-    return Terminal(tmp_path)
+from tests.keys.terminal import WORD, Terminal
 
 
 def make(terminal: Terminal, name: str, *more: str) -> None:

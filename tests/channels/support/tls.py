@@ -78,12 +78,27 @@ class World:
     client: Identity
     expired: Identity
     stranger: Identity  # a client of the other CA
+    revoked: Identity  # a client of the CA, on its list of revoked certificates
+
+    @property
+    def revocations(self) -> bytes:
+        """The CA's certificate revocation list, PEM."""
+        now = datetime.now(UTC)
+        entry = x509.RevokedCertificateBuilder().serial_number(self.revoked.certificate.serial_number).revocation_date(now)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.ca.certificate.subject)
+            .last_update(now - timedelta(minutes=5))
+            .next_update(now + timedelta(days=7))
+            .add_revoked_certificate(entry.build())
+        )
+        return builder.sign(self.ca.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     @property
     def secrets(self) -> dict[str, bytes]:
         """For a resolver: env:CA, env:CLIENT, env:CLIENT_KEY, … and env:PASSPHRASE."""
         known = {"env:PASSPHRASE": PASSPHRASE, "env:WRONG": b"battery staple"}
-        for name in ("ca", "other_ca", "server", "client", "expired", "stranger"):
+        for name in ("ca", "other_ca", "server", "client", "expired", "stranger", "revoked"):
             person: Identity = getattr(self, name)
             known[f"env:{name.upper()}"] = person.pem
             known[f"env:{name.upper()}_KEY"] = person.key_pem
@@ -102,6 +117,7 @@ def world() -> World:
         client=issue("erp", ca),
         expired=issue("erp", ca, days=-1),
         stranger=issue("erp", other),
+        revoked=issue("erp", ca),
     )
 
 
