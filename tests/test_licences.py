@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +24,7 @@ SPELT = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
-    "BSD License": "BSD-3-Clause",  # colorama, jinja2: the classifier names no number of clauses; their texts have three
+    "BSD License": "BSD-3-Clause",  # jinja2: the classifier names no number of clauses; its text has three
     "ISC License": "ISC",
     "MIT License": "MIT",
     "PSFL": "PSF-2.0",
@@ -33,8 +34,10 @@ TAKEN = {"asyncssh": "EPL-2.0"}
 
 
 def locked() -> list[str]:
+    """The packages of the run-time lock that are installed here: one for another system (its marker says) cannot be read."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    return sorted(canonicalize_name(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE))
+    pinned = [Requirement(line.rstrip(" \\")) for line in re.findall(r"^[A-Za-z0-9._-]+==.*$", text, re.MULTILINE)]
+    return sorted(canonicalize_name(package.name) for package in pinned if package.marker is None or package.marker.evaluate())
 
 
 def said(package: str) -> str:

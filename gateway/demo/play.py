@@ -19,6 +19,7 @@ from gateway.rpc.client import CallFailed
 
 OPENING = {SFTP_ACCOUNT: Decimal("125000.00"), POOR_ACCOUNT: Decimal("12.50"), HTTPS_ACCOUNT: Decimal("200000.00")}
 PATIENCE_SECONDS = 90.0
+STATEMENT_SECONDS = 15.0
 DAYS_UNTIL_RETURNED = 7  # three business days after booking, across a week-end, and the end of that day
 FINAL = frozenset({"settled", "returned", "rejected", "cancelled"})
 
@@ -161,13 +162,21 @@ class Demo:
                 ),
                 Decimal(0),
             )
-            closing = await erp.closing_balance(account)
+            closing = await self._closing(erp, account, opening - moved)
             outcome.balances.append((account, opening, opening - moved, closing))
             if closing != opening - moved:
                 outcome.failures.append(f"{account}: the statement closes at {closing}, the payments say {opening - moved}")
         outcome.executed_twice = await bank.executed_twice()
         if outcome.executed_twice:
             outcome.failures.append(f"the bank's books show {outcome.executed_twice} payments executed twice")
+
+    async def _closing(self, erp: Erp, account: str, expected: Decimal) -> Decimal | None:
+        """The balance the last statement closes at. A debit advice may settle the last payment before the statement is read, so
+        another answer than `expected` is believed only when it has stayed for `STATEMENT_SECONDS`."""
+        until = time.perf_counter() + STATEMENT_SECONDS
+        while (closing := await erp.closing_balance(account)) != expected and time.perf_counter() < until:
+            await asyncio.sleep(0.1)
+        return closing
 
     def _mark(self, what: str) -> None:
         self.outcome.seconds[what] = time.perf_counter() - self._started
