@@ -174,9 +174,11 @@ class Demo:
         """The balance the last statement closes at. A debit advice may settle the last payment before the statement is read, so
         another answer than `expected` is believed only when it has stayed for `STATEMENT_SECONDS`."""
         until = time.perf_counter() + STATEMENT_SECONDS
-        while (closing := await erp.closing_balance(account)) != expected and time.perf_counter() < until:
+        while True:
+            closing = await erp.closing_balance(account)
+            if closing == expected or time.perf_counter() >= until:
+                return closing
             await asyncio.sleep(0.1)
-        return closing
 
     def _mark(self, what: str) -> None:
         self.outcome.seconds[what] = time.perf_counter() - self._started
