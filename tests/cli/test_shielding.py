@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOBODY = 65534
+PYTHON = "/usr/bin/python3"  # which every user may run
+# Drops its rights itself: `Popen(user=…)` forks this process, where gRPC's threads of other tests break the child now and then.
+AS_NOBODY = """import os, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+os.execv(sys.argv[1], sys.argv[1:])"""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_DUMPABLE is Linux's")
 
@@ -37,23 +43,20 @@ def test_a_neighbour_of_the_same_user_reads_neither_environment_nor_files(closed
     source = (ROOT / "gateway" / "shielding.py").read_text(encoding="utf-8")  # run as text: nobody may read the checkout
     call = "close_to_neighbours()" if closed else ""
     program = f"{source}\n{call}\nprint('up', flush=True)\nsys.stdin.read()"
-    python = "/usr/bin/python3"
-    if not Path(python).exists():
-        pytest.skip(f"{python} is needed, which every user may run")
+    if not Path(PYTHON).exists():
+        pytest.skip(f"{PYTHON} is needed")
     with subprocess.Popen(
-        [python, "-c", program],
+        [PYTHON, "-c", AS_NOBODY, PYTHON, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=(),
         cwd="/",
         env={"PASSPHRASE": "hunter2"},
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"up\n"
-        look = ["/bin/sh", "-c", f"cat /proc/{worker.pid}/environ; ls -L /proc/{worker.pid}/root"]
-        seen = subprocess.run(look, user=NOBODY, group=NOBODY, extra_groups=(), cwd="/", capture_output=True, check=False)
+        look = f"cat /proc/{worker.pid}/environ; ls -L /proc/{worker.pid}/root"
+        command = [PYTHON, "-c", AS_NOBODY, "/bin/sh", "-c", look]
+        seen = subprocess.run(command, cwd="/", capture_output=True, check=False)
         worker.communicate(b"")
     assert (b"hunter2" in seen.stdout) is not closed
     assert (b"etc" in seen.stdout) is not closed
