@@ -6,7 +6,7 @@ A servicer's method is written as `async def Method(self, caller, request)` and 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, wraps
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
+HEARD_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +139,7 @@ def streaming(
         async def call(servicer: S, request: Request, context: Context) -> None:
             with _Observed(servicer.door, name) as observed:
                 try:
-                    caller = servicer.door.enter(context, action)
+                    caller = await _admitted(servicer.door, context, action, request)
                     async with aclosing(method(servicer, caller, request)) as answers:  # type: ignore[type-var]
                         async for answer in answers:
                             await context.write(answer)
@@ -148,6 +149,19 @@ def streaming(
         return call
 
     return wrap
+
+
+async def _admitted(door: Door, context: Context, action: str, request: Any) -> Caller:
+    """The caller, as `Door.enter` says. A refused stream of requests is heard up to its first one before it ends: a client
+    in Python's asyncio that is still writing when the status comes loses it, and reports INTERNAL instead of the reason
+    (github.com/grpc/grpc/issues/36066)."""
+    try:
+        return door.enter(context, action)
+    except Exception:
+        if isinstance(request, AsyncIterator):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(anext(request, None), HEARD_SECONDS)
+        raise
 
 
 def not_in_this_release(text: str) -> Any:

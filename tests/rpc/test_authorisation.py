@@ -272,6 +272,19 @@ def caller(name: str = "erp", *, actions: tuple[str, ...] = ACTIONS, connections
     return CallerSettings.model_validate({"name": name, "plaintext": True, "actions": actions, "connections": connections})
 
 
+async def test_a_stream_whose_caller_is_refused_ends_though_it_never_sends_anything(tmp_path: Path) -> None:
+    """The server hears a refused stream up to its first request, but does not wait for it without end."""
+
+    async def silent() -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield rep.ReplayRequest()
+
+    async with house(tmp_path) as ours_, asyncio.timeout(30):
+        code, text, _answers = await ours_.call("ReplayService.Replay", caller(actions=("read",)), silent())
+    assert code is CODE.PERMISSION_DENIED
+    assert "may not replay" in text
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_one_action_opens_its_own_methods_and_no_other(action: str, tmp_path: Path) -> None:
     async with house(tmp_path) as ours_:
