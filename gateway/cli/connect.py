@@ -1,7 +1,11 @@
 """The options by which commands find a service and show who they are."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,58 +15,74 @@ from gateway.rpc.client import CallFailed, ClientTls, Target
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 
-TargetOption = Annotated[str, typer.Option("--target", help="Where the service listens, host:port.", envvar="BANKGATE_TARGET")]
-TlsDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Directory with ca.crt, client.crt, client.key and client.passphrase (or .pem for .crt).",
-        envvar="BANKGATE_TLS_DIR",
-        show_default=False,
-    ),
-]
-Ca = Annotated[Path | None, typer.Option(help="PEM certificates of the authority to believe.", show_default=False)]
-Cert = Annotated[Path | None, typer.Option(help="PEM client certificate.", show_default=False)]
-Key = Annotated[Path | None, typer.Option(help="PEM private key of the client certificate.", show_default=False)]
-KeyPassphrase = Annotated[
-    str | None, typer.Option(help="Reference to the key's passphrase: file:PATH or env:NAME.", show_default=False)
-]
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Where the service is and who we are, as the options of a command say it: each field is one option."""
 
-def target_of(
-    address: str,
-    *,
-    tls_dir: Path | None = None,
-    ca: Path | None = None,
-    cert: Path | None = None,
-    key: Path | None = None,
-    key_passphrase: str | None = None,
-) -> Target:
-    """The target that the options describe. Raises `CommandFailed` with exit code 2."""
-    try:
-        host, _ = split_address(address)
-    except ValueError as error:
-        raise CommandFailed(f"--target {address}: {error}", USAGE) from None
-    if tls_dir is not None:
-        ca = ca or _in(tls_dir, "ca.crt", "ca.pem")
-        cert = cert or _in(tls_dir, "client.crt", "client.pem")
-        key = key or _in(tls_dir, "client.key")
-        phrase = tls_dir / "client.passphrase"
-        if key_passphrase is None and phrase.is_file():
-            key_passphrase = f"file:{phrase.absolute()}"
-    if ca is None and cert is None and key is None:
-        if not is_loopback(host):
-            raise CommandFailed(f"--target {address} is not on this machine: give --tls-dir, or --ca, --cert and --key", USAGE)
-        return Target(address)
-    if (cert is None) != (key is None):
-        raise CommandFailed("--cert and --key belong together", USAGE)
-    return Target(
-        address,
-        ClientTls(
-            ca=_read("--ca", ca) if ca else None,
-            certificate=_read("--cert", cert) if cert else None,
-            key=_opened(key, key_passphrase) if key else None,
+    target: Annotated[str, typer.Option(help="Where the service listens, host:port.", envvar="BANKGATE_TARGET")] = DEFAULT_TARGET
+    tls_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory with ca.crt, client.crt, client.key and client.passphrase (or .pem for .crt).",
+            envvar="BANKGATE_TLS_DIR",
+            show_default=False,
         ),
-    )
+    ] = None
+    ca: Annotated[Path | None, typer.Option(help="PEM certificates of the authority to believe.", show_default=False)] = None
+    cert: Annotated[Path | None, typer.Option(help="PEM client certificate.", show_default=False)] = None
+    key: Annotated[Path | None, typer.Option(help="PEM private key of the client certificate.", show_default=False)] = None
+    key_passphrase: Annotated[
+        str | None, typer.Option(help="Reference to the key's passphrase: file:PATH or env:NAME.", show_default=False)
+    ] = None
+
+    def as_target(self) -> Target:
+        """The target that the options describe. Raises `CommandFailed` with exit code 2."""
+        address, directory = self.target, self.tls_dir
+        try:
+            host, _ = split_address(address)
+        except ValueError as error:
+            raise CommandFailed(f"--target {address}: {error}", USAGE) from None
+        ca, cert, key, key_passphrase = self.ca, self.cert, self.key, self.key_passphrase
+        if directory is not None:
+            ca = ca or _in(directory, "ca.crt", "ca.pem")
+            cert = cert or _in(directory, "client.crt", "client.pem")
+            key = key or _in(directory, "client.key")
+            phrase = directory / "client.passphrase"
+            if key_passphrase is None and phrase.is_file():
+                key_passphrase = f"file:{phrase.absolute()}"
+        if ca is None and cert is None and key is None:
+            if not is_loopback(host):
+                raise CommandFailed(
+                    f"--target {address} is not on this machine: give --tls-dir, or --ca, --cert and --key", USAGE
+                )
+            return Target(address)
+        if (cert is None) != (key is None):
+            raise CommandFailed("--cert and --key belong together", USAGE)
+        return Target(
+            address,
+            ClientTls(
+                ca=_read("--ca", ca) if ca else None,
+                certificate=_read("--cert", cert) if cert else None,
+                key=_opened(key, key_passphrase) if key else None,
+            ),
+        )
+
+
+def calls_a_service(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `Service` in place of its parameter `service`: --target there, the rest at the end."""
+    first, *rest = inspect.signature(Service, eval_str=True).parameters.values()
+    own = inspect.signature(command, eval_str=True)
+    shown = [first if name == "service" else parameter for name, parameter in own.parameters.items()] + rest
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        service = Service(**{option.name: given.pop(option.name) for option in (first, *rest)})
+        command(**given, service=service)
+
+    call.__signature__ = own.replace(parameters=shown)  # type: ignore[attr-defined]  # typer reads the options from here
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return call
 
 
 def explained(error: CallFailed, address: str) -> CommandFailed:

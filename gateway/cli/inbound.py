@@ -12,21 +12,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Files from t
 
 
 @app.command("list")
+@connect.calls_a_service
 def list_files(
     *,
     connection: Connection = None,
     state: Annotated[str, typer.Option(help="Only in this state: stored, read or quarantined.")] = "",
     limit: Limit = 100,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show the files the banks gave, newest first."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     request = {"page": {"size": limit}, "connection_id": connection or "", "state": state}
     found = service_call(where, "OperationsService", "ListInboundFiles", request).get("files", [])
     if as_json:
@@ -50,19 +46,15 @@ def list_files(
 
 
 @app.command("reread")
+@connect.calls_a_service
 def reread(
     inbound_file_id: str,
     *,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Have the worker read a kept file again, for instance after a fix. Only what is missing is applied."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     request = {"inbound_file_id": inbound_file_id}
     found = service_call(where, "OperationsService", "RereadInboundFile", request)["file"]
     if as_json:

@@ -51,18 +51,14 @@ def service_call(target: Target, service: str, method: str, request: dict[str, A
 
 
 @deliveries.command("list")
+@connect.calls_a_service
 def list_deliveries(
     *,
     connection: Connection = None,
     state: Annotated[list[str] | None, typer.Option(help="Only in this state, for example in_doubt; may be repeated.")] = None,
     limit: Limit = 100,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show messages to the banks, newest first."""
     known = ("ready", "sending", "sent", "in_doubt", "refused", "abandoned")
@@ -70,7 +66,7 @@ def list_deliveries(
     for word in states:
         if word not in known:
             raise CommandFailed(f"--state {word}: there are {', '.join(known)}", USAGE)
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     request = {
         "page": {"size": limit},
         "connection_id": connection or "",
@@ -99,24 +95,21 @@ def list_deliveries(
 
 
 @deliveries.command("show")
+@connect.calls_a_service
 def show_delivery(
     delivery_id: str,
     *,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show one message with every attempt to send it and all evidence."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     answer = service_call(where, "OperationsService", "GetDelivery", {"delivery_id": delivery_id})
     _show_delivery(answer["delivery"], as_json=as_json)
 
 
 @deliveries.command("resolve")
+@connect.calls_a_service
 def resolve_delivery(
     delivery_id: str,
     *,
@@ -124,16 +117,11 @@ def resolve_delivery(
         bool, typer.Option("--arrived/--did-not-arrive", help="What there is proof of. --did-not-arrive sends it again.")
     ],
     reason: ReasonOption,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Decide about a message in doubt. Only with proof: --did-not-arrive for a message that arrived pays twice."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
     request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
     _show_delivery(service_call(where, "OperationsService", "ResolveDelivery", request)["delivery"], as_json=as_json)
@@ -161,21 +149,17 @@ def _show_delivery(delivery: dict[str, Any], *, as_json: bool) -> None:
 
 
 @discrepancies.command("list")
+@connect.calls_a_service
 def list_discrepancies(
     *,
     connection: Connection = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Those that are resolved, too.")] = False,
     limit: Limit = 100,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show what does not fit together, newest first."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     request = {"page": {"size": limit}, "connection_id": connection or "", "include_resolved": resolved}
     found = service_call(where, "OperationsService", "ListDiscrepancies", request).get("discrepancies", [])
     if as_json:
@@ -191,20 +175,16 @@ def list_discrepancies(
 
 
 @discrepancies.command("resolve")
+@connect.calls_a_service
 def resolve_discrepancy(
     discrepancy_id: str,
     *,
     reason: ReasonOption,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Close a discrepancy, with a reason."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     request = {"discrepancy_id": discrepancy_id, "reason": reason}
     found = service_call(where, "OperationsService", "ResolveDiscrepancy", request)["discrepancy"]
     if as_json:
@@ -217,18 +197,14 @@ def resolve_discrepancy(
 
 
 @connections.command("list")
+@connect.calls_a_service
 def list_connections(
     *,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show the connections of a running service and how they are doing."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     found = service_call(where, "OperationsService", "ListConnections", {}).get("connections", [])
     if as_json:
         print_json(found)

@@ -15,27 +15,23 @@ from gateway.rpc.client import CHUNK, CallFailed, Client, Target
 NAME_MAX = 255  # characters of a file's name that the service takes
 
 
+@connect.calls_a_service
 def replay(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files, or directories with files, from the bank.")],
     *,
     connection: Annotated[str, typer.Option(help="The connection they come from.")],
     commit: Annotated[bool, typer.Option("--commit", help="Apply the changes. Without it nothing changes.")] = False,
     sealed: Annotated[bool, typer.Option("--sealed", help="The files are as the bank delivered them, not opened yet.")] = False,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show what bank files would change, and, with --commit, change it. What is known already stays as it is."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     files = _files(paths)
     try:
         problems = run(lambda: _replay(where, connection, files, commit=commit, sealed=sealed, as_json=as_json))
     except CallFailed as error:
-        raise connect.explained(error, target) from None
+        raise connect.explained(error, where.address) from None
     if problems:
         raise typer.Exit(PROBLEMS)
 

@@ -43,19 +43,15 @@ class Summary:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+@connect.calls_a_service
 def submit(
     file: File = None,
     *,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     connection: Annotated[str | None, typer.Option(help="Connection for payments that name none.", show_default=False)] = None,
     show_template: Annotated[bool, typer.Option("--template", help="Print the header line of a CSV file, and stop.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether the payments would be taken.")] = False,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Submit the payments of a file. Run it again after any failure: what is known is answered as known, and nothing is paid
     twice."""
@@ -64,7 +60,7 @@ def submit(
         return
     if file is None:
         raise CommandFailed("name a file of payments, or --template", USAGE)
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     count = _readable(file, connection)
     started = time.monotonic()
     summary = Summary(file=str(file), payments=count)
@@ -75,7 +71,7 @@ def submit(
         run(lambda: work)
     except CallFailed as error:
         _tell(summary, started, as_json=as_json, dry_run=dry_run, finished=False)
-        raise connect.explained(error, target) from None
+        raise connect.explained(error, where.address) from None
     _tell(summary, started, as_json=as_json, dry_run=dry_run, finished=True)
     if not summary.good:
         raise typer.Exit(PROBLEMS)

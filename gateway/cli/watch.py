@@ -14,26 +14,22 @@ LONGEST_PAUSE_SECONDS: Final = 10.0
 OURSELVES: Final = frozenset({"", "caller", "gateway"})  # sources that the reason has named already
 
 
+@connect.calls_a_service
 def watch(
     *,
-    target: connect.TargetOption = connect.DEFAULT_TARGET,
+    service: connect.Service,
     after: Annotated[str, typer.Option(help="Resume token: only what came after it.")] = "",
     connection: Annotated[list[str] | None, typer.Option(help="Only this connection; may be repeated.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Stop once everything up to now has been shown.")] = False,
     language: Annotated[Language, typer.Option(help="In which language reasons are told; --json has both.")] = Language.EN,
     as_json: Json = False,
-    tls_dir: connect.TlsDir = None,
-    ca: connect.Ca = None,
-    cert: connect.Cert = None,
-    key: connect.Key = None,
-    key_passphrase: connect.KeyPassphrase = None,
 ) -> None:
     """Show every state change of your payments, in order, without gaps. Survives a restart of the service."""
-    where = connect.target_of(target, tls_dir=tls_dir, ca=ca, cert=cert, key=key, key_passphrase=key_passphrase)
+    where = service.as_target()
     try:
         run(lambda: _follow(where, after, connection or [], until_idle=until_idle, as_json=as_json, language=language))
     except CallFailed as error:
-        raise connect.explained(error, target) from None
+        raise connect.explained(error, where.address) from None
 
 
 async def _follow(
