@@ -176,7 +176,8 @@ decryption_keys = [{ key = "store:us" }]
     Path("in").write_text("x")
     assert terminal.run("seal", "--profile", "connections/a.toml", "--base", ".", "in", "out") == 0, terminal.errors
     material = Path("keys/material/us.1.key")
-    material.write_bytes(material.read_bytes()[:-1] + b"x")
+    content = material.read_bytes()
+    material.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert terminal.run("check", "--config", ".") == 1
     assert "us.1.key was altered" in terminal.output
 

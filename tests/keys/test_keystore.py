@@ -67,7 +67,8 @@ def test_every_file_is_its_owners_alone(keystore: KeyStore) -> None:
 def test_errors_carry_no_secret(keystore: KeyStore, directory: Path) -> None:
     key = with_key(keystore, "us-sign")
     material = keystore.directory / "material" / "us-sign.1.key"
-    material.write_bytes(material.read_bytes()[:-1] + b"x")
+    content = material.read_bytes()
+    material.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(KeyUnavailable) as refused:
         keystore.private_key("us-sign", 1)
     told = "".join(traceback.format_exception(refused.value)).encode()
