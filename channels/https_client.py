@@ -170,13 +170,14 @@ class HttpsClient:
 
     def _show_ourselves(self, context: ssl.SSLContext) -> None:
         profile, references = self._profile, self._references
-        if profile.client_certificate is None or profile.client_key is None:
+        shown = profile.shown_certificate
+        if shown is None or profile.client_key is None:
             return
         passphrase = ""
         if profile.client_key_passphrase is not None:
             passphrase = references.text("client_key_passphrase", profile.client_key_passphrase, private=True)
         with ExitStack() as paths:
-            certificate = paths.enter_context(references.path("client_certificate", profile.client_certificate))
+            certificate = paths.enter_context(references.path("client_certificate", shown, certificate=True))
             references.refuse_clear_key("client_key", profile.client_key)
             key = paths.enter_context(references.path("client_key", profile.client_key, private=True))
             try:
@@ -184,7 +185,7 @@ class HttpsClient:
             except (ssl.SSLError, OSError) as error:
                 raise Unresolved(
                     f"client_key: {profile.client_key} does not open with client_key_passphrase, or does not belong to "
-                    f"client_certificate: {profile.client_certificate}"
+                    f"client_certificate: {shown}"
                 ) from error
 
 

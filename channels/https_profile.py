@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from channels.settings import FileRules, Reference, Seconds, Settings
+from channels.settings import FileRules, Reference, Seconds, Settings, refuse_stray_passphrase
 
 
 def _path(value: str) -> str:
@@ -44,8 +44,8 @@ class HttpsProfile(FileRules):
     allow_plaintext_loopback: bool = False  # "http://" to this machine only, for tests and local agents
     trust: tuple[Reference, ...] = ()  # PEM certificates to believe: the bank's CA, or the server's own; nothing else is
     server_certificate_sha256: tuple[Fingerprint, ...] = ()  # beside trust: the server's certificate is one of these
-    client_certificate: Reference | None = None  # PEM chain
-    client_key: Reference | None = None  # PEM, encrypted PKCS#8
+    client_certificate: Reference | None = None  # PEM chain; a key of the key store brings its own
+    client_key: Reference | None = None  # PEM, encrypted PKCS#8; or store:NAME
     client_key_passphrase: Reference | None = None
     headers: dict[Header, str] = Field(default_factory=dict)  # sent with every request: no secrets here
     secret_headers: dict[Header, Reference] = Field(default_factory=dict)  # e.g. an API key
@@ -75,6 +75,12 @@ class HttpsProfile(FileRules):
     timeouts: HttpsTimeouts = HttpsTimeouts()
 
     @property
+    def shown_certificate(self) -> str | None:
+        """Where the certificate we show is: named, or with our key in the key store."""
+        stored = self.client_key is not None and self.client_key.startswith("store:")
+        return self.client_key if self.client_certificate is None and stored else self.client_certificate
+
+    @property
     def status_base(self) -> str | None:
         """Where a file sent before is asked for; None: this bank cannot be asked."""
         return self.status_path or (self.upload_path if self.upload_mode == "put" else None)
@@ -100,10 +106,9 @@ class HttpsProfile(FileRules):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.client_certificate is None) != (self.client_key is None):
+        if (self.shown_certificate is None) != (self.client_key is None):
             raise ValueError("client_certificate and client_key go together")
-        if self.client_key is None and self.client_key_passphrase is not None:
-            raise ValueError("client_key_passphrase without client_key")
+        refuse_stray_passphrase(self.client_key, self.client_key_passphrase)
         if self.timeouts.connect >= self.timeouts.total:
             raise ValueError("timeouts.connect is shorter than timeouts.total, or a failed connection could not be told apart")
         meanings = (self.success_statuses, self.already_statuses, self.refuse_statuses, self.not_taken_statuses)

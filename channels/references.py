@@ -40,20 +40,22 @@ def _is_clear(content: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """`secret` resolves any reference; `base` is the directory where relative "file:" references start.
+    """`secret` resolves any reference; `base` is the directory where relative "file:" references start. `certificate` resolves
+    one where our own certificate is wanted: of a key in the key store the certificates and not the key.
 
     `private` marks what nobody else may read (keys, passphrases, passwords): a file that group or others may reach is refused.
     """
 
     secret: Callable[[str], bytes]
+    certificate: Callable[[str], bytes]
     base: Path
 
-    def read(self, setting: str, reference: str, *, private: bool = False) -> bytes:
+    def read(self, setting: str, reference: str, *, private: bool = False, certificate: bool = False) -> bytes:
         """The bytes behind a reference. Raises `Unresolved`, naming the setting and the reference."""
         if private:
             self._refuse_open_file(setting, reference)
         try:
-            return self.secret(reference)
+            return self.certificate(reference) if certificate else self.secret(reference)
         except Exception as error:  # the resolver's errors are another room's; here they mean one thing
             raise Unresolved(f"{setting}: {reference} cannot be read: {type(error).__name__}: {error}") from error
 
@@ -65,7 +67,7 @@ class References:
             raise Unresolved(f"{setting}: {reference} is not UTF-8 text") from error
 
     @contextmanager
-    def path(self, setting: str, reference: str, *, private: bool = False) -> Iterator[str]:
+    def path(self, setting: str, reference: str, *, private: bool = False, certificate: bool = False) -> Iterator[str]:
         """A path to give to a library that only takes paths.
 
         "file:" is the file itself. Anything else goes into an anonymous file in memory that is never on a disk (memfd_create(2));
@@ -84,7 +86,7 @@ class References:
                 f"{setting}: on this system {reference.partition(':')[0]}: is not possible here, because the TLS library takes "
                 "files only; put it in a file encrypted with a passphrase and write file:…"
             )
-        content = self.read(setting, reference)
+        content = self.read(setting, reference, certificate=certificate)
         descriptor = os.memfd_create("bankgate", os.MFD_CLOEXEC)
         try:
             with os.fdopen(os.dup(descriptor), "wb") as out:

@@ -11,8 +11,34 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-Reference = Annotated[str, Field(pattern=r"^(file|env|pkcs11):\S.*$")]
-"""Where a secret or a certificate stands, never the thing itself: "file:keys/client.pem", "env:BANK_PASSPHRASE"."""
+REFERENCES = ("file:", "env:", "credential:", "store:")
+
+
+def _reference(value: str) -> str:
+    if value.startswith("pkcs11:"):
+        raise ValueError(
+            "a key in a token cannot be used here: Python's TLS and SSH libraries take a key's content, and a token gives it to "
+            "nobody. Keep this key in the key store and write store:NAME; keys of seals may stay in the token"
+        )
+    if not value.startswith(REFERENCES) or not value.partition(":")[2].strip():
+        raise ValueError(
+            "a reference is written file:PATH, env:NAME, credential:NAME or store:NAME; the secret never stands here"
+        )
+    return value
+
+
+Reference = Annotated[str, AfterValidator(_reference)]
+"""Where a secret or a certificate stands, never the thing itself: "file:keys/client.pem", "env:BANK_PASSPHRASE", and for keys
+and certificates of ours in the key store "store:bank-tls"."""
+
+
+def refuse_stray_passphrase(key: str | None, passphrase: str | None) -> None:
+    """A passphrase opens a key in a file or variable, and nothing else. Raises `ValueError`."""
+    if key is None and passphrase is not None:
+        raise ValueError("client_key_passphrase without client_key")
+    if key is not None and key.startswith("store:") and passphrase is not None:
+        raise ValueError("client_key_passphrase: a key of the key store has none; the master key opens it. Leave it out")
+
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 40)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from channels.settings import Bytes, Directory, FileRules, Reference, Seconds, Settings, Suffix
+from channels.settings import Bytes, Directory, FileRules, Reference, Seconds, Settings, Suffix, refuse_stray_passphrase
 
 _KEY_TYPES = ("ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "ssh-ed448 ")
 
@@ -15,7 +15,7 @@ def is_public_key(text: str) -> bool:
 
 
 def _host_key(value: str) -> str:
-    if not is_public_key(value) and not value.startswith(("file:", "env:", "pkcs11:")):
+    if not is_public_key(value) and not value.startswith(("file:", "env:", "credential:")):
         raise ValueError("a host key is a line such as 'ssh-ed25519 AAAA…', or a reference such as 'file:trust/bank_host.pub'")
     return value
 
@@ -38,7 +38,7 @@ class SftpProfile(FileRules):
     username: Annotated[str, Field(min_length=1, max_length=255)]
     host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()  # pinned; no others are believed
     host_authorities: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()  # beside or instead: who may certify host keys
-    client_key: Reference | None = None  # private key, OpenSSH or PKCS#8 PEM, with a passphrase
+    client_key: Reference | None = None  # private key, OpenSSH or PKCS#8 PEM, with a passphrase; or one of the key store
     client_key_passphrase: Reference | None = None
     password: Reference | None = None  # beside client_key: the server asks for both
     upload: Directory  # where the bank looks for our files
@@ -60,8 +60,7 @@ class SftpProfile(FileRules):
             )
         if self.client_key is None and self.password is None:
             raise ValueError("one of client_key and password is needed to log in")
-        if self.client_key is None and self.client_key_passphrase is not None:
-            raise ValueError("client_key_passphrase without client_key")
+        refuse_stray_passphrase(self.client_key, self.client_key_passphrase)
         if self.download_done == "move" and self.downloads and self.done_directory is None:
             raise ValueError('download_done = "move" needs done_directory')
         if self.done_directory in self.downloads or self.upload in self.archive:

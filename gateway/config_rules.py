@@ -218,8 +218,8 @@ def _references(key: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _reference(key: str, reference: str, directory: Path) -> Iterator[tuple[str, str, str]]:
     scheme, _, rest = reference.partition(":")
-    if scheme not in {"file", "env", "pkcs11"} or not rest:
-        yield key, "is no reference", "write file:PATH or env:NAME; the secret itself never stands here"
+    if scheme not in {"file", "env", "credential"} or not rest:
+        yield key, "is no reference", "write file:PATH, env:NAME or credential:NAME; the secret itself never stands here"
     elif scheme == "file":
         try:
             there = (directory / rest).is_file()

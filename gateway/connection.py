@@ -14,7 +14,7 @@ from gateway.config import ConnectionSettings
 from keys.profiles import build_seal, profile_file_suffix
 from keys.profiles import parse_profile as parse_seal
 from keys.seal import Seal
-from keys.secrets import resolve
+from keys.secrets import certificate_pem, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Connection:
             guarantee=self.guarantee,
             absence_is_final=self.settings.guarantee.absence_is_final,
             secret=lambda reference: resolve(reference, self.base),
+            certificate=lambda reference: certificate_pem(reference, self.base),
             clock=self.clock,
             base=self.base,
         )

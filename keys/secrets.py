@@ -48,6 +48,16 @@ def resolve(reference: str, base: Path, *, private: bool = False) -> bytes:
             raise KeyUnavailable(f"{_shown(reference)}: a secret is given as file:PATH or env:NAME, or as credential:NAME")
 
 
+def certificate_pem(reference: str, base: Path) -> bytes:
+    """Certificates in PEM form, our own first: of a key in the key store those of the version in force, which needs no master
+    key; of any other reference, what it stands for. Raises `KeyUnavailable`."""
+    if not reference.startswith("store:"):
+        return resolve(reference, base)
+    from keys import store  # which knows references by this file
+
+    return store.stored_certificates(reference, base)
+
+
 def named_master() -> str | None:
     """The reference of the master key as this process was told it (BANKGATE_MASTER_KEY), instead of where a key store says."""
     return os.environ.get("BANKGATE_MASTER_KEY") or None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys import secrets
 from keys.keyimport import needs_passphrase, take_over
@@ -204,6 +205,19 @@ def load_certificate(reference: str, base: Path, clock: Clock = system_clock) ->
     if (place := store_reference(reference, base)) is not None:
         return place.own(place.chosen(place.public(), clock())).certificate
     return Certificate.of(reference, _one_certificate(reference, secrets.resolve(reference, base)))
+
+
+def stored_certificates(reference: str, base: Path, clock: Clock = system_clock) -> bytes:
+    """PEM of the certificates of a key in the key store, its own first, in the version a `store:` reference means. Raises
+    `KeyUnavailable`."""
+    place = store_reference(reference, base)
+    if place is None:
+        raise KeyUnavailable(f"{reference}: this is no key of a key store")
+    version = place.chosen(place.public(), clock())
+    if not version.certificates:
+        raise KeyUnavailable(f"{reference}: it has no certificate yet; attach one with: bankgate keys import")
+    found = (x509.load_der_x509_certificate(encoded) for encoded in version.certificates)
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
 def own_key(certificate: str | None, key: str, passphrase: str | None, base: Path, clock: Clock = system_clock) -> OwnKey:

@@ -53,6 +53,7 @@ TOOLS = (
     Tool("xmlsec1", "xmlsec1", "libxmlsec1", "XML signatures"),
     Tool("xmllint", "libxml2-utils", "libxml2", "XML validity"),
     Tool("openssl", "openssl", "openssl@3", "CMS seals"),
+    Tool("softhsm2-util", "softhsm2", "softhsm", "keys in a token"),
     Tool("sftp", "openssh-client", "openssh", "SFTP, as a client"),
     Tool("sshd", "openssh-server", "openssh", "SFTP, as a server", service="ssh"),
     Tool("nginx", "nginx-light", "nginx", "HTTPS, as a server", service="nginx"),

@@ -43,6 +43,7 @@ def test_the_smallest_profile_of_each_kind_builds_and_asks_for_no_secret(table: 
         guarantee=Guarantee.BLIND,
         absence_is_final=False,
         secret=no_secret,
+        certificate=no_secret,
         clock=lambda: NOON,
         base=Path("/nowhere"),
     )
@@ -112,7 +113,7 @@ def test_every_example_in_the_rooms_readme_is_a_profile() -> None:
 
 
 def references(secret: Callable[[str], bytes], base: Path) -> References:
-    return References(secret=secret, base=base)
+    return References(secret=secret, certificate=secret, base=base)
 
 
 def test_a_reference_that_fails_names_setting_and_reference(tmp_path: Path) -> None:
@@ -190,3 +191,28 @@ async def test_the_https_route_asks_for_its_secrets_as_private(tmp_path: Path, s
     client = HttpsClient(profile, references(lambda reference: bank if reference == "env:T" else b"x", tmp_path))
     with pytest.raises(Unresolved, match=f"{setting}: group or others"):
         await client.open()
+
+
+@pytest.mark.parametrize("table", [SFTP, HTTPS])
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("pkcs11:token=bank;object=us", "a key in a token cannot be used here"),
+        ("keys/erp.pem", "a reference is written"),
+        ("store:", "a reference is written"),
+    ],
+)
+def test_a_key_that_a_route_cannot_use_is_refused_with_a_way_out(table: dict[str, Any], reference: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        parse_profile(
+            {**table, "client_key": reference, "client_certificate": "file:c.pem"}
+            if table is HTTPS
+            else {**table, "client_key": reference}
+        )
+
+
+@pytest.mark.parametrize("table", [SFTP, HTTPS])
+def test_a_key_of_the_key_store_stands_alone_and_has_no_passphrase(table: dict[str, Any]) -> None:
+    parse_profile({**table, "client_key": "store:us"})
+    with pytest.raises(ValidationError, match="the master key opens it"):
+        parse_profile({**table, "client_key": "store:us", "client_key_passphrase": "env:P"})

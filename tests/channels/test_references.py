@@ -11,7 +11,10 @@ from tests.channels.support.tls import world
 
 
 def references(base: Path) -> References:
-    return References(secret=lambda reference: (base / reference.removeprefix("file:")).read_bytes(), base=base)
+    def read(reference: str) -> bytes:
+        return (base / reference.removeprefix("file:")).read_bytes()
+
+    return References(secret=read, certificate=read, base=base)
 
 
 def written(base: Path, content: bytes) -> str:
@@ -60,4 +63,6 @@ def test_what_ssh_keygen_writes_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_key_in_the_environment_may_be_open(tmp_path: Path) -> None:
-    References(secret=lambda _: clear_keys()["pkcs8"], base=tmp_path).refuse_clear_key("client_key", "env:KEY")
+    References(secret=lambda _: clear_keys()["pkcs8"], certificate=lambda _: b"", base=tmp_path).refuse_clear_key(
+        "client_key", "env:KEY"
+    )

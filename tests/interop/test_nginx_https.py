@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from channels.channel import Channel, Fate, InDoubt, NotSent, Refused
+from keys.store import SoftwareKey
 from tests.channels.support.parcels import Shelf, channel_of, parcel
-from tests.channels.support.tls import identity, world
+from tests.channels.support.tls import identity, issue, world
+from tests.keys import keystores
 
 NGINX = Path("/usr/sbin/nginx")
 CONTENT = os.urandom(3_000_000)
@@ -70,7 +72,8 @@ class Nginx:
             "timeouts": {"connect": 5, "read": 5, "total": 20},
             **identity(client),
         }
-        return channel_of({**table, **changes}, secrets=world().secrets)
+        base = changes.pop("base", None)
+        return channel_of({**table, **changes}, secrets=world().secrets, base=base)
 
 
 @pytest.fixture(scope="module", params=["TLSv1.2", "TLSv1.3"])
@@ -172,3 +175,17 @@ async def test_a_file_larger_than_the_server_takes_is_no_receipt(nginx: Nginx) -
         await channel.send(parcel(CONTENT * 4, "LARGE.xml", pieces=20))
     assert not (nginx.root / "inbox" / "LARGE.xml").exists()
     await channel.close()
+
+
+@pytest.mark.parametrize("purpose", ["tls-client", "sign"])
+async def test_a_key_of_the_key_store_is_shown_through_memory(nginx: Nginx, tmp_path: Path, purpose: str) -> None:
+    """Key and certificate are one name in the profile. A key made for something else is not handed to the TLS library."""
+    ours = issue("erp", world().ca)
+    vault = keystores.made(tmp_path)
+    vault.add("bank-tls", SoftwareKey(ours.key), [purpose], certificates=[ours.certificate], **keystores.BY)
+    vault.activate("bank-tls", 1, **keystores.BY)
+    (tmp_path / "ca.pem").write_bytes(world().ca.pem)
+    channel = nginx.channel(None, client_key="store:bank-tls", trust=["file:ca.pem"], base=tmp_path)
+    problems = await channel.check()
+    await channel.close()
+    assert "made to sign" in problems[0] if purpose == "sign" else problems == ()

@@ -13,10 +13,13 @@ from typing import Any
 
 import asyncssh
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from channels.channel import Channel, Fate, InDoubt, NotSent, Refused
+from keys.store import SoftwareKey, new_key
 from tests.channels.support.parcels import Shelf, channel_of, eventually, parcel
 from tests.channels.support.proxy import Proxy
+from tests.keys import keystores
 
 SSHD = Path("/usr/sbin/sshd")
 PASSPHRASE = b"correct horse"
@@ -35,6 +38,7 @@ class Sshd:
     host_key: str
     authority: str  # who certified the host key, for the name 127.0.0.1
     client_key: Any
+    authorized_keys: Path
     process: subprocess.Popen[bytes]
 
     def channel(self, **changes: Any) -> Channel:
@@ -45,7 +49,7 @@ class Sshd:
             "env:STRANGER": asyncssh.generate_private_key("ssh-ed25519").export_private_key("pkcs8-pem", PASSPHRASE.decode()),
             **changes.pop("secrets", {}),
         }
-        final = changes.pop("final", False)
+        final, base = changes.pop("final", False), changes.pop("base", None)
         table = {
             "kind": "sftp",
             "host": "127.0.0.1",
@@ -61,7 +65,7 @@ class Sshd:
             "timeouts": {"connect": 5, "login": 10, "operation": 5, "total": 30},
             **changes,
         }
-        return channel_of(table, secrets=secrets, final=final)
+        return channel_of(table, secrets=secrets, final=final, base=base)
 
     def files(self, directory: str = "inbox") -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self.root / directory).iterdir()}
@@ -103,7 +107,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         if process.poll() is not None:
             pytest.fail(f"sshd does not start: {(etc / 'log').read_text()}")
         time.sleep(0.05)
-    yield Sshd(root, port, host_key.export_public_key().decode(), authority.export_public_key().decode(), client_key, process)
+    believed = host_key.export_public_key().decode(), authority.export_public_key().decode()
+    yield Sshd(root, port, *believed, client_key, etc / "authorized_keys", process)
     process.terminate()
     process.wait(10)
 
@@ -207,6 +212,43 @@ async def test_a_key_encrypted_by_ssh_keygen_opens(sshd: Sshd, tmp_path: Path) -
     channel = sshd.channel(secrets={"env:KEY": path.read_bytes()})
     assert await channel.check() == ()
     await channel.close()
+
+
+def authorize(sshd: Sshd, key: SoftwareKey) -> None:
+    line = key.public_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    sshd.authorized_keys.write_bytes(sshd.authorized_keys.read_bytes() + line + b"\n")
+
+
+async def test_a_rotation_in_the_key_store_takes_effect_at_the_next_connection(sshd: Sshd, tmp_path: Path) -> None:
+    """The private key goes from the key store to the SSH library through memory."""
+    vault = keystores.made(tmp_path)
+    authorize(sshd, keystores.with_key(vault, "bank-ssh", "ssh"))
+    channel = sshd.channel(client_key="store:bank-ssh", client_key_passphrase=None, base=tmp_path)
+    assert await channel.check() == ()
+    await channel.close()
+    second = new_key("ec-p384")
+    vault.add_version("bank-ssh", second, **keystores.BY)
+    vault.activate("bank-ssh", 2, **keystores.BY)
+    with pytest.raises(NotSent, match="does not accept this user"):  # version 2 is in force, and the bank does not know it yet
+        await channel.send(FILE)
+    authorize(sshd, second)
+    await channel.send(FILE)
+    await channel.close()
+    assert sshd.files() == {FILE.name: CONTENT}
+
+
+async def test_without_the_master_key_nobody_logs_in_with_a_key_of_the_store(sshd: Sshd, tmp_path: Path) -> None:
+    authorize(sshd, keystores.with_key(keystores.made(tmp_path), "bank-ssh", "ssh"))
+    (tmp_path / "master").unlink()
+    with pytest.raises(NotSent, match="master"):
+        await sshd.channel(client_key="store:bank-ssh", client_key_passphrase=None, base=tmp_path).send(FILE)
+    assert sshd.files() == {}
+
+
+async def test_a_key_made_to_sign_is_not_handed_to_the_ssh_library(sshd: Sshd, tmp_path: Path) -> None:
+    authorize(sshd, keystores.with_key(keystores.made(tmp_path), "us-sign", "sign"))
+    with pytest.raises(NotSent, match="made to sign"):
+        await sshd.channel(client_key="store:us-sign", client_key_passphrase=None, base=tmp_path).send(FILE)
 
 
 async def test_a_connection_ended_by_the_server_is_opened_again(sshd: Sshd) -> None:

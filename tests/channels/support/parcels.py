@@ -9,6 +9,7 @@ from typing import Any
 
 from channels.channel import Arrival, Channel, Guarantee, Parcel
 from channels.profiles import build_channel, parse_profile
+from keys.secrets import certificate_pem, resolve
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -59,16 +60,18 @@ def channel_of(
     secrets: dict[str, bytes] | None = None,
     guarantee: Guarantee = Guarantee.QUERYABLE,
     final: bool = False,
-    base: Path = Path("/nowhere"),
+    base: Path | None = None,
 ) -> Channel:
-    """A channel from its table, as the gateway builds one."""
+    """A channel from its table, as the gateway builds one. With a `base`, references are resolved as the gateway does."""
+    known = from_dictionary(secrets or {})
     return build_channel(
         parse_profile(table),
         guarantee=guarantee,
         absence_is_final=final,
-        secret=from_dictionary(secrets or {}),
+        secret=known if base is None else lambda reference: resolve(reference, base),
+        certificate=known if base is None else lambda reference: certificate_pem(reference, base),
         clock=lambda: NOON,
-        base=base,
+        base=base or Path("/nowhere"),
     )
 
 
