@@ -42,8 +42,8 @@ def build_channel(
     """The channel of a profile. Reads no secret and connects to nothing; that happens at the first use.
 
     `secret` resolves a reference ("file:…", "env:…") to bytes and raises if it cannot; `certificate` does the same where our own
-    certificate is meant, which of a key in the key store ("store:…") is another thing than the key. `base` is where relative paths
-    start. `absence_is_final`: the bank promises that a file it does not show will never be executed.
+    certificate is meant, which of a key in the key store ("store:…") is another thing than the key. `base` is where relative
+    paths start. `absence_is_final`: the bank promises that a file it does not show will never be executed.
     """
     if isinstance(profile, FolderProfile):
         return FolderChannel(profile, guarantee=guarantee, absence_is_final=absence_is_final, base=base, clock=clock)

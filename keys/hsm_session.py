@@ -25,6 +25,10 @@ _PATH_ATTRIBUTES: Final = ("token", "serial", "object", "id", "type", "manufactu
 _QUERY_ATTRIBUTES: Final = ("module-path", "pin-source")
 
 
+class NoSuchObject(KeyUnavailable):
+    """The token is there and open, and holds nothing of this label or id."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenReference:
     """What a `pkcs11:` reference names."""
@@ -112,12 +116,30 @@ class Held:
         """The session and the object in it, for one thread at a time. What the token refuses becomes `KeyUnavailable` with its
         PKCS#11 name."""
         pkcs11 = library_for(self.reference.text)
+        with self._locked() as session:
+            if self._found is None or self._found[0] is not session:
+                self._found = session, _object(self.reference, session.handle, pkcs11.ObjectClass[self._kind])
+            yield session.handle, self._found[1]
+
+    @contextmanager
+    def before_it_is_there(self) -> Iterator[Any]:
+        """The session alone, for making the object. Raises `KeyUnavailable` where one of this label or id is there already."""
+        pkcs11 = library_for(self.reference.text)
+        with self._locked() as session:
+            try:
+                _object(self.reference, session.handle, pkcs11.ObjectClass[self._kind])
+            except NoSuchObject:
+                yield session.handle
+                return
+            raise KeyUnavailable(f"{self.reference.text}: there is such a key already, and keys are never overwritten")
+
+    @contextmanager
+    def _locked(self) -> Iterator["_Session"]:
+        pkcs11 = library_for(self.reference.text)
         session = self._session()
         with session.lock:
             try:
-                if self._found is None or self._found[0] is not session:
-                    self._found = session, _object(self.reference, session.handle, pkcs11.ObjectClass[self._kind])
-                yield session.handle, self._found[1]
+                yield session
             except (pkcs11.SessionHandleInvalid, pkcs11.SessionClosed, pkcs11.DeviceRemoved, pkcs11.TokenNotPresent) as problem:
                 for place in [place for place, known in _sessions.items() if known is session]:
                     del _sessions[place]
@@ -200,7 +222,7 @@ def _object(reference: TokenReference, session: Any, kind: Any) -> Any:
         return session.get_key(object_class=kind, **{name: value for name, value in wanted.items() if value is not None})
     except pkcs11.NoSuchKey:
         what = kind.name.lower().replace("_", " ")
-        raise KeyUnavailable(f"{reference.text}: there is no such {what} in the token") from None
+        raise NoSuchObject(f"{reference.text}: there is no such {what} in the token") from None
     except pkcs11.MultipleObjectsReturned:
         raise KeyUnavailable(f"{reference.text}: several keys are called so; name the id of the one that is meant") from None
 

@@ -150,7 +150,12 @@ class Subject:
 
 def self_signed(key: SoftwareKey, subject: Subject, *, on: datetime, days: int) -> x509.Certificate:
     """A certificate by the key itself, for banks that pin certificates (RFC 5280). Raises `ValueError` on a malformed subject."""
-    public, name = key.public_key, subject.name()
+    return certificate_by(key.public_key, subject, on=on, days=days).sign(key._key, hashes.SHA256())
+
+
+def certificate_by(public: PublicKey, subject: Subject, *, on: datetime, days: int) -> x509.CertificateBuilder:
+    """What a self-signed certificate of this key says, unsigned. Raises `ValueError` on a malformed subject."""
+    name = subject.name()
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -164,18 +169,21 @@ def self_signed(key: SoftwareKey, subject: Subject, *, on: datetime, days: int) 
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .add_extension(_key_usage(public), critical=True)
     )
-    if names := subject.alternative_names():
-        builder = builder.add_extension(names, critical=False)
-    return builder.sign(key._key, hashes.SHA256())
+    names = subject.alternative_names()
+    return builder.add_extension(names, critical=False) if names else builder
 
 
 def signing_request(key: SoftwareKey, subject: Subject) -> bytes:
     """A certificate signing request (RFC 2986), PEM, for banks that issue certificates. Raises `ValueError`."""
+    return request_for(key.public_key, subject).sign(key._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def request_for(public: PublicKey, subject: Subject) -> x509.CertificateSigningRequestBuilder:
+    """What a signing request for this key says, unsigned. Raises `ValueError` on a malformed subject."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject.name())
-    builder = builder.add_extension(_key_usage(key.public_key), critical=True)
-    if names := subject.alternative_names():
-        builder = builder.add_extension(names, critical=False)
-    return builder.sign(key._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    builder = builder.add_extension(_key_usage(public), critical=True)
+    names = subject.alternative_names()
+    return builder.add_extension(names, critical=False) if names else builder
 
 
 def _key_usage(public: PublicKey) -> x509.KeyUsage:

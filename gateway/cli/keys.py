@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.markup import escape
 
@@ -75,12 +76,24 @@ def new(
     purpose: Purposes = None,
     active: Active = False,
     by: By = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--in",
+            help="Make it in a token: pkcs11:token=LABEL;object=LABEL. --passphrase names its PIN; only NAME.crt is written.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make a key and a self-signed certificate, for a bank that pins certificates."""
     check_name(name)
     known, subject = kind_named(kind), subject_of(common_name, organization, country, dns, address)
+    if token is not None and store_dir is not None:
+        fail(2, "--in and --store: a key is made in a token or in the key store, not in both")
     with explained():
-        if store_dir is not None:
+        if token is not None:
+            certificate = _new_in_token(token, passphrase, known, subject, days=days, out=out_dir / f"{name}.crt")
+        elif store_dir is not None:
             key = store.new_key(known)
             certificate = store.self_signed(key, subject, on=clock.now(), days=days)
             keys_store.add(store_dir, name, key, [certificate], purpose, by=by, active=active, what="created")
@@ -90,6 +103,22 @@ def new(
             certificate = store.self_signed(key, subject, on=clock.now(), days=days)
             _write_pair(out_dir, name, key.encrypted_pem(word), certificate.public_bytes(Encoding.PEM))
     say(f"SHA-256 of the certificate, to agree with the bank: {fingerprint(certificate.public_bytes(Encoding.DER))}")
+
+
+def _new_in_token(
+    reference: str, pin: str | None, kind: store.KeyKind, subject: store.Subject, *, days: int, out: Path
+) -> x509.Certificate:
+    """The certificate's place is looked at first: a key whose certificate could not be written would stay in the token."""
+    from keys.hsm_make import new_token_key, token_self_signed
+
+    if out.exists():
+        raise KeyUnavailable(f"{out} exists already, and certificates are never overwritten; choose another name")
+    key = new_token_key(reference, pin, Path(), kind)
+    certificate = token_self_signed(key, subject, on=clock.now(), days=days)
+    store.write_new(out, certificate.public_bytes(Encoding.PEM), private=False)
+    say(f"made {escape(repr(key))}")
+    say(f"wrote {escape(str(out))} (certificate)")
+    return certificate
 
 
 @app.command("import")
@@ -134,7 +163,9 @@ def _opening_word(source: Path, data: bytes, reference: str | None) -> bytes | N
 
 @app.command()
 def csr(
-    key: Annotated[str, typer.Argument(help="Encrypted private key (PEM file), or the name of a key in the store.")],
+    key: Annotated[
+        str, typer.Argument(help="Encrypted private key (PEM file), a key in a token (pkcs11:…), or a name in the store.")
+    ],
     *,
     common_name: CommonName,
     passphrase: Passphrase = None,
@@ -151,9 +182,18 @@ def csr(
         subject = subject_of(common_name, organization, country, dns, address)
         if store_dir is not None:
             request = keys_store.request(store_dir, key, subject, by=by)
+        elif key.startswith("pkcs11:"):
+            request = _request_of_token(key, passphrase, subject)
         else:
             request = store.signing_request(_open_key(Path(key), passphrase), subject)
         deliver(request, out)
+
+
+def _request_of_token(reference: str, pin: str | None, subject: store.Subject) -> bytes:
+    from keys.hsm import token_key
+    from keys.hsm_make import token_signing_request
+
+    return token_signing_request(token_key(reference, pin, Path()), subject)
 
 
 @app.command("export-public")

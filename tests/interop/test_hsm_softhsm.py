@@ -366,3 +366,74 @@ answer(same=same, problems=problems, altered=KeyStore(here / "keys").check_all()
     assert found["same"]
     assert found["problems"] == []
     assert "does not open the key store" in found["altered"][0]
+
+
+MAKE_AND_CERTIFY = """
+from gateway.main import app
+from typer.testing import CliRunner
+def bankgate(*words):
+    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    return done.exit_code, done.output + (done.stderr if done.exit_code else "")
+new = ("keys", "new", "us", "--common-name", "Example AG", "--kind", sys.argv[3], "--passphrase", "env:TOKEN_PIN")
+uri = "pkcs11:token=bank;object=us-made"
+first = bankgate(*new, "--in", uri)
+again = bankgate(*new[:2], "other", *new[3:], "--in", uri)
+request = bankgate("keys", "csr", uri, "--common-name", "Example AG", "--passphrase", "env:TOKEN_PIN", "--out", "us.csr")
+answer(first=first, again=again, request=request)
+"""
+
+
+@pytest.mark.parametrize("kind", ["rsa-3072", "ec-p256", "ec-p384"])
+def test_a_key_made_in_the_token_is_certified_and_never_made_twice(token: Token, kind: str) -> None:
+    found = token.run(MAKE_AND_CERTIFY, kind)
+    assert found["first"][0] == 0, found
+    assert found["again"][0] == 1
+    assert "there is such a key already" in found["again"][1]
+    assert found["request"][0] == 0, found
+    assert not (token.directory / "us.key").exists()
+    assert "OK" in token.openssl("verify", "-CAfile", "us.crt", "-check_ss_sig", "us.crt")
+    assert "Example AG" in token.openssl("req", "-in", "us.csr", "-verify", "-noout", "-subject")
+    same = [
+        token.openssl(*words)
+        for words in (("x509", "-in", "us.crt", "-pubkey", "-noout"), ("req", "-in", "us.csr", "-pubkey", "-noout"))
+    ]
+    assert same[0] == same[1]
+
+
+XML_SIGN = """
+from keys.profiles import build_seal, parse_profile
+uri = f"pkcs11:token=bank;object={sys.argv[3]}?pin-source=env:TOKEN_PIN"
+table = dict(kind=sys.argv[5], signing_key=uri, signing_certificate="file:us.crt", bank_signing_certificates=["file:us.crt"],
+             signature=sys.argv[4])
+seal, signed, opened = build_seal(parse_profile(table), here, lambda: datetime.now(UTC)), io.BytesIO(), io.BytesIO()
+seal.seal(io.BytesIO(b"<Document><Amt>1.00</Amt></Document>"), signed)
+Path("signed.xml").write_bytes(signed.getvalue())
+seal.open(io.BytesIO(signed.getvalue()), opened)
+answer(opened=opened.getvalue().decode())
+"""
+
+
+@pytest.mark.skipif(shutil.which("xmlsec1") is None, reason="needs the program xmlsec1")
+@pytest.mark.parametrize("kind", ["xmldsig", "xades"])
+@pytest.mark.parametrize(
+    ("key", "signature"), [("rsa", "rsa-pkcs1-sha256"), ("secp256r1", "ecdsa-sha256"), ("secp384r1", "ecdsa-sha384")]
+)
+def test_xmlsec1_verifies_a_document_signed_by_the_token(token: Token, kind: str, key: str, signature: str) -> None:
+    found = token.run(CERTIFY + XML_SIGN, key, signature, kind)
+    assert "<Amt>1.00</Amt>" in found["opened"]
+    verify = [
+        "xmlsec1",
+        "--verify",
+        "--trusted-pem",
+        "ca.crt",
+        "--pubkey-cert-pem",
+        "us.crt",
+        "--enabled-key-data",
+        "x509,rsa,ecdsa",
+    ]
+    token.openssl("x509", "-in", "us.crt", "-out", "ca.crt")
+    signed = token.directory / "signed.xml"
+    good = subprocess.run([*verify, str(signed)], cwd=token.directory, capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    signed.write_bytes(signed.read_bytes().replace(b"1.00", b"9.00"))
+    assert subprocess.run([*verify, str(signed)], cwd=token.directory, capture_output=True, check=False).returncode != 0
