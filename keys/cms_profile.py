@@ -8,14 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from keys import secrets, store
+from keys import store
 from keys.algorithms import ContentEncryption, KeyTransport, scheme_named
 from keys.cms import CmsOptions, CmsSeal, Form
 from keys.keyring import Certificate, OpeningKeys, SealingKeys
 from keys.profile_base import Profile, Reference, Suffix, certificate_problems, key_problems, passphrase_problem
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
-from keys.trust import Trust, authority, revocation_list, subject_named
+from keys.trust import subject_named
+from keys.trust_profile import TrustWords, authorities_used, trust_of, trust_problems
 
 SignatureName = Literal[
     "rsa-pkcs1-sha256",
@@ -63,7 +64,7 @@ class DecryptionKey(Profile):
         return self.certificate or self.key
 
 
-class CmsProfile(Profile):
+class CmsProfile(TrustWords):
     """`kind = "cms"`: signed, then encrypted (RFC 5652), unless a weaker form is chosen."""
 
     kind: Literal["cms"]
@@ -75,8 +76,6 @@ class CmsProfile(Profile):
     bank_encryption_certificates: tuple[Reference, ...] = Field(default=(), validate_default=True)  # each valid one: a recipient
     bank_signing_certificates: tuple[Reference, ...] = Field(default=())  # pinned: nobody else's signature counts
     decryption_keys: tuple[DecryptionKey, ...] = Field(default=(), validate_default=True)  # several during a rotation
-    chain: tuple[Reference, ...] = ()  # authorities that must have issued the bank's certificates
-    crl: tuple[Reference, ...] = ()  # their revocation lists, read at every use
     bank_subjects: tuple[Subject, ...] = ()  # also taken unpinned, if issued below `chain`
     signature: SignatureName = "rsa-pkcs1-sha256"
     content_encryption: ContentEncryption = "aes-256-cbc"
@@ -111,8 +110,8 @@ class CmsProfile(Profile):
             raise ValueError("signing_certificate: a key outside the key store needs a certificate beside it")
         if self.opens_as in _SIGNED and not self.bank_signing_certificates and not self.bank_subjects:
             raise ValueError("bank_signing_certificates: pin a certificate of the bank, or name bank_subjects")
-        if (self.crl or self.bank_subjects) and not self.chain:
-            raise ValueError("chain: crl and bank_subjects need the certificates of the authorities")
+        if self.bank_subjects and not self.chain:
+            raise ValueError("chain: bank_subjects need the certificates of the authorities")
         if "detached" in (self.form, self.opens_as) and self.encoding != "der":
             raise ValueError("encoding: a detached signature is S/MIME text already; leave encoding out")
         return self
@@ -147,18 +146,8 @@ def build(profile: CmsProfile, base: Directory, clock: Callable[[], datetime]) -
         opening=cache(lambda: _opening_keys(profile, base, clock)),
         clock=clock,
         random_bytes=store.random_bytes,
-        trust=lambda: trust_of(profile, base),
+        trust=lambda: trust_of(profile, base, profile.bank_subjects),
     )
-
-
-def trust_of(profile: CmsProfile, base: Directory) -> Trust | None:
-    """The authorities of a profile; None where it names none. Read anew each time: revocation lists are replaced every few hours.
-    Raises `KeyUnavailable`."""
-    if not profile.chain:
-        return None
-    authorities = tuple(authority(name, store.load_certificate(name, base).parsed) for name in profile.chain)
-    lists = tuple(revocation_list(name, secrets.resolve(name, base)) for name in profile.crl)
-    return Trust(authorities, lists if profile.crl else None, tuple(subject_named(text) for text in profile.bank_subjects))
 
 
 def uses(profile: CmsProfile) -> Iterator[tuple[str, str]]:
@@ -171,7 +160,7 @@ def uses(profile: CmsProfile) -> Iterator[tuple[str, str]]:
         yield from (("bank_signing_certificates", reference) for reference in profile.bank_signing_certificates)
     if profile.opens_as in _ENCRYPTED:
         yield from (("decryption_keys", entry.named_certificate) for entry in profile.decryption_keys)
-    yield from (("chain", reference) for reference in profile.chain)
+    yield from authorities_used(profile)
 
 
 def problems(profile: CmsProfile, base: Directory, on: datetime, open_keys: bool) -> Iterator[str]:
@@ -186,31 +175,9 @@ def problems(profile: CmsProfile, base: Directory, on: datetime, open_keys: bool
                 yield f"signature: {scheme} does not fit the kind of key in {reference}"
         except KeyUnavailable:
             continue  # reported among the certificates
-    yield from _trust_problems(profile, base, on)
+    yield from trust_problems(profile, uses(profile), base, on, profile.bank_subjects)
     if open_keys:
         yield from _key_problems(profile, base)
-
-
-def _trust_problems(profile: CmsProfile, base: Directory, on: datetime) -> Iterator[str]:
-    try:
-        trust = trust_of(profile, base)
-    except KeyUnavailable as problem:
-        yield f"chain: {problem}"
-        return
-    if trust is None:
-        return
-    for use, kind in (("bank_encryption_certificates", "encrypt"), ("bank_signing_certificates", "sign")):
-        findings = []
-        for found, reference in uses(profile):
-            if found != use:
-                continue
-            try:
-                certificate = store.load_certificate(reference, base)
-            except KeyUnavailable:
-                continue  # reported among the certificates
-            findings.append(trust.finding(certificate, "encrypt" if kind == "encrypt" else "sign", on))
-        if None not in findings:
-            yield from (f"{use}: {finding}" for finding in findings)
 
 
 def _key_problems(profile: CmsProfile, base: Directory) -> Iterator[str]:
@@ -231,7 +198,7 @@ def _sealing_keys(profile: CmsProfile, base: Directory, clock: Callable[[], date
         recipients = tuple(store.load_certificate(reference, base) for reference in profile.bank_encryption_certificates)
 
     def doubt(certificate: Certificate, on: datetime) -> str | None:
-        trust = trust_of(profile, base)
+        trust = trust_of(profile, base, profile.bank_subjects)
         finding = trust.finding(certificate, "encrypt", on) if trust is not None else None
         return None if finding is None else str(finding)
 

@@ -18,7 +18,7 @@ from keys.cms_write import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, Sink
 from keys.der import CONSTRUCTED, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, Node, broken
 from keys.keyring import Certificate
 from keys.seal import BadSeal, KeyUnavailable
-from keys.trust import OPERATORS, Trust
+from keys.trust import Trust, check_trusted
 
 _ATTRIBUTES = 0xA0  # [0] IMPLICIT SignedAttributes
 _CERTIFICATES, _REVOCATIONS = 0xA0, 0xA1
@@ -167,26 +167,13 @@ class _Signer:
         problems = [problem for certificate in signers if (problem := certificate.problem(policy.on))]
         if len(problems) == len(signers):
             raise BadSeal("signer.expired", f"the signature holds, but {problems[0]}")
-        if policy.trust is not None:
-            _check_trust(policy.trust, signers, policy.on)
+        check_trusted(policy.trust, signers, policy.on)
 
     def _signed_by(self, certificate: Certificate, digest: bytes) -> bool:
         if self.attributes is None:
             return self.scheme.verifies(certificate.public_key, self.signature, digest, prehashed=True)
         # signed under the tag of a SET, not under the one they are sent with (RFC 5652, 5.4)
         return self.scheme.verifies(certificate.public_key, self.signature, der.tlv(SET, self.attributes.content))
-
-
-def _check_trust(trust: Trust, signers: list[Certificate], on: datetime) -> None:
-    """Raises `BadSeal` ("signer.revoked", "signer.wrong-ca", …) unless the authorities vouch for one of the signers, and
-    `KeyUnavailable` where the operator has to fetch a revocation list first."""
-    findings = [trust.finding(certificate, "sign", on) for certificate in signers]
-    worst = next((finding for finding in findings if finding is not None), None)
-    if worst is None or None in findings:
-        return
-    if worst.code in OPERATORS:
-        raise KeyUnavailable(f"the signature holds, but {worst}")
-    raise BadSeal(f"signer.{worst.code}", f"the signature holds, but {worst.words}")
 
 
 def _check_attributes(attributes: Node, digest: bytes) -> None:

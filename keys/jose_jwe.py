@@ -32,6 +32,7 @@ from keys.jose_parts import (
 )
 from keys.keyring import Certificate, OpeningKeys, OwnKey
 from keys.seal import BadSeal, KeyUnavailable
+from keys.trust import Trust, check_trusted
 from keys.wire import signer_on
 
 ACCEPTED: Final[tuple[str, ...]] = get_args(JweAlgorithm)
@@ -64,6 +65,7 @@ class JweSeal:
     opening: Callable[[], OpeningKeys]
     clock: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
+    trust: Callable[[], Trust | None] = lambda: None
 
     @property
     def kind(self) -> str:
@@ -83,7 +85,9 @@ class JweSeal:
         keys = self.opening()
         content = decrypt(message, keys.decryption, self.random_bytes)
         if self.options.signed is not None:
-            content = verify(content, self.options.signed, keys.signers, self.clock())
+            now = self.clock()
+            content, signers = verify(content, self.options.signed, keys.signers, now)
+            check_trusted(self.trust(), signers, now)
         out.write(content)
 
 

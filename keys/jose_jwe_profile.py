@@ -15,6 +15,7 @@ from keys.keyring import OpeningKeys, OwnKey
 from keys.profile_base import Profile, Reference, Suffix, certificate_problems, key_problems
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
+from keys.trust_profile import trust_of
 
 
 class JweProfile(Profile):
@@ -53,6 +54,7 @@ def build(
         opening=cache(lambda: _opening(profile, inside, base)),
         clock=clock,
         random_bytes=random_bytes,
+        trust=lambda: trust_of(inside, base) if inside else None,
     )
 
 

@@ -34,6 +34,7 @@ from keys.jose_parts import (
 )
 from keys.keyring import Certificate, OwnKey
 from keys.seal import BadSeal, KeyUnavailable, SealError
+from keys.trust import Trust, check_trusted
 from keys.wire import check_validity, signer_on, to_wire
 
 SIGNATURE_BYTES_MAX = 2048  # RSA with 8192 bits has 1366 characters
@@ -68,6 +69,7 @@ class JwsSeal:
     signing: Callable[[], OwnKey]
     pinned: Callable[[], tuple[Certificate, ...]]
     clock: Callable[[], datetime]
+    trust: Callable[[], Trust | None] = lambda: None
 
     @property
     def kind(self) -> str:
@@ -87,7 +89,10 @@ class JwsSeal:
 
     def verify(self, message: bytes) -> bytes:
         """The content of a message. Raises `BadSeal`."""
-        return verify(message, self.options, self.pinned(), self.clock())
+        now = self.clock()
+        content, signers = verify(message, self.options, self.pinned(), now)
+        check_trusted(self.trust(), signers, now)
+        return content
 
 
 def read_content(source: BinaryIO, bytes_max: int) -> bytes:
@@ -175,8 +180,10 @@ def named_certificate(how: Literal["none", "thumbprint", "chain"], certificate: 
 # ---- verifying --------------------------------------------------------------------------------------------------------
 
 
-def verify(message: bytes, options: JwsOptions, pinned: tuple[Certificate, ...], on: datetime) -> bytes:
-    """The content. Raises `BadSeal`."""
+def verify(
+    message: bytes, options: JwsOptions, pinned: tuple[Certificate, ...], on: datetime
+) -> tuple[bytes, tuple[Certificate, ...]]:
+    """The content, and the pinned certificates whose key signed it. Raises `BadSeal`."""
     if options.form == "detached":
         line, payload = split_detached(message)
         token = line.encode("ascii").strip()
@@ -199,7 +206,7 @@ def verify(message: bytes, options: JwsOptions, pinned: tuple[Certificate, ...],
     if not found:
         raise BadSeal("signature.invalid", "the signature was not made over this by a pinned certificate")
     check_validity(found, on)
-    return content
+    return content, found
 
 
 def _content(header: dict[str, Any], part: bytes, payload: bytes | None) -> bytes:

@@ -11,16 +11,17 @@ from keys import store
 from keys.jose_jws import JwsOptions, JwsSeal, fits
 from keys.jose_parts import JwsAlgorithm
 from keys.keyring import Certificate
-from keys.profile_base import Profile, Reference, Suffix, certificate_problems, key_problems, passphrase_problem
+from keys.profile_base import Reference, Suffix, certificate_problems, key_problems, passphrase_problem
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
+from keys.trust_profile import TrustWords, authorities_used, trust_of, trust_problems
 
 HeaderName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,100}$")]
 HeaderValue = Annotated[str, Field(max_length=1000)]
 _OURS = frozenset(["alg", "enc", "zip", "kid", "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "epk", "apu", "apv"])
 
 
-class JwsProfile(Profile):
+class JwsProfile(TrustWords):
     """`kind = "jws"`: signed (RFC 7515)."""
 
     kind: Literal["jws"]
@@ -85,6 +86,7 @@ def build(profile: JwsProfile, base: Directory, clock: Callable[[], datetime]) -
         ),
         pinned=cache(lambda: pinned(profile.bank_signing_certificates, base)),
         clock=clock,
+        trust=lambda: trust_of(profile, base),
     )
 
 
@@ -98,6 +100,7 @@ def uses(profile: JwsProfile) -> Iterator[tuple[str, str]]:
     yield "signing_certificate", profile.named_certificate
     for reference in profile.bank_signing_certificates:
         yield "bank_signing_certificates", reference
+    yield from authorities_used(profile)
 
 
 def problems(profile: JwsProfile, base: Directory, on: datetime, open_keys: bool) -> Iterator[str]:
@@ -108,6 +111,7 @@ def problems(profile: JwsProfile, base: Directory, on: datetime, open_keys: bool
             yield f"algorithm: {profile.algorithm} does not fit the kind of key in {profile.named_certificate}"
     except KeyUnavailable:
         pass  # said above
+    yield from trust_problems(profile, uses(profile), base, on)
     if open_keys:
         yield from key_problems(
             "signing_key", profile.signing_certificate, profile.signing_key, profile.signing_key_passphrase, base

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import crypto
 
 from keys.keyring import Certificate
-from keys.seal import KeyUnavailable
+from keys.seal import BadSeal, KeyUnavailable
 
 Use = Literal["sign", "encrypt"]
 
@@ -115,6 +115,20 @@ class Trust:
             if authority.subject in above
             for found in self.lists or ()
         )
+
+
+def check_trusted(trust: Trust | None, signers: Iterable[Certificate], on: datetime) -> None:
+    """Raises `BadSeal` ("signer.revoked", "signer.wrong-ca", …) unless the authorities vouch for one of the signers, and
+    `KeyUnavailable` where the operator has to fetch a revocation list first. No trust configured: pinned is enough."""
+    if trust is None:
+        return
+    findings = [trust.finding(certificate, "sign", on) for certificate in signers]
+    worst = next((finding for finding in findings if finding is not None), None)
+    if worst is None or None in findings:
+        return
+    if worst.code in OPERATORS:
+        raise KeyUnavailable(f"the signature holds, but {worst}")
+    raise BadSeal(f"signer.{worst.code}", f"the signature holds, but {worst.words}")
 
 
 def _verify(

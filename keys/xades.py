@@ -17,6 +17,7 @@ from lxml import etree
 from keys import der
 from keys.keyring import Certificate, OwnKey
 from keys.seal import BadSeal
+from keys.trust import Trust
 from keys.wire import signer_on
 from keys.xml_algorithms import SIGNED_PROPERTIES, digest_named
 from keys.xml_signature import SignedPart, Writing, base64_text, sub, write_digest, write_issuer_serial
@@ -39,6 +40,7 @@ class XadesSeal:
     signing: Callable[[], OwnKey]
     pinned: Callable[[], tuple[Certificate, ...]]
     clock: Callable[[], datetime]
+    trust: Callable[[], Trust | None] = lambda: None
     certificate_property: CertificateProperty = "v2"
     mime_type: str = "text/xml"
     time_stamp: TimeStamp | None = None
@@ -56,7 +58,7 @@ class XadesSeal:
     def open(self, source: BinaryIO, out: BinaryIO) -> None:
         """As `keys.xmldsig.XmlDsigSeal.open`. The signed properties must name the pinned certificate; time-stamps of the other
         side are neither needed nor judged."""
-        open_document(source, out, self.options, Judging(self.pinned(), self.clock(), check_properties))
+        open_document(source, out, self.options, Judging(self.pinned(), self.clock(), check_properties, self.trust()))
 
 
 # ---- writing ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keys.secrets import Directory
+from keys.trust_profile import trust_of
 from keys.xades import TimeStamp, XadesSeal
 from keys.xml_profile import XmlProfile, keys_of, options_of, problems, uses
 
@@ -34,6 +35,7 @@ def build(
         signing=signing,
         pinned=pinned,
         clock=clock,
+        trust=lambda: trust_of(profile, base),
         certificate_property=profile.certificate_property,
         mime_type=profile.mime_type,
         time_stamp=time_stamp,

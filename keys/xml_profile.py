@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 from keys import store
 from keys.algorithms import scheme_named
 from keys.keyring import Certificate, OwnKey
-from keys.profile_base import Profile, Reference, Suffix, certificate_problems, key_problems, passphrase_problem
+from keys.profile_base import Reference, Suffix, certificate_problems, key_problems, passphrase_problem
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
+from keys.trust_profile import TrustWords, authorities_used, trust_problems
 from keys.xml_signature import Writing
 from keys.xmldsig import XmlDsigOptions
 
@@ -32,7 +33,7 @@ ElementPath = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.\-]*(/[A-Za-z_][\w.\
 """Local names from below the root, joined by "/": "CstmrCdtTrfInitn/SplmtryData/Envlp". Empty: the root itself."""
 
 
-class XmlProfile(Profile):
+class XmlProfile(TrustWords):
     """The words that "xmldsig" and "xades" share."""
 
     signing_key: Reference
@@ -89,6 +90,7 @@ def uses(profile: XmlProfile) -> Iterator[tuple[str, str]]:
     yield "signing_certificate", profile.named_certificate
     for reference in profile.bank_signing_certificates:
         yield "bank_signing_certificates", reference
+    yield from authorities_used(profile)
 
 
 def problems(profile: XmlProfile, base: Directory, on: datetime, open_keys: bool) -> Iterator[str]:
@@ -100,6 +102,7 @@ def problems(profile: XmlProfile, base: Directory, on: datetime, open_keys: bool
             yield f"signature: {scheme} does not fit the kind of key in {profile.named_certificate}"
     except KeyUnavailable:
         pass  # said above
+    yield from trust_problems(profile, uses(profile), base, on)
     if open_keys:
         yield from key_problems(
             "signing_key", profile.signing_certificate, profile.signing_key, profile.signing_key_passphrase, base

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from keys.keyring import Certificate, OwnKey
 from keys.seal import BadSeal, KeyUnavailable, SealError
+from keys.trust import Trust, check_trusted
 from keys.wire import check_validity, signer_on
 from keys.xml_examine import signature_of
 from keys.xml_signature import Addition, Writing, write_signature
@@ -43,6 +44,7 @@ class XmlDsigSeal:
     signing: Callable[[], OwnKey]
     pinned: Callable[[], tuple[Certificate, ...]]
     clock: Callable[[], datetime]
+    trust: Callable[[], Trust | None] = lambda: None
 
     @property
     def kind(self) -> str:
@@ -58,7 +60,7 @@ class XmlDsigSeal:
 
         Nothing is written before the signature value itself has been verified; the content is, before its digest is known.
         """
-        open_document(source, out, self.options, Judging(self.pinned(), self.clock(), _nothing_else))
+        open_document(source, out, self.options, Judging(self.pinned(), self.clock(), _nothing_else, self.trust()))
 
 
 def _nothing_else(read: SignatureRead, found: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
@@ -158,6 +160,7 @@ class Judging:
     pinned: tuple[Certificate, ...]
     on: datetime
     check_rest: CheckRest
+    trust: Trust | None = None
 
 
 def open_document(source: BinaryIO, out: BinaryIO, options: XmlDsigOptions, judging: Judging) -> None:
@@ -174,6 +177,7 @@ def open_document(source: BinaryIO, out: BinaryIO, options: XmlDsigOptions, judg
     if not reference.matches(hashing.digest()):
         raise BadSeal("signature.invalid", "the document is not the one that was signed")
     check_validity(found, judging.on)
+    check_trusted(judging.trust, found, judging.on)
 
 
 def _signed(source: BinaryIO, bytes_max: int, method: C14n) -> Iterable[bytes]:

@@ -244,6 +244,93 @@ def test_an_authority_alone_and_a_name_alone_are_not_enough(
     assert refused.value.code == wanted
 
 
+# ---- seals other than CMS -----------------------------------------------------------------------------------------------------
+
+KINDS = ("xmldsig", "xades", "jws", "jwe")
+CONTENT = b"<Document><Amt>1.00</Amt></Document>"
+
+
+def of_kind(bank: Workshop, kind: str, own: str, other: str, **changes: Any) -> Any:
+    """A seal of that kind, as a profile in a connection file makes it. `changes` go where the signature is described."""
+    signing = {
+        "kind": "jws" if kind == "jwe" else kind,
+        "signing_key": f"file:{own}.key",
+        "signing_key_passphrase": "file:passphrase",
+        "signing_certificate": f"file:{own}.crt",
+        "bank_signing_certificates": [f"file:{other}.crt"],
+    } | changes
+    around = {
+        "kind": "jwe",
+        "signed": signing,
+        "bank_encryption_certificates": [f"file:{other}.crt"],
+        "decryption_keys": [bank.decryption_key(own)],
+    }
+    return parse_profile(around if kind == "jwe" else signing)
+
+
+def seal_of_kind(bank: Workshop, kind: str, own: str, other: str, **changes: Any) -> Any:
+    return build_seal(of_kind(bank, kind, own, other, **changes), bank.directory, lambda: NOW)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_signature_is_held_to_chain_and_revocation(bank: Workshop, kind: str) -> None:
+    if kind.startswith("j"):
+        pytest.importorskip("joserfc", reason="needs the package joserfc (pip install 'bankgate[jose]')")
+    message = sealed(seal_of_kind(bank, kind, "bank", "us"), CONTENT)
+    us = seal_of_kind(bank, kind, "us", "bank", **TRUST)
+    assert opened(us, message) == CONTENT
+    pem(bank.directory / "crl.pem", BANKS.crl([7]))
+    with pytest.raises(BadSeal, match=r"signer\.revoked"):
+        opened(us, message)
+    problems = check(of_kind(bank, kind, "us", "bank", **TRUST), bank.directory, NOW, open_keys=False)
+    assert [problem.rpartition("[")[2] for problem in problems] == ["revoked]"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("crl", "words"),
+    [
+        (BANKS.crl(on=later(-30)()), "crl-stale"),
+        (ROOT.crl(), "crl-missing"),
+        (BANKS.crl(key=FALSE_BANKS.key), "crl-invalid"),
+    ],
+)
+def test_no_kind_of_signature_is_bad_because_a_list_must_be_fetched(
+    bank: Workshop, kind: str, crl: x509.CertificateRevocationList, words: str
+) -> None:
+    if kind.startswith("j"):
+        pytest.importorskip("joserfc", reason="needs the package joserfc (pip install 'bankgate[jose]')")
+    message = sealed(seal_of_kind(bank, kind, "bank", "us"), CONTENT)
+    pem(bank.directory / "crl.pem", crl)
+    with pytest.raises(KeyUnavailable, match=words):
+        opened(seal_of_kind(bank, kind, "us", "bank", **TRUST), message)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("certificate", "wanted"),
+    [
+        (lambda public: FALSE_BANKS.issue("Bank", public), "signer.wrong-ca"),
+        (lambda public: BANKS.issue("Bank", public, key_usage=usage(key_encipherment=True)), "signer.wrong-usage"),
+        (lambda public: BANKS.issue("Bank", public, on=later(-30)(), days=10), "signer.expired"),
+    ],
+)
+def test_every_kind_of_signature_by_a_certificate_that_does_not_hold_is_refused_by_name(
+    bank: Workshop, kind: str, certificate: Callable[[Any], x509.Certificate], wanted: str
+) -> None:
+    if kind.startswith("j"):
+        pytest.importorskip("joserfc", reason="needs the package joserfc (pip install 'bankgate[jose]')")
+    bank.certificates["bank"] = certificate(bank.keys["bank"].public_key)
+    pem(bank.directory / "bank.crt", bank.certificates["bank"])
+    both = usage(digital_signature=True, key_encipherment=True)
+    pem(bank.directory / "us.crt", BANKS.issue("us", bank.keys["us"].public_key, on=later(-60)(), key_usage=both))
+    then = NOW - timedelta(days=25) if wanted == "signer.expired" else NOW  # it was valid when the bank signed
+    message = sealed(build_seal(of_kind(bank, kind, "bank", "us"), bank.directory, lambda: then), CONTENT)
+    with pytest.raises(BadSeal) as refused:
+        opened(seal_of_kind(bank, kind, "us", "bank", **TRUST), message)
+    assert refused.value.code == wanted
+
+
 def test_lists_and_subjects_need_a_chain(bank: Workshop) -> None:
     for changes in ({"crl": ["file:crl.pem"]}, {"bank_subjects": ["CN=Bank"]}):
         with pytest.raises(ValueError, match="need the certificates of the authorities"):
