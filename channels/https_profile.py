@@ -81,6 +81,11 @@ class HttpsProfile(FileRules):
         return self.client_key if self.client_certificate is None and stored else self.client_certificate
 
     @property
+    def certificate_references(self) -> tuple[str, ...]:
+        """Every certificate of this route whose end must be seen coming: ours, and those we believe."""
+        return (*filter(None, (self.shown_certificate,)), *self.trust)
+
+    @property
     def status_base(self) -> str | None:
         """Where a file sent before is asked for; None: this bank cannot be asked."""
         return self.status_path or (self.upload_path if self.upload_mode == "put" else None)

@@ -1,20 +1,23 @@
 """One bank connection at work: its settings together with the plugin, channel and seal they name."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from channels.channel import Channel, Guarantee
+from channels.https_profile import HttpsProfile
 from channels.profiles import build_channel
 from channels.profiles import parse_profile as parse_channel
 from formats.bank import BankFormat, bank_named
 from formats.model import OrganisationIdentification, OtherIdentification, Party
 from gateway.config import ConnectionSettings
-from keys.profiles import build_seal, profile_file_suffix
+from keys.profiles import build_seal, certificates, profile_file_suffix
 from keys.profiles import parse_profile as parse_seal
-from keys.seal import Seal
+from keys.seal import KeyUnavailable, Seal
 from keys.secrets import certificate_pem, resolve
+from keys.store import certificates_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,26 @@ def open_connection(settings: ConnectionSettings, base: Path, clock: Callable[[]
         base=base,
         clock=clock,
     )
+
+
+def certificate_ends(settings: ConnectionSettings, base: Path) -> list[tuple[str, datetime]]:
+    """Every certificate of a connection, its seal's and its route's, with the moment it expires (aware, UTC). Reads what is
+    public only, and leaves out what cannot be read: whoever uses it says why."""
+    channel = parse_channel(settings.channel)
+    found = dict(_ends_of_seal(settings, base))
+    for reference in channel.certificate_references if isinstance(channel, HttpsProfile) else ():
+        with suppress(KeyUnavailable):
+            found[reference] = certificates_end(reference, base)
+    return list(found.items())
+
+
+def _ends_of_seal(settings: ConnectionSettings, base: Path) -> list[tuple[str, datetime]]:
+    try:
+        return certificates(parse_seal(settings.seal), base)
+    except KeyUnavailable:
+        return []
+
+
+def stored_keys(settings: ConnectionSettings) -> tuple[str, ...]:
+    """The references of a route into key stores."""
+    return tuple(text for text in settings.channel.values() if isinstance(text, str) and text.startswith("store:"))

@@ -16,8 +16,8 @@ import structlog
 
 from channels.channel import Channel
 from gateway import clock
-from gateway.config import Configuration
-from gateway.connection import Connection, open_connection
+from gateway.config import Configuration, ConnectionSettings
+from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
 from gateway.engine.local import LocalEngine
 from gateway.intake import Intake
@@ -27,8 +27,7 @@ from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
 from gateway.use_cases.desk import fetch_lane
-from keys.profile_base import Profile
-from keys.profiles import certificates, check_key_stores, parse_profile
+from keys.profiles import check_key_stores, parse_profile
 from keys.seal import KeyUnavailable
 
 log = structlog.get_logger("worker")
@@ -130,10 +129,13 @@ class Worker:
 
     def check_key_stores(self) -> None:
         """Raises `KeyUnavailable` if a key store that the connections use does not open whole: nothing starts over one."""
-        by_base: dict[Path, list[Profile]] = {}
+        by_base: dict[Path, list[ConnectionSettings]] = {}
         for connection in self._connections:
-            by_base.setdefault(connection.base, []).append(parse_profile(connection.settings.seal))
-        problems = [problem for base, profiles in by_base.items() for problem in check_key_stores(profiles, base)]
+            by_base.setdefault(connection.base, []).append(connection.settings)
+        problems: list[str] = []
+        for base, group in by_base.items():
+            routes = [reference for settings in group for reference in stored_keys(settings)]
+            problems += check_key_stores((parse_profile(settings.seal) for settings in group), base, routes)
         if problems:
             raise KeyUnavailable("the key store does not open whole: " + "; ".join(problems))
 
@@ -142,8 +144,7 @@ class Worker:
         now = self._clock()
         for connection in self._connections:
             self._metrics.health(connection.id, await self._store.health(connection.id), now)
-            profile = parse_profile(connection.settings.seal)
-            for name, not_after in certificates(profile, connection.base):
+            for name, not_after in certificate_ends(connection.settings, connection.base):
                 self._metrics.certificate(connection.id, name, not_after, now)
 
     async def close(self) -> None:

@@ -118,13 +118,15 @@ def check(profile: Profile, base: Directory, on: datetime, *, open_keys: bool) -
     return tuple(_module_of(profile).problems(profile, base, on, open_keys))
 
 
-def check_key_stores(profiles: Iterable[Profile], base: Directory) -> tuple[str, ...]:
-    """Opens every row of the key store beside the configuration, if there is one, and of every store that these profiles name:
-    what is wrong, by name. For a process that is about to use them: nothing starts over a store that does not open whole."""
+def check_key_stores(profiles: Iterable[Profile], base: Directory, others: Iterable[str] = ()) -> tuple[str, ...]:
+    """Opens every row of the key store beside the configuration, if there is one, and of every store that these profiles, or
+    `others` (references of routes), name: what is wrong, by name. For a process that is about to use them: nothing starts over a
+    store that does not open whole."""
     default = store_at(base / store.STORE_DIRECTORY)
     stores = {default} if default.exists() else set()
     problems: list[str] = []
-    for reference in sorted({text for profile in profiles for text in _references(profile) if text.startswith("store:")}):
+    named = {*others, *(text for profile in profiles for text in _references(profile))}
+    for reference in sorted(text for text in named if text.startswith("store:")):
         try:
             if (place := store.store_reference(reference, base)) is not None:
                 stores.add(place.store)

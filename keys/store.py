@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys import secrets
-from keys.keyimport import needs_passphrase, take_over
+from keys.keyimport import certificates_in, needs_passphrase, take_over
 from keys.keymaterial import (
     KDF_ITERATIONS,
     KEY_KINDS,
@@ -218,6 +218,15 @@ def stored_certificates(reference: str, base: Path, clock: Clock = system_clock)
         raise KeyUnavailable(f"{reference}: it has no certificate yet; attach one with: bankgate keys import")
     found = (x509.load_der_x509_certificate(encoded) for encoded in version.certificates)
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
+
+
+def certificates_end(reference: str, base: Path) -> datetime:
+    """When the first of the certificates behind a reference expires (aware, UTC): of a chain the weakest link counts. Raises
+    `KeyUnavailable`."""
+    found = certificates_in(reference, secrets.certificate_pem(reference, base))
+    if not found:
+        raise KeyUnavailable(f"{reference}: there is no certificate in it")
+    return min(certificate.not_valid_after_utc for certificate in found)
 
 
 def own_key(certificate: str | None, key: str, passphrase: str | None, base: Path, clock: Clock = system_clock) -> OwnKey:

@@ -268,17 +268,14 @@ def check_connections(
 
 async def _check(configuration: Configuration, name: str, *, offline: bool) -> dict[str, Any]:
     from gateway import clock
-    from keys.profiles import certificates, check, parse_profile
-    from keys.seal import KeyUnavailable
+    from gateway.connection import certificate_ends
+    from keys.profiles import check, parse_profile
 
     settings = configuration.connections[name]
     profile = parse_profile(settings.seal)
     now = clock.now()
     problems = [f"seal.{problem}" for problem in check(profile, configuration.directory, now, open_keys=not offline)]
-    try:
-        found = certificates(profile, configuration.directory)
-    except KeyUnavailable:  # named among the problems already
-        found = []
+    found = certificate_ends(settings, configuration.directory)
     if not offline:
         problems += [f"channel: {problem}" for problem in await _try_channel(settings, configuration.directory)]
     days = [{"certificate": reference, "days_left": (not_after - now).days} for reference, not_after in found]
