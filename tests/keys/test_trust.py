@@ -9,12 +9,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from keys import store
 from keys.keyring import Certificate
 from keys.profiles import build_seal, check, parse_profile
 from keys.seal import BadSeal, KeyUnavailable
 from keys.trust import Trust, authority, revocation_list, subject_named
 from tests.keys.authorities import Authority, name, pem, usage
-from tests.keys.workshop import NOW, Workshop, later, opened, sealed
+from tests.keys.workshop import NOW, PASSPHRASE, Workshop, later, opened, sealed
 
 ROOT = Authority("Root")
 BANKS = Authority("Banks", above=ROOT)
@@ -329,6 +330,27 @@ def test_every_kind_of_signature_by_a_certificate_that_does_not_hold_is_refused_
     with pytest.raises(BadSeal) as refused:
         opened(seal_of_kind(bank, kind, "us", "bank", **TRUST), message)
     assert refused.value.code == wanted
+
+
+@pytest.mark.parametrize("kind", ["cms", *KINDS])
+def test_another_key_certified_by_the_same_authority_signs_nothing_of_the_banks(bank: Workshop, kind: str) -> None:
+    """Anybody can be a customer of that authority, under any name it lets through."""
+    if kind.startswith("j"):
+        pytest.importorskip("joserfc", reason="needs the package joserfc (pip install 'bankgate[jose]')")
+    both = usage(digital_signature=True, key_encipherment=True)
+    thief = bank.directory / "thief.crt"
+    bank.keys["thief"] = store.new_key("rsa-3072")
+    bank.certificates["thief"] = BANKS.issue("Bank", bank.keys["thief"].public_key, serial=9, key_usage=both)
+    pem(thief, bank.certificates["thief"])
+    (bank.directory / "thief.key").write_bytes(bank.keys["thief"].encrypted_pem(PASSPHRASE.encode(), iterations=1000))
+    (bank.directory / "thief.key").chmod(0o600)
+    if kind == "cms":
+        message, us = sealed(bank.seal("thief", "us"), CONTENT), bank.seal("us", "bank", **TRUST)
+    else:
+        message, us = sealed(seal_of_kind(bank, kind, "thief", "us"), CONTENT), seal_of_kind(bank, kind, "us", "bank", **TRUST)
+    with pytest.raises(BadSeal) as refused:
+        opened(us, message)
+    assert refused.value.code in {"signer.unknown", "signature.invalid"}
 
 
 def test_lists_and_subjects_need_a_chain(bank: Workshop) -> None:
