@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from formats import banks
-from formats.errors import Violation
+from formats.errors import Severity, Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.report import ReportRecord
 
@@ -42,6 +42,7 @@ class Capabilities:
     transfers_max: int = 100_000  # in one message
     horizon_days: int = 365  # how far ahead an execution date may lie
     time_zone: str = "UTC"
+    repeated_end_to_end_ids: Severity = "warning"  # two payments of one message with the same id: told, or refused
     routes: Mapping[str, str] = field(default_factory=dict)  # kind of message → route name; empty: the channel's default route
 
 
@@ -59,7 +60,10 @@ class BankFormat(Protocol):
     def check(
         self, terms: PaymentTerms, transfer: CreditTransfer, on: date, message_name: str | None = None
     ) -> tuple[Violation, ...]:
-        """Every rule the payment breaks if sent on that day in that message (None: the default of the day). Never raises."""
+        """Every rule the payment breaks if sent on that day in that message (None: the default of the day). Never raises.
+
+        Warnings are among them: `formats.errors.refusing` gives those for which the payment is not taken.
+        """
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """Writes the bank's message, streaming; the same message gives the same bytes. Raises `Unrenderable`."""

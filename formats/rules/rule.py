@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from formats.errors import Violation
+from formats.errors import Severity, Violation
 from formats.model import PaymentTerms
 from formats.pain001_versions import Pain001Version
 
 PARTS = (
-    *("terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent", "payment_type"),
-    *("remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
+    *("payment", "abroad", "terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent"),
+    *("payment_type", "remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
 )
-"""The kinds of part: wholes (dataclasses of the model), then single texts. Rules on texts are told the field's length limit."""
+"""The kinds of part: wholes (dataclasses of the model), then single texts. Rules on texts are told the field's length limit.
+
+"payment" is the terms and the transfer together, a pair, for what neither of them says alone; "abroad" is the same, where the
+payment leaves its country outside SEPA (`formats.rules.places.is_cross_border`).
+"""
 
 
 class Setting(NamedTuple):
@@ -61,7 +65,7 @@ class Rule:
     `field` is the field below the part that a finding without a field of its own speaks of. The messages are format strings
     over the finding's details and `limit`. `spares_plain`: the rule is never broken by a text within its limit that begins with
     a letter or digit and holds only these, spaces and . , ' ( ) ? : + - (nearly every text is like that, and is then looked at
-    once instead of once a rule).
+    once instead of once a rule). `severity`: whether a payment that breaks the rule is refused, or its caller only told.
     """
 
     id: str
@@ -74,6 +78,7 @@ class Rule:
     valid_from: date | None = None
     valid_until: date | None = None
     spares_plain: bool = False
+    severity: Severity = "error"
 
     def in_force(self, on: date) -> bool:
         """Whether the rule holds for a payment sent on that day."""
@@ -89,6 +94,7 @@ class Rule:
             message_en=self.message_en.format_map(words),
             message_zh=self.message_zh.format_map(words),
             fix=finding.fix,
+            severity=self.severity,
         )
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from formats.bank import BankFormat
-from formats.errors import Violation
+from formats.errors import Violation, refusing
 from formats.model import CreditTransfer, Party, PaymentBlock, PaymentInitiation, PaymentTerms
+from formats.rules.together import EndToEndIds
 from gateway.cli.output import CommandFailed, print_error
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.errors import OrderViolation
@@ -27,11 +28,12 @@ from gateway.validation import OrderCheck
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An order as the bank would get it, and every rule it breaks."""
+    """An order as the bank would get it, and every rule it breaks: `violations` refuse it, `warnings` do not."""
 
     terms: PaymentTerms
     transfer: CreditTransfer
     violations: tuple[OrderViolation, ...]
+    warnings: tuple[OrderViolation, ...] = ()
 
 
 def orders_of_file(path: Path) -> list[PaymentOrder]:
@@ -51,7 +53,18 @@ def orders_of_file(path: Path) -> list[PaymentOrder]:
 
 def judge(orders: Sequence[PaymentOrder], bank: BankFormat, message: str | None, on: date) -> list[Judged]:
     """Each order checked as the service would, with the debtor's side taken from the order itself."""
-    return [_judge(index, order, bank, message, on) for index, order in enumerate(orders)]
+    ids = EndToEndIds(bank.capabilities.repeated_end_to_end_ids)
+    return [_told_apart(ids, index, order, _judge(index, order, bank, message, on)) for index, order in enumerate(orders)]
+
+
+def _told_apart(ids: EndToEndIds, index: int, order: PaymentOrder, judged: Judged) -> Judged:
+    repeated = ids.add(judged.transfer.end_to_end_id, index, order.payment_reference)
+    if repeated is None:
+        return judged
+    told = OrderViolation(index=index, payment_reference=order.payment_reference, violation=repeated)
+    if refusing((repeated,)):
+        return replace(judged, violations=(*judged.violations, told))
+    return replace(judged, warnings=(*judged.warnings, told))
 
 
 def _judge(index: int, order: PaymentOrder, bank: BankFormat, message: str | None, on: date) -> Judged:
@@ -80,11 +93,11 @@ def _judge(index: int, order: PaymentOrder, bank: BankFormat, message: str | Non
     transfer = checked.transfer
     if order.uetr is None and transfer.uetr is not None:
         transfer = replace(transfer, uetr=str(UUID(bytes=digest[16:32], version=4)))
-    return Judged(
-        checked.terms,
-        transfer,
-        tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=one) for one in found),
+    broken, warned = (
+        tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=one) for one in ones)
+        for ones in (found, checked.warnings)
     )
+    return Judged(checked.terms, transfer, broken, warned)
 
 
 def _debtor_side(order: PaymentOrder) -> list[Violation]:
@@ -148,13 +161,15 @@ def as_dict(order: OrderViolation) -> dict[str, Any]:
         "description_en": violation.message_en,
         "description_zh": violation.message_zh,
         "fix": violation.fix,
+        "severity": violation.severity,
     }
 
 
 def print_violations(file: Path, broken: Sequence[OrderViolation]) -> None:
-    """Violations for people, one a line."""
+    """Violations for people, one a line; warnings are marked as such."""
     for order in broken:
         violation = order.violation
         fix = f" Fix: {violation.fix}" if violation.fix else ""
         place = f"{file}: payments[{order.index}].{violation.field}"
-        print_error(f"{place}: {violation.message_en} [{violation.rule}; {violation.source}]{fix}")
+        mark = "warning: " if violation.severity == "warning" else ""
+        print_error(f"{place}: {mark}{violation.message_en} [{violation.rule}; {violation.source}]{fix}")

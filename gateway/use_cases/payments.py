@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 
 from formats.bank import bank_named
-from formats.errors import Violation
+from formats.errors import Violation, refusing
+from formats.rules.together import EndToEndIds
 from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.differences import differing_fields, differing_orders
@@ -35,6 +36,7 @@ class Submitted:
     payment_id: str
     state: PaymentState
     already_known: bool
+    warnings: tuple[OrderViolation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class _Examined:
     checked: Checked
     payment_id: str
     violations: tuple[OrderViolation, ...]
+    warnings: tuple[OrderViolation, ...] = ()
 
 
 class Payments(Desk):
@@ -73,14 +76,15 @@ class Payments(Desk):
 
     async def check(
         self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None
-    ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...]]:
-        """Everything `submit` would say, as of a date; stores nothing."""
+    ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...], tuple[OrderViolation, ...]]:
+        """Everything `submit` would say, as of a date: violations, conflicts, warnings. Stores nothing."""
         self._authorise_orders(caller, orders)
         examined = self._examine_all(caller, orders, on)
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
-        return violations, tuple(self._conflicts(examined, known))
+        warnings = tuple(warning for one in examined for warning in one.warnings)
+        return violations, tuple(self._conflicts(examined, known)), warnings
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
@@ -177,6 +181,21 @@ class Payments(Desk):
             payment_id = new_payment_id()
             checked = check.check(order, payment_id, day)
             examined.append(_examined(index, order, checked, payment_id, checked.violations))
+        return self._told_apart(examined)
+
+    def _told_apart(self, examined: list[_Examined]) -> list[_Examined]:
+        """The same, with what payments of one connection break together: the same end-to-end id under two references."""
+        ids: dict[str, EndToEndIds] = {}
+        for index, one in enumerate(examined):
+            connection_id, check = one.order.connection_id, self._checks.get(one.order.connection_id)
+            if check is None:
+                continue
+            known = ids.get(connection_id)
+            if known is None:
+                known = ids[connection_id] = check.end_to_end_ids()
+            repeated = known.add(one.checked.transfer.end_to_end_id, index, one.order.payment_reference)
+            if repeated is not None:
+                examined[index] = _with(one, repeated)
         return examined
 
     def _without_connection(self, caller: Caller, index: int, order: PaymentOrder, day: date) -> _Examined:
@@ -236,8 +255,9 @@ class Payments(Desk):
                 payment_id=known.payment_id if known else row.payment_id,
                 state=known.state if known else row.state,
                 already_known=known is not None,
+                warnings=one.warnings,
             )
-            for row, known in zip(rows, result.known, strict=True)
+            for one, row, known in zip(examined, rows, result.known, strict=True)
         ]
         for (connection_id, outcome), count in _counts(rows, answer).items():
             self._metrics.submitted(caller.name, connection_id, outcome, count)
@@ -290,8 +310,26 @@ class Payments(Desk):
 
 
 def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str, violations: tuple[Violation, ...]) -> _Examined:
-    found = tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=v) for v in violations)
-    return _Examined(index=index, order=order, checked=checked, payment_id=payment_id, violations=found)
+    def placed(found: tuple[Violation, ...]) -> tuple[OrderViolation, ...]:
+        if not found:
+            return ()
+        return tuple([OrderViolation(index=index, payment_reference=order.payment_reference, violation=v) for v in found])
+
+    return _Examined(
+        index=index,
+        order=order,
+        checked=checked,
+        payment_id=payment_id,
+        violations=placed(violations),
+        warnings=placed(checked.warnings),
+    )
+
+
+def _with(one: _Examined, found: Violation) -> _Examined:
+    told = OrderViolation(index=one.index, payment_reference=one.order.payment_reference, violation=found)
+    if refusing((found,)):
+        return replace(one, violations=(*one.violations, told))
+    return replace(one, warnings=(*one.warnings, told))
 
 
 def _counts(rows: Sequence[NewPayment], answer: Sequence[Submitted]) -> dict[tuple[str, str], int]:

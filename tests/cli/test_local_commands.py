@@ -65,6 +65,41 @@ def test_what_cannot_be_rendered_is_said_element_by_element(bankgate: Any, examp
     assert all(v["description_zh"] and v["source"] and v["rule"] for v in checked["violations"])
 
 
+def test_warnings_are_told_and_marked_and_refuse_nothing(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    request["payments"][0]["creditor"]["postal_address"] = {"town_name": "Dublin", "country": "IE", "address_line": ["Dublin 2"]}
+    file, xml = tmp_path / "doubtful.json", tmp_path / "doubtful.xml"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    rendered = bankgate("render", file, "--bank", "iso20022", *ON, "--out", xml)
+    asked, made = bankgate("check", file, *ON), bankgate("check", xml, *ON)
+    for done, place in ((rendered, "payments[0]"), (asked, "payments[0]"), (made, "payment 2026-1001")):
+        assert done.code == 0
+        (line,) = done.err.splitlines()
+        assert place in line
+        assert "creditor.postal_address.address_line[0]: warning: " in line
+    for checked in (file, xml):
+        answer = json.loads(bankgate("check", checked, *ON, "--json").out)
+        assert (answer["ok"], answer["violations"]) == (True, [])
+        assert [(one["rule"], one["severity"]) for one in answer["warnings"]] == [("address.repeated-town", "warning")]
+
+
+def test_one_end_to_end_id_for_two_payments_is_told_in_a_request_and_in_a_message(
+    bankgate: Any, examples: Path, tmp_path: Path
+) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    for payment in request["payments"]:
+        payment["end_to_end_id"] = "SAME"
+    file, xml = tmp_path / "twice.json", tmp_path / "twice.xml"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    assert bankgate("render", file, "--bank", "iso20022", *ON, "--out", xml).code == 0
+    for checked in (file, xml):
+        answer = json.loads(bankgate("check", checked, *ON, "--json").out)
+        assert answer["ok"]
+        assert [(one["index"], one["field"], one["rule"]) for one in answer["warnings"]] == [
+            (index, "end_to_end_id", "end-to-end-id.repeated") for index in range(1, len(request["payments"]))
+        ]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
