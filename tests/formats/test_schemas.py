@@ -57,13 +57,6 @@ def outbound(document: bytes, message_name: str = NINE) -> SchemaViolation | Non
 # --- the catalogue ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_catalogue_holds_what_the_gateway_sends_and_reads() -> None:
-    assert {f"pain.001.001.{number:02}" for number in range(3, 14)} <= MESSAGES
-    assert {"pain.002.001.03", *(f"pain.002.001.{number}" for number in range(10, 15))} <= MESSAGES
-    assert {f"camt.05{kind}.001.{number:02}" for kind in (2, 3, 4) for number in range(4, 13)} <= MESSAGES
-    assert not {"camt.053.001.02", "camt.054.001.02", "pacs.004.001.09", "pain.002.001.04"} & MESSAGES
-
-
 @pytest.mark.parametrize("message_name", sorted(MESSAGES))
 def test_every_schema_is_the_pinned_one_and_compiles(message_name: str) -> None:
     text = schema_text(message_name)
