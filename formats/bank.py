@@ -59,7 +59,10 @@ class BankFormat(Protocol):
     def check(
         self, terms: PaymentTerms, transfer: CreditTransfer, on: date, message_name: str | None = None
     ) -> tuple[Violation, ...]:
-        """Every rule the payment breaks if sent on that day in that message (None: the default of the day). Never raises."""
+        """Every rule the payment breaks if sent on that day in that message (None: the default of the day). Never raises.
+
+        Warnings are among them: `formats.errors.refusing` gives those for which the payment is not taken.
+        """
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """Writes the bank's message, streaming; the same message gives the same bytes. Raises `Unrenderable`."""

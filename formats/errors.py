@@ -1,6 +1,11 @@
 """The errors of this room, named by who must act."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+"""What follows from a broken rule: "error" refuses the payment, "warning" is told and does not refuse it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,7 +14,8 @@ class Violation:
 
     `field` is a path in the words of the request ("creditor_account.iban", "amount"); `rule` a stable id ("iban.check-digits");
     `source` the document, version and section the rule comes from; `fix` a safe replacement value, where one exists (never
-    another amount or party). The value itself is not quoted, so that violations can be logged.
+    another amount or party). The value itself is not quoted, so that violations can be logged. `severity` says whether the
+    payment is refused for it; `refusing` and `warnings` tell the two apart, and nobody else decides that.
     """
 
     field: str
@@ -18,6 +24,17 @@ class Violation:
     message_en: str
     message_zh: str
     fix: str | None = None
+    severity: Severity = "error"
+
+
+def refusing(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """Those for which the payment is refused: none of them, and it would be taken."""
+    return tuple([violation for violation in violations if violation.severity == "error"])
+
+
+def warnings(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """Those that are told and refuse nothing."""
+    return tuple([violation for violation in violations if violation.severity != "error"])
 
 
 class FormatError(Exception):

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import BinaryIO
 
-from formats.errors import FormatError, Unrenderable, Violation
+from formats.errors import FormatError, Unrenderable, Violation, refusing
 from formats.model import CreditTransfer, PaymentBlock, PaymentInitiation, PaymentTerms
 from formats.pain001_parts import (
     IllegalText,
@@ -64,7 +64,7 @@ def write_pain001(message: PaymentInitiation, out: BinaryIO) -> None:
     version = VERSIONS.get(message.message_name)
     if version is None:
         raise Unrenderable((unsupported_message(message.message_name),))
-    violations = check_message(message)
+    violations = refusing(check_message(message))
     if violations:
         raise Unrenderable(violations)
     out.write(_head(message, version).encode())
@@ -155,7 +155,7 @@ def _written(
 
 def _explained(failure: Exception, terms: PaymentTerms, transfer: CreditTransfer | None, version: Pain001Version) -> Unrenderable:
     """The failure in the words of the request: every rule of the message the payment breaks, or at least that it failed."""
-    violations = check_payment(terms, transfer, version)
+    violations = refusing(check_payment(terms, transfer, version))
     if transfer is not None:
         failure.add_note(f"instruction {transfer.instruction_id!r}")
     if not violations:

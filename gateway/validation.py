@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from formats.bank import BankFormat
-from formats.errors import Violation
+from formats.errors import Violation, refusing, warnings
 from formats.model import (
     Account,
     Agent,
@@ -36,11 +36,15 @@ _SOURCE = "bankgate.v1 PaymentRequest"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An order as the model says it, with every rule it breaks. Only an order without violations may be stored."""
+    """An order as the model says it, with every rule it breaks: `violations` refuse it, `warnings` are told.
+
+    Only an order without violations may be stored.
+    """
 
     terms: PaymentTerms
     transfer: CreditTransfer
     violations: tuple[Violation, ...]
+    warnings: tuple[Violation, ...] = ()
 
 
 class OrderCheck:
@@ -63,7 +67,7 @@ class OrderCheck:
         return next((name for name, validity in sends.items() if validity.covers(on)), None)
 
     def check(self, order: PaymentOrder, payment_id: str, on: date) -> Checked:
-        """The model of the order with defaults filled in, and all violations as of that day at the bank."""
+        """The model of the order with defaults filled in, and all violations and warnings as of that day at the bank."""
         violations = list(order.problems)
         violations += _required(order, {violation.field for violation in order.problems})
         message_name = self._message_name(on)
@@ -82,13 +86,13 @@ class OrderCheck:
         transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
         broken = self._bank.check(terms, transfer, on, message_name)
         if not violations:
-            return Checked(terms, transfer, broken)
+            return Checked(terms, transfer, refusing(broken), warnings(broken)) if broken else Checked(terms, transfer, ())
         said = {violation.field for violation in violations}
         for violation in broken:
             # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
             if not _within(violation.field, said):
                 violations.append(violation)
-        return Checked(terms, transfer, tuple(violations))
+        return Checked(terms, transfer, refusing(violations), warnings(violations))
 
     def _build_terms(  # noqa: PLR0917 - the arguments are the key of its cache
         self,

@@ -5,6 +5,7 @@ day of the SWIFT standards release: from then on an address is structured, or hy
 of 70).
 """
 
+import re
 from datetime import date
 
 from formats.model import PostalAddress
@@ -15,6 +16,9 @@ UNSTRUCTURED_ENDS = date(2026, 11, 15)
 
 HYBRID_LINES_MAX = 2
 
+_NOT_A_WORD = re.compile(r"[\W_]+")
+_LOOKED_AT = 200  # characters of a line; longer ones are refused anyway
+
 
 def _town_and_country(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
     if address.town_name is not None and address.country is not None:
@@ -24,6 +28,23 @@ def _town_and_country(address: PostalAddress, _limit: int, _setting: Setting) ->
 
 def _hybrid_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
     return HERE if how_many(address.address_line) > HYBRID_LINES_MAX and address.town_name is not None else NOTHING
+
+
+def _repeated_town(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
+    town = address.town_name
+    if not address.address_line or not isinstance(town, str) or not how_many(address.address_line):
+        return NOTHING
+    sought = f" {_words(town)} "
+    return tuple(
+        Finding(f"address_line[{index}]")
+        for index, line in enumerate(address.address_line)
+        if isinstance(line, str) and sought.strip() and sought in f" {_words(line)} "
+    )
+
+
+def _words(text: str) -> str:
+    """The words of a text, in one case and with one blank between them."""
+    return " ".join(_NOT_A_WORD.sub(" ", text[:_LOOKED_AT].casefold()).split())
 
 
 ADDRESS = Pack(
@@ -48,6 +69,15 @@ ADDRESS = Pack(
             message_en="Beside a town, at most two address lines are taken. Move street and building into their own fields.",
             message_zh="填写城市后最多允许两行地址行，请将街道、楼号和邮编移至相应字段。",
             check=_hybrid_lines,
+        ),
+        Rule(
+            id="address.repeated-town",
+            source="EPC153-22 v2.1, hybrid address; SWIFT CBPR+ usage guidelines: what has a field is not repeated in the lines",
+            severity="warning",
+            parts=("address",),
+            message_en="The town stands in its own field and in this line too. Leave it out of the line; banks may ask back.",
+            message_zh="城市已在独立字段中填写，此地址行又重复出现，请从地址行中删除，否则银行可能查询。",
+            check=_repeated_town,
         ),
     ),
 )

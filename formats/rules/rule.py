@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from formats.errors import Violation
+from formats.errors import Severity, Violation
 from formats.model import PaymentTerms
 from formats.pain001_versions import Pain001Version
 
@@ -61,7 +61,7 @@ class Rule:
     `field` is the field below the part that a finding without a field of its own speaks of. The messages are format strings
     over the finding's details and `limit`. `spares_plain`: the rule is never broken by a text within its limit that begins with
     a letter or digit and holds only these, spaces and . , ' ( ) ? : + - (nearly every text is like that, and is then looked at
-    once instead of once a rule).
+    once instead of once a rule). `severity`: whether a payment that breaks the rule is refused, or its caller only told.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Rule:
     valid_from: date | None = None
     valid_until: date | None = None
     spares_plain: bool = False
+    severity: Severity = "error"
 
     def in_force(self, on: date) -> bool:
         """Whether the rule holds for a payment sent on that day."""
@@ -89,6 +90,7 @@ class Rule:
             message_en=self.message_en.format_map(words),
             message_zh=self.message_zh.format_map(words),
             fix=finding.fix,
+            severity=self.severity,
         )
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from formats.bank import BankFormat, UnknownBank, bank_named, discover
-from formats.errors import Unparsable, Unrenderable
+from formats.errors import Unparsable, Unrenderable, refusing
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress
 from formats.schemas import SchemaUnavailable, SchemaViolation, validate_outbound
 from gateway import clock
@@ -199,7 +199,7 @@ def _judge(bank: BankFormat) -> dict[str, str]:
 
 def _judge_message(bank: BankFormat, name: str, on: date) -> dict[str, str]:
     judged = [_sample(bank, on, number) for number in (1, 2)]
-    broken = [violation for one in judged for violation in bank.check(one.terms, one.transfer, on, name)]
+    broken = [violation for one in judged for violation in refusing(bank.check(one.terms, one.transfer, on, name))]
     results = {f"{name}: takes a plain payment": "good" if not broken else "; ".join(f"{v.field} [{v.rule}]" for v in broken)}
     try:
         first, second = (_rendered(bank, judged, name, on) for _ in range(2))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, BinaryIO, Final
 import typer
 
 from formats.bank import BankFormat
-from formats.errors import Unparsable, Violation
+from formats.errors import Unparsable, Violation, refusing, warnings
 from formats.pain001_orders import read_orders
 from formats.pain001_totals import broken_totals
 from formats.reader import parse, sniff
@@ -25,13 +25,14 @@ _TOLD_ONCE: Final = "message.unsupported"  # the same for every payment of a fil
 
 @dataclass(slots=True)
 class _Verdict:
-    """What was found in a message. `problems` are of the file, `violations` of its payments."""
+    """What was found in a message. `problems` are of the file, `violations` and `warnings` of its payments."""
 
     message: str = ""
     records: int = 0
     schema_checked: bool = False
     problems: list[str] = field(default_factory=list)
     violations: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -61,11 +62,13 @@ def check(
 def _check_request(file: Path, plugin: BankFormat, message: str, day: date, *, as_json: bool) -> bool:
     judged = judge(orders_of_file(file), plugin, message, day)
     broken = [violation for one in judged for violation in one.violations]
+    warned = [warning for one in judged for warning in one.warnings]
     if as_json:
-        print_json({"ok": not broken, "payments": len(judged), "violations": [as_dict(one) for one in broken]})
-    elif broken:
-        print_violations(file, broken)
-    else:
+        told = {"violations": [as_dict(one) for one in broken], "warnings": [as_dict(one) for one in warned]}
+        print_json({"ok": not broken, "payments": len(judged), **told})
+        return not broken
+    print_violations(file, [*broken, *warned])
+    if not broken:
         out().print(f"{file}: {len(judged)} payments, good for {plugin.name} on {day.isoformat()}", markup=False)
     return not broken
 
@@ -147,7 +150,9 @@ def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _V
             if violation.rule != _TOLD_ONCE and violation.field not in unreadable
         ]
         place = {"index": index, "line": found.line, "end_to_end_id": found.transfer.end_to_end_id or None}
-        verdict.violations += [{**place, **_words(violation)} for violation in (*found.problems, *rules)]
+        broken = (*found.problems, *rules)
+        verdict.violations += [{**place, **_words(violation)} for violation in refusing(broken)]
+        verdict.warnings += [{**place, **_words(warning)} for warning in warnings(broken)]
     if index is None:
         verdict.problems.append("there is no payment in it")
 
@@ -160,6 +165,7 @@ def _words(violation: Violation) -> dict[str, Any]:
         "description_en": violation.message_en,
         "description_zh": violation.message_zh,
         "fix": violation.fix,
+        "severity": violation.severity,
     }
 
 
@@ -168,9 +174,8 @@ def _tell(file: str, verdict: _Verdict, plugin: BankFormat, day: date) -> None:
         schema = "keeps to its schema" if verdict.schema_checked else "no schema checked"
         good = f", good for {plugin.name} on {day.isoformat()}" if verdict.message.startswith("pain.001") else ""
         out().print(f"{file}: {verdict.message}, {verdict.records} records, {schema}{good}", markup=False)
-        return
     lines = [f"{file}: {problem}" for problem in verdict.problems]
-    lines += [f"{file}: {line}" for line in _lines(verdict.violations)]
+    lines += [f"{file}: {line}" for line in _lines((*verdict.violations, *verdict.warnings))]
     for line in lines[:SHOWN_MAX]:
         print_error(line)
     if len(lines) > SHOWN_MAX:
@@ -181,4 +186,5 @@ def _lines(violations: Sequence[dict[str, Any]]) -> Iterator[str]:
     for one in violations:
         fix = f" Fix: {one['fix']}" if one["fix"] else ""
         place = f"line {one['line']}, payment {one['end_to_end_id'] or one['index'] + 1}: {one['field']}"
-        yield f"{place}: {one['description_en']} [{one['rule']}; {one['source']}]{fix}"
+        mark = "warning: " if one["severity"] == "warning" else ""
+        yield f"{place}: {mark}{one['description_en']} [{one['rule']}; {one['source']}]{fix}"

@@ -36,8 +36,8 @@ def render(
     name = known_message(message, plugin) or default_message(plugin, day)
     judged = judge(orders_of_file(request), plugin, name, day)
     broken = [violation for one in judged for violation in one.violations]
+    print_violations(request, [*broken, *(warning for one in judged for warning in one.warnings)])
     if broken:
-        print_violations(request, broken)
         raise typer.Exit(PROBLEMS)
     with tempfile.SpooledTemporaryFile(max_size=32 * 1024 * 1024) as spool:
         try:

@@ -27,11 +27,12 @@ from gateway.validation import OrderCheck
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An order as the bank would get it, and every rule it breaks."""
+    """An order as the bank would get it, and every rule it breaks: `violations` refuse it, `warnings` do not."""
 
     terms: PaymentTerms
     transfer: CreditTransfer
     violations: tuple[OrderViolation, ...]
+    warnings: tuple[OrderViolation, ...] = ()
 
 
 def orders_of_file(path: Path) -> list[PaymentOrder]:
@@ -80,11 +81,11 @@ def _judge(index: int, order: PaymentOrder, bank: BankFormat, message: str | Non
     transfer = checked.transfer
     if order.uetr is None and transfer.uetr is not None:
         transfer = replace(transfer, uetr=str(UUID(bytes=digest[16:32], version=4)))
-    return Judged(
-        checked.terms,
-        transfer,
-        tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=one) for one in found),
+    broken, warned = (
+        tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=one) for one in ones)
+        for ones in (found, checked.warnings)
     )
+    return Judged(checked.terms, transfer, broken, warned)
 
 
 def _debtor_side(order: PaymentOrder) -> list[Violation]:
@@ -148,13 +149,15 @@ def as_dict(order: OrderViolation) -> dict[str, Any]:
         "description_en": violation.message_en,
         "description_zh": violation.message_zh,
         "fix": violation.fix,
+        "severity": violation.severity,
     }
 
 
 def print_violations(file: Path, broken: Sequence[OrderViolation]) -> None:
-    """Violations for people, one a line."""
+    """Violations for people, one a line; warnings are marked as such."""
     for order in broken:
         violation = order.violation
         fix = f" Fix: {violation.fix}" if violation.fix else ""
         place = f"{file}: payments[{order.index}].{violation.field}"
-        print_error(f"{place}: {violation.message_en} [{violation.rule}; {violation.source}]{fix}")
+        mark = "warning: " if violation.severity == "warning" else ""
+        print_error(f"{place}: {mark}{violation.message_en} [{violation.rule}; {violation.source}]{fix}")

@@ -33,6 +33,7 @@ class Summary:
     violations: list[dict[str, Any]] = field(default_factory=list)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -134,6 +135,7 @@ def _add(summary: Summary, answer: Acknowledged, lines: list[int]) -> None:
     summary.refused += len(lines) - answer.stored - answer.known
     summary.violations += [_placed(item, lines) for item in answer.violations]
     summary.conflicts += [_placed(item, lines) for item in answer.conflicts]
+    summary.warnings += [_placed(item, lines) for item in answer.warnings]
     if answer.error:
         summary.errors.append(f"lines {lines[0]} to {lines[-1]}: {answer.error}")
 
@@ -143,10 +145,11 @@ async def _check(where: Target, file: Path, connection: str | None, summary: Sum
         task = bar.add_task("checking", total=summary.payments)
         async with Client(where) as client:
             for batch in _batches(file, connection):
-                violations, conflicts = await client.check([line.payment for line in batch])
+                violations, conflicts, warnings = await client.check([line.payment for line in batch])
                 lines = [line.number for line in batch]
                 summary.violations += [_placed(item, lines) for item in violations]
                 summary.conflicts += [_placed(item, lines) for item in conflicts]
+                summary.warnings += [_placed(item, lines) for item in warnings]
                 bar.advance(task, len(batch))
 
 
@@ -166,10 +169,13 @@ def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, fin
     if as_json:
         print_json(summary.as_json())
         return
-    for violation in summary.violations[:SHOWN_MAX]:
+    for mark, violation in (
+        *(("", violation) for violation in summary.violations[:SHOWN_MAX]),
+        *(("warning: ", warning) for warning in summary.warnings[:SHOWN_MAX]),
+    ):
         fix = f" Fix: {violation['fix']}" if violation.get("fix") else ""
         place = f"{summary.file}:{violation['line']}: {violation['field']}"
-        print_error(f"{place}: {violation.get('description_en', '')} [{violation.get('rule', '')}]{fix}")
+        print_error(f"{place}: {mark}{violation.get('description_en', '')} [{violation.get('rule', '')}]{fix}")
     for conflict in summary.conflicts[:SHOWN_MAX]:
         fields = ", ".join(conflict.get("fields", [])) or "its content"
         print_error(
@@ -178,7 +184,8 @@ def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, fin
         )
     for error in summary.errors[:SHOWN_MAX]:
         print_error(error)
-    hidden = sum(max(0, len(found) - SHOWN_MAX) for found in (summary.violations, summary.conflicts, summary.errors))
+    told: tuple[list[Any], ...] = (summary.violations, summary.warnings, summary.conflicts, summary.errors)
+    hidden = sum(max(0, len(found) - SHOWN_MAX) for found in told)
     if hidden:
         print_error(f"and {hidden} more; --json lists them all")
     if dry_run:

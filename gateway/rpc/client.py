@@ -104,7 +104,7 @@ class BadPayment(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """What became of one batch. Places in `violations` and `conflicts` count from 0 within the batch."""
+    """What became of one batch. Places in `violations`, `conflicts` and `warnings` count from 0 within the batch."""
 
     batch: int
     stored: int
@@ -112,6 +112,7 @@ class Acknowledged:
     violations: tuple[dict[str, Any], ...]
     conflicts: tuple[dict[str, Any], ...]
     error: str
+    warnings: tuple[dict[str, Any], ...] = ()
 
 
 # -- JSON and messages -----------------------------------------------------------------------------------------------------
@@ -188,11 +189,16 @@ class Client:
         message = json_format.ParseDict(dict(request or {}), getattr(module, f"{method}Request")())
         return as_dict(await self._unary(getattr(stub_class(self._channel), method), message))
 
-    async def check(self, payments: Sequence[PaymentMessage], on: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """A dry run of up to 1,000 payments: violations and conflicts."""
+    async def check(
+        self, payments: Sequence[PaymentMessage], on: str = ""
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+        """A dry run of up to 1,000 payments: violations, conflicts and warnings."""
         request = payments_pb2.CheckPaymentsRequest(payments=payments, on=on)
         answer = await self._unary(payments_pb2_grpc.PaymentServiceStub(self._channel).CheckPayments, request)
-        return [as_dict(item) for item in answer.violations], [as_dict(item) for item in answer.conflicts]
+        violations, conflicts, warnings = (
+            [as_dict(item) for item in items] for items in (answer.violations, answer.conflicts, answer.warnings)
+        )
+        return violations, conflicts, warnings
 
     async def submit(self, batches: AsyncIterator[Sequence[PaymentMessage]]) -> AsyncIterator[Acknowledged]:
         """Batches in, acknowledgements out, in order. What was acknowledged is durable. Raises `CallFailed`, and what the
@@ -213,6 +219,7 @@ class Client:
                 violations=tuple(as_dict(item) for item in answer.violations),
                 conflicts=tuple(as_dict(item) for item in answer.conflicts),
                 error=answer.error,
+                warnings=tuple(as_dict(item) for payment in answer.payments for item in payment.warnings),
             )
 
     async def watch(self, token: str, connection_ids: Sequence[str], *, stop_at_end: bool) -> AsyncIterator[dict[str, Any]]:

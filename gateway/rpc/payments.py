@@ -25,6 +25,8 @@ BATCHES_AT_ONCE: Final = 4
 
 BATCH_MAX: Final = 1000
 REASON_MAX: Final = 500
+WARNINGS_MAX: Final = 1000
+"""Warnings in one answer to a submission: what was stored must not become an answer that is too large for its client."""
 
 _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
 
@@ -58,10 +60,11 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         on = date_of(request.on) if request.on else None
         if request.on and on is None:
             raise BadRequest("on", "must be a calendar date such as 2026-11-25")
-        violations, conflicts = await self.gateway.check(caller, _orders(request.payments), on)
+        violations, conflicts, warnings = await self.gateway.check(caller, _orders(request.payments), on)
         return pb.CheckPaymentsResponse(
             violations=[violation_message(violation) for violation in violations],
             conflicts=[conflict_message(conflict) for conflict in conflicts],
+            warnings=[violation_message(warning) for warning in warnings],
         )
 
     @unary("read")
@@ -115,15 +118,21 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
             raise
         finally:
             self.door.metrics.submit_seconds.labels(kind).observe(perf_counter() - started)
-        return [
-            pb.SubmittedPayment(
-                payment_reference=payment.payment_reference,
-                payment_id=payment.payment_id,
-                state=PAYMENT_STATES[payment.state],
-                already_known=payment.already_known,
+        room = WARNINGS_MAX
+        answers = []
+        for payment in submitted:
+            told = payment.warnings[:room]
+            room -= len(told)
+            answers.append(
+                pb.SubmittedPayment(
+                    payment_reference=payment.payment_reference,
+                    payment_id=payment.payment_id,
+                    state=PAYMENT_STATES[payment.state],
+                    already_known=payment.already_known,
+                    warnings=[violation_message(warning) for warning in told],
+                )
             )
-            for payment in submitted
-        ]
+        return answers
 
     async def _read_batches(
         self,

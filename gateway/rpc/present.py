@@ -153,6 +153,7 @@ def violation_message(order: OrderViolation) -> pb.Violation:
         description_zh=violation.message_zh,
         fix=violation.fix or "",
         payment_reference=order.payment_reference,
+        severity=violation.severity,
     )
 
 

@@ -35,6 +35,7 @@ class Submitted:
     payment_id: str
     state: PaymentState
     already_known: bool
+    warnings: tuple[OrderViolation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class _Examined:
     checked: Checked
     payment_id: str
     violations: tuple[OrderViolation, ...]
+    warnings: tuple[OrderViolation, ...] = ()
 
 
 class Payments(Desk):
@@ -73,14 +75,15 @@ class Payments(Desk):
 
     async def check(
         self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None
-    ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...]]:
-        """Everything `submit` would say, as of a date; stores nothing."""
+    ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...], tuple[OrderViolation, ...]]:
+        """Everything `submit` would say, as of a date: violations, conflicts, warnings. Stores nothing."""
         self._authorise_orders(caller, orders)
         examined = self._examine_all(caller, orders, on)
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
-        return violations, tuple(self._conflicts(examined, known))
+        warnings = tuple(warning for one in examined for warning in one.warnings)
+        return violations, tuple(self._conflicts(examined, known)), warnings
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
@@ -236,8 +239,9 @@ class Payments(Desk):
                 payment_id=known.payment_id if known else row.payment_id,
                 state=known.state if known else row.state,
                 already_known=known is not None,
+                warnings=one.warnings,
             )
-            for row, known in zip(rows, result.known, strict=True)
+            for one, row, known in zip(examined, rows, result.known, strict=True)
         ]
         for (connection_id, outcome), count in _counts(rows, answer).items():
             self._metrics.submitted(caller.name, connection_id, outcome, count)
@@ -290,8 +294,19 @@ class Payments(Desk):
 
 
 def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str, violations: tuple[Violation, ...]) -> _Examined:
-    found = tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=v) for v in violations)
-    return _Examined(index=index, order=order, checked=checked, payment_id=payment_id, violations=found)
+    def placed(found: tuple[Violation, ...]) -> tuple[OrderViolation, ...]:
+        if not found:
+            return ()
+        return tuple([OrderViolation(index=index, payment_reference=order.payment_reference, violation=v) for v in found])
+
+    return _Examined(
+        index=index,
+        order=order,
+        checked=checked,
+        payment_id=payment_id,
+        violations=placed(violations),
+        warnings=placed(checked.warnings),
+    )
 
 
 def _counts(rows: Sequence[NewPayment], answer: Sequence[Submitted]) -> dict[tuple[str, str], int]:

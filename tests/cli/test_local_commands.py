@@ -65,6 +65,24 @@ def test_what_cannot_be_rendered_is_said_element_by_element(bankgate: Any, examp
     assert all(v["description_zh"] and v["source"] and v["rule"] for v in checked["violations"])
 
 
+def test_warnings_are_told_and_marked_and_refuse_nothing(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    request["payments"][0]["creditor"]["postal_address"] = {"town_name": "Dublin", "country": "IE", "address_line": ["Dublin 2"]}
+    file, xml = tmp_path / "doubtful.json", tmp_path / "doubtful.xml"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    rendered = bankgate("render", file, "--bank", "iso20022", *ON, "--out", xml)
+    asked, made = bankgate("check", file, *ON), bankgate("check", xml, *ON)
+    for done, place in ((rendered, "payments[0]"), (asked, "payments[0]"), (made, "payment 2026-1001")):
+        assert done.code == 0
+        (line,) = done.err.splitlines()
+        assert place in line
+        assert "creditor.postal_address.address_line[0]: warning: " in line
+    for checked in (file, xml):
+        answer = json.loads(bankgate("check", checked, *ON, "--json").out)
+        assert (answer["ok"], answer["violations"]) == (True, [])
+        assert [(one["rule"], one["severity"]) for one in answer["warnings"]] == [("address.repeated-town", "warning")]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

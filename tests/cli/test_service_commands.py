@@ -59,6 +59,21 @@ def test_a_dry_run_says_the_same_and_stores_nothing(bankgate: Any, service: str,
     assert bankgate("watch", "--until-idle", "--target", service).out == ""
 
 
+def test_a_warning_is_marked_with_the_line_of_the_file_and_the_payment_is_stored(
+    bankgate: Any, service: str, examples: Path, tmp_path: Path
+) -> None:
+    payment = json.loads((examples / "payments.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    payment["creditor"]["postal_address"] = {"town_name": "Dublin", "country": "IE", "address_line": ["Dublin 2"]}
+    file = tmp_path / "doubtful.jsonl"
+    file.write_text(json.dumps(payment), encoding="utf-8")
+    tried = bankgate("submit", file, "--connection", "house", "--target", service, "--dry-run")
+    done = bankgate("submit", file, "--connection", "house", "--target", service)
+    for answer in (tried, done):
+        assert answer.code == 0
+        assert f"{file}:1: creditor.postal_address.address_line[0]: warning: " in answer.err
+    assert "1 stored, 0 known before, 0 refused, of 1" in done.out
+
+
 def test_other_content_under_a_known_reference_names_line_and_fields(
     bankgate: Any, service: str, examples: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from formats.banks.iso20022 import BANK as ISO
@@ -231,6 +231,7 @@ COMMON_CASES: list[tuple[Change, str, str, str | None, str | None]] = [
     (address(town_name=None), "address.unstructured", f"{PLACE}.town_name", None, None),
     (address(country=None, address_line=("x",)), "address.unstructured", f"{PLACE}.country", None, None),
     (address(address_line=("a", "b", "c")), "address.hybrid-lines", f"{PLACE}.address_line", None, None),
+    (address(address_line=("1 rue X", "69001 LYON")), "address.repeated-town", f"{PLACE}.address_line[1]", None, None),
     (kind(local_instrument="INST"), "instant.sepa-only", "payment_type.local_instrument", None, None),
 ]
 
@@ -480,6 +481,7 @@ def anything(draw: st.DrawFn, depth: int = 3) -> Any:
     return draw(st.sampled_from([value, (value,)]))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # how long it takes to make examples depends on the machine
 @given(st.data())
 def test_nothing_makes_a_check_raise(payments: SimpleNamespace, data: st.DataObject) -> None:
     terms_, transfer_ = sepa(payments)

@@ -141,7 +141,7 @@ async def test_a_reference_twice_in_one_call_with_other_content_names_what_diffe
     twice = [order("INV-9"), order("INV-9", amount=Decimal("1.00"), uetr="6fb81ab0-75ef-45b0-8f7f-659405cf665b")]
     with pytest.raises(Conflict) as error:
         await gateway.submit(ERP, twice)
-    violations, conflicts = await gateway.check(ERP, twice, None)
+    violations, conflicts, _ = await gateway.check(ERP, twice, None)
     assert violations == ()
     for found in (error.value.conflicts, conflicts):
         assert [(c.index, c.payment_id, c.fields) for c in found] == [(1, "", ("amount", "uetr"))]
@@ -151,13 +151,13 @@ async def test_the_same_payment_in_other_words_is_one_payment_in_one_call_as_in_
     in_other_words = order(requested_execution_date=date(2026, 11, 25), amount=Decimal("12.5"))
     first, second = await gateway.submit(ERP, [order(), in_other_words])
     assert (first.payment_id, second.already_known) == (second.payment_id, True)
-    assert await gateway.check(ERP, [order("NEW"), replace(in_other_words, payment_reference="NEW")], None) == ((), ())
+    assert await gateway.check(ERP, [order("NEW"), replace(in_other_words, payment_reference="NEW")], None) == ((), (), ())
 
 
 async def test_a_dry_run_does_not_take_what_it_cannot_read_for_what_is_stored(gateway: Gateway) -> None:
     await gateway.submit(ERP, [order(amount=Decimal("1.00"))])
     unreadable = Violation(field="amount", rule="amount.format", source="s", message_en="no number", message_zh="不是数字")
-    violations, _ = await gateway.check(ERP, [replace(order(), amount=None, problems=(unreadable,))], None)
+    violations, _, _ = await gateway.check(ERP, [replace(order(), amount=None, problems=(unreadable,))], None)
     assert [v.violation.rule for v in violations] == ["amount.format"]
 
 
@@ -235,17 +235,40 @@ async def test_of_several_accounts_one_has_to_be_named_and_only_configured_ones_
     await gateway.submit(ERP, [order(connection_id="two", debtor_account=Account(iban="NL14MOCK0000000002"))])
 
 
+async def test_a_warning_is_told_and_refuses_nothing(gateway: Gateway) -> None:
+    address = PostalAddress(town_name="Amsterdam", country="NL", address_line=("Damrak 1", "1012 Amsterdam"))
+    doubtful = order("DOUBT", creditor=Party(name="Supplier", postal_address=address))
+    found = ("creditor.postal_address.address_line[1]", "address.repeated-town", "warning")
+    violations, conflicts, warnings = await gateway.check(ERP, [order("NEW"), doubtful], None)
+    assert (violations, conflicts) == ((), ())
+    assert [(w.index, w.violation.field, w.violation.rule, w.violation.severity) for w in warnings] == [(1, *found)]
+    plain, submitted = await gateway.submit(ERP, [order("NEW"), doubtful])
+    assert plain.warnings == ()
+    assert [(w.index, w.violation.rule) for w in submitted.warnings] == [(1, "address.repeated-town")]
+    assert (await gateway.payment(ERP, payment_reference="DOUBT")).state is PaymentState.APPROVED
+
+
+async def test_a_warning_does_not_hide_what_refuses(gateway: Gateway) -> None:
+    address = PostalAddress(town_name="Amsterdam", country="NL", address_line=("Amsterdam",))
+    with pytest.raises(Invalid) as error:
+        await gateway.submit(ERP, [order(currency="EUX", creditor=Party(name="Supplier", postal_address=address))])
+    assert "address.repeated-town" not in {rule for _, _, rule in broken(error)}
+    assert "currency.unknown" in {rule for _, _, rule in broken(error)}
+
+
 async def test_a_message_version_the_bank_no_longer_takes_is_refused_before_the_bank_does(gateway: Gateway) -> None:
     with pytest.raises(Invalid) as error:
         await gateway.submit(ERP, [order(connection_id="old")])
     assert (0, "connection_id", "message.not-valid-on-date") in broken(error)
-    violations, _ = await gateway.check(ERP, [order(connection_id="old")], date(2026, 11, 10))
+    violations, _, _ = await gateway.check(ERP, [order(connection_id="old")], date(2026, 11, 10))
     assert violations == ()
 
 
 async def test_a_dry_run_stores_nothing_and_tells_conflicts_too(gateway: Gateway) -> None:
     await gateway.submit(ERP, [order()])
-    violations, conflicts = await gateway.check(ERP, [order(), order(amount=Decimal("7.00")), order("NEW", currency="EUX")], None)
+    violations, conflicts, _ = await gateway.check(
+        ERP, [order(), order(amount=Decimal("7.00")), order("NEW", currency="EUX")], None
+    )
     assert {v.index for v in violations} == {2}
     assert [(c.index, c.fields) for c in conflicts] == [(1, ("amount",))]
     with pytest.raises(NotFound):

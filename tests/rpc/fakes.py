@@ -26,6 +26,14 @@ class Submitted:
     payment_id: str
     state: PaymentState
     already_known: bool
+    warnings: tuple[OrderViolation, ...] = ()
+
+
+def _warnings(index: int, order: PaymentOrder, count: int) -> tuple[OrderViolation, ...]:
+    doubt = Violation(
+        field="creditor", rule="doubtful", source="test", message_en="Doubtful.", message_zh="存疑。", severity="warning"
+    )
+    return (OrderViolation(index=index, payment_reference=order.payment_reference, violation=doubt),) * count
 
 
 @dataclass
@@ -37,6 +45,7 @@ class FakeGateway:
     batches_at_once_most: int = 0
     hold: asyncio.Event | None = None
     error: Exception | None = None
+    warnings_each: int = 0
     replayed: list[tuple[str, bytes]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
 
@@ -65,7 +74,8 @@ class FakeGateway:
             if not known:
                 self._store(caller, order)
             payment = self.payments[order.payment_reference]
-            answers.append(Submitted(order.payment_reference, payment.payment_id, payment.state, known))
+            told = _warnings(len(answers), order, self.warnings_each)
+            answers.append(Submitted(order.payment_reference, payment.payment_id, payment.state, known, told))
         return answers
 
     def _judge(self, orders: Sequence[PaymentOrder]) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...]]:
@@ -161,7 +171,8 @@ class FakeGateway:
         self.happened.set()
 
     async def check(self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None) -> Any:
-        return self._judge(orders)
+        warnings = [one for index, order in enumerate(orders) for one in _warnings(index, order, self.warnings_each)]
+        return (*self._judge(orders), tuple(warnings))
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         for payment in self.payments.values():

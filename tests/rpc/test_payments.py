@@ -154,6 +154,31 @@ async def test_what_nobody_foresaw_is_an_incident_without_its_words(payments: St
     assert "incident" in str(error.details())
 
 
+async def test_warnings_stand_beside_what_was_stored_and_apart_from_what_refuses(
+    payments: Stub, gateway: Any, batch_of: Any
+) -> None:
+    gateway.warnings_each = 1
+    answer = await payments.SubmitPayments(batch_of("a", "b"))
+    assert [(p.payment_reference, [(w.index, w.rule, w.severity) for w in p.warnings]) for p in answer.payments] == [
+        ("a", [(0, "doubtful", "warning")]),
+        ("b", [(1, "doubtful", "warning")]),
+    ]
+    checked = await payments.CheckPayments(pb.CheckPaymentsRequest(payments=batch_of("c").payments))
+    assert not checked.violations
+    assert [(w.field, w.description_zh, w.payment_reference) for w in checked.warnings] == [
+        ("payments[0].creditor", "存疑。", "c")
+    ]
+    refused_ones = await payments.CheckPayments(pb.CheckPaymentsRequest(payments=batch_of("d", currency="nope").payments))
+    assert [(v.rule, v.severity) for v in refused_ones.violations] == [("currency.unknown", "error")]
+
+
+async def test_warnings_never_make_the_answer_to_what_was_stored_too_large(payments: Stub, gateway: Any, batch_of: Any) -> None:
+    gateway.warnings_each = 3
+    answer = await payments.SubmitPayments(batch_of(*(f"r-{n}" for n in range(1000))))
+    told = [len(payment.warnings) for payment in answer.payments]
+    assert (sum(told), told[0], told[333], told[334]) == (1000, 3, 1, 0)
+
+
 # -- the stream ------------------------------------------------------------------------------------------------------------
 
 

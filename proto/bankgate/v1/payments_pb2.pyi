@@ -50,11 +50,18 @@ class SubmittedPayment(_message.Message):
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     ALREADY_KNOWN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     payment_reference: _builtins.str
     payment_id: _builtins.str
     state: _types_pb2.PaymentState.ValueType
     already_known: _builtins.bool
     """true: stored by an earlier call, which this one repeats"""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Violation]:
+        """Worth knowing, refusing nothing: what the bank may repair, ask back about, or refuse later. At most 1,000 in one answer;
+        CheckPayments tells all.
+        """
+
     def __init__(
         self,
         *,
@@ -62,10 +69,11 @@ class SubmittedPayment(_message.Message):
         payment_id: _builtins.str = ...,
         state: _types_pb2.PaymentState.ValueType = ...,
         already_known: _builtins.bool = ...,
+        warnings: _abc.Iterable[_types_pb2.Violation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_known", b"already_known", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_known", b"already_known", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,21 +207,27 @@ class CheckPaymentsResponse(_message.Message):
 
     VIOLATIONS_FIELD_NUMBER: _builtins.int
     CONFLICTS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Violation]:
         """empty: SubmitPayments would take it"""
 
     @_builtins.property
     def conflicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conflict]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Violation]:
+        """told, and refusing nothing"""
+
     def __init__(
         self,
         *,
         violations: _abc.Iterable[_types_pb2.Violation] | None = ...,
         conflicts: _abc.Iterable[Global___Conflict] | None = ...,
+        warnings: _abc.Iterable[_types_pb2.Violation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -748,6 +748,7 @@ class Violation(_message.Message):
     DESCRIPTION_ZH_FIELD_NUMBER: _builtins.int
     FIX_FIELD_NUMBER: _builtins.int
     PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """which payment of the call, from 0"""
     field: _builtins.str
@@ -761,6 +762,8 @@ class Violation(_message.Message):
     fix: _builtins.str
     """a safe replacement value where one exists; never another amount or party"""
     payment_reference: _builtins.str
+    severity: _builtins.str
+    """"error": the payment is refused; "warning": told, and refuses nothing"""
     def __init__(
         self,
         *,
@@ -772,10 +775,11 @@ class Violation(_message.Message):
         description_zh: _builtins.str = ...,
         fix: _builtins.str = ...,
         payment_reference: _builtins.str = ...,
+        severity: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description_en", b"description_en", "description_zh", b"description_zh", "field", b"field", "fix", b"fix", "index", b"index", "payment_reference", b"payment_reference", "rule", b"rule", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description_en", b"description_en", "description_zh", b"description_zh", "field", b"field", "fix", b"fix", "index", b"index", "payment_reference", b"payment_reference", "rule", b"rule", "severity", b"severity", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
