@@ -33,6 +33,7 @@ from formats.schemas_rebuild import rebuild
 __all__ = [
     "INBOUND_BYTES_MAX",
     "MESSAGES",
+    "OUTBOUND_BYTES_MAX",
     "SchemaProblem",
     "SchemaUnavailable",
     "SchemaViolation",
@@ -51,6 +52,10 @@ MESSAGES: frozenset[str] = frozenset(GENUINE) | frozenset(REBUILT)
 INBOUND_BYTES_MAX = 8 << 20
 """Larger files of a bank are not validated: that would take a tree of 8.5 times their size."""
 
+OUTBOUND_BYTES_MAX = 8 << 20
+"""A request to a bank that is larger is not sent: nobody cancels ten thousands of payments one by one in one message."""
+
+_SENT = ("pain.001.", "camt.055.", "camt.060.")
 _OF_THREAD = threading.local()  # a compiled schema keeps the errors of its last validation, so every thread has its own
 
 
@@ -69,7 +74,8 @@ def schema_text(message_name: str) -> bytes | None:
 
 
 def validate_outbound(source: BinaryIO, message_name: str) -> None:
-    """Validates a rendered pain.001 of any size, in constant memory, from where `source` stands to its end.
+    """Validates a rendered message from where `source` stands to its end: a pain.001 of any size, in constant memory; a
+    request (camt.055, camt.060) of at most 8 MiB, as a whole.
 
     Raises `SchemaViolation` within 1 MiB of the first fault, naming line, path and end-to-end id; also for a message without a
     schema: what cannot be checked is not sent. Raises `SchemaUnavailable` if the installation is broken.
@@ -77,10 +83,26 @@ def validate_outbound(source: BinaryIO, message_name: str) -> None:
     validators: dict[str, OutboundValidator] = _OF_THREAD.__dict__.setdefault("outbound", {})
     if message_name not in validators:
         schema = schema_text(message_name)
-        if schema is None or not message_name.startswith("pain.001."):
+        if schema is None or not message_name.startswith(_SENT):
             raise SchemaViolation((problem("NO_SCHEMA", f"there is no schema at hand for {message_name}"),))
+        if not message_name.startswith("pain.001."):
+            _validate_whole(source, message_name)
+            return
         validators[message_name] = OutboundValidator(schema)
     validators[message_name].validate(source)
+
+
+def _validate_whole(source: BinaryIO, message_name: str) -> None:
+    text = source.read(OUTBOUND_BYTES_MAX + 1)
+    if len(text) > OUTBOUND_BYTES_MAX:
+        raise SchemaViolation((problem("TOO_LARGE", f"a {message_name} of more than 8 MiB; split the request"),))
+    try:
+        document = etree.fromstring(text, hardened_parser())
+    except etree.XMLSyntaxError as error:
+        raise SchemaViolation((not_well_formed(error, error.lineno),)) from None
+    schema = _compiled(message_name)
+    if schema is not None and not schema.validate(document):
+        raise SchemaViolation(problems_of(schema, document))
 
 
 def validate_inbound(source: BinaryIO, message_name: str) -> tuple[bool | None, tuple[str, ...]]:
