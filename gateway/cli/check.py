@@ -13,7 +13,8 @@ from formats.errors import Unparsable, Violation
 from formats.pain001_orders import read_orders
 from formats.pain001_totals import broken_totals
 from formats.reader import parse, sniff
-from formats.schemas import INBOUND_BYTES_MAX, SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
+from formats.schemas import SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
+from formats.schemas_inbound import TREE_BYTES_MAX
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json
 from gateway.cli.render import Bank, Message, On, day_of, default_message, known_message, plugin_named
 from gateway.cli.sources import opened, shown, why
@@ -107,7 +108,7 @@ def _schema_problems(source: BinaryIO, name: str) -> tuple[bool, Sequence[str]]:
     """
     size = source.seek(0, 2)
     source.seek(0)
-    if name.startswith("pain.001") and size > INBOUND_BYTES_MAX:
+    if name.startswith("pain.001") and size > TREE_BYTES_MAX:
         try:
             validate_outbound(source, name)
         except SchemaViolation as error:
