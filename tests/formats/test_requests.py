@@ -28,7 +28,8 @@ from formats.model_requests import (
 )
 from formats.reader import parse, sniff
 from formats.request_versions import CAMT055, CAMT060
-from formats.schemas import OUTBOUND_BYTES_MAX, SchemaViolation, schema_text, validate_inbound, validate_outbound
+from formats.schemas import SchemaViolation, schema_text, validate_inbound, validate_outbound
+from formats.schemas_outbound import WHOLE_BYTES_MAX
 
 WHEN = datetime(2026, 11, 25, 13, 30, tzinfo=timezone(timedelta(hours=1)))
 MULLER = Party(name="Müller & Co")
@@ -141,7 +142,7 @@ EVERY = [replace(CANCELLATION, message_name=name) for name in CAMT055] + [in_ver
 def test_a_request_is_written_as_the_hand_written_message(
     request_: CancellationRequest | AccountReportingRequest, golden: Path
 ) -> None:
-    assert written(request_).decode() == (golden / f"full.{request_.message_name}.xml").read_text(encoding="utf-8")
+    assert written(request_).decode() == (golden / "requests" / f"full.{request_.message_name}.xml").read_text(encoding="utf-8")
     assert written(request_) == written(request_)
 
 
@@ -253,7 +254,7 @@ def test_what_breaks_the_schema_does_not_pass_the_gate() -> None:
     document = written(paying(replace(PAYMENT, original_uetr="no-uetr")))
     with pytest.raises(SchemaViolation, match="OrgnlUETR"):
         validate_outbound(io.BytesIO(document), "camt.055.001.09")
-    for broken in (document[:-12], document + b" " * OUTBOUND_BYTES_MAX):
+    for broken in (document[:-12], document + b" " * WHOLE_BYTES_MAX):
         with pytest.raises(SchemaViolation):
             validate_outbound(io.BytesIO(broken), "camt.055.001.09")
     with pytest.raises(SchemaViolation, match="no schema"):
