@@ -9,6 +9,21 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something stands in a file made elsewhere.
+
+    `path` names the elements from the root, with an index (from 1) where several of a name may stand side by side
+    ("/Document/CstmrCdtTrfInitn/PmtInf[2]/CdtTrfTxInf[1733]/CdtrAcct/Id/IBAN"); "" is the file as a whole. `line` counts from 1.
+    The two ids are of the payment concerned, as the file gives them.
+    """
+
+    path: str = ""
+    line: int | None = None
+    payment_information_id: str | None = None
+    end_to_end_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """One rule that a payment breaks.
 
@@ -16,6 +31,9 @@ class Violation:
     `source` the document, version and section the rule comes from; `fix` a safe replacement value, where one exists (never
     another amount or party). The value itself is not quoted, so that violations can be logged. `severity` says whether the
     payment is refused for it; `refusing` and `warnings` tell the two apart, and nobody else decides that.
+
+    For files made elsewhere, `place` says where in the file, and `detail` gives the validator's own words where there are any
+    (libxml2's, without values).
     """
 
     field: str
@@ -25,6 +43,8 @@ class Violation:
     message_zh: str
     fix: str | None = None
     severity: Severity = "error"
+    place: Place | None = None
+    detail: str | None = None
 
 
 def refusing(violations: Iterable[Violation]) -> tuple[Violation, ...]:

@@ -58,6 +58,7 @@ _MESSAGES = {
     "RctAck": "admi.007",
 }
 _READ = {"pain.001", "pain.002", "pacs.004", "camt.052", "camt.053", "camt.054"}
+_REQUESTS = {"camt.055", "camt.060"}  # go to banks, and come from none
 _ROOTS = frozenset(name for name, kind in _MESSAGES.items() if kind in _READ)
 _HEADER = Shape({"MsgId": "message_id", "CreDtTm": "created"})
 
@@ -159,6 +160,8 @@ def _readable(hints: Sequence[str], element: str) -> str:
     family, name = _message_name(hints, element)
     if not family:
         raise Unparsable(f"a Document that holds <{element[:60]}>, which is no message known here", 1)
+    if family in _REQUESTS:
+        raise Unparsable(f"this is a {name} message, a request of a customer to its bank; bankgate writes that kind only", 1)
     if family not in _READ:
         raise Unparsable(f"this is a {name} message; bankgate does not read that kind", 1)
     return name

@@ -56,12 +56,18 @@ def rebuild(message_name: str) -> bytes:
             f"<xs:schema xmlns={namespace} xmlns:xs='http://www.w3.org/2001/XMLSchema' elementFormDefault='qualified'"
             f" targetNamespace={namespace}>"
         ),
-        '<xs:element name="Document" type="Document"/>',
+        _root(module),
         _PERIOD,
         *_types(module),
         "</xs:schema>",
     ]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _root(module: ModuleType) -> str:
+    """The one global element: the class that has a namespace of its own ("Document"; "AppHdr" of the business headers)."""
+    name = next(name for name, value in vars(module).items() if hasattr(getattr(value, "Meta", None), "namespace"))
+    return f'<xs:element name="{name}" type="{name}"/>'
 
 
 def _types(module: ModuleType) -> Iterator[str]:

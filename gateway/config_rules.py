@@ -16,11 +16,13 @@ from pydantic import ValidationError
 from formats import checks
 from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.model import PostalAddress
+from formats.schemas_own import BrokenSchemas
 from gateway import clock
 from gateway.addresses import is_loopback, split_address
 from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import AccountSettings, Configuration, ConnectionSettings, GuaranteeSettings, ListenSettings
 from gateway.config_words import did_you_mean, explained
+from gateway.own_schemas import read_schemas
 
 Found = tuple[str, str, str, str]
 """(file, key, problem, hint)"""
@@ -51,6 +53,7 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
         *_profiles(settings, directory),
         *_guarantee(settings),
         *_file_name(settings),
+        *_schemas(settings, directory),
     ):
         yield file, key, problem, hint
 
@@ -271,3 +274,13 @@ def _file_name(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
     example = template.format(message_id="M" * 35, connection_id=settings.id, date="20261125")
     if not _FILE_NAME.fullmatch(example) or example.startswith("."):
         yield "file_name", "gives names with characters that banks do not take", "letters, digits and . _ - only, at most 100"
+
+
+def _schemas(settings: ConnectionSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
+    if settings.schemas is None:
+        return
+    try:
+        read_schemas(directory / settings.schemas)
+    except BrokenSchemas as error:
+        for file, problem in error.problems:
+            yield "schemas", f"{settings.schemas}/{file}: {problem}" if file else f"{settings.schemas}: {problem}", ""

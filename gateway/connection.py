@@ -12,7 +12,9 @@ from channels.profiles import build_channel
 from channels.profiles import parse_profile as parse_channel
 from formats.bank import BankFormat, bank_named
 from formats.model import OrganisationIdentification, OtherIdentification, Party
+from formats.schemas_own import OwnSchemas
 from gateway.config import ConnectionSettings
+from gateway.own_schemas import read_schemas
 from keys.profiles import build_seal, certificates, profile_file_suffix
 from keys.profiles import parse_profile as parse_seal
 from keys.seal import KeyUnavailable, Seal
@@ -30,6 +32,7 @@ class Connection:
     file_suffix: str
     base: Path
     clock: Callable[[], datetime]
+    schemas: OwnSchemas | None = None  # brought from the bank; they win over the official ones
 
     @property
     def id(self) -> str:
@@ -79,6 +82,7 @@ def open_connection(settings: ConnectionSettings, base: Path, clock: Callable[[]
         file_suffix=profile_file_suffix(profile),
         base=base,
         clock=clock,
+        schemas=None if settings.schemas is None else read_schemas(base / settings.schemas),
     )
 
 

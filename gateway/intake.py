@@ -7,7 +7,7 @@ quarantined with its bytes and does not stop the next one. A file is applied onl
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 import msgspec
@@ -16,6 +16,8 @@ import structlog
 from channels.channel import Arrival, Channel, Unreachable
 from formats.errors import Unparsable
 from formats.report import Document, ReportRecord
+from formats.schemas import validate_inbound
+from formats.schemas_own import OwnSchemas
 from gateway import discrepancies as say
 from gateway.apply import NewsApplier, NewsStore
 from gateway.connection import Connection
@@ -174,7 +176,23 @@ class Intake:
 
     def _parsed(self, source: Callable[[], BinaryIO]) -> Iterator[ReportRecord]:
         with closing(source()) as stream:
-            yield from self.connection.bank.parse(stream)
+            records = self.connection.bank.parse(stream)
+            if self.connection.schemas is not None:
+                records = self._judged_again(records, source, self.connection.schemas)
+            yield from records
+
+    def _judged_again(
+        self, records: Iterator[ReportRecord], source: Callable[[], BinaryIO], schemas: OwnSchemas
+    ) -> Iterator[ReportRecord]:
+        """The same, but that the schema brought from the bank judges the first message of a file, where there is one for it."""
+        first = next(records, None)
+        if isinstance(first, Document) and schemas.get(first.message) is not None:
+            with closing(source()) as again:
+                valid, problems = validate_inbound(again, first.message, schemas)
+            first = replace(first, schema_valid=valid, schema_problems=problems)
+        if first is not None:
+            yield first
+        yield from records
 
     # -- shared --------------------------------------------------------------------------------------------------------
 

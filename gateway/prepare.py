@@ -119,7 +119,7 @@ class Preparer:
             raise
         if message.message_name.startswith("pain."):
             with closing(self.store.open_document(rendered_id)) as source, stage(self.connection.id, "validate"):
-                validate_outbound(source, message.message_name)
+                validate_outbound(source, message.message_name, self.connection.schemas)
         sealed = self.store.document_writer("sealed")
         try:
             with closing(self.store.open_document(rendered_id)) as source, stage(self.connection.id, "seal"):

@@ -47,6 +47,7 @@ def said(package: str) -> str:
     if expression and "\n" not in expression:
         return expression
     classifiers = [entry.rpartition(" :: ")[2] for entry in found.get_all("Classifier") or () if entry.startswith("License ::")]
+    classifiers = [re.sub(r" \([A-Z]+\)$", "", entry) for entry in classifiers]  # "ISC License (ISCL)"
     return " AND ".join(sorted(classifiers))
 
 

@@ -51,6 +51,12 @@ Findings = tuple[Finding, ...]
 NOTHING: Findings = ()
 HERE: Findings = (Finding(),)
 
+READING = "reading"
+"""A detail of a finding: its fix is how foreign letters are read, and perhaps not the name any more."""
+
+_READING_EN = " The text offered instead only says how these letters are read; take it if you are sure that the bank knows it."
+_READING_ZH = "所提供的替换文本只是这些文字的读音，请确认银行登记的正是该文本后再使用。"
+
 SCHEMA = "ISO 20022 pain.001, XML schema"
 ALL_TEXTS = ("text", "identifier", "code")
 """The kinds of text that are held to length and characters (the others have a form of their own)."""
@@ -91,8 +97,8 @@ class Rule:
             field=".".join(filter(None, (path, finding.field or self.field))),
             rule=self.id,
             source=self.source,
-            message_en=self.message_en.format_map(words),
-            message_zh=self.message_zh.format_map(words),
+            message_en=self.message_en.format_map(words) + (_READING_EN if READING in words else ""),
+            message_zh=self.message_zh.format_map(words) + (_READING_ZH if READING in words else ""),
             fix=finding.fix,
             severity=self.severity,
         )

@@ -3,21 +3,27 @@
 from collections.abc import Callable
 
 from formats import checks
-from formats.characters import UNRESTRICTED, CharacterSet, code_points, illegal, transliterate
-from formats.rules.rule import ALL_TEXTS, HERE, NOTHING, SCHEMA, Finding, Findings, Rule, Setting
+from formats.characters import UNRESTRICTED, CharacterSet, code_points, illegal, reading, transliterate
+from formats.rules.rule import ALL_TEXTS, HERE, NOTHING, READING, SCHEMA, Finding, Findings, Rule, Setting
 
 _TEXT_SHOWN = 10_000  # characters looked at for what is illegal and how to write it instead: a longer text is refused anyway
 
 
 def outside(text: str, charset: CharacterSet, longest: int) -> Findings:
-    """A finding with the illegal characters and, where one exists, the text of at most `longest` that could be sent instead."""
+    """A finding with the illegal characters and the text of at most `longest` that could be sent instead, where one exists.
+
+    Where letters have no conversion in the scheme, that text is how they are read, and the finding says so: it may no longer
+    be the name that the payee's bank knows.
+    """
     if charset.outside.search(text) is None:
         return NOTHING
     if len(text) > _TEXT_SHOWN:
         return (Finding(details={"characters": code_points(illegal(text[:_TEXT_SHOWN], charset)) or "…"}),)
+    details = {"characters": code_points(illegal(text, charset))}
     fix = transliterate(text, charset)
-    fits = fix is not None and len(fix) <= longest
-    return (Finding(fix=fix if fits else None, details={"characters": code_points(illegal(text, charset))}),)
+    if fix is None and (fix := reading(text, charset)) is not None and len(fix) <= longest:
+        return (Finding(fix=fix, details={**details, READING: True}),)
+    return (Finding(fix=fix if fix is not None and len(fix) <= longest else None, details=details),)
 
 
 def _currency_known(currency: str, _limit: int, _setting: Setting) -> Findings:

@@ -147,6 +147,16 @@ def walk_party(party: object, path: str, inspection: Inspection) -> None:
     _party(party, path, inspection)
 
 
+def walk_account(account: object, path: str, inspection: Inspection) -> None:
+    """Puts one account to the inspection (of a request for statements)."""
+    _account(account, path, inspection)
+
+
+def walk_agent(agent: object, path: str, inspection: Inspection) -> None:
+    """Puts one bank to the inspection (of a request to it)."""
+    _agent(agent, path, inspection)
+
+
 def _remittance(remittance: RemittanceInformation, currency: object, inspection: Inspection) -> None:
     inspection.look("remittance", "remittance_information", remittance)
     for index, line in enumerate(_several(remittance.unstructured, "remittance_information.unstructured", inspection)):

@@ -13,10 +13,12 @@ from formats.errors import Unparsable, Violation, refusing, warnings
 from formats.pain001_orders import read_orders
 from formats.pain001_totals import broken_totals
 from formats.reader import parse, sniff
-from formats.rules.together import EndToEndIds
-from formats.schemas import INBOUND_BYTES_MAX, SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
+from formats.schemas import SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
+from formats.schemas_inbound import TREE_BYTES_MAX
+from formats.schemas_own import OwnSchemas
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json
 from gateway.cli.render import Bank, Message, On, day_of, default_message, known_message, plugin_named
+from gateway.cli.schemas import Schemas, schemas_of
 from gateway.cli.sources import opened, shown, why
 from gateway.cli.standalone import as_dict, judge, orders_of_file, print_violations
 
@@ -46,16 +48,18 @@ def check(
     bank: Bank = "iso20022",
     message: Message = None,
     on: On = None,
+    schemas: Schemas = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a request or file would be accepted on a day, and why not, element by element."""
     plugin = plugin_named(bank)
     day = day_of(on, plugin)
     wanted = known_message(message, plugin)
+    own = schemas_of(schemas)
     if file.lower().endswith(".json"):
         good = _check_request(Path(file), plugin, wanted or default_message(plugin, day), day, as_json=as_json)
     else:
-        good = _check_message(file, plugin, day, as_json=as_json)
+        good = _check_message(file, plugin, day, own, as_json=as_json)
     if not good:
         raise typer.Exit(PROBLEMS)
 
@@ -74,12 +78,12 @@ def _check_request(file: Path, plugin: BankFormat, message: str, day: date, *, a
     return not broken
 
 
-def _check_message(file: str, plugin: BankFormat, day: date, *, as_json: bool) -> bool:
+def _check_message(file: str, plugin: BankFormat, day: date, own: OwnSchemas | None, *, as_json: bool) -> bool:
     """A message as a file: its kind, its schema, reading it to its end, and for payments what the bank says to each."""
     verdict = _Verdict()
     try:
         with opened(file) as source:
-            _judge_message(source, plugin, day, verdict)
+            _judge_message(source, plugin, day, verdict, own)
     except OSError as error:
         raise CommandFailed(f"{shown(file)}: {why(error)}") from None
     if as_json:
@@ -90,10 +94,10 @@ def _check_message(file: str, plugin: BankFormat, day: date, *, as_json: bool) -
     return verdict.ok
 
 
-def _judge_message(source: BinaryIO, plugin: BankFormat, day: date, verdict: _Verdict) -> None:
+def _judge_message(source: BinaryIO, plugin: BankFormat, day: date, verdict: _Verdict, own: OwnSchemas | None) -> None:
     try:
         verdict.message = sniff(source)
-        verdict.schema_checked, problems = _schema_problems(source, verdict.message)
+        verdict.schema_checked, problems = _schema_problems(source, verdict.message, own)
         verdict.problems += problems
         for _ in parse(source):
             verdict.records += 1
@@ -104,22 +108,22 @@ def _judge_message(source: BinaryIO, plugin: BankFormat, day: date, verdict: _Ve
         verdict.problems.append(str(error))
 
 
-def _schema_problems(source: BinaryIO, name: str) -> tuple[bool, Sequence[str]]:
+def _schema_problems(source: BinaryIO, name: str, own: OwnSchemas | None) -> tuple[bool, Sequence[str]]:
     """Whether a schema was at hand, and how the file breaks it.
 
     A payment file too large for a tree is judged in pieces, as what we send is, up to its first fault.
     """
     size = source.seek(0, 2)
     source.seek(0)
-    if name.startswith("pain.001") and size > INBOUND_BYTES_MAX:
+    if name.startswith("pain.001") and size > TREE_BYTES_MAX:
         try:
-            validate_outbound(source, name)
+            validate_outbound(source, name, own)
         except SchemaViolation as error:
             return True, [str(problem) for problem in error.problems]
         except SchemaUnavailable as error:
             return False, [str(error)]
         return True, ()
-    valid, problems = validate_inbound(source, name)
+    valid, problems = validate_inbound(source, name, own)
     ours = name.startswith(
         "pain.001"
     )  # a bank may leave the schema's namespace out in what it sends; in what it gets, it may not
@@ -143,7 +147,6 @@ def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _V
     """What the bank's rules say to each payment."""
     name = verdict.message if _takes(verdict.message, plugin, day) else None
     index = None
-    ids = EndToEndIds(plugin.capabilities.repeated_end_to_end_ids)
     for index, found in enumerate(read_orders(source)):
         unreadable = {problem.field for problem in found.problems}
         rules = [
@@ -152,8 +155,7 @@ def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _V
             if violation.rule != _TOLD_ONCE and violation.field not in unreadable
         ]
         place = {"index": index, "line": found.line, "end_to_end_id": found.transfer.end_to_end_id or None}
-        repeated = ids.add(found.transfer.end_to_end_id, index)
-        broken = (*found.problems, *rules, *((repeated,) if repeated else ()))
+        broken = (*found.problems, *rules)
         verdict.violations += [{**place, **_words(violation)} for violation in refusing(broken)]
         verdict.warnings += [{**place, **_words(warning)} for warning in warnings(broken)]
     if index is None:

@@ -260,6 +260,9 @@ def check_connections(
             out().print(f"{row['connection']}: {'ready' if not problems else f'{len(problems)} problems'}", markup=False)
             for certificate in row["certificates"]:
                 out().print(f"  {certificate['certificate']}: {certificate['days_left']} days left", markup=False)
+            for schema in row["schemas"]:
+                source = f"{schema['file']} (SHA-256 {schema['sha256'][:16]}…)"
+                out().print(f"  {schema['message']}: judged by {source}, not by the official schema", markup=False)
             for problem in problems:
                 out().print(f"  {problem}", markup=False)
     if any(row["problems"] for row in rows):
@@ -279,7 +282,20 @@ async def _check(configuration: Configuration, name: str, *, offline: bool) -> d
     if not offline:
         problems += [f"channel: {problem}" for problem in await _try_channel(settings, configuration.directory)]
     days = [{"certificate": reference, "days_left": (not_after - now).days} for reference, not_after in found]
-    return {"connection": name, "problems": problems, "certificates": days}
+    schemas = _schemas(settings, configuration.directory)
+    return {"connection": name, "problems": problems, "certificates": days, "schemas": schemas}
+
+
+def _schemas(settings: ConnectionSettings, directory: Path) -> list[dict[str, str]]:
+    """The schemas that the connection brings, by message; for every other message the official one holds."""
+    from gateway.own_schemas import read_schemas
+
+    if settings.schemas is None:
+        return []
+    own = read_schemas(directory / settings.schemas)
+    return [
+        {"message": schema.message_name, "file": f"{settings.schemas}/{schema.file}", "sha256": schema.sha256} for schema in own
+    ]
 
 
 async def _try_channel(settings: ConnectionSettings, directory: Path) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -12,24 +13,27 @@ from formats import report
 from formats.errors import Unparsable
 from formats.reader import parse as read
 from formats.schemas import validate_inbound
+from formats.schemas_own import OwnSchemas
 from gateway.cli.output import PROBLEMS, Json, out, print_error
+from gateway.cli.schemas import Schemas, schemas_of
 from gateway.cli.sources import opened, shown, why
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from a bank; - is standard input.")]
 
 
-def parse(files: Files, as_json: Json = False) -> None:
+def parse(files: Files, as_json: Json = False, schemas: Schemas = None) -> None:
     """Show what is in files from a bank: pain.001, pain.002, camt.052/053/054, pacs.004, MT940."""
+    own = schemas_of(schemas)
     failed = False
     for name in files:
         show = _print_json if as_json else _show
-        failed |= show(shown(name), records(name))
+        failed |= show(shown(name), records(name, own))
     if failed:
         raise typer.Exit(PROBLEMS)
 
 
-def records(name: str) -> Iterator[dict[str, Any]]:
-    """The records of a file in the published shape; a file that cannot be read ends in an `error` record.
+def records(name: str, own: OwnSchemas | None = None) -> Iterator[dict[str, Any]]:
+    """The records of a file in the published shape; a file that cannot be read ends in an `error` record. `own` schemas win.
 
     Nothing is booked from what is shown here, so an MT940 without its closing balance is shown, and said to be incomplete; the
     gateway quarantines it (docs/decisions.md, 14).
@@ -37,7 +41,7 @@ def records(name: str) -> Iterator[dict[str, Any]]:
     file = shown(name)
     try:
         with opened(name) as source:
-            for record in read(source, validate=validate_inbound, strict=False):
+            for record in read(source, validate=partial(validate_inbound, own=own), strict=False):
                 yield report.as_json(record, file)
     except Unparsable as error:
         yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}

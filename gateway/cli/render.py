@@ -13,26 +13,44 @@ from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.errors import Unrenderable
 from gateway import clock
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed
+from gateway.cli.requests import is_request, request_message
 from gateway.cli.standalone import initiation, judge, orders_of_file, print_violations
 
-Request = Annotated[Path, typer.Argument(metavar="REQUEST.json", help="The JSON form of SubmitPaymentsRequest.")]
+Request = Annotated[
+    Path, typer.Argument(metavar="REQUEST.json", help="The JSON form of SubmitPaymentsRequest, or of a request (docs/tester.md).")
+]
 Bank = Annotated[str, typer.Option("--bank", help="The bank plugin; iso20022 takes every ISO version.")]
 On = Annotated[str | None, typer.Option("--on", help="The day it is meant for (YYYY-MM-DD). Absent: today at the bank.")]
 Message = Annotated[str | None, typer.Option("--message", help="Message and version, for example pain.001.001.09.")]
 
 
+_NO_BANK = "iso20022"  # requests have no bank's particulars
+
+
 def render(
     request: Request,
     *,
-    bank: Bank,
+    bank: Annotated[
+        str | None,
+        typer.Option("--bank", help="The bank plugin; iso20022 takes every ISO version. Payments need it.", show_default=False),
+    ] = None,
     message: Message = None,
     on: On = None,
     message_id: Annotated[str | None, typer.Option(help="MsgId. Absent: made from the content.", show_default=False)] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="File to write. Absent: standard output.")] = None,
 ) -> None:
-    """Say payments in a bank's message. The same request and day give the same bytes."""
-    plugin = plugin_named(bank)
+    """Say payments, a cancellation (camt.055) or a wish for statements (camt.060) in a bank's message.
+
+    The same request and day give the same bytes.
+    """
+    asks = message is not None and is_request(message)
+    if bank is None and not asks:
+        raise CommandFailed("--bank: say which bank the payments are for; iso20022 has nobody's particulars", USAGE)
+    plugin = plugin_named(bank or _NO_BANK)
     day = day_of(on, plugin)
+    if message is not None and asks:
+        _write(request_message(request, message, day, message_id), out_file)
+        return
     name = known_message(message, plugin) or default_message(plugin, day)
     judged = judge(orders_of_file(request), plugin, name, day)
     broken = [violation for one in judged for violation in one.violations]
@@ -47,6 +65,11 @@ def render(
             raise CommandFailed("\n".join([f"{request}: cannot be said in {name}", *lines])) from None
         spool.seek(0)
         content = spool.read()
+    _write(content, out_file)
+
+
+def _write(content: bytes, out_file: Path | None) -> None:
+    """The message to a file, or to standard output."""
     if out_file is None:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()

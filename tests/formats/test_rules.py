@@ -303,7 +303,8 @@ SEPA_CASES: list[tuple[Change, str, str, str | None]] = [
     (transfer(end_to_end_id="/A"), "sepa.slashes", "end_to_end_id", None),
     (transfer(end_to_end_id="A//B"), "sepa.slashes", "end_to_end_id", None),
     (transfer(end_to_end_id="Ä_1"), "sepa.identifier-characters", "end_to_end_id", "Ae-1"),
-    (creditor(name="李"), "sepa.characters", "creditor.name", None),
+    (creditor(name="李"), "sepa.characters", "creditor.name", "Li"),
+    (creditor(name="李😀"), "sepa.characters", "creditor.name", None),
     (creditor(name="“Käse”"), "sepa.characters", "creditor.name", "'Käse'"),
 ]
 

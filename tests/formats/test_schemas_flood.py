@@ -5,8 +5,9 @@ import io
 import pytest
 from lxml import etree
 
-from formats.schemas import INBOUND_BYTES_MAX, schema_text, validate_inbound
+from formats.schemas import schema_text, validate_inbound
 from formats.schemas_flood import ATTRIBUTES_MAX, FAULTS_MAX, beginning_with_all_we_tell
+from formats.schemas_inbound import TREE_BYTES_MAX
 from formats.schemas_problems import PROBLEMS_MAX, problems_of
 
 MESSAGE = "camt.053.001.08"
@@ -22,8 +23,8 @@ def judged(text: str) -> tuple[bool | None, tuple[str, ...]]:
 
 def full(unit: str, before: str = "", after: str = "") -> str:
     """As many of the unit as a file may have that is still validated."""
-    text = before + unit * ((INBOUND_BYTES_MAX - len(before) - len(after)) // len(unit)) + after
-    assert INBOUND_BYTES_MAX - 100 < len(text) <= INBOUND_BYTES_MAX
+    text = before + unit * ((TREE_BYTES_MAX - len(before) - len(after)) // len(unit)) + after
+    assert TREE_BYTES_MAX - 100 < len(text) <= TREE_BYTES_MAX
     return text
 
 
@@ -34,7 +35,7 @@ def test_a_file_full_of_faults_is_judged_by_its_first_ones() -> None:
     assert valid is False
     assert len(problems) == PROBLEMS_MAX
     assert [problem.partition(": ")[0] for problem in problems[:2]] == [
-        f"line {line}, Document/BkToCstmrStmt/Stmt" for line in (4, 5)
+        f"line {line}, /Document/BkToCstmrStmt/Stmt[{line - 3}]" for line in (4, 5)
     ]
 
 
@@ -67,7 +68,7 @@ def test_the_bound_changes_nothing_of_what_is_told(count: int) -> None:
         whole = [str(problem) for problem in problems_of(schema, document)]
         valid, problems = judged(text)
         assert valid is False
-        assert [problem.replace(", e/", ", ") for problem in problems] == [problem.replace(", e/", ", ") for problem in whole]
+        assert [problem.replace(", /e/", ", /") for problem in problems] == [problem.replace(", /e/", ", /") for problem in whole]
 
 
 def test_a_document_without_many_faults_is_not_cut() -> None:

@@ -17,6 +17,7 @@ from gateway.connection import Connection
 from gateway.delivery import Courier
 from gateway.intake import Intake
 from gateway.lifecycle import PaymentState
+from gateway.own_schemas import read_schemas
 from gateway.payment import new_payment_id
 from gateway.prepare import Preparer
 from gateway.reasons import ours
@@ -216,7 +217,8 @@ async def make_desk(tmp_path: Path) -> AsyncIterator[MakeDesk]:
         store = SqliteStore(tmp_path / "bankgate.db", clock=clock)
         await store.open()
         opened.append(store)
-        connection = Connection(parsed, bank_named(parsed.bank), PlainSeal(), "", tmp_path, clock)
+        schemas = None if parsed.schemas is None else read_schemas(tmp_path / parsed.schemas)
+        connection = Connection(parsed, bank_named(parsed.bank), PlainSeal(), "", tmp_path, clock, schemas)
         channel = ScriptedChannel(clock, guarantee=connection.guarantee)
         metrics = Metrics()
         preparer = Preparer(store, connection, clock, metrics)

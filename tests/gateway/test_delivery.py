@@ -241,7 +241,7 @@ async def test_a_message_that_cannot_be_said_is_stopped_before_it_is_sealed(make
     await desk.submit()
     await desk.form()
 
-    def broken(_source: object, _name: str) -> None:
+    def broken(_source: object, _name: str, _own: object) -> None:
         from formats.errors import Unrenderable, Violation
 
         raise Unrenderable((Violation(field="creditor.name", rule="r", source="s", message_en="m", message_zh="m"),))

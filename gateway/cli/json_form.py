@@ -1,0 +1,113 @@
+"""Frozen dataclasses from their JSON form: the fields' names are the keys, and every mistake is named with its place.
+
+Takes what the requests to a bank are made of: texts, whole numbers, true and false, decimals and dates as texts, lists, other
+dataclasses, and None for what is absent. A key that is no field is a mistake, never ignored.
+"""
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import Any, Final
+
+_NOTHING: Final = object()
+
+
+class BadForm(ValueError):
+    """The JSON is not of the form: every problem, one a line, each with its place."""
+
+
+def from_json(kind: type[Any], content: Any, given: Mapping[str, Any]) -> Any:
+    """A `kind` from its JSON form. `given`: fields that are known already, which the JSON may not say. Raises `BadForm`."""
+    problems: list[str] = []
+    made = _dataclass(kind, content, "", problems, given)
+    if problems:
+        raise BadForm("\n".join(problems))
+    return made
+
+
+def _dataclass(kind: type[Any], content: Any, path: str, problems: list[str], given: Mapping[str, Any] | None = None) -> Any:
+    given = given or {}
+    if not isinstance(content, dict):
+        problems.append(f"{path or 'the file'}: must be an object {{ … }}")
+        return _NOTHING
+    hints = typing.get_type_hints(kind)
+    known: dict[str, Field[Any]] = {field.name: field for field in fields(kind) if field.name not in given}
+    values = dict(given)
+    for key in content:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            problems.append(f"{_at(path, key)}: there is no such field" + (f"; did you mean {close[0]}?" if close else ""))
+    for name, field in known.items():
+        if content.get(name) is None:
+            if field.default is MISSING and field.default_factory is MISSING:
+                problems.append(f"{_at(path, name)}: is required")
+        else:
+            values[name] = _value(hints[name], content[name], _at(path, name), problems)
+    # With problems the object is thrown away; half of one may not even be made.
+    return _NOTHING if problems else kind(**values)
+
+
+def _value(hint: Any, content: Any, path: str, problems: list[str]) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in {typing.Union, types.UnionType}:
+        (hint,) = [one for one in typing.get_args(hint) if one is not types.NoneType]
+        return _value(hint, content, path, problems)
+    if origin is tuple:
+        return _several(typing.get_args(hint)[0], content, path, problems)
+    if origin is typing.Literal:
+        words = typing.get_args(hint)
+        if content not in words:
+            problems.append(f"{path}: must be one of {', '.join(words)}")
+        return content
+    if is_dataclass(hint):
+        return _dataclass(typing.cast("type[Any]", hint), content, path, problems)
+    form, wanted, read = _PLAIN[hint]
+    if type(content) is not form:
+        problems.append(f"{path}: must be {wanted}")
+        return _NOTHING
+    try:
+        return read(content)
+    except (ValueError, InvalidOperation):
+        problems.append(f"{path}: must be {wanted}")
+        return _NOTHING
+
+
+def _several(hint: Any, content: Any, path: str, problems: list[str]) -> Any:
+    if not isinstance(content, list):
+        problems.append(f"{path}: must be a list [ … ]")
+        return _NOTHING
+    return tuple([_value(hint, one, f"{path}[{place}]", problems) for place, one in enumerate(content)])
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.replace(microsecond=0)
+
+
+def _day(text: str) -> date:
+    day = date.fromisoformat(text)
+    if day.isoformat() != text:  # Python takes weeks ("2026-W48-3") and compact forms too
+        raise ValueError(text)
+    return day
+
+
+# The type of a field → the type of the JSON value, what to tell who wrote another, and how it is read.
+_PLAIN: Final[Mapping[Any, tuple[type[Any], str, Callable[[Any], Any]]]] = {
+    str: (str, "a text", str),
+    bool: (bool, "true or false", bool),
+    int: (int, "a whole number", int),
+    Decimal: (str, 'a decimal number as a text ("1250.00")', Decimal),
+    date: (str, "a date as a text (YYYY-MM-DD)", _day),
+    time: (str, "a time of day as a text (HH:MM:SS)", time.fromisoformat),
+    datetime: (str, "a moment with its zone as a text (2026-11-25T13:00:00Z)", _aware),
+}
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
