@@ -42,7 +42,10 @@ class RuleSet:
             packs, found = self._terms(terms, setting)
         except TypeError:  # a field holds something unhashable: judged without the cache, which reports the field
             packs, found = self._judge_terms(terms, setting)
-        inspection = Inspection(self._book(packs, setting.on), setting, self._clean(packs, setting))
+        book = self._book(packs, setting.on)
+        inspection = Inspection(book, setting, self._clean(packs, setting))
+        if book.by_part["payment"]:
+            inspection.look("payment", "", (terms, transfer))
         walk_transfer(transfer, inspection)
         return (*found, *inspection.found) if inspection.found else found
 
