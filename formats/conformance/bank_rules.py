@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from formats.bank import BankFormat
 from formats.checks import is_currency
-from formats.conformance.card import EXEMPT_FILE, CardRule, Case, Found
+from formats.conformance.card import EXEMPT_FILE, CardRule, Case, Found, many
 from formats.conformance.generated import judge_check_then_render
 from formats.conformance.guards import watched
 from formats.conformance.inbound import judge_golden_values, judge_mutants, judge_samples_read, judge_unknown_status
@@ -70,7 +70,7 @@ def judge_samples(case: Case) -> Found:
     """Every file in the samples' folder can be used, and none waits to be read."""
     samples = case.samples
     files = len(samples.requests) + len(samples.inbound) + len(samples.bad)
-    return Found(looked_at=f"{files} samples in order", problems=samples.problems)
+    return Found(looked_at=many(files, "sample"), problems=samples.problems)
 
 
 def judge_routes(case: Case) -> Found:
@@ -78,7 +78,7 @@ def judge_routes(case: Case) -> Found:
     can = case.bank.capabilities
     kinds = (*can.sends, *can.reads)
     if not can.routes:
-        return Found(looked_at=f"{len(kinds)} kinds over the channel's default route")
+        return Found(looked_at=f"{many(len(kinds), 'kind')} over the channel's default route")
     problems = [
         Problem(
             place=case.plugin,
@@ -99,7 +99,9 @@ def judge_routes(case: Case) -> Found:
         for route in can.routes
         if not any(kind == route or kind.startswith(f"{route}.") for kind in kinds)
     ]
-    return Found(looked_at=f"{len(kinds)} kinds over {len(set(can.routes.values()))} routes", problems=tuple(problems))
+    return Found(
+        looked_at=f"{many(len(kinds), 'kind')} over {many(len(set(can.routes.values())), 'route')}", problems=tuple(problems)
+    )
 
 
 def judge_pure(case: Case) -> Found:
@@ -117,7 +119,7 @@ def judge_pure(case: Case) -> Found:
     if not count:
         nothing = "there is no sample to run under watch."
         problems = (Problem(place="requests/", problem=nothing, direction="Write samples first (samples-sent, samples-read)."),)
-    return Found(looked_at=f"{count} calls under watch", problems=problems)
+    return Found(looked_at=f"{many(count, 'call')} under watch", problems=problems)
 
 
 def _everything(case: Case) -> int:

@@ -12,6 +12,11 @@ from formats.conformance.samples import Problem, Samples
 EXEMPT_FILE: Final = "exempt.toml"
 
 
+def many(count: int, one: str, several: str = "") -> str:
+    """A number with its noun: "1 message", "2 messages"."""
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
 class Verdict(StrEnum):
     """What became of a rule."""
 
@@ -91,7 +96,12 @@ def judge(rule: CardRule, case: Case) -> Line:
     try:
         found = rule.judge(case)
     except Exception as error:  # whatever a plugin raises is what the card is to tell
+        if _is_ours(error):
+            raise
         found = Found(looked_at="", problems=(_raised(error, case),))
+    can = case.bank.capabilities
+    if found.not_applicable and not can.sends and not can.reads:
+        return _line(rule, Verdict.FAILED, "", (_nothing(case),))
     if found.not_applicable and not found.problems:
         return _line(rule, Verdict.EXEMPT, found.not_applicable)
     exempt = case.samples.exempt.get(rule.id)
@@ -122,6 +132,14 @@ def _distinct(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     return tuple(seen.values())
 
 
+def _nothing(case: Case) -> Problem:
+    return Problem(
+        place=case.plugin,
+        problem="there is nothing to judge: the bank neither takes nor sends anything.",
+        direction="Fill in its capabilities first (shape).",
+    )
+
+
 def _needless(rule: str, subject: str) -> Problem:
     what = f"{rule}, {subject}" if subject else rule
     return Problem(
@@ -129,6 +147,11 @@ def _needless(rule: str, subject: str) -> Problem:
         problem=f"an exemption is declared and not needed ({what}).",
         direction="Delete it: what is exempt without need would hide the next fault.",
     )
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether only the kit's own code was running: then the fault is the kit's, and no plugin is to be blamed."""
+    return all("/formats/conformance/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _raised(error: Exception, case: Case) -> Problem:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from formats.codes import verdict
-from formats.conformance.card import Case, Found
+from formats.conformance.card import Case, Found, many
 from formats.conformance.mutants import mutants
 from formats.conformance.samples import InboundSample, Problem
 from formats.errors import Unparsable
@@ -71,7 +71,7 @@ def judge_samples_read(case: Case) -> Found:
             direction = _FILE.format(case.bank.name)
             problem = f"no sample shows {kind} as this bank sends it."
             problems.append(Problem(place="inbound/", problem=problem, direction=direction, subject=kind))
-    return Found(looked_at=f"{len(reads)} kinds, {len(case.samples.inbound)} files", problems=tuple(problems))
+    return Found(looked_at=f"{many(len(reads), 'kind')}, {many(len(case.samples.inbound), 'file')}", problems=tuple(problems))
 
 
 def judge_golden_values(case: Case) -> Found:
@@ -98,7 +98,7 @@ def judge_golden_values(case: Case) -> Found:
         if difference:
             direction = f"If {case.plugin} is right now, {again}"
             problems.append(Problem(place=place, problem=f"{difference}.", direction=direction))
-    return _over_samples(case, f"{count} records of {len(case.samples.inbound)} files", problems)
+    return _over_samples(case, f"{many(count, 'record')} of {many(len(case.samples.inbound), 'file')}", problems)
 
 
 def _over_samples(case: Case, looked_at: str, problems: Sequence[Problem]) -> Found:
@@ -166,7 +166,7 @@ def judge_unknown_status(case: Case) -> Found:
     if not tried and case.samples.inbound:
         problem = "no status in any sample, so an unknown one could not be tried."
         problems.append(Problem(place="inbound/", problem=problem, direction=_FILE.format(case.bank.name)))
-    return _over_samples(case, f"{tried} status words replaced by {UNKNOWN_STATUS}", problems)
+    return _over_samples(case, f"{many(tried, 'status word')} replaced by {UNKNOWN_STATUS}", problems)
 
 
 def _statuses(record: Mapping[str, Any]) -> Iterator[str]:

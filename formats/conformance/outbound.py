@@ -7,10 +7,11 @@ from decimal import Decimal, InvalidOperation
 
 from lxml import etree
 
-from formats.conformance.card import Case, Found
+from formats.conformance.card import Case, Found, many
 from formats.conformance.requests import SamplePayment, initiation_of
 from formats.conformance.samples import BadSample, Problem, RequestSample, expected_file
 from formats.errors import Unrenderable, Violation, refusing
+from formats.rules.together import EndToEndIds
 from formats.schemas import SchemaUnavailable, SchemaViolation, validate_outbound
 from formats.schemas_outbound import hardened_parser
 
@@ -48,12 +49,20 @@ def _renderings(case: Case) -> Iterator[tuple[RequestSample, str, bytes]]:
 
 
 def violations_of(case: Case, sample: RequestSample | BadSample, message: str | None) -> list[tuple[int, Violation]]:
-    """Every rule the payments of a sample break, with the place of the payment."""
-    return [
-        (index, violation)
-        for index, payment in enumerate(sample.payments)
-        for violation in case.bank.check(payment.terms, payment.transfer, sample.on, message)
-    ]
+    """Every rule the payments of a sample break, alone and together, with the place of the payment."""
+    ids = EndToEndIds(case.bank.capabilities.repeated_end_to_end_ids)
+    found = []
+    for index, payment in enumerate(sample.payments):
+        broken = case.bank.check(payment.terms, payment.transfer, sample.on, message)
+        found += [(index, violation) for violation in broken]
+        repeated = ids.add(payment.transfer.end_to_end_id, index)
+        found += [(index, repeated)] if repeated is not None else []
+    return found
+
+
+def refused(case: Case, request: RequestSample, message: str) -> list[tuple[int, Violation]]:
+    """The rules for which the payments of a request are not taken in a message."""
+    return [(index, violation) for index, violation in violations_of(case, request, message) if refusing((violation,))]
 
 
 def unsaid(case: Case) -> list[tuple[RequestSample | None, str]]:
@@ -64,7 +73,8 @@ def unsaid(case: Case) -> list[tuple[RequestSample | None, str]]:
     for message, validity in sends.items():
         fitting = [request for request in requests if validity.covers(request.on)]
         if not any(message in request.expected for request in fitting):
-            found.append((max(fitting, key=lambda request: request.on, default=None), message))
+            taken = [request for request in fitting if not refused(case, request, message)]
+            found.append((max(taken or fitting, key=lambda request: request.on, default=None), message))
     planned = [request for request, _ in found]
     for request in requests:
         default = next((message for message, validity in sends.items() if validity.covers(request.on)), None)
@@ -79,6 +89,9 @@ def judge_samples_sent(case: Case) -> Found:
     problems = []
     for request, message in unsaid(case):
         validity = sends[message]
+        if request is not None and (broken := refused(case, request, message)):
+            problems.append(_refused(request, message, broken))
+            continue
         if request is not None:
             place = expected_file(request, message)
             direction = (
@@ -95,7 +108,9 @@ def judge_samples_sent(case: Case) -> Found:
         problems.append(Problem(place=place, problem=problem, direction=direction, subject=message))
     if not sends:
         return Found(looked_at="", not_applicable=_SENDS_NOTHING)
-    return Found(looked_at=f"{len(sends)} messages, {len(case.samples.requests)} requests", problems=tuple(problems))
+    return Found(
+        looked_at=f"{many(len(sends), 'message')}, {many(len(case.samples.requests), 'request')}", problems=tuple(problems)
+    )
 
 
 def judge_golden_bytes(case: Case) -> Found:
@@ -104,8 +119,7 @@ def judge_golden_bytes(case: Case) -> Found:
     count = 0
     for request, message, expected in golden(case):
         count += 1
-        broken = [(index, violation) for index, violation in violations_of(case, request, message) if refusing((violation,))]
-        if broken:
+        if broken := refused(case, request, message):
             problems.append(_refused(request, message, broken))
             continue
         try:
@@ -125,7 +139,7 @@ def judge_golden_bytes(case: Case) -> Found:
                     subject=message,
                 )
             )
-    return _over_samples(case, f"{count} files, byte for byte", count, problems)
+    return _over_samples(case, f"{many(count, 'file')}, byte for byte", count, problems)
 
 
 def _over_samples(case: Case, looked_at: str, count: int, problems: Sequence[Problem]) -> Found:
@@ -179,7 +193,7 @@ def judge_deterministic(case: Case) -> Found:
             problems.append(
                 Problem(place=request.file, problem=f"two renderings in {message} differ.", direction=direction, subject=message)
             )
-    return _over_samples(case, f"{count} messages rendered twice", count, problems)
+    return _over_samples(case, f"{many(count, 'message')} rendered twice", count, problems)
 
 
 def judge_schema(case: Case) -> Found:
@@ -194,7 +208,7 @@ def judge_schema(case: Case) -> Found:
             problems.append(
                 Problem(place=expected_file(request, message), problem=f"{fault}.", direction=direction, subject=message)
             )
-    return _over_samples(case, f"{count} messages", count, problems)
+    return _over_samples(case, many(count, "message"), count, problems)
 
 
 def schema_fault(document: bytes, message: str) -> str:
@@ -227,7 +241,7 @@ def judge_totals(case: Case) -> Found:
         for fault in total_faults(document, request.payments, message, request):
             direction = f"Repair the rendering in {case.plugin}: a bank refuses the file, or pays what was not asked for."
             problems.append(Problem(place=expected_file(request, message), problem=fault, direction=direction, subject=message))
-    return _over_samples(case, f"{count} messages, by XPath", count, problems)
+    return _over_samples(case, f"{many(count, 'message')}, by XPath", count, problems)
 
 
 def total_faults(document: bytes, payments: Sequence[SamplePayment], message: str, sample: RequestSample) -> Iterator[str]:
@@ -325,7 +339,7 @@ def judge_bad_samples(case: Case) -> Found:
                 direction="Write bad/NAME.json, a payment that breaks a rule of the bank's guide.",
             )
         )
-    return Found(looked_at=f"{len(case.samples.bad)} samples", problems=tuple(problems))
+    return Found(looked_at=many(len(case.samples.bad), "sample"), problems=tuple(problems))
 
 
 def _other_rules(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from formats.conformance.card import Case
 from formats.conformance.folder import RECORDS, RULES
 from formats.conformance.inbound import records_of, trimmed
-from formats.conformance.outbound import findings, golden, rendered, unsaid, violations_of
+from formats.conformance.outbound import findings, golden, refused, rendered, unsaid, violations_of
 from formats.conformance.samples import expected_file
 from formats.errors import Unparsable, Unrenderable
 
@@ -28,6 +28,8 @@ def proposals(case: Case) -> Iterator[tuple[str, bytes]]:
 def _messages(case: Case) -> Iterator[tuple[str, bytes]]:
     wanted = [(request, message, None) for request, message in unsaid(case) if request is not None]
     for request, message, expected in (*wanted, *golden(case)):
+        if refused(case, request, message):
+            continue
         try:
             document = rendered(case, request.payments, message, request)
         except Unrenderable:

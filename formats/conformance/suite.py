@@ -50,7 +50,8 @@ def _test(rule: CardRule) -> Callable[[Any], None]:
         if line.verdict is Verdict.EXEMPT:
             pytest.skip(f"exempt: {line.text}")
         if line.verdict is Verdict.FAILED:
-            pytest.fail(f"{rule.id}: {rule.title_en}\n{line.complaint}", pytrace=False)
+            folder = self._case.samples.folder
+            pytest.fail(f"{rule.id}: {rule.title_en} (samples in {folder})\n{line.complaint}", pytrace=False)
 
     test.__doc__ = rule.title_en
     return test
