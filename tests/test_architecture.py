@@ -33,6 +33,9 @@ SKIPPED = {
 PURE = ("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py")
 IMPURE_BY_PURPOSE = {
     "formats/bank.py": "finds plugins among installed packages",
+    "formats/conformance/folder.py": "reads the samples of a bank",
+    "formats/conformance/guards.py": "watches for the outside world, and so has to know it",
+    "formats/conformance/suite.py": "takes the path of the samples",
     "formats/schemas.py": "reads the XSD files of installed packages, once",
     "keys/hsm_session.py": "opens a token's library and its sessions",
     "keys/keymaterial.py": "makes keys, and gives the ciphers their unpredictable bytes",

@@ -1,95 +1,46 @@
-"""`bankgate banks`: which bank plugins there are, a new one, and what can be said of one today."""
+"""`bankgate banks`: which bank plugins there are, a new one, its card, and what its samples would expect today."""
 
-import io
 import keyword
 import re
-from datetime import date
-from decimal import Decimal
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
-from formats.bank import BankFormat, UnknownBank, bank_named, discover
-from formats.errors import Unparsable, Unrenderable, refusing
-from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress
-from formats.schemas import SchemaUnavailable, SchemaViolation, validate_outbound
-from gateway import clock
-from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_json, print_table
-from gateway.cli.standalone import Judged, initiation
+import formats
+from formats import banks
+from formats.bank import ENTRY_POINT_GROUP, BankFormat, discover
+from formats.conformance.card import Card, Line, Verdict
+from formats.conformance.proposals import proposals
+from formats.conformance.suite import case_of, score
+from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, Language, out, print_json, print_table
+from gateway.cli.scaffold import SAMPLE_FOLDERS, files_of, package_of
+from gateway.cli.standalone import as_dict
+from gateway.errors import OrderViolation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bank plugins.")
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,40}")
+_STYLES: Final = {Verdict.DONE: "green", Verdict.FAILED: "bold red", Verdict.EXEMPT: "yellow"}
+_VERDICTS_ZH: Final = {Verdict.DONE: "通过", Verdict.FAILED: "失败", Verdict.EXEMPT: "豁免"}
 
-_PLUGIN: Final = '''"""{title}: what this bank takes and gives, as data.
-
-Source: name here the bank's implementation guide, its version and date. Everything below is a start and not the bank's word.
-"""
-
-from formats.bank import Capabilities, Validity
-from formats.iso20022 import IsoBank
-
-BANK = IsoBank(
-    name="{name}",
-    capabilities=Capabilities(
-        sends={{"pain.001.001.09": Validity()}},
-        reads=("pain.002", "camt.052", "camt.053", "camt.054"),
-        currencies=frozenset({{"EUR"}}),
-        time_zone="Europe/Berlin",
+SamplesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--samples", help="Folder of the samples. Absent: samples/ of the package; for our own, tests/formats/banks/NAME."
     ),
-)
-'''
-
-_TEST: Final = '''"""{title}: the plugin keeps its own promises. Add the bank's samples as golden values beside this file."""
-
-from datetime import date
-from decimal import Decimal
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
-from formats.bank import BankFormat
-from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms
-
-_SPEC = spec_from_file_location("{name}", Path(__file__).with_name("{name}.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_MODULE = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-BANK = _MODULE.BANK
-
-ON = date(2026, 11, 25)
-TERMS = PaymentTerms(
-    debtor=Party(name="Debtor"),
-    debtor_account=Account(iban="DE89370400440532013000"),
-    debtor_agent=Agent(bic="COBADEFFXXX"),
-    requested_execution_date=ON,
-)
-TRANSFER = CreditTransfer(
-    instruction_id="I-1",
-    end_to_end_id="E-1",
-    amount=Decimal("1.00"),
-    currency="EUR",
-    creditor=Party(name="Creditor"),
-    creditor_account=Account(iban="DE89370400440532013000"),
-)
-
-
-def test_it_has_the_shape_of_a_plugin() -> None:
-    assert isinstance(BANK, BankFormat)
-    assert BANK.name == "{name}"
-
-
-def test_a_plain_payment_is_taken() -> None:
-    assert BANK.check(TERMS, TRANSFER, ON) == ()
-'''
+]
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the bank plugins there are."""
-    rows = [_described(bank) for _, bank in sorted(discover().items())]
+    rows = [_described(bank) for _, bank in sorted(_plugins().items())]
     if as_json:
         print_json(rows)
         return
@@ -106,6 +57,21 @@ def list_(as_json: Json = False) -> None:
             for row in rows
         ],
     )
+
+
+def _plugins() -> dict[str, BankFormat]:
+    """The plugins by name. Raises `CommandFailed` where one cannot even be loaded."""
+    try:
+        return discover()
+    except Exception as error:  # whatever is wrong in somebody's plugin
+        raise CommandFailed(f"a bank plugin cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _plugin(name: str) -> BankFormat:
+    found = _plugins()
+    if name not in found:
+        raise CommandFailed(f"no bank plugin is called {name!r}; there are: {', '.join(sorted(found))}", USAGE)
+    return found[name]
 
 
 def _described(bank: BankFormat) -> dict[str, Any]:
@@ -140,109 +106,147 @@ def _span(message: dict[str, Any]) -> str:
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the plugin: small letters, digits and _.")],
-    into: Annotated[Path, typer.Option(help="Directory for the plugin and its test.", file_okay=False)] = Path(),
+    into: Annotated[Path | None, typer.Option(help="Folder to make. Absent: bankgate-NAME.", file_okay=False)] = None,
 ) -> None:
-    """Write a plugin of data only, with its test: a working start for a bank that speaks ISO 20022."""
+    """Write a new plugin: a package with an empty bank, a folder for its samples, and tests that say what is missing."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise CommandFailed(f"{name!r}: a name starts with a small letter and goes on with small letters, digits and _", USAGE)
-    if name in discover():
+    if name in _plugins():
         raise CommandFailed(f"there is a plugin {name!r} already")
-    title = name.replace("_", " ").title()
-    files = {into / f"{name}.py": _PLUGIN, into / f"test_{name}.py": _TEST}
+    folder = into or Path(f"bankgate-{name.replace('_', '-')}")
+    files = {folder / path: text for path, text in files_of(name).items()}
     for path in files:
         if path.exists():
             raise CommandFailed(f"{path} exists already, and is left as it is")
+    samples = folder / package_of(name) / "samples"
     try:
-        into.mkdir(parents=True, exist_ok=True)
+        for part in SAMPLE_FOLDERS:
+            (samples / part).mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
-            path.write_text(text.format(name=name, title=title), encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
             out().print(f"wrote {path}", markup=False)
     except OSError as error:
-        raise CommandFailed(f"{into}: {error.strerror}") from None
+        raise CommandFailed(f"{error.filename or folder}: {error.strerror}") from None
     out().print(
-        "Next: write down the bank's guide in it; put it into formats/banks/, or into a package of your own with an entry point\n"
-        f'[project.entry-points."bankgate.formats"]  {name} = "your_package.{name}:BANK"',
+        f"Next: cd {folder}; pip install --no-deps -e .; pytest\nThe tests fail and say what to fill in (docs/add-a-bank.md).",
         markup=False,
     )
 
 
-@app.command()
-def score(name: Annotated[str | None, typer.Argument(help="The plugin; absent: all.")] = None, as_json: Json = False) -> None:
-    """Judge a plugin by what can be judged today: found, checks, renders the same bytes twice, keeps to the schema, reads back.
-
-    The card of the conformance kit (samples, fuzzing, rule coverage) comes with the kit.
-    """
-    try:
-        banks = [bank_named(name)] if name else [bank for _, bank in sorted(discover().items())]
-    except UnknownBank as error:
-        raise CommandFailed(str(error), USAGE) from None
-    cards = {bank.name: _judge(bank) for bank in banks}
+@app.command("score")
+def score_(
+    name: Annotated[str | None, typer.Argument(help="The plugin; absent: all.")] = None,
+    samples: SamplesOption = None,
+    as_json: Json = False,
+    language: Annotated[Language, typer.Option(help="In which language rules are named; --json has both.")] = Language.EN,
+) -> None:
+    """Print the card of a plugin: every rule done, failed, or exempt with its reason. Exit status 1 where one failed."""
+    chosen = [_plugin(name)] if name else [bank for _, bank in sorted(_plugins().items())]
+    if samples is not None and name is None:
+        raise CommandFailed("--samples is the folder of one plugin; name it", USAGE)
+    cards = [score(bank, *_whereabouts(bank, samples)) for bank in chosen]
     if as_json:
-        print_json([{"bank": name, "checks": checks} for name, checks in cards.items()])
+        print_json([_card(card) for card in cards])
     else:
-        for bank_name, checks in cards.items():
-            print_table(("check", "result"), list(checks.items()), title=bank_name)
-        out().print("The conformance kit's card (samples, fuzzing, rule coverage) is not part of this release.")
-    if any(result != "good" for checks in cards.values() for result in checks.values()):
+        for card in cards:
+            _show(card, language)
+    if not all(card.passed for card in cards):
         raise typer.Exit(PROBLEMS)
 
 
-def _judge(bank: BankFormat) -> dict[str, str]:
-    """Every check by name: "good", or what is not."""
-    on = clock.now().astimezone(ZoneInfo(bank.capabilities.time_zone)).date()
-    results = {"found by its name": "good" if bank_named(bank.name) is bank or discover()[bank.name].name == bank.name else "no"}
-    for name, validity in bank.capabilities.sends.items():
-        if validity.covers(on):
-            results.update(_judge_message(bank, name, on))
-    return results
-
-
-def _judge_message(bank: BankFormat, name: str, on: date) -> dict[str, str]:
-    judged = [_sample(bank, on, number) for number in (1, 2)]
-    broken = [violation for one in judged for violation in refusing(bank.check(one.terms, one.transfer, on, name))]
-    results = {f"{name}: takes a plain payment": "good" if not broken else "; ".join(f"{v.field} [{v.rule}]" for v in broken)}
-    try:
-        first, second = (_rendered(bank, judged, name, on) for _ in range(2))
-    except Unrenderable as error:
-        return {**results, f"{name}: renders": str(error)}
-    results[f"{name}: same message, same bytes"] = "good" if first == second else "two renderings differ"
-    try:
-        validate_outbound(io.BytesIO(first), name)
-        results[f"{name}: keeps to the schema"] = "good"
-    except (SchemaViolation, SchemaUnavailable) as error:
-        results[f"{name}: keeps to the schema"] = str(error)
-    try:
-        kinds = [record.kind for record in bank.parse(io.BytesIO(first))]
-        results[f"{name}: reads back"] = "good" if kinds.count("payment") == len(judged) else f"{kinds.count('payment')} of 2"
-    except Unparsable as error:
-        results[f"{name}: reads back"] = str(error)
-    return results
-
-
-def _rendered(bank: BankFormat, judged: list[Judged], name: str, on: date) -> bytes:
-    buffer = io.BytesIO()
-    bank.render(initiation(judged, name, on), buffer)
-    return buffer.getvalue()
-
-
-def _sample(bank: BankFormat, on: date, number: int) -> Judged:
-    """An ordinary payment, in a currency of the bank."""
-    currencies = bank.capabilities.currencies
-    currency = "EUR" if currencies is None or "EUR" in currencies else min(currencies)
-    address = PostalAddress(street_name="Main Street", building_number="1", post_code="10115", town_name="Berlin", country="DE")
-    terms = PaymentTerms(
-        debtor=Party(name="Debtor", postal_address=address),
-        debtor_account=Account(iban="DE89370400440532013000"),
-        debtor_agent=Agent(bic="COBADEFFXXX"),
-        requested_execution_date=on,
+@app.command()
+def propose(name: Annotated[str, typer.Argument(help="The plugin.")], samples: SamplesOption = None) -> None:
+    """Write what the samples would expect today, where nothing or something else is expected, as FILE.proposed to be read."""
+    bank = _plugin(name)
+    folder, plugin = _whereabouts(bank, samples)
+    if not folder.is_dir():
+        raise CommandFailed(f"{folder}: there is no such folder; name the samples' with --samples", USAGE)
+    count = 0
+    for file, content in proposals(case_of(bank, folder, plugin)):
+        path = folder / f"{file}.proposed"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise CommandFailed(f"{path}: {error.strerror}") from None
+        out().print(f"wrote {path}", markup=False)
+        count += 1
+    todo = (
+        "Read each against the bank's guide; where it is right, take .proposed off its name." if count else "nothing to propose"
     )
-    transfer = CreditTransfer(
-        instruction_id=f"I-{number}",
-        end_to_end_id=f"E-{number}",
-        amount=Decimal(number),
-        currency=currency,
-        creditor=Party(name="Creditor", postal_address=address),
-        creditor_account=Account(iban="DE89370400440532013000"),
-        creditor_agent=Agent(bic="COBADEFFXXX"),
-    )
-    return Judged(terms, transfer, ())
+    out().print(todo, markup=False)
+
+
+def _whereabouts(bank: BankFormat, samples: Path | None) -> tuple[Path, str]:
+    """The folder of a bank's samples, and how its plugin's file is called."""
+    own = Path(banks.__path__[0]) / f"{bank.name}.py"
+    if own.exists():
+        root = Path(formats.__file__).parents[1]
+        return samples or _near(root / "tests" / "formats" / "banks" / bank.name), f"formats/banks/{bank.name}.py"
+    for file in _outside(bank):
+        return samples or _near(file.parent / "samples"), "/".join(file.parts[-2:])
+    return samples or Path("samples"), "the plugin"
+
+
+def _outside(bank: BankFormat) -> Iterator[Path]:
+    """The file of an outside package's plugin."""
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        loaded = point.load()
+        if getattr(loaded, "BANK", loaded) is bank:
+            spec = find_spec(point.module)
+            if spec is not None and spec.origin is not None:
+                yield Path(spec.origin)
+
+
+def _near(path: Path) -> Path:
+    """The path as seen from here, where it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _show(card: Card, language: Language) -> None:
+    """The card for people."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(2):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    chinese = language is Language.ZH
+    for line in card.lines:
+        verdict = _VERDICTS_ZH[line.verdict] if chinese else line.verdict.value
+        title = line.title_zh if chinese else line.title_en
+        text = f"{title}: {line.text}" if line.text else title
+        table.add_row(f"[{_STYLES[line.verdict]}]{verdict}[/]", line.rule, escape(text))
+        for problem in line.problems:
+            table.add_row("", "", escape(f"- {problem}"))
+    counts = ", ".join(f"{card.count(verdict)} {verdict.value}" for verdict in Verdict)
+    console = out()
+    console.print(f"[bold]{escape(card.bank)}[/]: {counts}; samples in {escape(card.samples)}")
+    console.print(table)
+
+
+def _card(card: Card) -> dict[str, Any]:
+    """The card for machines. Violations have the words of `bankgate.v1.Violation`."""
+    rules = [{"rule": line.rule, "verdict": line.verdict.value, **_line(line)} for line in card.lines]
+    return {"bank": card.bank, "samples": card.samples, "passed": card.passed, "rules": rules}
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "title_en": line.title_en,
+        "title_zh": line.title_zh,
+        "text": line.text,
+        "problems": [
+            {
+                "place": problem.place,
+                "problem": problem.problem,
+                "direction": problem.direction,
+                "subject": problem.subject or None,
+                "violations": [
+                    as_dict(OrderViolation(index=index, payment_reference="", violation=violation))
+                    for index, violation in problem.violations
+                ],
+            }
+            for problem in line.problems
+        ],
+    }

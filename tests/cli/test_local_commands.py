@@ -1,14 +1,18 @@
 """The commands that need no service: render, check, parse, banks, config, submit's reading of files."""
 
 import json
-import subprocess
-import sys
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from formats import bank
+from formats.conformance import RULES
+
 ON = ("--on", "2026-11-25")
+SAMPLES = Path(__file__).parents[1] / "formats" / "banks"
 
 
 def test_rendering_gives_a_valid_message_and_the_same_bytes_again(bankgate: Any, examples: Path, tmp_path: Path) -> None:
@@ -246,31 +250,84 @@ def test_a_check_without_a_schema_does_not_claim_one(bankgate: Any, tmp_path: Pa
     assert json.loads(bankgate("check", file, "--json").out)["schema_checked"] is False
 
 
-def test_a_scaffolded_bank_is_a_plugin_whose_test_passes(bankgate: Any, tmp_path: Path) -> None:
-    done = bankgate("banks", "new", "my_bank", "--into", tmp_path)
+def test_a_new_bank_is_written_once_and_under_a_good_name_only(bankgate: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "my-bank"
+    done = bankgate("banks", "new", "my_bank", "--into", folder)
     assert done.code == 0
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_my_bank.py")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout
-    again = bankgate("banks", "new", "my_bank", "--into", tmp_path)
+    assert {path.name for path in (folder / "bankgate_my_bank" / "samples").iterdir() if path.is_dir()} == {
+        "requests",
+        "expected",
+        "inbound",
+        "bad",
+    }
+    assert "class TestMyBank(BankConformance)" in (folder / "tests" / "test_my_bank.py").read_text(encoding="utf-8")
+    again = bankgate("banks", "new", "my_bank", "--into", folder)
     assert (again.code, "left as it is" in again.err) == (1, True)
     assert bankgate("banks", "new", "Not A Name").code == 2
     assert bankgate("banks", "new", "sepa").code == 1
 
 
-def test_banks_are_listed_and_judged(bankgate: Any) -> None:
+def test_banks_are_listed(bankgate: Any) -> None:
     names = [bank["name"] for bank in json.loads(bankgate("banks", "list", "--json").out)]
     assert {"iso20022", "sepa"} <= set(names)
     assert "pain.001.001.03 until 2026-11-13" in bankgate("banks", "list").out
+
+
+def test_the_card_of_a_bank_names_every_rule_in_both_languages(bankgate: Any) -> None:
     done = bankgate("banks", "score", "sepa", "--json")
     (card,) = json.loads(done.out)
-    assert done.code == 0
-    assert card["checks"]["pain.001.001.09: same message, same bytes"] == "good"
+    assert (done.code, card["passed"]) == (0, True)
+    assert [rule["rule"] for rule in card["rules"]] == [rule.id for rule in RULES]
+    assert all(rule["title_en"] and rule["title_zh"] for rule in card["rules"])
+    assert "报文符合官方 XSD" in bankgate("banks", "score", "sepa", "--language", "zh").out
     assert bankgate("banks", "score", "spea").code == 2
+    assert bankgate("banks", "score", "--samples", "x").code == 2
+
+
+def test_a_card_with_a_failed_rule_ends_with_1_and_tells_violations_in_the_words_of_the_contract(
+    bankgate: Any, tmp_path: Path
+) -> None:
+    samples = tmp_path / "samples"
+    shutil.copytree(SAMPLES / "sepa", samples)
+    file = samples / "requests" / "plain.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"0.01"', '"0.001"'), encoding="utf-8")
+    done = bankgate("banks", "score", "sepa", "--samples", samples)
+    assert done.code == 1
+    assert "requests/plain.json: the plugin refuses it in pain.001.001.09 on 2026-11-26: payments[1].amount:" in done.out
+    (card,) = json.loads(bankgate("banks", "score", "sepa", "--samples", samples, "--json").out)
+    (rule,) = (rule for rule in card["rules"] if rule["rule"] == "golden-bytes")
+    violation = rule["problems"][0]["violations"][0]
+    assert (violation["index"], violation["field"], violation["rule"]) == (1, "amount", "amount.scale")
+    assert {"source", "description_en", "description_zh", "fix", "severity"} <= violation.keys()
+
+
+def test_what_samples_expect_today_is_proposed_and_never_overwritten(bankgate: Any, tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    shutil.copytree(SAMPLES / "sepa", samples)
+    assert bankgate("banks", "propose", "sepa", "--samples", samples).out == "nothing to propose\n"
+    golden = samples / "expected" / "plain.pain.001.001.09.xml"
+    right = golden.read_bytes()
+    golden.write_bytes(b"wrong")
+    (samples / "inbound" / "status.expected.jsonl").unlink()
+    (samples / "bad" / "amounts.rules").unlink()
+    assert bankgate("banks", "propose", "sepa", "--samples", samples).code == 0
+    assert golden.read_bytes() == b"wrong"
+    assert golden.with_name(f"{golden.name}.proposed").read_bytes() == right
+    assert sorted(path.name for path in samples.rglob("*.proposed")) == [
+        "amounts.rules.proposed",
+        "plain.pain.001.001.09.xml.proposed",
+        "status.expected.jsonl.proposed",
+    ]
+    assert bankgate("banks", "propose", "sepa", "--samples", tmp_path / "none").code == 2
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named_and_no_traceback(bankgate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> object:
+        raise SyntaxError("never closed (acme.py, line 3)")
+
+    monkeypatch.setattr(bank, "entry_points", lambda group: [SimpleNamespace(load=load)])
+    done = bankgate("banks", "list")
+    assert (done.code, "acme.py, line 3" in done.err) == (1, True)
 
 
 def test_configuration_is_checked_without_connecting(bankgate: Any, directory: Path) -> None:
