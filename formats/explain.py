@@ -29,6 +29,18 @@ _NOT_XML: Final = _Kind(
     " is cut short. Nothing after this place was looked at. Write the file again with a program that writes XML.",
     "自此处起文件不是格式良好的 XML：标签未关闭或多次关闭、字符未转义或文件被截断；其后内容未检查。请用 XML 工具重新生成文件。",
 )
+_ENCODING: Final = _Kind(
+    "schema.encoding",
+    "The bytes are not in the encoding that the file's first line declares (UTF-8 where it declares none). Write the file in"
+    " UTF-8 and say so.",
+    "文件内容与首行声明的编码不一致（未声明时为 UTF-8），请以 UTF-8 保存并声明。",
+)
+_AMPERSAND: Final = _Kind(
+    "schema.ampersand",
+    "An ampersand stands here that begins nothing XML knows. Write it as &amp; (and < as &lt;); of names like &nbsp; only &amp;,"
+    " &lt;, &gt;, &quot; and &apos; exist.",
+    "此处有未转义的“&”。请写作 &amp;（“<”写作 &lt;）；类似 &nbsp; 的名称中仅可用 &amp;、&lt;、&gt;、&quot; 与 &apos;。",
+)
 _OTHER: Final = _Kind(
     "schema.other",
     "The file breaks the message's XML schema here.",
@@ -106,11 +118,17 @@ _KINDS: Final = {
         "The file declares a document type (DTD), which messages never do; banks refuse it. Remove the line with DOCTYPE.",
         "文件声明了 DTD，银行报文不允许，请删除 DOCTYPE 声明。",
     ),
-    "ENCODING": _Kind(
-        "schema.encoding",
-        "The bytes are not in the encoding that the file's first line declares. Write the file in UTF-8 and say so.",
-        "文件内容与首行声明的编码不一致，请以 UTF-8 保存并声明。",
+    "ENCODING": _ENCODING,
+    "ERR_INVALID_ENCODING": _ENCODING,
+    "ERR_INVALID_CHAR": _Kind(
+        "schema.character",
+        "A character stands here that XML cannot carry: a control character, or bytes that are not in the file's encoding.",
+        "此处有 XML 不允许的字符：控制字符，或与文件编码不符的字节。",
     ),
+    "ERR_NAME_REQUIRED": _AMPERSAND,
+    "ERR_ENTITYREF_SEMICOL_MISSING": _AMPERSAND,
+    "ERR_UNDECLARED_ENTITY": _AMPERSAND,
+    "WAR_UNDECLARED_ENTITY": _AMPERSAND,
 }
 
 

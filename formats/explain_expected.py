@@ -7,6 +7,7 @@ a file, and where it has no answer libxml2's words stand alone.
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
@@ -149,7 +150,9 @@ def _optional(content: Any, outline: etree._Element) -> Expected | None:
     if not names:
         return Expected("Nothing may follow here.", "此处之后不得再有元素。")
     several = ", ".join(names[:_CHOICES_MAX]) + (", …" if len(names) > _CHOICES_MAX else "")
-    return Expected(f"May stand here, in this order: {several}.", f"此处可依次出现：{several}。")
+    alike = get_close_matches(local(outline[-1]), names, n=1, cutoff=0.7)
+    meant_en, meant_zh = (f"Did you mean {alike[0]}? ", f"是否应为 {alike[0]}？") if alike else ("", "")
+    return Expected(f"{meant_en}May stand here, in this order: {several}.", f"{meant_zh}此处可依次出现：{several}。")
 
 
 def _attributes(declared: Any) -> Expected:

@@ -90,10 +90,8 @@ def _tell(file: str, verdict: Verdict, for_whom: str, language: Language, *, ver
     by_schema = sum(one.violation.rule.startswith("schema.") for one in verdict.violations)
     others = len(verdict.violations) + verdict.not_kept - by_schema
     asked = f", asked for {for_whom}" if ours else ""
-    err().print(
-        f"{file}: {verdict.message or 'no message'}, not good: {by_schema} problems with its schema, {others} others{asked}",
-        markup=False,
-    )
+    told = f"problems: {by_schema} of its schema, {others} of totals and rules" if verdict.message else "not read"
+    err().print(f"{file}: {verdict.message or 'no message'}; {told}{asked}", markup=False)
 
 
 def _headline(file: str, violation: Violation, language: Language) -> str:

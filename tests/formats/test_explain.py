@@ -78,6 +78,9 @@ def test_a_fault_is_told_by_kind_with_what_was_expected(
     [
         (b"</Cdtr>", b"x</Cdtr>", "schema.stray-text"),
         (b"<Cdtr><Nm>", b"<Cdtr><Nx>", "schema.not-well-formed"),
+        (b"<Cdtr><Nm>", b"<Cdtr><Nm>Smith & Co ", "schema.ampersand"),
+        (b"<Cdtr><Nm>", b"<Cdtr><Nm>Smith &nbsp; Co ", "schema.ampersand"),
+        (b"<Cdtr><Nm>", b"<Cdtr><Nm>M\xfcller ", "schema.encoding"),
         (b"<MsgId>", b"<MsgId><X/>", "schema.text-only"),
         (b"<?xml version", b"<!DOCTYPE x []><?xml version", "schema.not-well-formed"),
     ],
@@ -109,10 +112,11 @@ def test_no_word_of_a_violation_quotes_a_value(sepa: bytes) -> None:
 
 def test_questions_are_bounded_and_further_faults_are_told_without(sepa: bytes) -> None:
     transaction = sepa[sepa.index(b"<CdtTrfTxInf>") : sepa.index(b"</CdtTrfTxInf>") + 14]
-    many = sepa.replace(transaction, transaction.replace(b"<TwnNm>", b"<TwnMn>").replace(b"</TwnNm>", b"</TwnMn>") * 300, 1)
+    many = sepa.replace(transaction, transaction.replace(b"TwnNm>", b"TownName>") * 300, 1)
     violations = explained(many)
-    explained_ones = [one for one in violations if "May stand here, in this order: TwnNm, " in one.message_en]
+    explained_ones = [one for one in violations if "May stand here" in one.message_en and "TwnNm" in one.message_en]
     assert len(violations) == 300
+    assert all("Did you mean TwnNm?" in one.message_en for one in explained_ones)
     assert 0 < len(explained_ones) <= ASKED_MAX
 
 
