@@ -5,15 +5,15 @@ element is looked for under every version's name. Only what `formats.model` can 
 the bank.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, Final
 
 from lxml import etree
 
-from formats.errors import Violation
+from formats.errors import Place, Violation
 from formats.model import (
     Account,
     Agent,
@@ -29,38 +29,41 @@ from formats.model import (
     StructuredRemittance,
 )
 from formats.pain001_parts import ADDRESS_TAGS
+from formats.pain001_places import Places, Standing, path_to, standing_below
 from formats.xml import Each, ElementStream, Many, Shape
 
 _SOURCE: Final = "ISO 20022 pain.001, XML schema"
-_OTHER: Final = Shape({"Id": "id", "SchmeNm/Cd": "code", "SchmeNm/Prtry": "proprietary", "Issr": "issuer"})
-_DOCUMENT: Final = Shape(
-    {
-        "RfrdDocInf/Tp/CdOrPrtry/Cd": "document_type",
-        "RfrdDocInf/Tp/CdOrPrtry/Prtry": "document_type",
-        "RfrdDocInf/Nb": "document_number",
-        "RfrdDocInf/RltdDt": "document_date",
-        "RfrdDocInf/RltdDt/Dt": "document_date",
-        "RfrdDocAmt/RmtdAmt": "remitted_amount",
-        "RfrdDocAmt/RmtdAmtAndTp/Amt": "remitted_amount",
-        "CdtrRefInf/Tp/CdOrPrtry/Cd": "creditor_reference_type",
-        "CdtrRefInf/Tp/CdOrPrtry/Prtry": "creditor_reference_type",
-        "CdtrRefInf/Ref": "creditor_reference",
-        "AddtlRmtInf": "additional_information",
-    }
-)
+_OTHER_PATHS: Final = {"Id": "id", "SchmeNm/Cd": "scheme_code", "SchmeNm/Prtry": "scheme_proprietary", "Issr": "issuer"}
+_OTHER: Final = Shape(_OTHER_PATHS)
+_DOCUMENT_PATHS: Final = {
+    "RfrdDocInf/Tp/CdOrPrtry/Cd": "document_type",
+    "RfrdDocInf/Tp/CdOrPrtry/Prtry": "document_type",
+    "RfrdDocInf/Nb": "document_number",
+    "RfrdDocInf/RltdDt": "document_date",
+    "RfrdDocInf/RltdDt/Dt": "document_date",
+    "RfrdDocAmt/RmtdAmt": "remitted_amount",
+    "RfrdDocAmt/RmtdAmtAndTp/Amt": "remitted_amount",
+    "CdtrRefInf/Tp/CdOrPrtry/Cd": "creditor_reference_type",
+    "CdtrRefInf/Tp/CdOrPrtry/Prtry": "creditor_reference_type",
+    "CdtrRefInf/Ref": "creditor_reference",
+    "AddtlRmtInf": "additional_information",
+}
+_DOCUMENT: Final = Shape(_DOCUMENT_PATHS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRead:
     """A payment of a file: the line its transaction opens on, what it asks for, and what of it could not be read.
 
-    An amount or date that could not be read has a stand-in in the model; `problems` says so.
+    An amount or date that could not be read has a stand-in in the model; `problems` says so. `place_of` gives the place in the
+    file of a field of the request, or of what stands around where it should be; ask before the next payment is read.
     """
 
     line: int
     terms: PaymentTerms
     transfer: CreditTransfer
     problems: tuple[Violation, ...] = ()
+    place_of: Callable[[str], Place] = field(repr=False, compare=False)
 
 
 def read_orders(source: BinaryIO) -> Iterator[OrderRead]:
@@ -70,19 +73,44 @@ def read_orders(source: BinaryIO) -> Iterator[OrderRead]:
     """
     source.seek(0)
     stream = ElementStream(source, ["PmtInf", "CdtTrfTxInf"])
-    block: etree._Element | None = None
-    terms: dict[str, Any] = {}
+    block: _Block | None = None
+    number = 0
     for event, name, element in stream:
         if name == "PmtInf" and event == "start":
-            block, terms = element, {}
+            number += 1
+            block = _Block(element, f"{path_to(element)}[{number}]")
         elif name == "PmtInf":
             block = None
             stream.forget(element)
         elif event == "end":
-            yield _order(stream.line_of(element), terms, _TRANSACTION.read(element))
+            yield _order(stream, element, block or _Block(element, ""))
             stream.forget(element)
-        elif block is not None and not terms:
-            terms = _BLOCK.read(block)  # complete before its first transaction, and forgotten with it
+        elif block is not None and not block.transactions:
+            block.terms = _BLOCK.read(block.element)  # complete before its first transaction, and forgotten with it
+            block.standing = standing_below(block.element, stream.line_of)
+
+
+@dataclass(slots=True)
+class _Block:
+    """The block being read: what it says for all its transactions, and where."""
+
+    element: etree._Element
+    path: str
+    terms: dict[str, Any] = field(default_factory=dict)
+    standing: Standing = field(default_factory=dict)
+    transactions: int = 0
+
+    def place(self, own: str, transaction: Standing, transaction_line: int, end_to_end_id: str | None) -> Place:
+        """The place of a field: in the transaction, or in the block where that is where it is said or ought to be."""
+        path, line = f"{self.path}/CdtTrfTxInf[{self.transactions}]", transaction_line
+        inside = _IN_TRANSACTION.of(own, transaction)
+        if inside:
+            path, line = f"{path}/{inside}", transaction[inside]
+        elif _IN_BLOCK.knows(own):
+            outside = _IN_BLOCK.of(own, self.standing)
+            path = f"{self.path}/{outside}" if outside else self.path
+            line = self.standing.get(outside, next(iter(self.standing.values()), transaction_line))
+        return Place(path=path, line=line, payment_information_id=self.terms.get("id"), end_to_end_id=end_to_end_id)
 
 
 # -- shapes: the slots are the paths of the request ------------------------------------------------------------------------
@@ -145,37 +173,56 @@ _SHARED: Final = {
 }
 """What may stand in the block or in each transaction."""
 
-_BLOCK: Final = Shape(
-    {
-        "ReqdExctnDt": "requested_execution_date",
-        "ReqdExctnDt/Dt": "requested_execution_date",
-        "ReqdExctnDt/DtTm": "requested_execution_date",
-        **_SHARED,
-        **_party_paths("Dbtr", "debtor"),
-        **_account_paths("DbtrAcct", "debtor_account"),
-        **_agent_paths("DbtrAgt", "debtor_agent"),
-    }
-)
-_TRANSACTION: Final = Shape(
-    {
-        "PmtId/InstrId": "instruction_id",
-        "PmtId/EndToEndId": "end_to_end_id",
-        "PmtId/UETR": "uetr",
-        "Amt/InstdAmt": "amount",
-        "Amt/InstdAmt@Ccy": "currency",
-        "Amt/EqvtAmt/Amt": "amount",
-        "Amt/EqvtAmt/Amt@Ccy": "currency",
-        **_SHARED,
-        **_party_paths("Cdtr", "creditor"),
-        **_account_paths("CdtrAcct", "creditor_account"),
-        **_agent_paths("CdtrAgt", "creditor_agent"),
-        **_party_paths("UltmtCdtr", "ultimate_creditor"),
-        "Purp/Cd": "purpose",
-        "Purp/Prtry": "purpose_proprietary",
-        "RmtInf/Ustrd": Many("unstructured"),
-        "RmtInf/Strd": Each("structured", _DOCUMENT),
-    }
-)
+_BLOCK_PATHS: Final = {
+    "PmtInfId": "id",
+    "ReqdExctnDt": "requested_execution_date",
+    "ReqdExctnDt/Dt": "requested_execution_date",
+    "ReqdExctnDt/DtTm": "requested_execution_date",
+    **_SHARED,
+    **_party_paths("Dbtr", "debtor"),
+    **_account_paths("DbtrAcct", "debtor_account"),
+    **_agent_paths("DbtrAgt", "debtor_agent"),
+}
+_TRANSACTION_PATHS: Final = {
+    "PmtId/InstrId": "instruction_id",
+    "PmtId/EndToEndId": "end_to_end_id",
+    "PmtId/UETR": "uetr",
+    "Amt/InstdAmt": "amount",
+    "Amt/InstdAmt@Ccy": "currency",
+    "Amt/EqvtAmt/Amt": "amount",
+    "Amt/EqvtAmt/Amt@Ccy": "currency",
+    **_SHARED,
+    **_party_paths("Cdtr", "creditor"),
+    **_account_paths("CdtrAcct", "creditor_account"),
+    **_agent_paths("CdtrAgt", "creditor_agent"),
+    **_party_paths("UltmtCdtr", "ultimate_creditor"),
+    "Purp/Cd": "purpose",
+    "Purp/Prtry": "purpose_proprietary",
+    "RmtInf/Ustrd": Many("unstructured"),
+    "RmtInf/Strd": Each("structured", _DOCUMENT),
+}
+_BLOCK: Final = Shape(_BLOCK_PATHS)
+_TRANSACTION: Final = Shape(_TRANSACTION_PATHS)
+
+
+def _places(paths: Mapping[str, Any]) -> Places:
+    """The paths by which fields are found, from those by which they are read."""
+    turned: dict[str, str] = {}
+    for path, target in paths.items():
+        slot = target if isinstance(target, str) else target.slot
+        named = f"remittance_information.{slot}" if slot in {"structured", "unstructured"} else slot
+        if isinstance(target, str):
+            turned[path.partition("@")[0] if path.partition("@")[0] not in turned else path.replace("@", "/@")] = named
+            continue
+        turned[f"{path}*"] = named
+        if isinstance(target, Each):
+            below = _DOCUMENT_PATHS if target.shape is _DOCUMENT else _OTHER_PATHS
+            turned.update({f"{path}*/{inner}": f"{named}.{part}" for inner, part in below.items()})
+    return Places(turned)
+
+
+_IN_BLOCK: Final = _places(_BLOCK_PATHS)
+_IN_TRANSACTION: Final = _places(_TRANSACTION_PATHS)
 
 
 # -- from slots to the model -----------------------------------------------------------------------------------------------
@@ -183,7 +230,9 @@ _TRANSACTION: Final = Shape(
 Found = Mapping[str, Any]
 
 
-def _order(line: int, block: Found, found: Found) -> OrderRead:
+def _order(stream: ElementStream, element: etree._Element, around: _Block) -> OrderRead:
+    around.transactions += 1
+    line, block, found = stream.line_of(element), around.terms, _TRANSACTION.read(element)
     problems: list[Violation] = []
     shared = {**block, **found} if _under("payment_type", found) is None else {**_without("payment_type", block), **found}
     terms = PaymentTerms(
@@ -209,7 +258,11 @@ def _order(line: int, block: Found, found: Found) -> OrderRead:
         ultimate_creditor=_party("ultimate_creditor", found, problems),
         remittance_information=_remittance(found, problems),
     )
-    return OrderRead(line=line, terms=terms, transfer=transfer, problems=tuple(problems))
+
+    def place_of(own: str) -> Place:
+        return around.place(own, standing_below(element, stream.line_of), line, transfer.end_to_end_id or None)
+
+    return OrderRead(line=line, terms=terms, transfer=transfer, problems=tuple(problems), place_of=place_of)
 
 
 def _under(slot: str, found: Found) -> dict[str, Any] | None:
@@ -250,8 +303,8 @@ def _others(others: list[dict[str, Any]] | tuple[()]) -> tuple[OtherIdentificati
     return tuple(
         OtherIdentification(
             id=one.get("id", ""),
-            scheme_code=one.get("code"),
-            scheme_proprietary=one.get("proprietary"),
+            scheme_code=one.get("scheme_code"),
+            scheme_proprietary=one.get("scheme_proprietary"),
             issuer=one.get("issuer"),
         )
         for one in others

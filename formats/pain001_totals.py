@@ -11,18 +11,22 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
+from formats.errors import Place, Violation
+from formats.pain001_places import path_to
 from formats.xml import ElementStream, Shape
 
 PROBLEMS_MAX = 20
+_SOURCE = "ISO 20022 pain.001, NumberOfTransactions and ControlSum; external status reason codes"
 
-_TOTALS = Shape({"NbOfTxs": "count", "CtrlSum": "sum"})
+_TOTALS = Shape({"NbOfTxs": "count", "CtrlSum": "sum", "PmtInfId": "id"})
 _AMOUNT = Shape({"Amt/InstdAmt": "amount", "Amt/EqvtAmt/Amt": "amount"})
 
 
 @dataclass(slots=True)
 class _Part:
-    """The file or one block: where it begins, what it announces, and what was met of it so far."""
+    """The file or one block: where it stands and begins, what it announces, and what was met of it so far."""
 
+    path: str
     line: int
     announced: dict[str, Any]
     count: int = 0
@@ -32,34 +36,54 @@ class _Part:
         self.count += 1
         self.total += amount
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Violation]:
         found = []
         count, total = _number(self.announced.get("count")), _number(self.announced.get("sum"))
         if count is not None and count != self.count:
-            found.append(f"line {self.line}: NbOfTxs announces {count:f} transactions, and {self.count} follow [AM18]")
+            found.append(
+                self._broken(
+                    "NbOfTxs",
+                    "totals.count",
+                    f"NbOfTxs announces {count:f} transactions, and {self.count} follow [AM18]",
+                    f"NbOfTxs 声明 {count:f} 笔，实际 {self.count} 笔 [AM18]",
+                )
+            )
         if total is not None and total != self.total:
-            found.append(f"line {self.line}: CtrlSum announces {total:f}, and the amounts add up to {self.total:f} [AM10]")
+            found.append(
+                self._broken(
+                    "CtrlSum",
+                    "totals.sum",
+                    f"CtrlSum announces {total:f}, and the amounts add up to {self.total:f} [AM10]",
+                    f"CtrlSum 声明 {total:f}，金额合计为 {self.total:f} [AM10]",
+                )
+            )
         return found
 
+    def _broken(self, tag: str, rule: str, message_en: str, message_zh: str) -> Violation:
+        place = Place(path=f"{self.path}/{tag}", line=self.line, payment_information_id=self.announced.get("id"))
+        return Violation(field=tag, rule=rule, source=_SOURCE, message_en=message_en, message_zh=message_zh, place=place)
 
-def broken_totals(source: BinaryIO) -> tuple[str, ...]:
-    """The totals that do not agree with the transactions, in words with their lines, at most 20. What is no number is the
+
+def broken_totals(source: BinaryIO) -> tuple[Violation, ...]:
+    """The totals that do not agree with the transactions, with their places, at most 20. What is no number is the
     schema's business. Reads `source` from its start, in constant memory. Raises `Unparsable`.
     """
     source.seek(0)
     stream = ElementStream(source, ("CstmrCdtTrfInitn", "GrpHdr", "PmtInf", "CdtTrfTxInf"))
-    file = _Part(1, {})
-    block = _Part(1, {})
-    found: list[str] = []
+    file = _Part("", 1, {})
+    block = _Part("", 1, {})
+    blocks = 0
+    found: list[Violation] = []
     inside: etree._Element | None = None
     for event, name, element in stream:
         if name == "PmtInf" and event == "start":
-            inside, block = element, _Part(stream.line_of(element), {})
+            blocks += 1
+            inside, block = element, _Part(f"{path_to(element)}[{blocks}]", stream.line_of(element), {})
         elif name == "CdtTrfTxInf" and event == "start" and inside is not None and not block.count:
             block.announced = _TOTALS.read(inside)  # before the first transaction is forgotten, and its elder siblings with it
         elif event == "end":
             if name == "GrpHdr":
-                file = _Part(stream.line_of(element), _TOTALS.read(element))
+                file = _Part(path_to(element), stream.line_of(element), _TOTALS.read(element))
             elif name == "CdtTrfTxInf":
                 amount = _number(_AMOUNT.read(element).get("amount")) or Decimal(0)
                 file.add(amount)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from formats.conformance.dice import Dice
-from formats.schemas_outbound import hardened_parser
+from formats.schemas_pieces import hardened_parser
 
 _FRAGMENTS = (
     *(b"<", b">", b"&", b"]]>", b"<!--", b"<?x ", b"<![CDATA[", b"</Document>", b"<!DOCTYPE x>", b"<!ENTITY a 'b'>"),

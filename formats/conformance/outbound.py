@@ -13,7 +13,7 @@ from formats.conformance.samples import BadSample, Problem, RequestSample, expec
 from formats.errors import Unrenderable, Violation, refusing
 from formats.rules.together import EndToEndIds
 from formats.schemas import SchemaUnavailable, SchemaViolation, validate_outbound
-from formats.schemas_outbound import hardened_parser
+from formats.schemas_pieces import hardened_parser
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _SENDS_NOTHING = "the bank takes no messages (capabilities.sends is empty)"

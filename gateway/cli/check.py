@@ -1,45 +1,25 @@
 """`bankgate check`: whether a request or a message would be accepted on a day, and why not, element by element."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, Final
 
 import typer
+from rich.markup import escape
 
 from formats.bank import BankFormat
-from formats.errors import Unparsable, Violation, refusing, warnings
-from formats.pain001_orders import read_orders
-from formats.pain001_totals import broken_totals
-from formats.reader import parse, sniff
-from formats.schemas import SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
-from formats.schemas_inbound import TREE_BYTES_MAX
+from formats.errors import Place, Violation
+from formats.schemas import SchemaUnavailable
 from formats.schemas_own import OwnSchemas
-from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json
+from gateway.cli.check_message import Verdict, judged
+from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, err, out, print_error, print_json
 from gateway.cli.render import Bank, Message, On, day_of, default_message, known_message, plugin_named
 from gateway.cli.schemas import Schemas, schemas_of
 from gateway.cli.sources import opened, shown, why
 from gateway.cli.standalone import as_dict, judge, orders_of_file, print_violations
 
 SHOWN_MAX: Final = 100
-_TOLD_ONCE: Final = "message.unsupported"  # the same for every payment of a file: told for the file
-
-
-@dataclass(slots=True)
-class _Verdict:
-    """What was found in a message. `problems` are of the file, `violations` and `warnings` of its payments."""
-
-    message: str = ""
-    records: int = 0
-    schema_checked: bool = False
-    problems: list[str] = field(default_factory=list)
-    violations: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems and not self.violations
 
 
 def check(
@@ -49,6 +29,8 @@ def check(
     message: Message = None,
     on: On = None,
     schemas: Schemas = None,
+    language: Annotated[Language, typer.Option(help="In which language problems are told; --json has both.")] = Language.EN,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the validator's own words too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say whether a request or file would be accepted on a day, and why not, element by element."""
@@ -59,7 +41,12 @@ def check(
     if file.lower().endswith(".json"):
         good = _check_request(Path(file), plugin, wanted or default_message(plugin, day), day, as_json=as_json)
     else:
-        good = _check_message(file, plugin, day, own, as_json=as_json)
+        verdict = _verdict(file, plugin, day, own)
+        good = verdict.ok
+        if as_json:
+            print_json(verdict.as_dict())
+        else:
+            _tell(shown(file), verdict, f"{plugin.name} on {day.isoformat()}", language, verbose=verbose)
     if not good:
         raise typer.Exit(PROBLEMS)
 
@@ -78,118 +65,64 @@ def _check_request(file: Path, plugin: BankFormat, message: str, day: date, *, a
     return not broken
 
 
-def _check_message(file: str, plugin: BankFormat, day: date, own: OwnSchemas | None, *, as_json: bool) -> bool:
+def _verdict(file: str, plugin: BankFormat, day: date, own: OwnSchemas | None) -> Verdict:
     """A message as a file: its kind, its schema, reading it to its end, and for payments what the bank says to each."""
-    verdict = _Verdict()
     try:
         with opened(file) as source:
-            _judge_message(source, plugin, day, verdict, own)
+            return judged(source, plugin, day, own)
     except OSError as error:
         raise CommandFailed(f"{shown(file)}: {why(error)}") from None
-    if as_json:
-        content = {name: getattr(verdict, name) for name in _Verdict.__dataclass_fields__}
-        print_json({"ok": verdict.ok, **content, "message": verdict.message or None})
-    else:
-        _tell(shown(file), verdict, plugin, day)
-    return verdict.ok
+    except SchemaUnavailable as error:
+        raise CommandFailed(str(error)) from None
 
 
-def _judge_message(source: BinaryIO, plugin: BankFormat, day: date, verdict: _Verdict, own: OwnSchemas | None) -> None:
-    try:
-        verdict.message = sniff(source)
-        verdict.schema_checked, problems = _schema_problems(source, verdict.message, own)
-        verdict.problems += problems
-        for _ in parse(source):
-            verdict.records += 1
-        if verdict.message.startswith("pain.001"):
-            verdict.problems += [*_taken(verdict.message, plugin, day), *broken_totals(source)]
-            _judge_payments(source, plugin, day, verdict)
-    except Unparsable as error:
-        verdict.problems.append(str(error))
-
-
-def _schema_problems(source: BinaryIO, name: str, own: OwnSchemas | None) -> tuple[bool, Sequence[str]]:
-    """Whether a schema was at hand, and how the file breaks it.
-
-    A payment file too large for a tree is judged in pieces, as what we send is, up to its first fault.
-    """
-    size = source.seek(0, 2)
-    source.seek(0)
-    if name.startswith("pain.001") and size > TREE_BYTES_MAX:
-        try:
-            validate_outbound(source, name, own)
-        except SchemaViolation as error:
-            return True, [str(problem) for problem in error.problems]
-        except SchemaUnavailable as error:
-            return False, [str(error)]
-        return True, ()
-    valid, problems = validate_inbound(source, name, own)
-    ours = name.startswith(
-        "pain.001"
-    )  # a bank may leave the schema's namespace out in what it sends; in what it gets, it may not
-    return valid is not None, problems if valid is False or (ours and valid is None) else ()
-
-
-def _taken(name: str, plugin: BankFormat, day: date) -> Sequence[str]:
-    """Whether the bank takes this version of what we send on that day."""
-    if _takes(name, plugin, day):
-        return ()
-    valid = [known for known, validity in plugin.capabilities.sends.items() if validity.covers(day)]
-    return [f"{plugin.name} does not take {name} on {day.isoformat()}; it takes {', '.join(valid) or 'nothing'}"]
-
-
-def _takes(name: str, plugin: BankFormat, day: date) -> bool:
-    sends = plugin.capabilities.sends
-    return name in sends and sends[name].covers(day)
-
-
-def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _Verdict) -> None:
-    """What the bank's rules say to each payment."""
-    name = verdict.message if _takes(verdict.message, plugin, day) else None
-    index = None
-    for index, found in enumerate(read_orders(source)):
-        unreadable = {problem.field for problem in found.problems}
-        rules = [
-            violation
-            for violation in plugin.check(found.terms, found.transfer, day, name)
-            if violation.rule != _TOLD_ONCE and violation.field not in unreadable
-        ]
-        place = {"index": index, "line": found.line, "end_to_end_id": found.transfer.end_to_end_id or None}
-        broken = (*found.problems, *rules)
-        verdict.violations += [{**place, **_words(violation)} for violation in refusing(broken)]
-        verdict.warnings += [{**place, **_words(warning)} for warning in warnings(broken)]
-    if index is None:
-        verdict.problems.append("there is no payment in it")
-
-
-def _words(violation: Violation) -> dict[str, Any]:
-    return {
-        "field": violation.field,
-        "rule": violation.rule,
-        "source": violation.source,
-        "description_en": violation.message_en,
-        "description_zh": violation.message_zh,
-        "fix": violation.fix,
-        "severity": violation.severity,
-    }
-
-
-def _tell(file: str, verdict: _Verdict, plugin: BankFormat, day: date) -> None:
+def _tell(file: str, verdict: Verdict, for_whom: str, language: Language, *, verbose: bool) -> None:
+    ours = verdict.message.startswith("pain.001")
     if verdict.ok:
-        schema = "keeps to its schema" if verdict.schema_checked else "no schema checked"
-        good = f", good for {plugin.name} on {day.isoformat()}" if verdict.message.startswith("pain.001") else ""
+        schema = "keeps to its schema" if verdict.schema_checked else verdict.schema_note or "no schema checked"
+        good = f", good for {for_whom}" if ours else ""
         out().print(f"{file}: {verdict.message}, {verdict.records} records, {schema}{good}", markup=False)
-    lines = [f"{file}: {problem}" for problem in verdict.problems]
-    lines += [f"{file}: {line}" for line in _lines((*verdict.violations, *verdict.warnings))]
-    for line in lines[:SHOWN_MAX]:
-        print_error(line)
-    if len(lines) > SHOWN_MAX:
-        print_error(f"and {len(lines) - SHOWN_MAX} more; --json lists them all")
+    for one in verdict.found[:SHOWN_MAX]:
+        print_error(_headline(file, one.violation, language))
+        for line in _below(one.violation, language, verbose=verbose):
+            err().print(f"    {escape(line)}")
+    hidden = len(verdict.found) - SHOWN_MAX + verdict.not_kept
+    if hidden > 0:
+        kept = "" if verdict.not_kept else "; --json lists them all"
+        print_error(f"and {hidden} more{kept}")
+    if not verdict.schema_complete:
+        print_error("there may be more schema problems: looking for them ended here")
+    if verdict.ok:
+        return
+    by_schema = sum(one.violation.rule.startswith("schema.") for one in verdict.violations)
+    others = len(verdict.violations) + verdict.not_kept - by_schema
+    asked = f", asked for {for_whom}" if ours else ""
+    told = f"problems: {by_schema} of its schema, {others} of totals and rules" if verdict.message else "not read"
+    err().print(f"{file}: {verdict.message or 'no message'}; {told}{asked}", markup=False)
 
 
-def _lines(violations: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for one in violations:
-        fix = f" Fix: {one['fix']}" if one["fix"] else ""
-        place = f"line {one['line']}, payment {one['end_to_end_id'] or one['index'] + 1}: {one['field']}"
-        mark = "warning: " if one["severity"] == "warning" else ""
-        yield f"{place}: {mark}{one['description_en']} [{one['rule']}; {one['source']}]{fix}"
+def _headline(file: str, violation: Violation, language: Language) -> str:
+    place = violation.place or Place()
+    where = f"{file}:{place.line}" if place.line else file
+    words = violation.message_zh if language is Language.ZH else violation.message_en
+    mark = {Language.EN: "warning: ", Language.ZH: "提示："}[language] if violation.severity == "warning" else ""
+    return f"{where}: {mark}{words} [{violation.rule}; {violation.source}]"
+
+
+def _below(violation: Violation, language: Language, *, verbose: bool) -> Iterator[str]:
+    """What stands under the headline: the place, the payment, a safe replacement, the validator's own words."""
+    place = violation.place or Place()
+    chinese = language is Language.ZH
+    if place.path:
+        yield place.path
+    names = [
+        ("付款" if chinese else "payment", place.end_to_end_id),
+        ("批次" if chinese else "block", place.payment_information_id),
+    ]
+    told = [f"{word} {name}" for word, name in names if name]
+    if told:
+        yield ", ".join(told)
+    if violation.fix:
+        yield f"{'可改为' if chinese else 'Fix'}: {violation.fix}"
+    if verbose and violation.detail:
+        yield f"libxml2: {violation.detail}"

@@ -144,7 +144,14 @@ def test_checking_a_message_names_the_schemas_complaint(bankgate: Any, examples:
     assert done.code == 1
     answer = json.loads(done.out)
     assert not answer["ok"]
-    assert "PmtMtd" in " ".join(answer["problems"])
+    (found,) = answer["violations"]
+    assert (found["rule"], found["path"]) == ("schema.code", "/Document/CstmrCdtTrfInitn/PmtInf[1]/PmtMtd")
+    assert "one of CHK, TRF, TRA" in found["description_en"]
+    assert "CHK, TRF, TRA" in found["description_zh"]
+    assert found["detail"].startswith("Element 'PmtMtd'")
+    assert "libxml2" not in bankgate("check", file, *ON).err
+    assert "libxml2: Element 'PmtMtd'" in bankgate("check", file, *ON, "--verbose").err
+    assert found["description_zh"] in bankgate("check", file, *ON, "--language", "zh").err
 
 
 def test_checking_a_message_counts_its_transactions_again(bankgate: Any, examples: Path, tmp_path: Path) -> None:
@@ -172,7 +179,12 @@ def test_checking_a_message_puts_the_banks_rules_to_every_payment(bankgate: Any,
         (0, first, "requested_execution_date", "date.past"),
         (1, second, "requested_execution_date", "date.past"),
     } <= found
-    assert "payment 2026-1001: amount: " in bankgate("check", file, *ON).err
+    amount = next(one for one in answer["violations"] if one["field"] == "amount")
+    assert amount["path"] == "/Document/CstmrCdtTrfInitn/PmtInf[1]/CdtTrfTxInf[1]/Amt/InstdAmt"
+    assert amount["line"] == broken.count(b"\n", 0, broken.index(b"1250.005")) + 1
+    assert [one["line"] for one in answer["violations"]] == sorted(one["line"] for one in answer["violations"])
+    told = bankgate("check", file, *ON).err
+    assert f"    {amount['path']}\n    payment 2026-1001, block " in told
     assert bankgate("check", file, "--on", "2026-11-20").code == 1
 
 
@@ -183,7 +195,7 @@ def test_a_message_without_payments_or_without_its_namespace_is_not_good(bankgat
     file.write_text(whole.replace(' xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"', ""), encoding="utf-8")
     assert bankgate("check", file, *ON).code == 1
     file.write_text(whole[: whole.index("<PmtInf>")] + "</CstmrCdtTrfInitn></Document>", encoding="utf-8")
-    assert "there is no payment in it" in bankgate("check", file, *ON).err
+    assert "There is no payment in it" in bankgate("check", file, *ON).err
 
 
 def test_a_comment_in_anothers_message_is_no_problem(bankgate: Any, examples: Path, tmp_path: Path) -> None:

@@ -38,7 +38,15 @@ MESSAGE = (
     ],
 )
 def test_totals_are_held_against_what_follows(before: str, after: str, told: tuple[str, ...]) -> None:
-    assert broken_totals(io.BytesIO(MESSAGE.replace(before, after, 1).encode())) == told
+    found = broken_totals(io.BytesIO(MESSAGE.replace(before, after, 1).encode()))
+    assert tuple(f"line {one.place.line}: {one.message_en}" for one in found if one.place) == told
+
+
+def test_a_broken_total_has_its_place_and_block() -> None:
+    (found,) = broken_totals(io.BytesIO(MESSAGE.replace("<NbOfTxs>2<", "<NbOfTxs>1<").encode()))
+    assert found.place is not None
+    assert found.place.path == "/Document/CstmrCdtTrfInitn/PmtInf[1]/NbOfTxs"
+    assert (found.place.payment_information_id, found.rule) == ("A", "totals.count")
 
 
 def test_the_problems_told_are_at_most_twenty_and_a_cut_file_is_refused() -> None:
@@ -55,7 +63,7 @@ def test_memory_does_not_grow_with_the_transactions(repeated: Callable[..., io.R
     peaks = {}
     for count in (1_000, 100_000):
         source = repeated(head.encode(), unit.encode(), count, b"</PmtInf></CstmrCdtTrfInitn></Document>")
-        assert broken_totals(source)[0].endswith(f"and {count} follow [AM18]")
+        assert broken_totals(source)[0].message_en.endswith(f"and {count} follow [AM18]")
         peaks[count] = source.resident_peak
     assert peaks[100_000] - peaks[1_000] < 30 << 20, peaks
 
