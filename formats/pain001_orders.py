@@ -30,7 +30,8 @@ from formats.model import (
 )
 from formats.pain001_parts import ADDRESS_TAGS
 from formats.pain001_places import Places, Standing, path_to, standing_below
-from formats.xml import Each, ElementStream, Many, Shape
+from formats.shapes import Each, Many, Shape
+from formats.xml import ElementStream
 
 _SOURCE: Final = "ISO 20022 pain.001, XML schema"
 _OTHER_PATHS: Final = {"Id": "id", "SchmeNm/Cd": "scheme_code", "SchmeNm/Prtry": "scheme_proprietary", "Issr": "issuer"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from lxml import etree
 
-from formats.xml import local_name
+from formats.shapes import local_name
 
 Standing = dict[str, int]
 """The elements below one, by relative path with an index where several of a name stand side by side, and their lines."""

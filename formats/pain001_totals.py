@@ -13,7 +13,8 @@ from lxml import etree
 
 from formats.errors import Place, Violation
 from formats.pain001_places import path_to
-from formats.xml import ElementStream, Shape
+from formats.shapes import Shape
+from formats.xml import ElementStream
 
 PROBLEMS_MAX = 20
 _SOURCE = "ISO 20022 pain.001, NumberOfTransactions and ControlSum; external status reason codes"
