@@ -13,7 +13,7 @@ from formats.errors import Place, Violation
 from formats.schemas import SchemaUnavailable
 from formats.schemas_own import OwnSchemas
 from gateway.cli.check_message import Verdict, judged
-from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, err, out, print_error, print_json
+from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, err, out, print_error, print_json, print_warning
 from gateway.cli.render import Bank, Message, On, day_of, default_message, known_message, plugin_named
 from gateway.cli.schemas import Schemas, schemas_of
 from gateway.cli.sources import opened, shown, why
@@ -83,7 +83,8 @@ def _tell(file: str, verdict: Verdict, for_whom: str, language: Language, *, ver
         good = f", good for {for_whom}" if ours else ""
         out().print(f"{file}: {verdict.message}, {verdict.records} records, {schema}{good}", markup=False)
     for one in verdict.found[:SHOWN_MAX]:
-        print_error(_headline(file, one.violation, language))
+        tell = print_error if one.refuses else print_warning
+        tell(_headline(file, one.violation, language))
         for line in _below(one.violation, language, verbose=verbose):
             err().print(f"    {escape(line)}")
     hidden = len(verdict.found) - SHOWN_MAX + verdict.not_kept
@@ -105,8 +106,7 @@ def _headline(file: str, violation: Violation, language: Language) -> str:
     place = violation.place or Place()
     where = f"{file}:{place.line}" if place.line else file
     words = violation.message_zh if language is Language.ZH else violation.message_en
-    mark = {Language.EN: "warning: ", Language.ZH: "提示："}[language] if violation.severity == "warning" else ""
-    return f"{where}: {mark}{words} [{violation.rule}; {violation.source}]"
+    return f"{where}: {words} [{violation.rule}; {violation.source}]"
 
 
 def _below(violation: Violation, language: Language, *, verbose: bool) -> Iterator[str]:

@@ -137,17 +137,16 @@ def _judge_schema(source: BinaryIO, verdict: Verdict, own: OwnSchemas | None) ->
 def _judge_orders(source: BinaryIO, plugin: BankFormat, day: date, verdict: Verdict) -> None:
     """The message as a whole, and what the bank's rules say to each of its payments."""
     name = verdict.message
-    sends = plugin.capabilities.sends
-    takes = name in sends and sends[name].covers(day)
-    if not takes:
-        valid = tuple(known for known, validity in sends.items() if validity.covers(day))
+    taken_as = plugin.capabilities.taken_as(name, day)
+    if taken_as is None:
+        valid = tuple(known for known, validity in plugin.capabilities.sends.items() if validity.covers(day))
         verdict.add(replace(unsupported_message(name, valid or ("-",)), place=Place(path="/Document")))
     for violation in broken_totals(source):
         verdict.add(violation)
     index = None
     ids = EndToEndIds(plugin.capabilities.repeated_end_to_end_ids)
     for index, order in enumerate(read_orders(source)):
-        for violation in _broken(order, plugin, day, name if takes else None):
+        for violation in _broken(order, plugin, day, taken_as):
             verdict.add(replace(violation, place=order.place_of(violation.field)), index)
         repeated = ids.add(order.transfer.end_to_end_id, index)
         if repeated is not None:

@@ -256,6 +256,7 @@ COMMON_CASES: list[tuple[Change, str, str, str | None, str | None]] = [
         None,
     ),
     (kind(service_level="URGP"), "charge-bearer.slev-outside-sepa", "charge_bearer", None, None),
+    (kind(service_level="NURG"), "charge-bearer.slev-doubtful", "charge_bearer", None, None),
     (
         kind(local_instrument="INST", instruction_priority="HIGH"),
         "instant.priority",

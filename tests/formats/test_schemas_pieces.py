@@ -109,7 +109,7 @@ def test_pieces_give_the_verdict_of_the_whole_tree(golden: Path, monkeypatch: py
             assert found == expected or misplaced, (message_name, one)
             judged[valid] += 1
     assert judged[True] > 30
-    assert judged[False] > 100
+    assert judged[False] > 50
 
 
 def test_a_large_statement_is_judged_to_its_last_entry() -> None:
