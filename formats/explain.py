@@ -132,6 +132,10 @@ _KINDS: Final = {
 }
 
 
+NOT_READ_FURTHER: Final = frozenset({_NOT_XML.rule, _ENCODING.rule, _AMPERSAND.rule, "schema.character", "schema.dtd"})
+"""Rules after which no reader goes on: the reader's own complaint about the same place adds nothing."""
+
+
 def violation_of(problem: SchemaProblem, message_name: str) -> Violation:
     """The problem as a violation, with its place in the file; `detail` holds libxml2's own words, which quote no values."""
     kind = _KINDS.get(problem.type_name) or (_NOT_XML if _is_syntax(problem.type_name) else _OTHER)

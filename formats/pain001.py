@@ -20,13 +20,15 @@ from formats.pain001_parts import (
     account,
     agent,
     amount_start,
+    code,
     code_or_proprietary,
-    escape,
+    fit,
     money,
     party,
     payment_type,
     plain_sum,
     remittance,
+    tracked,
 )
 from formats.pain001_versions import VERSIONS, Pain001Version
 from formats.rules import check_message, check_payment, unsupported_message
@@ -58,8 +60,8 @@ class CountMismatch(FormatError, ValueError):
 def write_pain001(message: PaymentInitiation, out: BinaryIO) -> None:
     """Writes the message to `out`.
 
-    Raises `Unrenderable` for an unknown version, for a header that breaks the schema and for text that XML cannot carry
-    (naming the fields), and `CountMismatch`. The payments' own rules are `check`'s business and not repeated here.
+    Raises `Unrenderable`, naming the fields, for an unknown version and for every value that the schema refuses or whose check
+    digits are wrong, and `CountMismatch`. What a bank wants beyond that is `check`'s business and not repeated here.
     """
     version = VERSIONS.get(message.message_name)
     if version is None:
@@ -77,7 +79,7 @@ def _head(message: PaymentInitiation, version: Pain001Version) -> str:
     moment = message.creation_date_time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="{version.namespace}"><CstmrCdtTrfInitn><GrpHdr>'
-        f"<MsgId>{escape(message.message_id)}</MsgId><CreDtTm>{moment}{'Z' if version.zoned else ''}</CreDtTm>"
+        f"<MsgId>{fit(message.message_id, 35)}</MsgId><CreDtTm>{moment}{'Z' if version.zoned else ''}</CreDtTm>"
         f"<NbOfTxs>{message.count}</NbOfTxs><CtrlSum>{plain_sum(message.control_sum)}</CtrlSum>"
         f"{party('InitgPty', message.initiating_party, version)}</GrpHdr>\n"
     )
@@ -104,9 +106,9 @@ def _write_block(block: PaymentBlock, version: Pain001Version, out: BinaryIO) ->
 def _block_head(block: PaymentBlock, version: Pain001Version) -> str:
     terms = block.terms
     day = terms.requested_execution_date.isoformat()
-    bearer = "" if terms.charge_bearer is None else f"<ChrgBr>{escape(terms.charge_bearer)}</ChrgBr>"
+    bearer = "" if terms.charge_bearer is None else f"<ChrgBr>{code(terms.charge_bearer)}</ChrgBr>"
     return (
-        f"<PmtInf><PmtInfId>{escape(block.payment_information_id)}</PmtInfId><PmtMtd>TRF</PmtMtd>"
+        f"<PmtInf><PmtInfId>{fit(block.payment_information_id, 35)}</PmtInfId><PmtMtd>TRF</PmtMtd>"
         f"<NbOfTxs>{block.count}</NbOfTxs><CtrlSum>{plain_sum(block.control_sum)}</CtrlSum>"
         f"{payment_type(terms.payment_type)}<ReqdExctnDt>{f'<Dt>{day}</Dt>' if version.date_choice else day}</ReqdExctnDt>"
         f"{party('Dbtr', terms.debtor, version)}{account('DbtrAcct', terms.debtor_account)}"
@@ -126,9 +128,9 @@ def transaction_writer(version: Pain001Version) -> Callable[[CreditTransfer], st
         information = transfer.remittance_information
         purpose = code_or_proprietary("Purp", transfer.purpose, transfer.purpose_proprietary)
         return (
-            f"<CdtTrfTxInf><PmtId><InstrId>{escape(transfer.instruction_id)}</InstrId>"
-            f"<EndToEndId>{escape(transfer.end_to_end_id)}</EndToEndId>"
-            f"{'' if uetr is None else f'<UETR>{escape(uetr)}</UETR>'}</PmtId>"
+            f"<CdtTrfTxInf><PmtId><InstrId>{fit(transfer.instruction_id, 35)}</InstrId>"
+            f"<EndToEndId>{fit(transfer.end_to_end_id, 35)}</EndToEndId>"
+            f"{'' if uetr is None else f'<UETR>{tracked(uetr, version)}</UETR>'}</PmtId>"
             f"<Amt>{amount_start('InstdAmt', currency)}{money(transfer.amount, currency)}</InstdAmt></Amt>"
             f"{'' if bank is None else agent('CdtrAgt', bank, version)}{party('Cdtr', transfer.creditor, version)}"
             f"{'' if account_of is None else account('CdtrAcct', account_of)}"

@@ -45,8 +45,9 @@ class _Part:
                 self._broken(
                     "NbOfTxs",
                     "totals.count",
-                    f"NbOfTxs announces {count:f} transactions, and {self.count} follow [AM18]",
-                    f"NbOfTxs 声明 {count:f} 笔，实际 {self.count} 笔 [AM18]",
+                    f"NbOfTxs announces {count:f} transactions, and {self.count} follow: count again, "
+                    "or look for what was lost (AM18)",
+                    f"NbOfTxs 声明 {count:f} 笔，实际 {self.count} 笔，请重新计数或检查是否有遗漏（AM18）",
                 )
             )
         if total is not None and total != self.total:
@@ -54,8 +55,9 @@ class _Part:
                 self._broken(
                     "CtrlSum",
                     "totals.sum",
-                    f"CtrlSum announces {total:f}, and the amounts add up to {self.total:f} [AM10]",
-                    f"CtrlSum 声明 {total:f}，金额合计为 {self.total:f} [AM10]",
+                    f"CtrlSum announces {total:f}, and the amounts add up to {self.total:f}: "
+                    "add up again, or look for what was changed (AM10)",
+                    f"CtrlSum 声明 {total:f}，金额合计为 {self.total:f}，请重新合计或检查金额是否被改动（AM10）",
                 )
             )
         return found

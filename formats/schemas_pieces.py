@@ -179,7 +179,10 @@ class PieceValidator:
             if not declared:
                 declaration = _DECLARATION.match(text)
                 skipped, declared = declaration.end() if declaration else 0, True
-            foreign = _FOREIGN_MARKUP.search(text, max(skipped - 1, 0))
+            new = max(skipped - 1, 0)
+            # Two bytes that are rare in messages are found ten times faster than the pair of which they are the second.
+            suspect = text.find(b"!", new) >= 0 or text.find(b"?", new) >= 0
+            foreign = _FOREIGN_MARKUP.search(text, new) if suspect else None
             if foreign is not None:
                 at = line + text.count(b"\n", 0, foreign.start())
                 words = "comments, CDATA, DTDs and processing instructions are refused"

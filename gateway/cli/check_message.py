@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from formats.bank import BankFormat
 from formats.errors import Place, Unparsable, Violation, refusing
-from formats.explain import violation_of
+from formats.explain import NOT_READ_FURTHER, violation_of
 from formats.explain_expected import Expectations
 from formats.pain001_orders import OrderRead, read_orders
 from formats.pain001_totals import broken_totals
@@ -22,7 +22,6 @@ VIOLATIONS_MAX: Final = 10_000
 """More than these are counted (rules), or said to be more (schema), and not kept."""
 
 _TOLD_ONCE: Final = "message.unsupported"  # the same for every payment of a file: told for the file
-_SYNTAX: Final = "schema.not-well-formed"
 
 
 class Found(NamedTuple):
@@ -103,7 +102,7 @@ def judged(source: BinaryIO, plugin: BankFormat, day: date, own: OwnSchemas | No
         if verdict.message.startswith("pain.001"):
             _judge_orders(source, plugin, day, verdict)
     except Unparsable as error:
-        if not any(one.violation.rule == _SYNTAX for one in verdict.found):  # said already, with more words
+        if not any(one.violation.rule in NOT_READ_FURTHER for one in verdict.found):  # said already, with more words
             verdict.add(_unreadable(error))
     verdict.found.sort(key=lambda one: one.line)
     return verdict

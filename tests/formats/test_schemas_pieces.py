@@ -91,7 +91,7 @@ def test_pieces_give_the_verdict_of_the_whole_tree(golden: Path, monkeypatch: py
     judged = {True: 0, False: 0}
     for message_name, document in samples(golden):
         try:
-            changed = [document, *(mutations(document, random_) for _ in range(12))]
+            changed = [document, *(mutations(document, random_) for _ in range(25 if len(document) < 10_000 else 12))]
         except etree.XMLSyntaxError:
             continue
         for one in changed:
@@ -108,7 +108,7 @@ def test_pieces_give_the_verdict_of_the_whole_tree(golden: Path, monkeypatch: py
             assert {fault for fault in expected - found if fault[0] != "ELEMENT_CONTENT"} == set(), (message_name, one)
             assert found == expected or misplaced, (message_name, one)
             judged[valid] += 1
-    assert judged[True] > 30
+    assert judged[True] > 20
     assert judged[False] > 50
 
 

@@ -25,21 +25,33 @@ MESSAGE = (
     ("before", "after", "told"),
     [
         ("", "", ()),
-        ("<NbOfTxs>3<", "<NbOfTxs>4<", ("line 2: NbOfTxs announces 4 transactions, and 3 follow [AM18]",)),
+        (
+            "<NbOfTxs>3<",
+            "<NbOfTxs>4<",
+            ("line 2: NbOfTxs announces 4 transactions, and 3 follow",),
+        ),
         ("<CtrlSum>6.25<", "<CtrlSum>6.250<", ()),
-        ("<CtrlSum>6.25<", "<CtrlSum>6.26<", ("line 2: CtrlSum announces 6.26, and the amounts add up to 6.25 [AM10]",)),
-        ("<NbOfTxs>2<", "<NbOfTxs>1<", ("line 3: NbOfTxs announces 1 transactions, and 2 follow [AM18]",)),
+        (
+            "<CtrlSum>6.25<",
+            "<CtrlSum>6.26<",
+            ("line 2: CtrlSum announces 6.26, and the amounts add up to 6.25",),
+        ),
+        (
+            "<NbOfTxs>2<",
+            "<NbOfTxs>1<",
+            ("line 3: NbOfTxs announces 1 transactions, and 2 follow",),
+        ),
         ("<CtrlSum>3.25<", "<CtrlSum>x<", ()),
         (
             ">3.00<",
             ">30.00<",
-            ("line 2: CtrlSum announces 6.25, and the amounts add up to 33.25 [AM10]",),
+            ("line 2: CtrlSum announces 6.25, and the amounts add up to 33.25",),
         ),
     ],
 )
 def test_totals_are_held_against_what_follows(before: str, after: str, told: tuple[str, ...]) -> None:
     found = broken_totals(io.BytesIO(MESSAGE.replace(before, after, 1).encode()))
-    assert tuple(f"line {one.place.line}: {one.message_en}" for one in found if one.place) == told
+    assert tuple(f"line {one.place.line}: {one.message_en.partition(': ')[0]}" for one in found if one.place) == told
 
 
 def test_a_broken_total_has_its_place_and_block() -> None:
@@ -63,7 +75,7 @@ def test_memory_does_not_grow_with_the_transactions(repeated: Callable[..., io.R
     peaks = {}
     for count in (1_000, 100_000):
         source = repeated(head.encode(), unit.encode(), count, b"</PmtInf></CstmrCdtTrfInitn></Document>")
-        assert broken_totals(source)[0].message_en.endswith(f"and {count} follow [AM18]")
+        assert broken_totals(source)[0].message_en.partition(": ")[0].endswith(f"and {count} follow")
         peaks[count] = source.resident_peak
     assert peaks[100_000] - peaks[1_000] < 30 << 20, peaks
 
