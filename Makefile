@@ -1,6 +1,6 @@
 # Everything a person does with a checkout. Each target does its own set-up first; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format stubs lock diagrams bench image-steps setup clean
+.PHONY: help demo test check format stubs lock diagrams rules bench image-steps setup clean
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
@@ -35,6 +35,10 @@ stubs: ## make proto/bankgate/v1/*_pb2* from the .proto files
 diagrams: ## draw docs/lifecycle.md from the tables of gateway/lifecycle.py
 	@$(SETUP) dev
 	@$(BIN)/python deploy/scripts/lifecycle_diagram.py
+
+rules: ## write docs/rules.md from the packs of formats/rules/
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/rules_page.py
 
 lock: ## write the lock files from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@$(SETUP) dev

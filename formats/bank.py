@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from formats import banks
-from formats.errors import Violation
+from formats.errors import Severity, Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.report import ReportRecord
 
@@ -42,6 +42,7 @@ class Capabilities:
     transfers_max: int = 100_000  # in one message
     horizon_days: int = 365  # how far ahead an execution date may lie
     time_zone: str = "UTC"
+    repeated_end_to_end_ids: Severity = "warning"  # two payments of one message with the same id: told, or refused
     routes: Mapping[str, str] = field(default_factory=dict)  # kind of message → route name; empty: the channel's default route
 
 

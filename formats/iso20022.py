@@ -20,9 +20,10 @@ from formats.rules.address import ADDRESS
 from formats.rules.common import COMMON
 from formats.rules.rule import Pack, Setting
 from formats.rules.sepa import INSTANT, SEPA
+from formats.rules.service import CHARGES, SERVICE
 from formats.schemas import validate_inbound
 
-STANDARD_PACKS = (COMMON, ADDRESS, SEPA, INSTANT)
+STANDARD_PACKS = (COMMON, ADDRESS, SERVICE, CHARGES, SEPA, INSTANT)
 """What holds at every bank. SEPA and INSTANT look only at payments that ask for service level SEPA or for INST."""
 
 

@@ -23,6 +23,7 @@ from formats.model import (
     PaymentTerms,
     PostalAddress,
 )
+from formats.rules.together import EndToEndIds
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.payment import PaymentOrder, new_uetr
 
@@ -65,6 +66,10 @@ class OrderCheck:
         if wanted is not None:
             return wanted if wanted in sends and sends[wanted].covers(on) else None
         return next((name for name, validity in sends.items() if validity.covers(on)), None)
+
+    def end_to_end_ids(self) -> EndToEndIds:
+        """What tells apart the payments of one call, as strictly as the bank does."""
+        return EndToEndIds(self._bank.capabilities.repeated_end_to_end_ids)
 
     def check(self, order: PaymentOrder, payment_id: str, on: date) -> Checked:
         """The model of the order with defaults filled in, and all violations and warnings as of that day at the bank."""

@@ -26,7 +26,21 @@ ASKED_FOR = {
     "requirements-dev.lock": [*RUN_TIME, *GROUPS["build"], *(entry for entry in GROUPS["dev"] if isinstance(entry, str))],
     "requirements-bench.lock": GROUPS["bench"],
 }
-TARGETS = {"demo", "test", "check", "format", "stubs", "diagrams", "lock", "bench", "image-steps", "setup", "clean", "help"}
+TARGETS = {
+    "demo",
+    "test",
+    "check",
+    "format",
+    "stubs",
+    "diagrams",
+    "rules",
+    "lock",
+    "bench",
+    "image-steps",
+    "setup",
+    "clean",
+    "help",
+}
 
 
 def text_of(name: str) -> str:

@@ -11,6 +11,7 @@ from formats.iso20022 import IsoBank
 from formats.rules.address import ADDRESS
 from formats.rules.common import COMMON
 from formats.rules.sepa import INSTANT, SEPA_ALWAYS
+from formats.rules.service import SERVICE
 
 BANK = IsoBank(
     name="sepa",
@@ -23,5 +24,5 @@ BANK = IsoBank(
         currencies=frozenset({"EUR"}),
         time_zone="Europe/Brussels",
     ),
-    packs=(COMMON, ADDRESS, SEPA_ALWAYS, INSTANT),
+    packs=(COMMON, ADDRESS, SERVICE, SEPA_ALWAYS, INSTANT),
 )

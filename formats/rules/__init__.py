@@ -11,6 +11,7 @@ from formats.errors import Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS, Pain001Version
 from formats.rules.common import COMMON
+from formats.rules.places import is_cross_border
 from formats.rules.rule import SCHEMA, CleanParts, Finding, Inspection, Pack, RuleBook, Setting
 from formats.rules.walk import FIELD_TYPE, is_day, walk_party, walk_terms, walk_text, walk_transfer
 
@@ -42,7 +43,12 @@ class RuleSet:
             packs, found = self._terms(terms, setting)
         except TypeError:  # a field holds something unhashable: judged without the cache, which reports the field
             packs, found = self._judge_terms(terms, setting)
-        inspection = Inspection(self._book(packs, setting.on), setting, self._clean(packs, setting))
+        book = self._book(packs, setting.on)
+        inspection = Inspection(book, setting, self._clean(packs, setting))
+        if book.by_part["payment"]:
+            inspection.look("payment", "", (terms, transfer))
+        if book.by_part["abroad"] and is_cross_border((terms, transfer)):
+            inspection.look("abroad", "", (terms, transfer))
         walk_transfer(transfer, inspection)
         return (*found, *inspection.found) if inspection.found else found
 

@@ -47,38 +47,54 @@ def _words(text: str) -> str:
     return " ".join(_NOT_A_WORD.sub(" ", text[:_LOOKED_AT].casefold()).split())
 
 
-ADDRESS = Pack(
-    name="address",
-    rules=(
-        Rule(
-            id="address.unstructured",
-            source="EPC153-22 v2.1, section 7.4; SWIFT CBPR+ usage guidelines, standards release 2026",
-            valid_from=UNSTRUCTURED_ENDS,
-            parts=("address",),
-            message_en="An address needs town_name and country in their own fields; lines alone are refused since 2026-11-15. "
-            "Move town and country out of the lines, or leave the address out where the scheme does not require it.",
-            message_zh="地址必须在独立字段中填写 town_name 和 country；"
-            "自 2026-11-15 起不再接受纯地址行。请将城市和国家移至相应字段。",
-            check=_town_and_country,
-        ),
-        Rule(
-            id="address.hybrid-lines",
-            source="EPC153-22 v2.1, hybrid address; SWIFT CBPR+ usage guidelines: at most two lines of 70",
-            parts=("address",),
-            field="address_line",
-            message_en="Beside a town, at most two address lines are taken. Move street and building into their own fields.",
-            message_zh="填写城市后最多允许两行地址行，请将街道、楼号和邮编移至相应字段。",
-            check=_hybrid_lines,
-        ),
-        Rule(
-            id="address.repeated-town",
-            source="EPC153-22 v2.1, hybrid address; SWIFT CBPR+ usage guidelines: what has a field is not repeated in the lines",
-            severity="warning",
-            parts=("address",),
-            message_en="The town stands in its own field and in this line too. Leave it out of the line; banks may ask back.",
-            message_zh="城市已在独立字段中填写，此地址行又重复出现，请从地址行中删除，否则银行可能查询。",
-            check=_repeated_town,
-        ),
+_FORM = (
+    Rule(
+        id="address.hybrid-lines",
+        source="EPC153-22 v2.1, hybrid address; SWIFT CBPR+ usage guidelines: at most two lines of 70",
+        parts=("address",),
+        field="address_line",
+        message_en="Beside a town, at most two address lines are taken. Move street and building into their own fields.",
+        message_zh="填写城市后最多允许两行地址行，请将街道、楼号和邮编移至相应字段。",
+        check=_hybrid_lines,
+    ),
+    Rule(
+        id="address.repeated-town",
+        source="EPC153-22 v2.1, hybrid address; SWIFT CBPR+ usage guidelines: what has a field is not repeated in the lines",
+        severity="warning",
+        parts=("address",),
+        message_en="The town stands in its own field and in this line too. Leave it out of the line; banks may ask back.",
+        message_zh="城市已在独立字段中填写，此地址行又重复出现，请从地址行中删除，否则银行可能查询。",
+        check=_repeated_town,
     ),
 )
-"""In every bank, for every payment."""
+
+
+def address_pack(name: str, rule: str, first_day: date, source: str) -> Pack:
+    """The rules on addresses, with the day on which town and country become required where `source` says so."""
+    return Pack(
+        name=name,
+        rules=(
+            Rule(
+                id=rule,
+                source=source,
+                valid_from=first_day,
+                parts=("address",),
+                message_en="An address needs town_name and country in their own fields; lines alone are refused since "
+                f"{first_day.isoformat()}. Move town and country out of the lines, or leave the address out where the scheme "
+                "does not require it.",
+                message_zh="地址必须在独立字段中填写 town_name 和 country；"
+                f"自 {first_day.isoformat()} 起不再接受纯地址行。请将城市和国家移至相应字段。",
+                check=_town_and_country,
+            ),
+            *_FORM,
+        ),
+    )
+
+
+ADDRESS = address_pack(
+    "address",
+    "address.unstructured",
+    UNSTRUCTURED_ENDS,
+    "EPC153-22 v2.1, section 7.4; SWIFT CBPR+ usage guidelines, standards release 2026",
+)
+"""In every bank whose community has no day of its own, for every payment."""

@@ -16,10 +16,14 @@ from formats.model import PaymentTerms
 from formats.pain001_versions import Pain001Version
 
 PARTS = (
-    *("terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent", "payment_type"),
-    *("remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
+    *("payment", "abroad", "terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent"),
+    *("payment_type", "remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
 )
-"""The kinds of part: wholes (dataclasses of the model), then single texts. Rules on texts are told the field's length limit."""
+"""The kinds of part: wholes (dataclasses of the model), then single texts. Rules on texts are told the field's length limit.
+
+"payment" is the terms and the transfer together, a pair, for what neither of them says alone; "abroad" is the same, where the
+payment leaves its country outside SEPA (`formats.rules.places.is_cross_border`).
+"""
 
 
 class Setting(NamedTuple):

@@ -9,29 +9,25 @@ from decimal import Decimal
 from typing import TypeGuard
 
 from formats import checks
-from formats.characters import BASIC, EXTENDED
+from formats.characters import EXTENDED
 from formats.countries import SEPA_COUNTRIES
 from formats.model import (
-    Account,
+    Agent,
     CreditTransfer,
     OrganisationIdentification,
-    Party,
     PaymentTerms,
     PaymentType,
     PostalAddress,
     PrivateIdentification,
-    RemittanceInformation,
     StructuredRemittance,
 )
 from formats.pain001_parts import IllegalText, structured
-from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting, how_many
-from formats.rules.values import outside
+from formats.rules.rule import HERE, NOTHING, Check, Finding, Findings, Pack, Rule, Setting, how_many
+from formats.rules.templates import Scheme, iban_only, identifiers, name_length, remittance_one, texts
 
 _GUIDE = "EPC132-08 SCT C2PSP implementation guidelines 2025"
-_NAME_MAX = 70
+_SCHEME = Scheme(prefix="sepa", source=_GUIDE, payments_en="SEPA payments", payments_zh="SEPA 付款")
 _REMITTANCE_MAX = 140
-_INSTANT_LIMIT = Decimal("100000.00")
-_INSTANT_LIMIT_ENDS = date(2025, 10, 4)
 
 
 def is_sepa(terms: PaymentTerms) -> bool:
@@ -46,10 +42,6 @@ def is_instant(terms: PaymentTerms) -> bool:
 
 def _is_amount(value: object) -> TypeGuard[Decimal]:
     return isinstance(value, Decimal) and value.is_finite()
-
-
-def _iban_only(account: Account, _limit: int, _setting: Setting) -> Findings:
-    return HERE if account.iban is None and account.other_id is not None else NOTHING
 
 
 def _country(iban: str, _limit: int, _setting: Setting) -> Findings:
@@ -70,11 +62,10 @@ def _amount_max(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Fin
 
 
 def _charge_bearer(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findings:
-    return NOTHING if terms.charge_bearer in (None, "SLEV") else (Finding(fix="SLEV"),)
-
-
-def _name(party: Party, _limit: int, _setting: Setting) -> Findings:
-    return HERE if isinstance(party.name, str) and len(party.name) > _NAME_MAX else NOTHING
+    if terms.charge_bearer in (None, "SLEV"):
+        return NOTHING
+    # SHAR says the same in other words. DEBT and CRED say who pays, which a fix must not change.
+    return (Finding(fix="SLEV" if terms.charge_bearer == "SHAR" else None),)
 
 
 def _address_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
@@ -96,10 +87,6 @@ def _one_id(part: OrganisationIdentification | PrivateIdentification, limit: int
     return _one_person_id(part, limit, setting)
 
 
-def _remittance_one(remittance: RemittanceInformation, _limit: int, _setting: Setting) -> Findings:
-    return HERE if how_many(remittance.unstructured) + how_many(remittance.structured) > 1 else NOTHING
-
-
 def _structured_length(part: tuple[StructuredRemittance, object], _limit: int, _setting: Setting) -> Findings:
     document, currency = part
     try:
@@ -109,20 +96,16 @@ def _structured_length(part: tuple[StructuredRemittance, object], _limit: int, _
     return (Finding(details={"length": length}),) if length > _REMITTANCE_MAX else NOTHING
 
 
-def _slashes(identifier: str, _limit: int, _setting: Setting) -> Findings:
-    return HERE if checks.has_bad_slash(identifier) else NOTHING
+def _reference_type(part: tuple[StructuredRemittance, object], _limit: int, _setting: Setting) -> Findings:
+    return HERE if part[0].creditor_reference_type not in (None, "SCOR") else NOTHING
 
 
-def _text_characters(text: str, limit: int, _setting: Setting) -> Findings:
-    # A replacement may be longer than what it replaces ("…"). It is not to break the limit of names in its turn.
-    return outside(text, EXTENDED, min(limit, max(len(text), _NAME_MAX)))
+def _purpose(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+    return HERE if transfer.purpose_proprietary is not None else NOTHING
 
 
-def _identifier_characters(text: str, limit: int, _setting: Setting) -> Findings:
-    return tuple(
-        finding._replace(fix=None) if finding.fix is not None and checks.has_bad_slash(finding.fix) else finding
-        for finding in outside(text, BASIC, limit)
-    )
+def _member_id(agent: Agent, _limit: int, _setting: Setting) -> Findings:
+    return HERE if agent.clearing_system_member_id is not None else NOTHING
 
 
 def _service_level(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:
@@ -136,22 +119,38 @@ def _instant_sepa(kind: PaymentType, _limit: int, _setting: Setting) -> Findings
     return NOTHING if kind.service_level == "SEPA" else HERE
 
 
-def _instant_limit(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    return HERE if _is_amount(transfer.amount) and transfer.amount > _INSTANT_LIMIT else NOTHING
+def _instant_above(most: Decimal) -> Check:
+    def check(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+        return HERE if _is_amount(transfer.amount) and transfer.amount > most else NOTHING
+
+    return check
+
+
+def _instant_priority(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:
+    return HERE if kind.instruction_priority is not None else NOTHING
+
+
+def _instant_until(last: date, first: date | None, most: Decimal, rule: str) -> Rule:
+    """One of the limits the scheme has had. EPC023-16 said them; the 2025 rulebook has none."""
+    return Rule(
+        id=rule,
+        source="EPC023-16, maximum amount for instructions under the SCT Inst scheme rulebook",
+        valid_from=first,
+        valid_until=last,
+        parts=("transfer",),
+        field="amount",
+        message_en=f"Instant payments are of {most} EUR at most.",
+        message_zh=f"即时付款单笔最高 {most} 欧元。",
+        check=_instant_above(most),
+    )
 
 
 SEPA = Pack(
     name="sepa",
     applies=is_sepa,
     rules=(
-        Rule(
-            id="sepa.iban-only",
-            source=f"{_GUIDE}, DebtorAccount and CreditorAccount: only IBAN is allowed; Regulation (EU) 260/2012, article 5",
-            parts=("account",),
-            field="iban",
-            message_en="SEPA payments name accounts by IBAN only.",
-            message_zh="SEPA 付款只能使用 IBAN 账号。",
-            check=_iban_only,
+        iban_only(
+            _SCHEME, f"{_GUIDE}, DebtorAccount and CreditorAccount: only IBAN is allowed; Regulation (EU) 260/2012, article 5"
         ),
         Rule(
             id="sepa.country",
@@ -188,15 +187,7 @@ SEPA = Pack(
             message_zh="SEPA 付款双方各自承担费用：填写 SLEV 或留空。",
             check=_charge_bearer,
         ),
-        Rule(
-            id="sepa.name-length",
-            source=f"{_GUIDE}, Name: limited to 70 characters",
-            parts=("party",),
-            field="name",
-            message_en="Names in SEPA payments have at most 70 characters.",
-            message_zh="SEPA 付款中的名称最多 70 个字符。",
-            check=_name,
-        ),
+        name_length(_SCHEME, 70, f"{_GUIDE}, Name: limited to 70 characters"),
         Rule(
             id="sepa.address-lines",
             source=f"{_GUIDE}, AddressLine: at most two occurrences",
@@ -214,14 +205,7 @@ SEPA = Pack(
             message_zh="SEPA 付款中每个当事方只能有一个标识。",
             check=_one_id,
         ),
-        Rule(
-            id="sepa.remittance-one",
-            source=f"{_GUIDE}, RemittanceInformation: either one Unstructured or one Structured",
-            parts=("remittance",),
-            message_en="SEPA payments carry one unstructured line or one structured document, not both and not several.",
-            message_zh="SEPA 付款只能携带一行非结构化附言或一份结构化单据。",
-            check=_remittance_one,
-        ),
+        remittance_one(_SCHEME),
         Rule(
             id="sepa.structured-length",
             source=f"{_GUIDE}, Structured: tags and data must not exceed 140 characters",
@@ -230,32 +214,35 @@ SEPA = Pack(
             message_zh="结构化附言含标签共 {length} 个字符，SEPA 最多 140 个，请只保留参考号。",
             check=_structured_length,
         ),
+        *identifiers(_SCHEME, "section 1.4"),
+        texts(_SCHEME, EXTENDED, carries_en="SEPA carries European letters only", carries_zh="SEPA 只支持欧洲文字"),
         Rule(
-            id="sepa.slashes",
-            source=f"{_GUIDE}, section 1.4: identifiers must not start or end with '/' nor contain '//'",
-            parts=("identifier",),
-            spares_plain=True,
-            message_en="Identifiers in SEPA payments must not begin or end with a slash nor hold two in a row.",
-            message_zh="SEPA 付款中的标识不得以斜杠开头或结尾，也不得包含连续两个斜杠。",
-            check=_slashes,
+            id="sepa.reference-type",
+            source=f"{_GUIDE}, CreditorReferenceInformation/Type/Code: only SCOR is allowed",
+            parts=("structured",),
+            field="creditor_reference_type",
+            message_en="In SEPA a creditor reference is of type SCOR (ISO 11649) and of no other.",
+            message_zh="SEPA 付款中的收款人参考号类型只能为 SCOR（ISO 11649）。",
+            check=_reference_type,
         ),
         Rule(
-            id="sepa.characters",
-            source=EXTENDED.source,
-            parts=("text",),
-            spares_plain=True,
-            message_en="SEPA carries European letters only; these characters would be lost: {characters}.",
-            message_zh="SEPA 只支持欧洲文字，以下字符会丢失：{characters}。",
-            check=_text_characters,
+            id="sepa.purpose-code",
+            source=f"{_GUIDE}, Purpose: only codes of the ISO 20022 external code set",
+            parts=("transfer",),
+            field="purpose_proprietary",
+            message_en="SEPA carries a purpose by its ISO 20022 code only. Write it into purpose, or leave it out.",
+            message_zh="SEPA 付款的用途只能使用 ISO 20022 代码，请填写 purpose 或删除。",
+            check=_purpose,
         ),
         Rule(
-            id="sepa.identifier-characters",
-            source=BASIC.source,
-            parts=("identifier",),  # codes have a narrower form of their own
-            spares_plain=True,
-            message_en="Identifiers in SEPA payments take letters, digits and / - ? : ( ) . , ' + only, not {characters}.",
-            message_zh="SEPA 付款中的标识只能使用字母、数字和 / - ? : ( ) . , ' +，不能使用 {characters}。",
-            check=_identifier_characters,
+            id="sepa.agent-bic",
+            source=f"{_GUIDE}, DebtorAgent and CreditorAgent: BIC, or NOTPROVIDED",
+            severity="warning",
+            parts=("agent",),
+            field="clearing_system_member_id",
+            message_en="SEPA names banks by BIC or not at all: a national bank code is not carried on. Leave it out.",
+            message_zh="SEPA 仅以 BIC 标识银行或不填，不传送国内行号，请删除。",
+            check=_member_id,
         ),
     ),
 )
@@ -278,6 +265,12 @@ SEPA_ALWAYS = Pack(
 )
 """For banks that carry nothing else: the rules hold whether the service level is said or not."""
 
+INSTANT_LIMITS = (
+    _instant_until(date(2020, 6, 30), None, Decimal("15000.00"), "instant.amount-max-2017"),
+    _instant_until(date(2025, 10, 4), date(2020, 7, 1), Decimal("100000.00"), "instant.amount-max"),
+)
+"""The limits of the scheme until the 2025 rulebook lifted them on 5 October 2025 (EPC004-16, 2025; Regulation (EU) 2024/886)."""
+
 INSTANT = Pack(
     name="instant",
     applies=is_instant,
@@ -292,15 +285,24 @@ INSTANT = Pack(
             check=_instant_sepa,
         ),
         Rule(
-            id="instant.amount-max",
-            source="EPC004-16 SCT Inst rulebook 2023, maximum amount (lifted by the 2025 rulebook on 5 October 2025)",
-            valid_until=_INSTANT_LIMIT_ENDS,
-            parts=("transfer",),
-            field="amount",
-            message_en="Instant payments are of 100000.00 EUR at most.",
-            message_zh="即时付款单笔最高 100000.00 欧元。",
-            check=_instant_limit,
+            id="instant.priority",
+            source="EPC121-16 SCT Inst C2PSP implementation guidelines 2025: the scheme has one speed",
+            severity="warning",
+            parts=("payment_type",),
+            field="instruction_priority",
+            message_en="An instruction priority says nothing beside INST; banks ignore it or ask back. Leave it out.",
+            message_zh="INST 付款无需指令优先级，银行会忽略或查询，请删除。",
+            check=_instant_priority,
         ),
+        *INSTANT_LIMITS,
     ),
 )
 """For payments that ask for local instrument INST."""
+
+
+def _is_sepa_instant(terms: PaymentTerms) -> bool:
+    return is_sepa(terms) and is_instant(terms)
+
+
+INSTANT_SEPA = Pack(name="instant-sepa", applies=_is_sepa_instant, rules=INSTANT_LIMITS)
+"""For banks that know instant payments of another scheme beside SEPA's (Switzerland): the limits of SEPA's alone."""

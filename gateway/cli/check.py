@@ -13,6 +13,7 @@ from formats.errors import Unparsable, Violation, refusing, warnings
 from formats.pain001_orders import read_orders
 from formats.pain001_totals import broken_totals
 from formats.reader import parse, sniff
+from formats.rules.together import EndToEndIds
 from formats.schemas import SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
 from formats.schemas_inbound import TREE_BYTES_MAX
 from formats.schemas_own import OwnSchemas
@@ -147,6 +148,7 @@ def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _V
     """What the bank's rules say to each payment."""
     name = verdict.message if _takes(verdict.message, plugin, day) else None
     index = None
+    ids = EndToEndIds(plugin.capabilities.repeated_end_to_end_ids)
     for index, found in enumerate(read_orders(source)):
         unreadable = {problem.field for problem in found.problems}
         rules = [
@@ -155,7 +157,8 @@ def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _V
             if violation.rule != _TOLD_ONCE and violation.field not in unreadable
         ]
         place = {"index": index, "line": found.line, "end_to_end_id": found.transfer.end_to_end_id or None}
-        broken = (*found.problems, *rules)
+        repeated = ids.add(found.transfer.end_to_end_id, index)
+        broken = (*found.problems, *rules, *((repeated,) if repeated else ()))
         verdict.violations += [{**place, **_words(violation)} for violation in refusing(broken)]
         verdict.warnings += [{**place, **_words(warning)} for warning in warnings(broken)]
     if index is None:

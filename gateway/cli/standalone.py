@@ -15,8 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from formats.bank import BankFormat
-from formats.errors import Violation
+from formats.errors import Violation, refusing
 from formats.model import CreditTransfer, Party, PaymentBlock, PaymentInitiation, PaymentTerms
+from formats.rules.together import EndToEndIds
 from gateway.cli.output import CommandFailed, print_error
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.errors import OrderViolation
@@ -52,7 +53,18 @@ def orders_of_file(path: Path) -> list[PaymentOrder]:
 
 def judge(orders: Sequence[PaymentOrder], bank: BankFormat, message: str | None, on: date) -> list[Judged]:
     """Each order checked as the service would, with the debtor's side taken from the order itself."""
-    return [_judge(index, order, bank, message, on) for index, order in enumerate(orders)]
+    ids = EndToEndIds(bank.capabilities.repeated_end_to_end_ids)
+    return [_told_apart(ids, index, order, _judge(index, order, bank, message, on)) for index, order in enumerate(orders)]
+
+
+def _told_apart(ids: EndToEndIds, index: int, order: PaymentOrder, judged: Judged) -> Judged:
+    repeated = ids.add(judged.transfer.end_to_end_id, index, order.payment_reference)
+    if repeated is None:
+        return judged
+    told = OrderViolation(index=index, payment_reference=order.payment_reference, violation=repeated)
+    if refusing((repeated,)):
+        return replace(judged, violations=(*judged.violations, told))
+    return replace(judged, warnings=(*judged.warnings, told))
 
 
 def _judge(index: int, order: PaymentOrder, bank: BankFormat, message: str | None, on: date) -> Judged:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 
 from formats.bank import bank_named
-from formats.errors import Violation
+from formats.errors import Violation, refusing
+from formats.rules.together import EndToEndIds
 from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.differences import differing_fields, differing_orders
@@ -180,6 +181,21 @@ class Payments(Desk):
             payment_id = new_payment_id()
             checked = check.check(order, payment_id, day)
             examined.append(_examined(index, order, checked, payment_id, checked.violations))
+        return self._told_apart(examined)
+
+    def _told_apart(self, examined: list[_Examined]) -> list[_Examined]:
+        """The same, with what payments of one connection break together: the same end-to-end id under two references."""
+        ids: dict[str, EndToEndIds] = {}
+        for index, one in enumerate(examined):
+            connection_id, check = one.order.connection_id, self._checks.get(one.order.connection_id)
+            if check is None:
+                continue
+            known = ids.get(connection_id)
+            if known is None:
+                known = ids[connection_id] = check.end_to_end_ids()
+            repeated = known.add(one.checked.transfer.end_to_end_id, index, one.order.payment_reference)
+            if repeated is not None:
+                examined[index] = _with(one, repeated)
         return examined
 
     def _without_connection(self, caller: Caller, index: int, order: PaymentOrder, day: date) -> _Examined:
@@ -307,6 +323,13 @@ def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str
         violations=placed(violations),
         warnings=placed(checked.warnings),
     )
+
+
+def _with(one: _Examined, found: Violation) -> _Examined:
+    told = OrderViolation(index=one.index, payment_reference=one.order.payment_reference, violation=found)
+    if refusing((found,)):
+        return replace(one, violations=(*one.violations, told))
+    return replace(one, warnings=(*one.warnings, told))
 
 
 def _counts(rows: Sequence[NewPayment], answer: Sequence[Submitted]) -> dict[tuple[str, str], int]:

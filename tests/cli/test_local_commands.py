@@ -83,6 +83,23 @@ def test_warnings_are_told_and_marked_and_refuse_nothing(bankgate: Any, examples
         assert [(one["rule"], one["severity"]) for one in answer["warnings"]] == [("address.repeated-town", "warning")]
 
 
+def test_one_end_to_end_id_for_two_payments_is_told_in_a_request_and_in_a_message(
+    bankgate: Any, examples: Path, tmp_path: Path
+) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    for payment in request["payments"]:
+        payment["end_to_end_id"] = "SAME"
+    file, xml = tmp_path / "twice.json", tmp_path / "twice.xml"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    assert bankgate("render", file, "--bank", "iso20022", *ON, "--out", xml).code == 0
+    for checked in (file, xml):
+        answer = json.loads(bankgate("check", checked, *ON, "--json").out)
+        assert answer["ok"]
+        assert [(one["index"], one["field"], one["rule"]) for one in answer["warnings"]] == [
+            (index, "end_to_end_id", "end-to-end-id.repeated") for index in range(1, len(request["payments"]))
+        ]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

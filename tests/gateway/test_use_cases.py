@@ -11,6 +11,7 @@ import pytest
 
 from formats.errors import Violation
 from formats.model import Account, Party, PostalAddress, RemittanceInformation
+from formats.rules.together import EndToEndIds
 from gateway.callers import Caller
 from gateway.config import Configuration, ConnectionSettings
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooLate, TooMany
@@ -254,6 +255,24 @@ async def test_a_warning_does_not_hide_what_refuses(gateway: Gateway) -> None:
         await gateway.submit(ERP, [order(currency="EUX", creditor=Party(name="Supplier", postal_address=address))])
     assert "address.repeated-town" not in {rule for _, _, rule in broken(error)}
     assert "currency.unknown" in {rule for _, _, rule in broken(error)}
+
+
+async def test_one_end_to_end_id_for_two_payments_is_told_and_for_one_said_twice_is_not(gateway: Gateway) -> None:
+    one, other = order("A", end_to_end_id="SAME"), order("B", end_to_end_id="SAME")
+    elsewhere = order("C", end_to_end_id="SAME", connection_id="two", debtor_account=Account(iban="NL14MOCK0000000002"))
+    _, _, warnings = await gateway.check(ERP, [one, one, other, elsewhere], None)
+    assert [(w.index, w.violation.field, w.violation.rule) for w in warnings] == [(2, "end_to_end_id", "end-to-end-id.repeated")]
+    assert [submitted.already_known for submitted in await gateway.submit(ERP, [one, other])] == [False, False]
+
+
+async def test_a_bank_that_refuses_a_repeated_end_to_end_id_has_it_refused(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = gateway._checks["one"]
+    monkeypatch.setattr(check, "end_to_end_ids", lambda: EndToEndIds("error"))
+    with pytest.raises(Invalid) as error:
+        await gateway.submit(ERP, [order("A", end_to_end_id="SAME"), order("B", end_to_end_id="SAME")])
+    assert broken(error) == [(1, "end_to_end_id", "end-to-end-id.repeated")]
 
 
 async def test_a_message_version_the_bank_no_longer_takes_is_refused_before_the_bank_does(gateway: Gateway) -> None:
