@@ -116,6 +116,7 @@ class ConnectionSettings(Settings):
     batching: BatchingSettings = BatchingSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retry: RetrySettings = RetrySettings()
+    characters: Literal["transliterate", "refuse"] = "transliterate"  # texts the scheme does not carry: written so that it does
     schemas: str | None = None  # a directory of XSDs from the bank, which win over the official ones; relative to the directory
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 

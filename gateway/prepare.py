@@ -2,14 +2,17 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from formats.errors import FormatError
-from formats.model import PaymentBlock, PaymentInitiation
+from formats.model import CreditTransfer, PaymentBlock, PaymentInitiation, PaymentTerms
 from formats.schemas import validate_outbound
+from formats.written import Check, as_written, is_plain
 from gateway import discrepancies as say
 from gateway.batching import plan_message
 from gateway.connection import Connection
@@ -78,7 +81,7 @@ class Preparer:
         The bytes stored here are all that is ever sent of this message (design, section 5, rule 2). Raises KeyUnavailable.
         """
         blocks = await self.store.delivery_blocks(delivery.delivery_id)
-        message = self._message(delivery, blocks)
+        message = await asyncio.to_thread(self._message, delivery, blocks)
         try:
             document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, message)
         except FormatError as problem:
@@ -87,6 +90,7 @@ class Preparer:
         return await self.store.attach_document(delivery.delivery_id, delivery.fence, document_id, sha256, size)
 
     def _message(self, delivery: Delivery, blocks: list[DeliveryBlock]) -> PaymentInitiation:
+        say = self._saying(delivery)
         return PaymentInitiation(
             message_id=delivery.message_id,
             message_name=delivery.message_name,
@@ -95,15 +99,21 @@ class Preparer:
             blocks=tuple(
                 PaymentBlock(
                     payment_information_id=block.payment_information_id,
-                    terms=block.terms,
+                    terms=say.terms(block.terms, block.payment_information_id),
                     count=block.count,
                     control_sum=block.control_sum,
-                    transfers=lambda name=block.payment_information_id: self.store.delivery_transfers(  # type: ignore[misc]
-                        delivery.delivery_id, name
-                    ),
+                    transfers=partial(say.transfers, block.terms, block.payment_information_id),
                 )
                 for block in blocks
             ),
+        )
+
+    def _saying(self, delivery: Delivery) -> "_Saying":
+        on = delivery.creation_date_time.astimezone(self._time_zone()).date()
+        return _Saying(
+            check=partial(self.connection.bank.check, on=on, message_name=delivery.message_name),
+            stored=partial(self.store.delivery_transfers, delivery.delivery_id),
+            as_asked=self.connection.settings.characters == "refuse",
         )
 
     def _render_and_seal(self, message: PaymentInitiation) -> tuple[int, str, int]:
@@ -150,3 +160,26 @@ class Preparer:
 
     def _time_zone(self) -> ZoneInfo:
         return ZoneInfo(self.connection.settings.time_zone or self.connection.bank.capabilities.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Saying:
+    """Stored payments as they are written: texts that the scheme does not carry are replaced, as the caller was told (`as_asked`:
+    they are not, and were refused). Made from what is stored each time, and the same each time."""
+
+    check: Check
+    stored: Callable[[str], Iterable[CreditTransfer]]  # the transfers of a block, by its id
+    as_asked: bool
+
+    def terms(self, terms: PaymentTerms, block: str) -> PaymentTerms:
+        """The terms of a block. Rules are put to whole payments, so its first one stands for all."""
+        first = None if self.as_asked else next(iter(self.stored(block)), None)
+        return terms if first is None else as_written(terms, first, self.check(terms, first), self.check).terms
+
+    def transfers(self, terms: PaymentTerms, block: str) -> Iterator[CreditTransfer]:
+        """The transfers of a block, in order."""
+        for transfer in self.stored(block):
+            if self.as_asked or is_plain(transfer):
+                yield transfer
+            else:
+                yield as_written(terms, transfer, self.check(terms, transfer), self.check).transfer

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from formats.model import (
     PostalAddress,
 )
 from formats.rules.together import EndToEndIds
+from formats.written import Check, as_written
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.payment import PaymentOrder, new_uetr
 
@@ -46,6 +47,7 @@ class Checked:
     transfer: CreditTransfer
     violations: tuple[Violation, ...]
     warnings: tuple[Violation, ...] = ()
+    written: tuple[PaymentTerms, CreditTransfer] | None = None  # as the bank will get it, where that differs in texts
 
 
 class OrderCheck:
@@ -90,14 +92,28 @@ class OrderCheck:
         violations += missing
         transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
         broken = self._bank.check(terms, transfer, on, message_name)
+        if not broken and not violations:
+            return Checked(terms, transfer, ())
+        written, broken = self._written(terms, transfer, broken, partial(self._bank.check, on=on, message_name=message_name))
         if not violations:
-            return Checked(terms, transfer, refusing(broken), warnings(broken)) if broken else Checked(terms, transfer, ())
+            return Checked(terms, transfer, refusing(broken), warnings(broken), written)
         said = {violation.field for violation in violations}
         for violation in broken:
             # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
             if not _within(violation.field, said):
                 violations.append(violation)
-        return Checked(terms, transfer, refusing(violations), warnings(violations))
+        return Checked(terms, transfer, refusing(violations), warnings(violations), written)
+
+    def _written(
+        self, terms: PaymentTerms, transfer: CreditTransfer, broken: tuple[Violation, ...], check: Check
+    ) -> tuple[tuple[PaymentTerms, CreditTransfer] | None, tuple[Violation, ...]]:
+        """The payment as the bank will get it, if texts of it are replaced, and what is to be told of it."""
+        if self._connection.characters == "refuse":
+            return None, broken
+        written = as_written(terms, transfer, broken, check)
+        if not written.changed:
+            return None, broken
+        return (written.terms, written.transfer), (*written.broken, *written.changed)
 
     def _build_terms(  # noqa: PLR0917 - the arguments are the key of its cache
         self,

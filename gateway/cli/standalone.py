@@ -90,14 +90,14 @@ def _judge(index: int, order: PaymentOrder, bank: BankFormat, message: str | Non
     missing = _debtor_side(order)
     told = {violation.field for violation in missing}
     found = [*missing, *(violation for violation in checked.violations if violation.field not in told)]
-    transfer = checked.transfer
+    terms, transfer = checked.written or (checked.terms, checked.transfer)
     if order.uetr is None and transfer.uetr is not None:
         transfer = replace(transfer, uetr=str(UUID(bytes=digest[16:32], version=4)))
     broken, warned = (
         tuple(OrderViolation(index=index, payment_reference=order.payment_reference, violation=one) for one in ones)
         for ones in (found, checked.warnings)
     )
-    return Judged(checked.terms, transfer, broken, warned)
+    return Judged(terms, transfer, broken, warned)
 
 
 def _debtor_side(order: PaymentOrder) -> list[Violation]:
