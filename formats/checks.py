@@ -42,6 +42,7 @@ _CODE_FORM = re.compile(r"[A-Z0-9]+").fullmatch
 # The carry table of the recursive modulo 10 (Swiss Payment Standards, annex "Calculation of the check digit modulo 10,
 # recursive").
 _MODULO_10 = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)
+_CARRIES = tuple({ord(str(digit)): _MODULO_10[(carry + digit) % 10] for digit in range(10)} for carry in range(10))
 
 
 def iban_fault(iban: str) -> str | None:
@@ -102,8 +103,8 @@ def qr_reference_fault(reference: str) -> str | None:
     if not _QR_REFERENCE_FORM(reference):
         return "form"
     carry = 0
-    for digit in reference[:-1]:
-        carry = _MODULO_10[(carry + int(digit)) % 10]
+    for digit in reference[:-1].encode():
+        carry = _CARRIES[carry][digit]
     return None if (10 - carry) % 10 == int(reference[-1]) else "check-digits"
 
 

@@ -119,7 +119,7 @@ def _days(rule: Rule) -> str:
 
 def _field(rule: Rule) -> str:
     """The fields a rule looks at: those of the whole payment by name, those of a part as "party.name"."""
-    whole = {"terms", "transfer", "payment"}
+    whole = {"terms", "transfer", "payment", "abroad"}
     parts = [part for part in rule.parts if part not in whole]
     if rule.field:
         return ", ".join([*(f"{part}.{rule.field}" for part in parts), *((rule.field,) if whole & set(rule.parts) else ())])

@@ -11,7 +11,7 @@ from formats.iso20022 import IsoBank
 from formats.rules.common import COMMON
 from formats.rules.cross_border import CROSS_BORDER
 from formats.rules.sepa import INSTANT_SEPA, SEPA
-from formats.rules.service import CHARGES, SERVICE
+from formats.rules.service import SERVICE
 from formats.rules.swiss import SPS, SPS_ADDRESS, SPS_TEXTS
 
 BANK = IsoBank(
@@ -24,5 +24,5 @@ BANK = IsoBank(
         reads=("pain.002", "camt.052", "camt.053", "camt.054"),
         time_zone="Europe/Zurich",
     ),
-    packs=(COMMON, SPS_ADDRESS, SERVICE, CHARGES, SEPA, INSTANT_SEPA, SPS, SPS_TEXTS, CROSS_BORDER),
+    packs=(COMMON, SPS_ADDRESS, SERVICE, SEPA, INSTANT_SEPA, SPS, SPS_TEXTS, CROSS_BORDER),
 )

@@ -11,6 +11,7 @@ from formats.errors import Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS, Pain001Version
 from formats.rules.common import COMMON
+from formats.rules.places import is_cross_border
 from formats.rules.rule import SCHEMA, CleanParts, Finding, Inspection, Pack, RuleBook, Setting
 from formats.rules.walk import FIELD_TYPE, is_day, walk_party, walk_terms, walk_text, walk_transfer
 
@@ -46,6 +47,8 @@ class RuleSet:
         inspection = Inspection(book, setting, self._clean(packs, setting))
         if book.by_part["payment"]:
             inspection.look("payment", "", (terms, transfer))
+        if book.by_part["abroad"] and is_cross_border((terms, transfer)):
+            inspection.look("abroad", "", (terms, transfer))
         walk_transfer(transfer, inspection)
         return (*found, *inspection.found) if inspection.found else found
 

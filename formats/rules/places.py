@@ -7,6 +7,9 @@ from formats.checks import bic_fault, iban_fault, is_country
 from formats.countries import SEPA_COUNTRIES
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PaymentType, PostalAddress
 
+SWISS_AREA = frozenset({"CH", "LI"})
+"""Switzerland and Liechtenstein, one domestic area (Swiss Payment Standards, payment type D)."""
+
 _ORDINARY = (None, "NURG")  # service levels that ask for nothing but the ordinary way
 
 Payment = tuple[PaymentTerms, CreditTransfer]
@@ -71,7 +74,7 @@ def is_cross_border(payment: Payment) -> bool:
     if level == "SEPA":
         return False
     here, there = debtor_country(terms), creditor_country(transfer)
-    if here is None or there is None or here == there:
+    if here is None or there is None or here == there or (here in SWISS_AREA and there in SWISS_AREA):
         return False
     euro = transfer.currency == "EUR" and here in SEPA_COUNTRIES and there in SEPA_COUNTRIES
     return not euro or level not in _ORDINARY

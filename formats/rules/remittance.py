@@ -9,6 +9,8 @@ from formats.rules.rule import HERE, NOTHING, SCHEMA, Finding, Findings, Rule, S
 Document = tuple[StructuredRemittance, object]
 """The part that rules on structured remittance see: the document, and the payment's currency."""
 
+_NOTHING_SAID = StructuredRemittance()
+
 
 def _empty(remittance: RemittanceInformation, _limit: int, _setting: Setting) -> Findings:
     return NOTHING if remittance.unstructured or remittance.structured else HERE
@@ -16,7 +18,7 @@ def _empty(remittance: RemittanceInformation, _limit: int, _setting: Setting) ->
 
 def _document_empty(part: Document, _limit: int, _setting: Setting) -> Findings:
     document = part[0]
-    return HERE if document == StructuredRemittance() else NOTHING
+    return HERE if document == _NOTHING_SAID else NOTHING
 
 
 def _document_type(part: Document, _limit: int, setting: Setting) -> Findings:

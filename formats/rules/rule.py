@@ -16,12 +16,13 @@ from formats.model import PaymentTerms
 from formats.pain001_versions import Pain001Version
 
 PARTS = (
-    *("payment", "terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent", "payment_type"),
-    *("remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
+    *("payment", "abroad", "terms", "transfer", "party", "organisation", "person", "other", "address", "account", "agent"),
+    *("payment_type", "remittance", "structured", "text", "identifier", "code", "iban", "bic", "lei", "country", "currency"),
 )
 """The kinds of part: wholes (dataclasses of the model), then single texts. Rules on texts are told the field's length limit.
 
-"payment" is the terms and the transfer together, a pair, for what neither of them says alone.
+"payment" is the terms and the transfer together, a pair, for what neither of them says alone; "abroad" is the same, where the
+payment leaves its country outside SEPA (`formats.rules.places.is_cross_border`).
 """
 
 

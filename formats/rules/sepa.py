@@ -62,7 +62,10 @@ def _amount_max(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Fin
 
 
 def _charge_bearer(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findings:
-    return NOTHING if terms.charge_bearer in (None, "SLEV") else (Finding(fix="SLEV"),)
+    if terms.charge_bearer in (None, "SLEV"):
+        return NOTHING
+    # SHAR says the same in other words. DEBT and CRED say who pays, which a fix must not change.
+    return (Finding(fix="SLEV" if terms.charge_bearer == "SHAR" else None),)
 
 
 def _address_lines(address: PostalAddress, _limit: int, _setting: Setting) -> Findings:
@@ -95,6 +98,10 @@ def _structured_length(part: tuple[StructuredRemittance, object], _limit: int, _
 
 def _reference_type(part: tuple[StructuredRemittance, object], _limit: int, _setting: Setting) -> Findings:
     return HERE if part[0].creditor_reference_type not in (None, "SCOR") else NOTHING
+
+
+def _purpose(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+    return HERE if transfer.purpose_proprietary is not None else NOTHING
 
 
 def _member_id(agent: Agent, _limit: int, _setting: Setting) -> Findings:
@@ -217,6 +224,15 @@ SEPA = Pack(
             message_en="In SEPA a creditor reference is of type SCOR (ISO 11649) and of no other.",
             message_zh="SEPA 付款中的收款人参考号类型只能为 SCOR（ISO 11649）。",
             check=_reference_type,
+        ),
+        Rule(
+            id="sepa.purpose-code",
+            source=f"{_GUIDE}, Purpose: only codes of the ISO 20022 external code set",
+            parts=("transfer",),
+            field="purpose_proprietary",
+            message_en="SEPA carries a purpose by its ISO 20022 code only. Write it into purpose, or leave it out.",
+            message_zh="SEPA 付款的用途只能使用 ISO 20022 代码，请填写 purpose 或删除。",
+            check=_purpose,
         ),
         Rule(
             id="sepa.agent-bic",

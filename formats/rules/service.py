@@ -8,14 +8,17 @@ from formats.model import Agent, CreditTransfer, PaymentTerms, PaymentType
 from formats.rules.places import account_country, agent_country, service_level
 from formats.rules.rule import HERE, NOTHING, Findings, Pack, Rule, Setting
 
-SCHEMELESS = frozenset({"URGP", "NURG", "URNS", "SDVA", "NPCA", "BKTR"})
-"""Service levels (ISO 20022 external code set) that name a speed or a way and no scheme with charges of its own."""
-
 _URGENT = frozenset({"URGP", "URNS", "SDVA"})
+"""Service levels (ISO 20022 external code set) that name a speed and no scheme with charges of its own."""
 
 
 def _slev(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findings:
-    return HERE if terms.charge_bearer == "SLEV" and service_level(terms) in SCHEMELESS else NOTHING
+    return HERE if terms.charge_bearer == "SLEV" and service_level(terms) in _URGENT else NOTHING
+
+
+def _slev_doubtful(terms: PaymentTerms, _limit: int, _setting: Setting) -> Findings:
+    level = service_level(terms)
+    return HERE if terms.charge_bearer == "SLEV" and level not in (None, "SEPA") and level not in _URGENT else NOTHING
 
 
 def _priority(kind: PaymentType, _limit: int, _setting: Setting) -> Findings:
@@ -46,6 +49,17 @@ SLEV_OUTSIDE_SEPA = Rule(
     message_en="SLEV leaves the charges to a scheme, and this service level has none. Write SHAR, DEBT or CRED.",
     message_zh="SLEV 表示费用按方案规定承担，而该服务级别没有方案；请填写 SHAR、DEBT 或 CRED。",
     check=_slev,
+)
+
+SLEV_DOUBTFUL = Rule(
+    id="charge-bearer.slev-doubtful",
+    source="ISO 20022, ChargeBearerType1Code SLEV: the rules agreed in service level or scheme",
+    severity="warning",
+    parts=("terms",),
+    field="charge_bearer",
+    message_en="SLEV leaves the charges to a scheme. Whether this service level has one depends on the clearing; SHAR is safer.",
+    message_zh="SLEV 表示费用按方案规定承担；该服务级别是否有方案取决于清算系统，填写 SHAR 更稳妥。",
+    check=_slev_doubtful,
 )
 
 PRIORITY = Rule(
@@ -84,5 +98,5 @@ AGENT_OF_ACCOUNT = Rule(
 SERVICE = Pack(name="service", rules=(PRIORITY, SEPA_PRIORITY, AGENT_OF_ACCOUNT))
 """In every bank, for every payment."""
 
-CHARGES = Pack(name="charges", rules=(SLEV_OUTSIDE_SEPA,))
+CHARGES = Pack(name="charges", rules=(SLEV_OUTSIDE_SEPA, SLEV_DOUBTFUL))
 """In every bank, for every payment, unless its community says otherwise."""

@@ -7,6 +7,7 @@ payments across borders.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from formats import checks
 from formats.characters import CharacterSet
 from formats.model import Account, CreditTransfer, PaymentTerms, RemittanceInformation, StructuredRemittance
 from formats.rules.address import address_pack
-from formats.rules.places import Payment, account_country, creditor_country, is_cross_border, service_level
+from formats.rules.places import SWISS_AREA, Payment, creditor_country, is_cross_border, service_level
 from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting
 from formats.rules.templates import Scheme, identifiers, name_length, remittance_one, texts
 
@@ -31,34 +32,34 @@ LATIN = CharacterSet(
     re.compile("[^ -~\xa0-\u017f\u0218-\u021b€]"),
 )
 
-DOMESTIC = frozenset({"CH", "LI"})
 _DOMESTIC_CURRENCIES = ("CHF", "EUR")
 _AMOUNT_MAX = Decimal("9999999999.99")
-_QR_IIDS = range(30_000, 32_000)
+_QR_IIDS = ("30", "31")  # how the institution ids 30000 to 31999 begin
 
 
 def is_qr_iban(account: object) -> bool:
     """Whether the account is a QR-IBAN: institution id (IID, characters 5 to 9) 30000 to 31999."""
-    if account_country(account) not in DOMESTIC:
-        return False
     iban = account.iban if isinstance(account, Account) else None
-    return iban is not None and iban[4:9].isdigit() and int(iban[4:9]) in _QR_IIDS
+    if not isinstance(iban, str) or iban[4:6] not in _QR_IIDS or iban[:2] not in SWISS_AREA:
+        return False
+    return iban[6:9].isdigit() and checks.iban_fault(iban) is None
 
 
 def payment_type(terms: PaymentTerms, transfer: CreditTransfer) -> str:
     """The SPS payment type: "S", "D" or "X"."""
     if service_level(terms) == "SEPA":
         return "S"
-    domestic = creditor_country(transfer) in (*DOMESTIC, None)
+    domestic = creditor_country(transfer) in (*SWISS_AREA, None)
     return "D" if domestic and transfer.currency in _DOMESTIC_CURRENCIES else "X"
 
 
-def _reference_types(transfer: CreditTransfer) -> list[object]:
+def _reference_types(transfer: CreditTransfer) -> Sequence[object]:
     """The type of every creditor reference of the payment; an RF reference without a type is SCOR."""
     remittance = transfer.remittance_information
-    if not isinstance(remittance, RemittanceInformation) or not isinstance(remittance.structured, tuple):
-        return []
-    return [_type_of(document) for document in remittance.structured if isinstance(document, StructuredRemittance)]
+    documents: object = remittance.structured if isinstance(remittance, RemittanceInformation) else ()
+    if not documents or not isinstance(documents, tuple):
+        return ()
+    return [_type_of(document) for document in documents if isinstance(document, StructuredRemittance)]
 
 
 def _type_of(document: StructuredRemittance) -> object:

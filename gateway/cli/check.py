@@ -15,7 +15,7 @@ from formats.pain001_totals import broken_totals
 from formats.reader import parse, sniff
 from formats.rules.together import EndToEndIds
 from formats.schemas import INBOUND_BYTES_MAX, SchemaUnavailable, SchemaViolation, validate_inbound, validate_outbound
-from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json
+from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json, print_warning
 from gateway.cli.render import Bank, Message, On, day_of, default_message, known_message, plugin_named
 from gateway.cli.sources import opened, shown, why
 from gateway.cli.standalone import as_dict, judge, orders_of_file, print_violations
@@ -178,9 +178,11 @@ def _tell(file: str, verdict: _Verdict, plugin: BankFormat, day: date) -> None:
         good = f", good for {plugin.name} on {day.isoformat()}" if verdict.message.startswith("pain.001") else ""
         out().print(f"{file}: {verdict.message}, {verdict.records} records, {schema}{good}", markup=False)
     lines = [f"{file}: {problem}" for problem in verdict.problems]
-    lines += [f"{file}: {line}" for line in _lines((*verdict.violations, *verdict.warnings))]
+    lines += [f"{file}: {line}" for line in _lines(verdict.violations)]
     for line in lines[:SHOWN_MAX]:
         print_error(line)
+    for line in list(_lines(verdict.warnings))[:SHOWN_MAX]:
+        print_warning(f"{file}: {line}")
     if len(lines) > SHOWN_MAX:
         print_error(f"and {len(lines) - SHOWN_MAX} more; --json lists them all")
 
@@ -189,5 +191,4 @@ def _lines(violations: Sequence[dict[str, Any]]) -> Iterator[str]:
     for one in violations:
         fix = f" Fix: {one['fix']}" if one["fix"] else ""
         place = f"line {one['line']}, payment {one['end_to_end_id'] or one['index'] + 1}: {one['field']}"
-        mark = "warning: " if one["severity"] == "warning" else ""
-        yield f"{place}: {mark}{one['description_en']} [{one['rule']}; {one['source']}]{fix}"
+        yield f"{place}: {one['description_en']} [{one['rule']}; {one['source']}]{fix}"

@@ -54,6 +54,11 @@ def print_error(text: str) -> None:
     err().print(f"[bold red]error:[/] {escape(text)}")
 
 
+def print_warning(text: str) -> None:
+    """What is told and refuses nothing."""
+    err().print(f"[bold yellow]warning:[/] {escape(text)}")
+
+
 def print_json(value: Any, *, indent: int | None = 2) -> None:
     """JSON to standard output, in UTF-8 and at once: whoever reads a pipe gets each line when it is written.
 

@@ -18,7 +18,7 @@ from formats.bank import BankFormat
 from formats.errors import Violation, refusing
 from formats.model import CreditTransfer, Party, PaymentBlock, PaymentInitiation, PaymentTerms
 from formats.rules.together import EndToEndIds
-from gateway.cli.output import CommandFailed, print_error
+from gateway.cli.output import CommandFailed, print_error, print_warning
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.errors import OrderViolation
 from gateway.payment import PaymentOrder
@@ -171,5 +171,5 @@ def print_violations(file: Path, broken: Sequence[OrderViolation]) -> None:
         violation = order.violation
         fix = f" Fix: {violation.fix}" if violation.fix else ""
         place = f"{file}: payments[{order.index}].{violation.field}"
-        mark = "warning: " if violation.severity == "warning" else ""
-        print_error(f"{place}: {mark}{violation.message_en} [{violation.rule}; {violation.source}]{fix}")
+        tell = print_warning if violation.severity == "warning" else print_error
+        tell(f"{place}: {violation.message_en} [{violation.rule}; {violation.source}]{fix}")

@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli import connect
 from gateway.cli.mapping import BadLine, Line, lines_of, template
-from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, err, print_error, print_json, progress, run
+from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, err, print_error, print_json, print_warning, progress, run
 from gateway.rpc.client import Acknowledged, CallFailed, Client, PaymentMessage, Target
 
 BATCH = 500
@@ -169,13 +169,13 @@ def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, fin
     if as_json:
         print_json(summary.as_json())
         return
-    for mark, violation in (
-        *(("", violation) for violation in summary.violations[:SHOWN_MAX]),
-        *(("warning: ", warning) for warning in summary.warnings[:SHOWN_MAX]),
+    for tell, violation in (
+        *((print_error, violation) for violation in summary.violations[:SHOWN_MAX]),
+        *((print_warning, warning) for warning in summary.warnings[:SHOWN_MAX]),
     ):
         fix = f" Fix: {violation['fix']}" if violation.get("fix") else ""
         place = f"{summary.file}:{violation['line']}: {violation['field']}"
-        print_error(f"{place}: {mark}{violation.get('description_en', '')} [{violation.get('rule', '')}]{fix}")
+        tell(f"{place}: {violation.get('description_en', '')} [{violation.get('rule', '')}]{fix}")
     for conflict in summary.conflicts[:SHOWN_MAX]:
         fields = ", ".join(conflict.get("fields", [])) or "its content"
         print_error(

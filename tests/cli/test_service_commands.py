@@ -70,7 +70,7 @@ def test_a_warning_is_marked_with_the_line_of_the_file_and_the_payment_is_stored
     done = bankgate("submit", file, "--connection", "house", "--target", service)
     for answer in (tried, done):
         assert answer.code == 0
-        assert f"{file}:1: creditor.postal_address.address_line[0]: warning: " in answer.err
+        assert f"warning: {file}:1: creditor.postal_address.address_line[0]: " in answer.err
     assert "1 stored, 0 known before, 0 refused, of 1" in done.out
 
 

@@ -86,6 +86,7 @@ GOOD: dict[str, Payment] = {
     "ch_sps QR-bill": (terms(SWISS), transfer(QR_IBAN, "CHF", address=ZURICH, remittance_information=reference("QRR", QRR))),
     "ch_sps SCOR": (terms(SWISS), transfer(IBAN, "EUR", address=ZURICH, remittance_information=reference("SCOR", SCOR))),
     "ch_sps plain": (terms(SWISS), transfer(IBAN, "CHF", remittance_information=lines("Rechnung 4711"))),
+    "ch_sps clearing": (terms(SWISS, level="NURG", bearer="SLEV"), transfer(IBAN, "CHF")),
     "ch_sps SEPA": (terms(SWISS, level="SEPA", bearer="SLEV"), transfer(GERMAN, "EUR")),
     "ch_sps abroad": (
         terms(SWISS, bearer="SHAR"),
@@ -251,6 +252,7 @@ CASES: list[tuple[str, Change, str, str, str]] = [
     ("de_dk urgent", of_creditor(name="李"), "dk.characters", "creditor.name", "error"),
     ("de_dk urgent", of_transfer(currency="USD"), "currency.not-taken", "currency", "error"),
     ("ch_sps QR-bill", of_transfer(currency="USD"), "sps.qr-currency", "currency", "error"),
+    ("ch_sps clearing", of_transfer(currency="USD"), "sps.charge-bearer", "charge_bearer", "error"),
     ("ch_sps plain", both({"charge_bearer": "SLEV"}, {"currency": "USD"}), "sps.charge-bearer", "charge_bearer", "error"),
     ("fr_cfonb treasury", of_terms(charge_bearer="SLEV"), "charge-bearer.slev-outside-sepa", "charge_bearer", "error"),
     ("fr_cfonb abroad", of_terms(charge_bearer=None), "cross-border.charge-bearer", "charge_bearer", "error"),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from formats.bank import discover
 from formats.banks.iso20022 import BANK as ISO
 from formats.banks.sepa import BANK as SEPA_BANK
 from formats.errors import Violation
@@ -255,6 +256,7 @@ COMMON_CASES: list[tuple[Change, str, str, str | None, str | None]] = [
         None,
     ),
     (kind(service_level="URGP"), "charge-bearer.slev-outside-sepa", "charge_bearer", None, None),
+    (kind(service_level="NURG"), "charge-bearer.slev-doubtful", "charge_bearer", None, None),
     (
         kind(local_instrument="INST", instruction_priority="HIGH"),
         "instant.priority",
@@ -277,6 +279,7 @@ SEPA_CASES: list[tuple[Change, str, str, str | None]] = [
         f"{REMITTED}.creditor_reference_type",
         None,
     ),
+    (transfer(purpose_proprietary="TOOLS"), "sepa.purpose-code", "purpose_proprietary", None),
     (
         transfer(creditor_agent=Agent(bic="AGRIFRPP", clearing_system_member_id="18206")),
         "sepa.agent-bic",
@@ -476,7 +479,7 @@ def test_nothing_makes_a_check_raise(payments: SimpleNamespace, data: st.DataObj
     for part, shape in ((terms_, PaymentTerms), (transfer_, CreditTransfer)):
         for name in data.draw(st.sets(st.sampled_from(sorted(shape.__dataclass_fields__)), max_size=4)):
             object.__setattr__(part, name, data.draw(anything()))
-    for bank in (ISO, SEPA_BANK):
+    for bank in discover().values():
         for violation in bank.check(terms_, transfer_, ON, data.draw(st.sampled_from([None, OLD, "pain.001.001.12", "x"]))):
             assert violation.rule
             assert violation.message_en
