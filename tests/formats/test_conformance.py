@@ -5,6 +5,8 @@ import itertools
 import random
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -415,8 +417,6 @@ def test_the_guard_sees_every_way_out_and_leaves_honest_code_alone() -> None:
 
 
 def test_the_guard_gives_a_profiler_of_others_back() -> None:
-    import sys
-
     before = sys.getprofile()
     with watched():
         assert sys.getprofile() is not before
@@ -455,3 +455,13 @@ def test_a_request_that_says_no_payments_is_named_with_its_place(content: object
 
 def test_nobody_is_exempt_from_having_a_shape_and_samples() -> None:
     assert {"shape", "samples", "exemptions"} == ALWAYS
+
+
+def test_the_kit_needs_no_pytest_but_in_a_test_and_the_gateway_at_work_needs_no_kit() -> None:
+    program = "import sys, {modules}; sys.exit(bool({unwanted!r} & set(sys.modules)))"
+    for modules, unwanted in (
+        ("formats.conformance, gateway.cli.banks", {"pytest", "hypothesis"}),
+        ("gateway.rpc.server, gateway.cli.serve, gateway.cli.check", {"formats.conformance"}),
+    ):
+        done = subprocess.run([sys.executable, "-c", program.format(modules=modules, unwanted=unwanted)], check=False)
+        assert done.returncode == 0, modules
