@@ -95,7 +95,7 @@ def discover() -> dict[str, BankFormat]:
     """Every plugin by name: the modules of `formats.banks`, then entry points. Two of one name are an error."""
     found: dict[str, BankFormat] = {}
     names = (info.name for info in pkgutil.iter_modules(banks.__path__))
-    # A bank's own tests may lie beside it (`bankgate banks new` writes them so); they are no banks.
+    # A bank's own tests may lie beside it; they are no banks.
     modules = [f"{banks.__name__}.{name}" for name in names if not name.startswith("test_")]
     plugins: list[object] = [import_module(name) for name in modules]
     plugins += [point.load() for point in entry_points(group=ENTRY_POINT_GROUP)]

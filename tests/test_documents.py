@@ -158,13 +158,6 @@ def test_every_action_of_a_caller_is_explained() -> None:
     assert callers.EVERY_CONNECTION == "*"
 
 
-def test_what_the_integration_guide_shows_of_a_plugin_runs() -> None:
-    (block,) = blocks("docs/integration-engineer.md", "python")
-    scope: dict[str, Any] = {}
-    exec(compile(block, "docs/integration-engineer.md", "exec"), scope)
-    assert scope["BANK"].name == "example"
-
-
 # -- words -----------------------------------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from formats.model import (
     StructuredRemittance,
 )
 
-PAYMENTS_A_MESSAGE = 240
+MIXTURES_A_MESSAGE = 160
 PASSING_MIN = 12  # fewer payments that pass would prove nothing
 
 _TEXTS = (
@@ -171,44 +171,50 @@ _TERMS: dict[str, tuple[Any, ...]] = {
 _DAYS = (0, 0, 0, 1, 30, 400, -1)
 
 
+_Change = tuple[str, str, Any]
+"""Part of the payment ("terms", "transfer", "debtor", "creditor"), field of it, value."""
+
+_CHANGES: tuple[_Change, ...] = tuple(
+    (part, field, value)
+    for part, fields in (("terms", _TERMS), ("transfer", _TRANSFER), ("debtor", _PARTY), ("creditor", _PARTY))
+    for field, values in fields.items()
+    for value in values
+)
+
+
 def generated(request: RequestSample, seed: str, count: int) -> Iterator[tuple[str, SamplePayment]]:
-    """Payments like those of a sample, with what was changed; the first are those of the sample."""
+    """Payments like those of a sample, with what was changed: those of the sample, each change alone, and `count` mixtures."""
     for index, payment in enumerate(request.payments):
         yield f"payments[{index}] as it is", payment
+    for number, change in enumerate(_CHANGES):
+        yield _words(change), _changed(request.payments[number % len(request.payments)], change)
     for number in range(count):
         dice = Dice(f"{seed}/{number}")
         payment = dice.pick(request.payments)
-        done = []
-        for _ in range(1 + dice.below(3)):
-            what, payment = _changed(payment, request.on, dice)
-            done.append(what)
-        yield ", ".join(done), payment
+        changes = [dice.pick(_CHANGES) for _ in range(2 + dice.below(2))]
+        day = request.on + timedelta(days=dice.pick(_DAYS))
+        for change in (*changes, ("terms", "requested_execution_date", day)):
+            payment = _changed(payment, change)
+        yield ", ".join([*map(_words, changes), f"day={day}"]), payment
 
 
-def _changed(payment: SamplePayment, on: date, dice: Dice) -> tuple[str, SamplePayment]:
+def _words(change: _Change) -> str:
+    part, field, value = change
+    return f"{part}.{field}={value!r:.120}"
+
+
+def _changed(payment: SamplePayment, change: _Change) -> SamplePayment:
+    part, field, value = change
     terms, transfer = payment.terms, payment.transfer
-    match dice.below(8):
-        case 0:
-            day = on + timedelta(days=dice.pick(_DAYS))
-            return f"requested_execution_date={day}", replace(payment, terms=replace(terms, requested_execution_date=day))
-        case 1:
-            what, party = _replaced(terms.debtor, _PARTY, dice)
-            return f"debtor.{what}", replace(payment, terms=replace(terms, debtor=party))
-        case 2:
-            what, changed = _replaced(terms, _TERMS, dice)
-            return what, replace(payment, terms=changed)
-        case 3 | 4:
-            what, party = _replaced(transfer.creditor, _PARTY, dice)
-            return f"creditor.{what}", replace(payment, transfer=replace(transfer, creditor=party))
+    match part:
+        case "terms":
+            return replace(payment, terms=replace(terms, **{field: value}))
+        case "transfer":
+            return replace(payment, transfer=replace(transfer, **{field: value}))
+        case "debtor":
+            return replace(payment, terms=replace(terms, debtor=replace(terms.debtor, **{field: value})))
         case _:
-            what, changed = _replaced(transfer, _TRANSFER, dice)
-            return what, replace(payment, transfer=changed)
-
-
-def _replaced(part: Any, choices: dict[str, tuple[Any, ...]], dice: Dice) -> tuple[str, Any]:
-    field = dice.pick(tuple(choices))
-    value = dice.pick(choices[field])
-    return f"{field}={value!r:.120}", replace(part, **{field: value})
+            return replace(payment, transfer=replace(transfer, creditor=replace(transfer.creditor, **{field: value})))
 
 
 def judge_check_then_render(case: Case) -> Found:
@@ -222,7 +228,7 @@ def judge_check_then_render(case: Case) -> Found:
         if request is None:
             continue
         taken = []
-        for what, payment in generated(request, f"{case.bank.name}/{message}", PAYMENTS_A_MESSAGE):
+        for what, payment in generated(request, f"{case.bank.name}/{message}", MIXTURES_A_MESSAGE):
             tried += 1
             if not refusing(case.bank.check(payment.terms, payment.transfer, request.on, message)):
                 taken.append((what, payment))
@@ -242,7 +248,8 @@ def _broken_promises(
     case: Case, request: RequestSample, message: str, taken: Sequence[tuple[str, SamplePayment]]
 ) -> Iterator[Problem]:
     """The first payment that was taken and cannot be sent. All go into one message; only if that fails each is looked at."""
-    if taken and not _fault(case, request, message, [payment for _, payment in taken]):
+    together = _fault(case, request, message, [payment for _, payment in taken]) if taken else ""
+    if not together:
         return
     for what, payment in taken:
         fault = _fault(case, request, message, [payment])
@@ -251,6 +258,9 @@ def _broken_promises(
             problem = f"check takes a payment with {what} in {message}, and then: {fault}."
             yield Problem(place=case.plugin, problem=problem, direction=direction, subject=message)
             return
+    problem = f"{len(taken)} payments in {message} are each taken and written well, and not together: {together}."
+    direction = f"Look at how render of {case.plugin} writes several payments and blocks."
+    yield Problem(place=case.plugin, problem=problem, direction=direction, subject=message)
 
 
 def _fault(case: Case, request: RequestSample, message: str, payments: Sequence[SamplePayment]) -> str:

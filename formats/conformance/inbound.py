@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from formats.report import ReportRecord, Verdict, as_json
 
 MUTANTS_A_SAMPLE = 120
 UNKNOWN_STATUS = "QQQQ"  # in no code set
+_UNKNOWN_TEXT, _UNKNOWN_VALUE = b">QQQQ<", b'"QQQQ"'
+_SHORT_WORD = re.compile(rb"""(?<=[>"])[A-Za-z0-9_-]{1,12}(?=[<"])""")
 _READS_NOTHING = "the bank sends nothing back (capabilities.reads is empty)"
 _STATUS_KINDS = ("pain.002",)
 _STATUSES = ("group_status", "status")
@@ -142,49 +145,59 @@ def _short(value: Any) -> str:
 
 
 def judge_unknown_status(case: Case) -> Found:
-    """A status word nobody knows is kept verbatim and means pending: it neither rejects nor settles a payment."""
-    if not any(kind.startswith(_STATUS_KINDS) for kind in case.bank.capabilities.reads):
-        return Found(looked_at="", not_applicable="the bank sends no status reports (no pain.002 in capabilities.reads)")
+    """A status word nobody knows means pending: it neither rejects nor settles a payment, and is kept verbatim.
+
+    Every short word of every file is replaced by an unknown one in turn, wherever the bank puts its status and whether the plugin
+    hands on the bank's words or translates them.
+    """
     problems = []
     tried = 0
     for sample in case.samples.inbound:
-        try:
-            words = {word for record in records_of(case, sample) for word in _statuses(record)}
-        except Unparsable:
-            continue
-        for word in sorted(words):
-            tried += 1
-            changed = sample.content.replace(f">{word}<".encode(), f">{UNKNOWN_STATUS}<".encode())
-            problem = _as_pending(case, changed)
-            if changed == sample.content:
-                problem = f"the status {word} does not stand in the file as the text of an element, so it could not be replaced."
-            if problem:
-                direction = (
-                    f"Let {case.plugin} hand on the bank's own word; formats.codes.verdict calls it pending. Else exempt.toml."
-                )
-                problems.append(Problem(place=sample.file, problem=problem, direction=direction, subject=word))
+        before = _statuses(case, sample.content)
+        tried += len({word for word, _ in before or ()})
+        for problem in _guesses(case, sample.content, before or []):
+            direction = (
+                f"Let {case.plugin} hand on a word it does not know; formats.codes.verdict calls it pending. Where the file"
+                " says it in no short word, exempt.toml."
+            )
+            problems.append(Problem(place=sample.file, problem=problem, direction=direction))
+    announced = any(kind.startswith(_STATUS_KINDS) for kind in case.bank.capabilities.reads)
+    if not tried and not announced:
+        return Found(looked_at="", not_applicable="the bank sends no status reports (no pain.002 in capabilities.reads)")
     if not tried and case.samples.inbound:
         problem = "no status in any sample, so an unknown one could not be tried."
         problems.append(Problem(place="inbound/", problem=problem, direction=_FILE.format(case.bank.name)))
     return _over_samples(case, f"{many(tried, 'status word')} replaced by {UNKNOWN_STATUS}", problems)
 
 
-def _statuses(record: Mapping[str, Any]) -> Iterator[str]:
-    if record["kind"] in _STATUS_RECORDS:
-        yield from (record[name] for name in _STATUSES if record.get(name))
-
-
-def _as_pending(case: Case, changed: bytes) -> str:
-    """What is wrong with how a file full of an unknown status is read; empty if nothing."""
+def _statuses(case: Case, content: bytes) -> list[tuple[str, Verdict]] | None:
+    """The statuses of a file in order, each with what it means; None where it cannot be read."""
     try:
-        words = [word for record in _parsed(case, changed) for word in _statuses(as_json(record, ""))]
-    except Unparsable as error:
-        return f"with an unknown status it cannot be read any more: {error}."
-    if UNKNOWN_STATUS not in words:
-        return "an unknown status is not kept verbatim."
-    if verdict(UNKNOWN_STATUS) is not Verdict.PENDING:
-        return "an unknown status is not pending."
-    return ""
+        records = [as_json(record, "") for record in _parsed(case, content)]
+    except Unparsable:
+        return None
+    words = [record.get(name) for record in records if record["kind"] in _STATUS_RECORDS for name in _STATUSES]
+    return [(word, verdict(word)) for word in words if word]
+
+
+def _guesses(case: Case, content: bytes, before: Sequence[tuple[str, Verdict]]) -> Iterator[str]:
+    """What is wrong with how unknown words in a file are read."""
+    unsettled = {word for word, _ in before}  # statuses no replaced word has made pending yet
+    for word in sorted(set(_SHORT_WORD.findall(content))) if before else ():
+        after = _statuses(case, content.replace(b">%b<" % word, _UNKNOWN_TEXT).replace(b'"%b"' % word, _UNKNOWN_VALUE))
+        if after is None or len(after) != len(before):
+            continue  # the word told what kind of file or record it is
+        for (was, meant), (says, means) in zip(before, after, strict=True):
+            if means is not meant and means in (Verdict.REJECTED, Verdict.SETTLED):
+                yield f"with {UNKNOWN_STATUS} in place of {word.decode('latin-1')} a payment ({was}) is {means.value}."
+                return
+            if was == word.decode("latin-1") and says not in (was, UNKNOWN_STATUS):
+                yield f"{UNKNOWN_STATUS} in place of {was} is told as {says}, and not verbatim."
+                return
+            if means is Verdict.PENDING and says != was:
+                unsettled.discard(was)
+    for word in sorted(unsettled):
+        yield f"no unknown word in the file makes the status {word} an unknown one."
 
 
 def judge_mutants(case: Case) -> Found:

@@ -75,13 +75,13 @@ def _payment(item: object, index: int) -> SamplePayment:
     if not isinstance(item, Mapping):
         raise BadRequest(f"{place} is no JSON object")
     values = {name: value for name, value in item.items() if name not in _IGNORED}
+    terms_names, transfer_names = get_type_hints(PaymentTerms), get_type_hints(CreditTransfer)
+    _known(values, place, {*terms_names, *transfer_names} - {"instruction_id"})
     values["instruction_id"] = f"I{index + 1:04}"
     reference = item.get("payment_reference")
     if "end_to_end_id" not in values:
         fits = isinstance(reference, str) and 0 < len(reference) <= _REFERENCE_MAX
         values["end_to_end_id"] = reference if fits else "NOTPROVIDED"
-    terms_names, transfer_names = get_type_hints(PaymentTerms), get_type_hints(CreditTransfer)
-    _known(values, place, {*terms_names, *transfer_names} - {"instruction_id"})
     return SamplePayment(
         _object({name: values[name] for name in values if name in terms_names}, PaymentTerms, place),
         _object({name: values[name] for name in values if name in transfer_names}, CreditTransfer, place),
@@ -90,7 +90,7 @@ def _payment(item: object, index: int) -> SamplePayment:
 
 def _known(values: Mapping[str, object], place: str, names: set[str]) -> None:
     for name in values:
-        if name not in names and name != "instruction_id":
+        if name not in names:
             close = get_close_matches(name, names, n=1)
             raise BadRequest(f"{place}.{name} is no field" + (f"; did you mean {close[0]}?" if close else ""))
 
