@@ -18,28 +18,29 @@ blanks around them, and of the same mark in every place (a comparison of two tex
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, make_dataclass
+from functools import cache
 from operator import itemgetter
 from typing import Any, cast
 
 from formats.report import Entry
 
 ENTRY_END = "</Ntry>"
-TEXT_CHARACTERS_MAX = 1024  # longer ones are left to the plain reader, as is an entry of more than this many texts:
-TEXTS_MAX = 512
+TEXTS_MAX = 512  # an entry of more is left to the plain reader
 STEERING = frozenset(("CdtDbtInd", "RvslInd", "Sts", "Cd", "SubFmlyCd", "Prtry"))
 ACCOUNTS = frozenset(("IBAN", "BBAN", "UPIC", "Id"))
 
 _SPLIT = re.compile(r">([^<>\x00-\x20][^<>\x00-\x1f]*+)<").split
 _NAME = re.compile(r"<([^<>\s/]+)(?:\s[^<>]*)?\Z")
-_TEXT = rf"([^<>\x00-\x20][^<>\x00-\x1f]{{0,{TEXT_CHARACTERS_MAX - 1}}}+)"
-_NUMBER = r"([0-9]{1,40}+(?:\.[0-9]{0,40}+)?)"
+_TEXT = r"([^<>\x00-\x20\s][^<>\x00-\x1f]*+)(?<!\s)"
+_PADDED = r"([^<>\x00-\x20\s][^<>\x00-\x1f]*+)"
+_NUMBER = r"([0-9]++(?:\.[0-9]*+)?)"
 _BLANKS = r"[ \t\n]*+"
 _REFERENCE = re.compile(r"&(?:(amp|lt|gt|quot|apos);)?")
 _PREDEFINED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
 _TEXT_SLOT, _NUMBER_SLOT, _ACCOUNT_SLOT, _FIXED = range(4)
-_Step = tuple[type | None, tuple[Callable[[Any, Any], None], ...], Callable[[Sequence[Any]], Any]]
+_Step = tuple[type | None, Callable[..., Any], Callable[[Sequence[Any]], Any]]  # what to make, how, and of which values
 
 
 class Unlearnable(Exception):
@@ -75,7 +76,8 @@ class Shape:
     def variant(self, texts: Sequence[str], own_accounts: frozenset[str]) -> tuple[str | None, ...]:
         """What of these texts belongs to the pattern, so that there is a plan for each."""
         fixed = [texts[at] for at in self._fixed]
-        return (*fixed, *(texts[at] if texts[at] in own_accounts else None for at in self._accounts))
+        accounts = [texts[at] if texts[at].strip() in own_accounts else None for at in self._accounts]
+        return ("padded" if _padded(texts) else None, *fixed, *accounts)
 
     def forget(self) -> bool:
         """Drops what has no plan yet; whether a plan is left."""
@@ -111,26 +113,36 @@ class Plan:
     """Reads the entries that `match` matches; its groups are the texts, in order."""
 
     match: Callable[..., re.Match[str] | None]
+    padded: bool  # some texts have blanks after them, which are not told
     constants: tuple[Any, ...]
     steps: tuple[_Step, ...]
 
     def record(self, texts: Sequence[str]) -> Entry:
-        """The record of an entry with these texts, stripped and without references."""
+        """The record of an entry with these texts, which are without references."""
+        if self.padded:
+            texts = [text.strip() for text in texts]
         values: list[Any] = [*self.constants, *texts]
         add = values.append
-        for kind, puts, pick in self.steps:
+        for kind, twin, pick in self.steps:
             if kind is None:
                 add(pick(values))
             else:
-                # What a frozen dataclass's own __init__ does, at half its cost: this is most of what reading costs here.
-                made = _new(kind)
-                for put, value in zip(puts, pick(values), strict=True):
-                    put(made, value)
+                made = twin(*pick(values))
+                made.__class__ = kind
                 add(made)
         return cast("Entry", values[-1])
 
 
-_new: Callable[[type], Any] = object.__new__
+@cache
+def _twin(kind: type) -> Callable[..., Any]:
+    """Makes what becomes an object of the frozen dataclass `kind` when it is given that class, from the values in order.
+
+    A frozen dataclass's own `__init__` takes four times as long for the same, and records are most of the cost here.
+    """
+    names = [field.name for field in fields(kind)]
+    if not set(names) <= set(getattr(kind, "__slots__", ())) or hasattr(kind, "__post_init__"):
+        raise Unlearnable
+    return make_dataclass(kind.__name__, names, slots=True)
 
 
 def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable[[str], Sequence[Entry]]) -> Plan:
@@ -141,9 +153,8 @@ def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable
     texts = parts_and_texts(entry)[1]
     if not shape.learnable:
         raise Unlearnable
-    free = [
-        at for at, kind in enumerate(shape.kinds) if kind != _FIXED and not (kind == _ACCOUNT_SLOT and texts[at] in own_accounts)
-    ]
+    held = {at for at, kind in enumerate(shape.kinds) if kind == _ACCOUNT_SLOT and texts[at].strip() in own_accounts}
+    free = [at for at, kind in enumerate(shape.kinds) if kind != _FIXED and at not in held]
     trials = [
         _filled(texts, free, lambda at: _mark(shape.kinds[at], at)),
         _filled(texts, free, lambda at: _blanked(shape.kinds[at], _mark(shape.kinds[at], at + TEXTS_MAX))),
@@ -154,12 +165,17 @@ def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable
     if len(records) != len(trials):
         raise Unlearnable
     constants, steps = _steps(records[0], [trials[0][at] for at in free])
-    plan = Plan(re.compile(_pattern(shape, texts, frozenset(free), own_accounts)).match, constants, steps)
+    pattern = re.compile(_pattern(shape, texts, frozenset(free), own_accounts))
+    plan = Plan(pattern.match, _padded(texts), constants, steps)
     for trial, record in zip(trials, records, strict=True):
         given = [without_references(trial[at].strip()) for at in free]
         if None in given or plan.record(cast("list[str]", given)) != record:
             raise Unlearnable
     return plan
+
+
+def _padded(texts: Sequence[str]) -> bool:
+    return any(text != text.rstrip() for text in texts)
 
 
 def _mark(kind: int, number: int) -> str:
@@ -182,6 +198,7 @@ def _joined(parts: Sequence[str], texts: Sequence[str]) -> str:
 
 
 def _pattern(shape: Shape, texts: Sequence[str], free: frozenset[int], own_accounts: frozenset[str]) -> str:
+    text = _PADDED if _padded(texts) else _TEXT
     own = "|".join(re.escape(account) for account in sorted(own_accounts))
     pieces = [_BLANKS]
     for at, kind in enumerate(shape.kinds):
@@ -191,9 +208,9 @@ def _pattern(shape: Shape, texts: Sequence[str], free: frozenset[int], own_accou
         elif kind == _NUMBER_SLOT:
             pieces.append(_NUMBER)
         elif kind == _ACCOUNT_SLOT and own:
-            pieces.append(rf"(?!(?:{own})\s*<)" + _TEXT)
+            pieces.append(rf"(?!(?:{own})\s*<)" + text)
         else:
-            pieces.append(_TEXT)
+            pieces.append(text)
         pieces.append("<")
     return "".join((*pieces, re.escape(shape.parts[-1])))
 
@@ -205,7 +222,7 @@ def _steps(record: Entry, marks: Sequence[str]) -> tuple[tuple[Any, ...], tuple[
     """
     places = {mark: at for at, mark in enumerate(marks)}
     constants: list[Any] = []
-    steps: list[tuple[type | None, tuple[Callable[[Any, Any], None], ...], tuple[tuple[str, int], ...]]] = []
+    steps: list[tuple[type | None, Callable[..., Any], tuple[tuple[str, int], ...]]] = []
 
     def constant(value: Any) -> tuple[str, int]:
         constants.append(value)
@@ -218,22 +235,19 @@ def _steps(record: Entry, marks: Sequence[str]) -> tuple[tuple[Any, ...], tuple[
             below = tuple(place(item) for item in value)
             if all(where == "constant" for where, _ in below):
                 return constant(value)
-            steps.append((None, (), below))
+            steps.append((None, tuple, below))
             return "built", len(steps) - 1
         if is_dataclass(value) and not isinstance(value, type):
             kind = type(value)
-            names = [field.name for field in fields(value)]
-            if not set(names) <= set(getattr(kind, "__slots__", ())):
-                raise Unlearnable
-            below = tuple(place(getattr(value, name)) for name in names)
-            steps.append((kind, tuple(getattr(kind, name).__set__ for name in names), below))
+            below = tuple(place(getattr(value, field.name)) for field in fields(value))
+            steps.append((kind, _twin(kind), below))
             return "built", len(steps) - 1
         return constant(value)
 
     place(record)
     base = {"constant": 0, "text": len(constants), "built": len(constants) + len(marks)}
     return tuple(constants), tuple(
-        (kind, puts, _pick([base[where] + number for where, number in below])) for kind, puts, below in steps
+        (kind, twin, _pick([base[where] + number for where, number in below])) for kind, twin, below in steps
     )
 
 

@@ -13,7 +13,7 @@ pass over as many records as were told already, which are the same: so errors ar
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO, cast
@@ -29,11 +29,12 @@ PlainReader = Callable[[BinaryIO], Iterator[ReportRecord]]
 ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter than this on average
 ENTRY_BYTES_MAX = 1024 * 1024
 _FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 128 * 1024
 _SHAPES_MAX = 2048  # kept at a time, each about as large as an entry
 _PLANS_MAX = 256  # each some tens of kilobytes, most of it the compiled pattern
 _PLANS_AT_ONCE = 16  # learning costs as much as reading some twenty entries: after these, one plan for every
 _ENTRIES_A_PLAN = 200  # entries read
+_RECENT_MAX = 8
 _SIGHTS = 2  # a shape is learned when it is met this often
 _REST = 4  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
 _HITS_MIN = 5
@@ -114,24 +115,27 @@ class _Frame:
         return self.outside[-1][ends[-1] :]
 
 
-def _blocks(source: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes]]:
     """The document as pairs: what stands before some entries (blanks only, within a run), and these entries; at the end no more.
 
-    Raises `_Odd` where an entry is too large, or ends that did not start.
+    `one_run`: nothing but blanks is known to stand between the entries. Raises `_Odd` where an entry is too large, or ends that
+    did not start.
     """
     reader = Utf8Reader(source)
     rest = b""
     while piece := reader.read(_READ_BYTES):
         data = rest + piece
+        ends = [] if one_run else [match.start() for match in _RUN_END.finditer(data)]
+        last = data.rfind(_END)
+        if last >= 0 and (not ends or ends[-1] < last):
+            ends.append(last)
         done = 0
-        ends = [match.start() + len(_END) for match in _RUN_END.finditer(data)]
-        for end in (*ends, data.rfind(_END) + len(_END)):  # the last of all may have been told apart already, or be absent
-            if end > max(done, len(_END) - 1):
-                first = data.find(_START, done, end)
-                if first < 0:
-                    raise _Odd
-                yield data[done:first], data[first:end]
-                done = end
+        for end in ends:
+            first = data.find(_START, done, end)
+            if first < 0:
+                raise _Odd
+            yield data[done:first], data[first : end + len(_END)]
+            done = end + len(_END)
         rest = data[done:]
         if len(rest) > ENTRY_BYTES_MAX:
             raise _Odd
@@ -179,7 +183,7 @@ class _Reading:
         entries = sum(isinstance(record, Entry) for record in framed)
         if entries != len(self._frame.counts) or sum(isinstance(record, Document) for record in framed) != 1:
             raise _Odd
-        blocks = _blocks(self._source)
+        blocks = _blocks(self._source, one_run=len(self._frame.counts) == 1)
         first = next(blocks)[1]
         tail = self._frame.tail()
         run, reader = 0, None
@@ -220,8 +224,7 @@ class _EntryReader:
         self._shapes: dict[str, Shape] = {}
         self._plans = 0
         self._entries = 0
-        self._followers: dict[Plan | None, Plan] = {}  # which plan came after a plan last time; that one is tried first
-        self._last: Plan | None = None
+        self._recent: list[Plan] = []  # tried in this order before an entry is looked up by its markup
         self._rest = 0
 
     def records(self, block: bytes) -> list[Entry]:
@@ -264,32 +267,42 @@ class _EntryReader:
         """The records of those entries that have a plan, and the others with their places."""
         told: list[Entry | None] = []
         left: list[tuple[int, str]] = []
-        followers, last = self._followers, self._last
+        recent = self._recent
         place, reference = 0, text.find("&")
         while place < len(text):
-            plan = followers.get(last)
-            match = None if plan is None else plan.match(text, place)
-            if match is None:
+            match = None
+            for plan in recent:
+                match = plan.match(text, place)
+                if match is not None:
+                    break
+            else:
                 stop = text.index(ENTRY_END, place) + len(ENTRY_END)
-                plan = self._plan(text[place:stop].lstrip())
-                match = None if plan is None else plan.match(text, place)
-                if plan is not None:
-                    followers[last] = plan
+                found = self._plan(text[place:stop].lstrip())
+                if found is not None:
+                    plan, match = found, found.match(text, place)
             record = None
-            if match is not None and plan is not None:
-                last, stop = plan, match.end()
-                texts = [*map(str.strip, match.groups())]
+            if match is not None:
+                if not recent or plan is not recent[0]:
+                    self._used(plan)
+                stop = match.end()
+                texts: Sequence[str | None] = match.groups()
                 if -1 < reference < stop:
                     reference = text.find("&", stop)
-                    texts = [without_references(one) or "" for one in texts]
-                if "" not in texts:
-                    record = plan.record(texts)
+                    texts = [one and without_references(one) for one in texts]
+                if None not in texts:
+                    record = plan.record(cast("Sequence[str]", texts))
             if record is None:
                 left.append((len(told), text[place:stop]))
             told.append(record)
             place = stop
-        self._last = last
         return told, left
+
+    def _used(self, plan: Plan) -> None:
+        """Puts it first among the plans that are tried before an entry is looked up."""
+        if plan in self._recent:
+            self._recent.remove(plan)
+        self._recent.insert(0, plan)
+        del self._recent[_RECENT_MAX:]
 
     def _plan(self, entry: str) -> Plan | None:
         """The plan for an entry, learned now if its kind has been met before; None: it is read plainly."""
