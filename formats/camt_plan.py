@@ -13,7 +13,8 @@ What a text may steer, beyond where it goes itself, is no place for a mark:
 - the text of an amount must be a plain number, or the pattern does not match.
 
 That nothing else steers is not taken on trust: a plan must foretell what the reader makes of the entry itself, of marks with
-blanks around them, and of the same mark in every place (a comparison of two texts would show there), or it is not used.
+blanks around them, and of one long mark in every place (a comparison of two texts would show there, or a text cut short). A plan
+that does not is not used.
 """
 
 import re
@@ -27,6 +28,7 @@ from formats.report import Entry
 
 ENTRY_END = "</Ntry>"
 TEXTS_MAX = 512  # an entry of more is left to the plain reader
+_LONG = 500
 STEERING = frozenset(("CdtDbtInd", "RvslInd", "Sts", "Cd", "SubFmlyCd", "Prtry"))
 ACCOUNTS = frozenset(("IBAN", "BBAN", "UPIC", "Id"))
 
@@ -158,7 +160,7 @@ def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable
     trials = [
         _filled(texts, free, lambda at: _mark(shape.kinds[at], at)),
         _filled(texts, free, lambda at: _blanked(shape.kinds[at], _mark(shape.kinds[at], at + TEXTS_MAX))),
-        _filled(texts, free, lambda at: _mark(shape.kinds[at], 3 * TEXTS_MAX)),
+        _filled(texts, free, lambda at: _mark(shape.kinds[at], 3 * TEXTS_MAX, long=True)),
         texts,
     ]
     records = read("".join(_joined(shape.parts, trial) for trial in trials))
@@ -178,8 +180,10 @@ def _padded(texts: Sequence[str]) -> bool:
     return any(text != text.rstrip() for text in texts)
 
 
-def _mark(kind: int, number: int) -> str:
-    return f"90{number:06d}7" if kind == _NUMBER_SLOT else f"Qz{number:06d}Y"
+def _mark(kind: int, number: int, *, long: bool = False) -> str:
+    if kind == _NUMBER_SLOT:
+        return f"90{number:06d}7"
+    return f"Qz{number:06d}Y" + ("y" * _LONG if long else "")  # a reader that cut texts off would show it
 
 
 def _blanked(kind: int, mark: str) -> str:
