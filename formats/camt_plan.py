@@ -20,7 +20,7 @@ that does not is not used.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from formats.report import Entry
 ENTRY_END = "</Ntry>"
 TEXTS_MAX = 512  # an entry of more is left to the plain reader
 _LONG = 500
+_TAG_CHARACTERS_MAX = 120  # the text of a longer one is held fixed
 STEERING = frozenset(("CdtDbtInd", "RvslInd", "Sts", "Cd", "SubFmlyCd", "Prtry"))
 ACCOUNTS = frozenset(("IBAN", "BBAN", "UPIC", "Id"))
 
@@ -69,7 +70,7 @@ class Shape:
 
     def __init__(self, parts: Sequence[str]) -> None:
         self.parts = tuple(parts)
-        self.kinds = tuple(_kind(part) for part in self.parts[:-1])
+        self.kinds = tuple(_kind(part[-_TAG_CHARACTERS_MAX:]) for part in self.parts[:-1])
         self._fixed = tuple(at for at, kind in enumerate(self.kinds) if kind == _FIXED)
         self._accounts = tuple(at for at, kind in enumerate(self.kinds) if kind == _ACCOUNT_SLOT)
         self.learnable = len(self.kinds) <= TEXTS_MAX and not any("<!" in part or "<?" in part for part in self.parts)
@@ -87,6 +88,7 @@ class Shape:
         return bool(self.variants)
 
 
+@lru_cache(4096)
 def _kind(part: str) -> int:
     """What may stand in the element that this piece of markup ends by opening."""
     match = _NAME.search(part)
@@ -107,7 +109,8 @@ def parts_and_texts(entry: str) -> tuple[list[str], list[str]]:
 def accounts_in(text: str) -> frozenset[str]:
     """The texts of this markup that may be accounts."""
     parts, texts = parts_and_texts(text)
-    return frozenset(text.strip() for part, text in zip(parts, texts, strict=False) if _kind(part) == _ACCOUNT_SLOT)
+    shape = Shape(parts)
+    return frozenset(text.strip() for text, kind in zip(texts, shape.kinds, strict=True) if kind == _ACCOUNT_SLOT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,13 +30,18 @@ ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter t
 ENTRY_BYTES_MAX = 1024 * 1024
 _FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
 _READ_BYTES = 128 * 1024
-_SHAPES_MAX = 2048  # kept at a time, each about as large as an entry
-_PLANS_MAX = 256  # each some tens of kilobytes, most of it the compiled pattern
+_PLANNED_CHARACTERS_MAX = 32 * 1024  # a longer entry is read plainly
+_SHAPES_CHARACTERS_MAX = 2 * 1024 * 1024  # of all shapes kept at a time
+_VARIANTS_MAX = 512  # of one shape
+_PLANS_MAX = 256
+_PLANS_CHARACTERS_MAX = (
+    512 * 1024
+)  # of the entries they were learned from; a plan takes some fifteen times that, most of it the pattern
 _PLANS_AT_ONCE = 16  # learning costs as much as reading some twenty entries: after these, one plan for every
 _ENTRIES_A_PLAN = 200  # entries read
 _RECENT_MAX = 8
 _SIGHTS = 2  # a shape is learned when it is met this often
-_REST = 4  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
+_REST = 8  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
 _HITS_MIN = 5
 
 _START, _END = b"<Ntry>", ENTRY_END.encode()
@@ -222,7 +227,8 @@ class _EntryReader:
         self._plainly = plainly
         self._tally = tally
         self._shapes: dict[str, Shape] = {}
-        self._plans = 0
+        self._shapes_characters = 0
+        self._plans = self._plans_characters = 0
         self._entries = 0
         self._recent: list[Plan] = []  # tried in this order before an entry is looked up by its markup
         self._rest = 0
@@ -306,23 +312,27 @@ class _EntryReader:
 
     def _plan(self, entry: str) -> Plan | None:
         """The plan for an entry, learned now if its kind has been met before; None: it is read plainly."""
+        if len(entry) > _PLANNED_CHARACTERS_MAX:
+            return None
         parts, texts = parts_and_texts(entry)
         markup = "\x00".join(parts)
         shape = self._shapes.get(markup)
         if shape is None:
-            if len(self._shapes) >= _SHAPES_MAX:
-                self._shapes = {one: shape for one, shape in self._shapes.items() if shape.forget()}
             shape = self._shapes[markup] = Shape(parts)
+            self._shapes_characters += len(markup)
+            if self._shapes_characters > _SHAPES_CHARACTERS_MAX:
+                self._forget()
         variant = shape.variant(texts, self._own_accounts)
         known = shape.variants.get(variant, 0)
         if not isinstance(known, int):
             return known
         if known + 1 < _SIGHTS or not self._may_learn():
-            if len(shape.variants) >= _SHAPES_MAX:
+            if len(shape.variants) >= _VARIANTS_MAX:
                 shape.forget()
             shape.variants[variant] = known + 1
             return None
         self._plans += 1
+        self._plans_characters += len(entry)
         try:
             plan = learn(shape, entry, self._own_accounts, self._read)
         except (Unlearnable, Unparsable):
@@ -331,5 +341,11 @@ class _EntryReader:
         shape.variants[variant] = plan
         return plan
 
+    def _forget(self) -> None:
+        """Drops the shapes that have no plan."""
+        self._shapes = {markup: shape for markup, shape in self._shapes.items() if shape.forget()}
+        self._shapes_characters = sum(map(len, self._shapes))
+
     def _may_learn(self) -> bool:
-        return self._plans < min(_PLANS_MAX, _PLANS_AT_ONCE + self._entries // _ENTRIES_A_PLAN)
+        most = min(_PLANS_MAX, _PLANS_AT_ONCE + self._entries // _ENTRIES_A_PLAN)
+        return self._plans < most and self._plans_characters < _PLANS_CHARACTERS_MAX

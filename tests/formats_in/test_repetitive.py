@@ -212,7 +212,7 @@ def test_plans_are_bounded_in_number():
 
 def test_shapes_are_bounded_in_number_and_plans_outlive_the_bound():
     entries = [entry(n, text="</Ustrd><Ustrd>".join(["x"] * (n if n % 2 else 1))) for n in range(60)]
-    with patch.object(camt_repetitive, "_SHAPES_MAX", 3):
+    with patch.object(camt_repetitive, "_SHAPES_CHARACTERS_MAX", 3000):
         tally = same(document(*entries))
     assert (tally.by_plan, tally.plans) == (30, 1)  # thirty even numbers and the one; the first of them was read plainly
 
@@ -255,8 +255,10 @@ def test_a_plan_that_puts_texts_in_wrong_places_is_found():
 def test_a_plan_that_takes_what_it_must_not_is_found(what, wrong, last):
     data = document(*(entry(n) for n in range(1, 6)), last)
     same(data)
+    camt_plan._kind.cache_clear()
     with patch.object(camt_plan, what, wrong), pytest.raises(AssertionError):
         same(data)
+    camt_plan._kind.cache_clear()
 
 
 def test_a_reader_that_looks_at_a_text_leaves_no_plan():
