@@ -1,8 +1,7 @@
 """Account reports, statements and notifications: camt.052, camt.053, camt.054, versions .01 to .14.
 
-Source of paths and meanings: ISO 20022 message definition reports "Bank-to-Customer Cash Management" (camt.052/053/054). Where
-versions name a thing differently (.01: RtrRsn, PrtryAcct, TxDtls right under Ntry; .08 on: Pty between role and name, Sts/Cd),
-all names are read in all versions, because banks mix them.
+Source of meanings: ISO 20022 message definition reports "Bank-to-Customer Cash Management" (camt.052/053/054); the paths are in
+`camt_shapes`. Transactions stand under NtryDtls, in .01 right under Ntry; both are read in all versions.
 
 Choices this module makes, where the standard leaves room:
 
@@ -24,110 +23,33 @@ from typing import Any
 
 from lxml import etree
 
-from formats.camt_survey import BALANCE, STATEMENTS, Survey
+from formats.camt_shapes import (
+    BATCH,
+    DETAILS,
+    DETAILS_OF_MORE,
+    ENTRY,
+    STATEMENT,
+    STATEMENT_TAIL,
+    STATEMENTS,
+    TRANSACTION,
+    account_of,
+    amounts_of,
+    availability_of,
+    balance_of,
+    charges_of,
+    code_of,
+    party_of,
+    structured_of,
+)
+from formats.camt_survey import Survey
 from formats.errors import Unparsable
-from formats.report import AccountIdentification, Balance, Entry, EntryTransaction, ReportRecord, Statement
-from formats.xml import NOTHING, Each, ElementStream, Many, MessageReader, Shape, local_name
+from formats.pain002 import reasons_of
+from formats.report import AccountIdentification, Entry, EntryTransaction, Party, ReportRecord, Statement
+from formats.shapes import Reading, Supplement, local_name
+from formats.xml import NOTHING, ElementStream, MessageReader
 
-NAMES = (*sorted(STATEMENTS), "Ntry", "TxDtls")
+NAMES = (*sorted(STATEMENTS), "Ntry", "NtryDtls", "TxDtls")
 TRANSACTIONS_MAX = 1_000_000  # of one entry: it is one record, and held whole
-
-_ACCOUNT_IDS = {"Id/IBAN": "iban", "Id/Othr/Id": "other", "Id/BBAN": "other", "Id/UPIC": "other", "Id/PrtryAcct/Id": "other"}
-_CODE_OR_WORD = {"Cd": "code", "Prtry": "code"}
-
-_BATCH_PATHS = {
-    "Btch/MsgId": "batch_message_id",
-    "Btch/PmtInfId": "batch_payment_information_id",
-    "Btch/NbOfTxs": "batch_count",
-}
-
-
-def _under(prefix: str, paths: dict[str, str], slot: str = "") -> dict[str, str]:
-    return {f"{prefix}/{path}": slot + name for path, name in paths.items()}
-
-
-_STATEMENT = Shape(
-    {
-        "Id": "id",
-        "ElctrncSeqNb": "electronic_sequence",
-        "LglSeqNb": "legal_sequence",
-        "CreDtTm": "created",
-        "FrToDt/FrDtTm": "from",
-        "FrToDt/FrDt": "from",
-        "FrToDt/ToDtTm": "until",
-        "FrToDt/ToDt": "until",
-        **_under("Acct", _ACCOUNT_IDS),
-        "Acct/Ccy": "currency",
-        "Bal": Each("balances", BALANCE),
-    }
-)
-_ENTRY = Shape(
-    {
-        "Amt": "amount",
-        "Amt@Ccy": "currency",
-        "CdtDbtInd": "credit_debit",
-        "RvslInd": "reversal",
-        "Sts": "status",
-        "Sts/Cd": "status",
-        "Sts/Prtry": "status",
-        "BookgDt/Dt": "booking_date",
-        "BookgDt/DtTm": "booking_date",
-        "ValDt/Dt": "value_date",
-        "ValDt/DtTm": "value_date",
-        "AcctSvcrRef": "account_servicer_reference",
-        "BkTxCd/Domn/Cd": "domain",
-        "BkTxCd/Domn/Fmly/Cd": "family",
-        "BkTxCd/Domn/Fmly/SubFmlyCd": "sub_family",
-        "BkTxCd/Prtry/Cd": "proprietary",
-        "AddtlNtryInf": "additional_information",
-        **_BATCH_PATHS,
-        **{f"NtryDtls/{path}": slot for path, slot in _BATCH_PATHS.items()},
-    }
-)
-_BATCH = Shape(_BATCH_PATHS)
-
-
-def _side(role: str, slot: str) -> dict[str, str]:
-    """The debtor or the creditor: name, account and ultimate party. A party may be an agent since .08."""
-    names = {"Nm": "name", "Pty/Nm": "name", "Agt/FinInstnId/Nm": "name"}
-    return {
-        **_under(role, names, slot),
-        **_under(f"Ultmt{role}", {"Nm": "ultimate", "Pty/Nm": "ultimate", "Agt/FinInstnId/Nm": "ultimate"}, slot),
-        **_under(f"{role}Acct", _ACCOUNT_IDS, slot),
-    }
-
-
-_TRANSACTION = Shape(
-    {
-        "Refs/MsgId": "message_id",
-        "Refs/AcctSvcrRef": "account_servicer_reference",
-        "Refs/PmtInfId": "payment_information_id",
-        "Refs/InstrId": "instruction_id",
-        "Refs/EndToEndId": "end_to_end_id",
-        "Refs/UETR": "uetr",
-        "Amt": "amount",
-        "Amt@Ccy": "currency",
-        "CdtDbtInd": "credit_debit",
-        "AmtDtls/TxAmt/Amt": "detail_amount",
-        "AmtDtls/TxAmt/Amt@Ccy": "detail_currency",
-        **{f"RltdPties/{path}": slot for path, slot in _side("Dbtr", "debtor_").items()},
-        **{f"RltdPties/{path}": slot for path, slot in _side("Cdtr", "creditor_").items()},
-        "RmtInf/Ustrd": Many("lines"),
-        "RmtInf/Strd/CdtrRefInf/Ref": Many("references"),
-        "RmtInf/Strd/CdtrRefInf/CdtrRef": Many("references"),
-        "RtrInf": Each(
-            "returns",
-            Shape(
-                {
-                    **_under("Rsn", _CODE_OR_WORD),
-                    **_under("RtrRsn", _CODE_OR_WORD),
-                    "AddtlInf": Many("text"),
-                    "AddtlRtrRsnInf": Many("text"),
-                }
-            ),
-        ),
-    }
-)
 
 _NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
 _RELEASE_EVERY = 16  # transactions of an entry; each release costs a few microseconds
@@ -137,18 +59,22 @@ class CamtDocument(MessageReader):
     """Reads one BkToCstmrStmt, BkToCstmrAcctRpt or BkToCstmrDbtCdtNtfctn as its elements open and close."""
 
     names = frozenset(NAMES)
+    apart = STATEMENTS
 
     def __init__(self, stream: ElementStream, survey: Survey) -> None:
         super().__init__(stream)
         self._survey = survey
         self._statement: etree._Element | None = None
         self._header: Statement | None = None
+        self._after_header = Reading(STATEMENT_TAIL)
         self._own_accounts: frozenset[str | None] = frozenset()
         self._entries = 0
         self._entry: etree._Element | None = None
         self._direction: tuple[str | None, bool] = (None, False)
+        self._reading = Reading(ENTRY)  # of the entry
+        self._details: Reading | None = None  # of the NtryDtls
+        self._detail_blocks = 0
         self._batch: dict[str, Any] = {}
-        self._early: dict[str, Any] = {}  # the fields of an entry with many transactions, read before they were freed
         self._transactions: list[EntryTransaction] = []
 
     def start(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
@@ -156,9 +82,17 @@ class CamtDocument(MessageReader):
         if name == "Ntry":
             if self._statement is None or element.getparent() is not self._statement:
                 raise Unparsable("an entry outside a statement", self.stream.line_of(element))
-            self._entry, self._transactions, self._batch, self._early = element, [], {}, {}
-            return NOTHING if self._header is not None else (self._opened(self._statement),)
-        if name in STATEMENTS:
+            self._entry, self._transactions, self._batch = element, [], {}
+            self._reading, self._details, self._detail_blocks = Reading(ENTRY), None, 0
+            if self._header is None:
+                return (self._opened(self._statement, until=element),)
+            self._after_header.take(self._statement, until=element)
+        elif name == "NtryDtls":
+            if self._entry is not None and element.getparent() is self._entry:
+                self._detail_blocks += 1
+                path = "NtryDtls/" if self._detail_blocks == 1 else f"NtryDtls[{self._detail_blocks}]/"
+                self._details = Reading(DETAILS if not self._batch else DETAILS_OF_MORE, path, self._reading.supplement)
+        elif name in STATEMENTS:
             self._survey.advance()
             if self._statement is not None:
                 raise Unparsable("a statement inside a statement", self.stream.line_of(element))
@@ -169,6 +103,10 @@ class CamtDocument(MessageReader):
         """An element is complete: the records it gives."""
         if name == "TxDtls":
             self._transaction(element)
+        elif name == "NtryDtls":
+            if self._details is not None and element.getparent() is self._entry:
+                self._batch = self._details.take(element) or self._batch
+                self._details = None
         elif name == "Ntry":
             record = self._entry_record(element)
             self.stream.forget(element)
@@ -179,33 +117,49 @@ class CamtDocument(MessageReader):
             return self._closed(element)
         return NOTHING
 
-    def _opened(self, element: etree._Element) -> Statement:
-        found = _STATEMENT.read(element)
-        counted = self._survey.current
-        balances = found.get("balances", []) if counted.balances is None else counted.balances
-        self._own_accounts = frozenset((found.get("iban"), found.get("other"))) - {None}
+    def _opened(self, element: etree._Element, until: etree._Element | None = None) -> Statement:
+        reading = Reading(STATEMENT)
+        found = reading.take(element, until)
+        get, counted = found.get, self._survey.current
+        balances = get("balances", []) if counted.balances is None else counted.balances
+        information = get("information", []) if counted.information is None else counted.information
+        self._own_accounts = frozenset((get("iban"), get("other"))) - {None}
+        related = account_of(found, "related_")
+        electronic, legal = get("electronic_sequence"), get("legal_sequence")
+        self._after_header = Reading(STATEMENT_TAIL)
         self._header = Statement(
-            statement_id=found.get("id"),
-            account=AccountIdentification(iban=found.get("iban"), other_id=found.get("other"), currency=found.get("currency")),
-            balances=tuple(_balance(item) for item in balances),
+            statement_id=get("id"),
+            account=account_of(found),
+            balances=tuple(balance_of(item) for item in balances),
             entry_count=counted.entries,
-            sequence_number=found.get("electronic_sequence") or found.get("legal_sequence"),
-            creation_date_time=found.get("created"),
-            period_from=found.get("from"),
-            period_until=found.get("until"),
+            sequence_number=electronic or legal,
+            creation_date_time=get("created"),
+            period_from=get("from"),
+            period_until=get("until"),
+            additional_information=" ".join(information) or None,
+            electronic_sequence_number=electronic,
+            legal_sequence_number=legal,
+            related_account=None if related == AccountIdentification() else related,
+            page_number=get("page"),
+            last_page=get("last_page"),
+            supplementary=reading.supplement.pairs(),
         )
         return self._header
 
     def _closed(self, element: etree._Element) -> Sequence[ReportRecord]:
-        records = (self._opened(element),) if self._header is None else NOTHING
-        if self._header is not None and self._header.entry_count != self._entries:
-            raise Unparsable("entries stand outside their statement, or were miscounted", self.stream.line_of(element))
+        if self._header is None:
+            records: Sequence[ReportRecord] = (self._opened(element),)
+        else:
+            if self._header.entry_count != self._entries:
+                raise Unparsable("entries stand outside their statement, or were miscounted", self.stream.line_of(element))
+            self._after_header.take(element)
+            records = self.remainder("statement", self._header.statement_id, self._after_header)
         self.stream.forget(element)
         self._statement = None
         return records
 
     def _entry_record(self, element: etree._Element) -> Entry:
-        found = {**_ENTRY.read(element), **self._early}
+        found = self._reading.take(element)
         get = found.get
         amount = get("amount")
         if amount is None:
@@ -213,24 +167,38 @@ class CamtDocument(MessageReader):
             amount = get("amount")
         if amount is None or _NUMBER.fullmatch(amount) is None:
             raise Unparsable("an entry whose amount (Amt) is absent or no unsigned number", self.stream.line_of(element))
-        parts = [found[part] for part in ("domain", "family", "sub_family") if part in found]
-        batch = self._batch or found
+        code, proprietary = code_of(found)
+        supplement = self._reading.supplement
+        batch = self._batch
+        for path, slot in BATCH.items():  # right under the entry, in the first generation
+            if batch and slot in found:
+                supplement.add(f"Btch/{path}", found[slot])
+        batch = batch or found
+        reversal = get("reversal")
+        if reversal not in (None, "true", "1", "false", "0"):
+            supplement.add("RvslInd", reversal)
         return Entry(
             statement_id=self._header.statement_id if self._header is not None else None,
             amount=amount,
             currency=get("currency"),
             credit_debit=get("credit_debit"),
-            reversal=get("reversal") in ("true", "1"),
+            reversal=reversal in ("true", "1"),
             status=get("status"),
             booking_date=get("booking_date"),
             value_date=get("value_date"),
             account_servicer_reference=get("account_servicer_reference"),
-            bank_transaction_code="-".join(parts) if parts else get("proprietary"),
+            bank_transaction_code=code,
             transactions=tuple(self._transactions),
             additional_information=get("additional_information"),
             batch_message_id=batch.get("batch_message_id"),
             batch_payment_information_id=batch.get("batch_payment_information_id"),
             batch_count=batch.get("batch_count"),
+            entry_reference=get("entry_reference"),
+            proprietary_transaction_code=proprietary,
+            charges=charges_of(found),
+            amounts=amounts_of(found),
+            availability=availability_of(found),
+            supplementary=supplement.pairs(),
         )
 
     def _transaction(self, element: etree._Element) -> None:
@@ -242,23 +210,37 @@ class CamtDocument(MessageReader):
             raise Unparsable(f"an entry with more than {TRANSACTIONS_MAX} transactions", self.stream.line_of(element))
         if read == 0:
             self._direction = (_text(entry, "CdtDbtInd"), _text(entry, "RvslInd") in ("true", "1"))
-        if parent is not entry and not self._batch:
-            self._batch = _BATCH.read(parent)
-        self._transactions.append(self._transaction_record(_TRANSACTION.read(element)))
+        self._transactions.append(self._transaction_record(*TRANSACTION.whole(element)))
         if read % _RELEASE_EVERY == _RELEASE_EVERY - 1:
-            self._early = self._early or _ENTRY.read(entry)
-            self.stream.forget(element, within=entry)
+            self._release(element, parent, entry)
 
-    def _transaction_record(self, found: dict[str, Any]) -> EntryTransaction:
+    def _release(self, element: etree._Element, parent: etree._Element, entry: etree._Element) -> None:
+        """Frees all of the entry that stands before the transaction just read, once it has been read too."""
+        if parent is entry:
+            self._reading.take(entry, until=element)
+        else:
+            self._reading.take(entry, until=parent)
+            if self._details is not None:
+                self._details.take(parent, until=element)
+        self.stream.forget(element, within=entry)
+
+    def _transaction_record(self, found: dict[str, Any], supplement: Supplement) -> EntryTransaction:
         get = found.get
         direction, reversal = self._direction
         credit_debit = get("credit_debit")
-        returned = get("returns")
-        side = self._counterparty(found, credit_debit or direction, undone=reversal or returned is not None)
+        reasons = reasons_of(found)
+        parties = {side: party_of(found, f"{side}_") for side in ("debtor", "creditor")}
+        side = self._counterparty(found, credit_debit or direction, undone=reversal or "reasons" in found)
+        counterparty = parties.get(side) or Party()
+        amounts = amounts_of(found)
         amount, currency = get("amount"), get("currency")
         if amount is None:
-            amount, currency = get("detail_amount"), get("detail_currency")
-        reason = returned[0] if returned else {}
+            amount, currency = next(
+                ((item.amount, item.currency) for item in amounts if item.kind == "transaction"), (None, None)
+            )
+        structured = structured_of(found)
+        references = (item.creditor_reference for item in structured if item.creditor_reference is not None)
+        code, proprietary = code_of(found)
         return EntryTransaction(
             end_to_end_id=get("end_to_end_id"),
             instruction_id=get("instruction_id"),
@@ -266,27 +248,45 @@ class CamtDocument(MessageReader):
             amount=amount,
             currency=currency,
             credit_debit=credit_debit,
-            counterparty_name=get(f"{side}name") or get(f"{side}ultimate"),
-            counterparty_account=get(f"{side}iban") or get(f"{side}other"),
-            remittance_information=(*get("lines", ()), *get("references", ())),
-            return_reason=reason.get("code"),
+            counterparty_name=counterparty.name or get(f"ultimate_{side}_name"),
+            counterparty_account=counterparty.account,
+            remittance_information=(*get("lines", ()), *references),
+            return_reason=reasons[0].code if reasons else None,
             payment_information_id=get("payment_information_id"),
             uetr=get("uetr"),
             account_servicer_reference=get("account_servicer_reference"),
-            return_reason_text=" ".join(reason["text"]) if "text" in reason else None,
+            return_reason_text=reasons[0].text if reasons else None,
+            return_reasons=reasons,
+            charges=charges_of(found),
+            amounts=amounts,
+            counterparty_agent_bic=counterparty.agent_bic,
+            debtor=parties["debtor"],
+            creditor=parties["creditor"],
+            ultimate_debtor=party_of(found, "ultimate_debtor_"),
+            ultimate_creditor=party_of(found, "ultimate_creditor_"),
+            purpose=get("purpose"),
+            structured_remittance=structured,
+            additional_information=get("additional_information"),
+            bank_transaction_code=code,
+            proprietary_transaction_code=proprietary,
+            mandate_id=get("mandate_id"),
+            transaction_id=get("transaction_id"),
+            clearing_reference=get("clearing_reference"),
+            availability=availability_of(found),
+            supplementary=supplement.pairs(),
         )
 
     def _counterparty(self, found: dict[str, Any], credit_debit: str | None, *, undone: bool) -> str:
-        """The slots of the counterparty, by the rule at the head of this file; without a direction there is none to tell."""
+        """The role of the counterparty, by the rule at the head of this file; without a direction there is none to tell."""
         if credit_debit == "CRDT":
-            side, other = "debtor_", "creditor_"
+            side, other = "debtor", "creditor"
         elif credit_debit == "DBIT":
-            side, other = "creditor_", "debtor_"
+            side, other = "creditor", "debtor"
         else:
-            return "unknown_"
-        if undone and _named(found, other) and _account(found, other) not in self._own_accounts:
+            return "unknown"
+        if undone and _named(found, other) and found.get(f"{other}_account") not in self._own_accounts:
             return other  # the original payment's roles, or the only side given
-        if _account(found, side) in self._own_accounts and _named(found, other):
+        if found.get(f"{side}_account") in self._own_accounts and _named(found, other):
             return other
         return side
 
@@ -301,13 +301,8 @@ def _together(transactions: list[EntryTransaction]) -> dict[str, str | None]:
     return {"amount": f"{total:f}", "currency": currency, "credit_debit": credit_debit}
 
 
-def _account(found: dict[str, Any], side: str) -> str | None:
-    account: str | None = found.get(f"{side}iban") or found.get(f"{side}other")
-    return account
-
-
 def _named(found: dict[str, Any], side: str) -> bool:
-    return f"{side}name" in found or f"{side}ultimate" in found or _account(found, side) is not None
+    return f"{side}_name" in found or f"ultimate_{side}_name" in found or f"{side}_account" in found
 
 
 def _text(element: etree._Element, name: str) -> str | None:
@@ -316,14 +311,3 @@ def _text(element: etree._Element, name: str) -> str | None:
         if local_name(child.tag) == name:
             return (child.text or "").strip() or None
     return None
-
-
-def _balance(found: dict[str, Any]) -> Balance:
-    get = found.get
-    return Balance(
-        type=get("type"),
-        amount=get("amount"),
-        currency=get("currency"),
-        credit_debit=get("credit_debit"),
-        date=get("date"),
-    )

@@ -30,7 +30,7 @@ ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter t
 ENTRY_BYTES_MAX = 1024 * 1024
 _FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
 _READ_BYTES = 128 * 1024
-_PLANNED_CHARACTERS_MAX = 32 * 1024  # a longer entry is read plainly
+_PLANNED_CHARACTERS_MAX = 32 * 1024  # a longer entry is read plainly: no bound of the reader's on one record is near
 _SHAPES_CHARACTERS_MAX = 2 * 1024 * 1024  # of all shapes kept at a time
 _VARIANTS_MAX = 512  # of one shape
 _PLANS_MAX = 256
@@ -295,7 +295,7 @@ class _EntryReader:
                 if -1 < reference < stop:
                     reference = text.find("&", stop)
                     texts = [one and without_references(one) for one in texts]
-                if None not in texts:
+                if None not in texts and stop - place <= _PLANNED_CHARACTERS_MAX:
                     record = plan.record(cast("Sequence[str]", texts))
             if record is None:
                 left.append((len(told), text[place:stop]))

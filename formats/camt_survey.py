@@ -1,45 +1,33 @@
-"""A first pass over a camt file: how many entries each statement has, since the statement's record stands before them.
+"""A first pass over a camt file: what a statement's record tells though it stands behind its entries, or is their number.
 
 Two ways, one answer. The quick one looks at tags only, without parsing: in well-formed XML every `<` opens a tag, unless it is a
 comment, a CDATA section or a processing instruction, so where none of these occurs, counting start tags is exact. Where one
-occurs, or where a statement has balances after its first entry (out of the schema's order, but seen), the document is parsed.
+occurs, or where a statement has additional information or balances after its first entry (the latter is out of the schema's
+order, but seen), the document is parsed.
 """
 
 import re
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from formats.camt_shapes import ADDITIONAL, BALANCE, STATEMENTS
 from formats.errors import Unparsable
-from formats.xml import PART_BYTES_MAX, ElementStream, Shape, Utf8Reader
-
-STATEMENTS = frozenset(("Stmt", "Rpt", "Ntfctn"))
-
-BALANCE = Shape(
-    {
-        "Tp/CdOrPrtry/Cd": "type",
-        "Tp/CdOrPrtry/Prtry": "type",
-        "Tp/Cd": "type",
-        "Tp/Prtry": "type",
-        "Amt": "amount",
-        "Amt@Ccy": "currency",
-        "CdtDbtInd": "credit_debit",
-        "Dt/Dt": "date",
-        "Dt/DtTm": "date",
-    }
-)
+from formats.xml import PART_BYTES_MAX, ElementStream, Utf8Reader
 
 _BALANCES_MAX = 10_000
+_INFORMATION_MAX = 1_000  # texts of a statement
 _READ_BYTES = 1024 * 1024
-_TAGS = re.compile(rb"(?:Ntry|Stmt|Rpt|Ntfctn|Bal)[\s/>]")
+_TAGS = re.compile(rb"(?:Ntry|Stmt|Rpt|Ntfctn|Bal|AddtlStmtInf|AddtlRptInf|AddtlNtfctnInf)[\s/>]")
 _PREFIX = re.compile(rb"[^\s<>/:]+")
 
 
 @dataclass(slots=True)
 class Counted:
-    """What the first pass knows of one statement. `balances` is None where the statement's head has them all."""
+    """What the first pass knows of one statement. The latter two are None where the statement's head has it all."""
 
     entries: int = 0
     balances: list[dict[str, Any]] | None = None
+    information: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -92,7 +80,7 @@ def _quickly(source: BinaryIO) -> list[Counted] | None:
 
 
 def _count(data: bytes, counted: list[Counted]) -> bool:
-    """Adds the start tags of `data`, which begins and ends between tags. False: a balance stands after an entry."""
+    """Adds the start tags of `data`, which begins and ends between tags. False: what a statement tells stands after an entry."""
     for match in _TAGS.finditer(data):
         start = match.start()
         before = data[start - 1 : start]
@@ -106,7 +94,7 @@ def _count(data: bytes, counted: list[Counted]) -> bool:
         if name == b"Ntry":
             if counted:
                 counted[-1].entries += 1
-        elif name != b"Bal":
+        elif name != b"Bal" and not name.startswith(b"Addtl"):
             counted.append(Counted())
         elif counted and counted[-1].entries:
             return False
@@ -114,12 +102,12 @@ def _count(data: bytes, counted: list[Counted]) -> bool:
 
 
 def _by_parsing(source: BinaryIO) -> list[Counted]:
-    stream = ElementStream(source, (*STATEMENTS, "Ntry", "Bal"))
+    stream = ElementStream(source, (*STATEMENTS, *ADDITIONAL, "Ntry", "Bal"))
     counted: list[Counted] = []
     for event, name, element in stream:
         if event == "start":
             if name in STATEMENTS:
-                counted.append(Counted(balances=[]))
+                counted.append(Counted(balances=[], information=[]))
             elif name == "Ntry" and counted:
                 counted[-1].entries += 1
         elif name == "Bal":
@@ -130,5 +118,10 @@ def _by_parsing(source: BinaryIO) -> list[Counted]:
                     raise Unparsable(f"a statement with more than {_BALANCES_MAX} balances", stream.line_of(element))
             stream.forget(element)
         else:
+            information = counted[-1].information if counted and name in ADDITIONAL else None
+            if information is not None and (text := (element.text or "").strip()):
+                information.append(text)
+                if len(information) > _INFORMATION_MAX:
+                    raise Unparsable(f"a statement with more than {_INFORMATION_MAX} additional texts", stream.line_of(element))
             stream.forget(element)
     return counted

@@ -12,7 +12,8 @@ from lxml import etree
 
 from formats.pain002 import REASON, reasons_of
 from formats.report import PaymentReturn, ReportRecord
-from formats.xml import NOTHING, Each, ElementStream, MessageReader, Shape
+from formats.shapes import Each, Shape, Supplement
+from formats.xml import NOTHING, ElementStream, MessageReader
 
 NAMES = ("OrgnlGrpInf", "TxInf")
 
@@ -22,7 +23,9 @@ _TRANSACTION = Shape(
     {
         "RtrId": "return_id",
         "OrgnlGrpInf/OrgnlMsgId": "message_id",
+        "OrgnlPmtInfId": "payment_information_id",
         "OrgnlInstrId": "instruction_id",
+        "OrgnlTxId": "transaction_id",
         "OrgnlEndToEndId": "end_to_end_id",
         "OrgnlUETR": "uetr",
         "RtrdIntrBkSttlmAmt": "amount",
@@ -39,6 +42,7 @@ class ReturnDocument(MessageReader):
     """Reads one PmtRtr as its elements open and close."""
 
     names = frozenset(NAMES)
+    apart = frozenset({"TxInf"})  # what is said of the group is the message's own, besides holding for each return
 
     def __init__(self, stream: ElementStream) -> None:
         super().__init__(stream)
@@ -67,21 +71,22 @@ class ReturnDocument(MessageReader):
             return NOTHING
         self._within = None
         self._returns += 1
-        record = self._record(_TRANSACTION.read(element))
+        record = self._record(*_TRANSACTION.whole(element))
         self.stream.forget(element)
         return (record,)
 
     def close(self) -> Sequence[ReportRecord]:
         """The message is complete."""
         if self._returns == 0 and self._header.get("group_return") in ("true", "1"):
-            return (self._record({}),)
+            return (self._record({}, Supplement()),)
         return NOTHING
 
-    def _record(self, found: dict[str, Any]) -> PaymentReturn:
+    def _record(self, found: dict[str, Any], supplement: Supplement) -> PaymentReturn:
         get = found.get
         amount, currency = get("amount"), get("currency")
+        instructed, instructed_currency = get("instructed_amount"), get("instructed_currency")
         if amount is None:
-            amount, currency = get("instructed_amount"), get("instructed_currency")
+            amount, currency = instructed, instructed_currency
         return PaymentReturn(
             original_message_id=get("message_id") or self._group.get("message_id"),
             original_instruction_id=get("instruction_id"),
@@ -92,4 +97,9 @@ class ReturnDocument(MessageReader):
             settlement_date=get("settlement_date") or self._header.get("settlement_date"),
             reasons=reasons_of(found) or reasons_of(self._group),
             return_id=get("return_id"),
+            original_payment_information_id=get("payment_information_id"),
+            original_transaction_id=get("transaction_id"),
+            instructed_amount=instructed,
+            instructed_currency=instructed_currency,
+            supplementary=supplement.pairs(),
         )

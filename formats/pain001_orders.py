@@ -29,7 +29,8 @@ from formats.model import (
     StructuredRemittance,
 )
 from formats.pain001_parts import ADDRESS_TAGS
-from formats.xml import Each, ElementStream, Many, Shape
+from formats.shapes import Each, Many, Shape
+from formats.xml import ElementStream
 
 _SOURCE: Final = "ISO 20022 pain.001, XML schema"
 _OTHER: Final = Shape({"Id": "id", "SchmeNm/Cd": "code", "SchmeNm/Prtry": "proprietary", "Issr": "issuer"})

@@ -1,7 +1,8 @@
 """Payment orders read back: pain.001, all ISO versions, the German (.002.03, .003.03) and Swiss (.ch.02, .ch.03) kinds.
 
 Source: ISO 20022 message definition report "Payments Initiation", CustomerCreditTransferInitiation. Used to see what a file
-would pay (`bankgate parse`) and to check what we rendered by a second way. A block without transactions gives no record.
+would pay (`bankgate parse`) and to check what we rendered by a second way. What a block says
+once is told with each of its payments where there is a field for it, and all else with the first.
 """
 
 from collections.abc import Sequence
@@ -10,14 +11,16 @@ from typing import Any
 from lxml import etree
 
 from formats.errors import Unparsable
-from formats.report import PaymentRead, ReportRecord
-from formats.xml import NOTHING, ElementStream, MessageReader, Shape
+from formats.report import Pairs, PaymentRead, ReportRecord
+from formats.shapes import OWN, Reading, Shape, Supplement
+from formats.xml import NOTHING, ElementStream, MessageReader
 
 NAMES = ("PmtInf", "CdtTrfTxInf")
 
 _BLOCK = Shape(
     {
         "PmtInfId": "id",
+        "Dbtr/Nm": "debtor_name",
         "ReqdExctnDt": "date",
         "ReqdExctnDt/Dt": "date",
         "ReqdExctnDt/DtTm": "date",
@@ -26,8 +29,10 @@ _BLOCK = Shape(
         "DbtrAcct/Id/BBAN": "account",
         "DbtrAcct/Id/UPIC": "account",
         "DbtrAcct/Id/PrtryAcct/Id": "account",
+        "CdtTrfTxInf": OWN,
     }
 )
+_BLOCK_TAIL = Shape({"CdtTrfTxInf": OWN})
 _TRANSACTION = Shape(
     {
         "PmtId/InstrId": "instruction_id",
@@ -49,37 +54,47 @@ _TRANSACTION = Shape(
 class InitiationDocument(MessageReader):
     """Reads one CstmrCdtTrfInitn as its elements open and close."""
 
-    names = frozenset(NAMES)
+    names = apart = frozenset(NAMES)
 
     def __init__(self, stream: ElementStream) -> None:
         super().__init__(stream)
         self._block: etree._Element | None = None
-        self._terms: dict[str, Any] | None = None
+        self._terms: dict[str, Any] | None = None  # once its first payment has begun
+        self._beside: Pairs = ()  # the block's supplement until the first payment has told it
+        self._reading = Reading(_BLOCK)  # of the block until its first payment, then of what comes after
 
     def start(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
         """An element opens. The first transaction of a block shows that the block's terms are complete."""
         if name == "PmtInf":
             if self._block is not None:
                 raise Unparsable("a payment information inside another", self.stream.line_of(element))
-            self._block, self._terms = element, None
-        elif self._block is None:
+            self._block, self._terms, self._reading = element, None, Reading(_BLOCK)
+            return NOTHING
+        if self._block is None:
             raise Unparsable("a credit transfer outside a payment information", self.stream.line_of(element))
-        elif self._terms is None:
-            self._terms = _BLOCK.read(self._block)
+        self._reading.take(self._block, until=element)
+        if self._terms is None:
+            self._terms, self._beside = self._reading.found, self._reading.supplement.pairs()
+            self._reading = Reading(_BLOCK_TAIL)
         return NOTHING
 
     def end(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
         """An element is complete: the records it gives."""
         records: Sequence[ReportRecord] = NOTHING
         if name == "CdtTrfTxInf":
-            records = (self._record(_TRANSACTION.read(element)),)
+            records = (self._record(*_TRANSACTION.whole(element)),)
         elif element is self._block:
+            if self._terms is None:
+                self._reading = Reading(Shape({"PmtInfId": "id"}))
+            found = self._reading.take(element)
+            records = self.remainder("payment_information", (self._terms or found).get("id"), self._reading)
             self._block = None
         self.stream.forget(element)
         return records
 
-    def _record(self, found: dict[str, Any]) -> PaymentRead:
+    def _record(self, found: dict[str, Any], supplement: Supplement) -> PaymentRead:
         get, terms = found.get, self._terms or {}
+        beside, self._beside = self._beside, ()
         return PaymentRead(
             payment_information_id=terms.get("id"),
             instruction_id=get("instruction_id"),
@@ -90,4 +105,7 @@ class InitiationDocument(MessageReader):
             creditor_name=get("creditor_name"),
             creditor_account=get("creditor_account"),
             requested_execution_date=terms.get("date"),
+            debtor_name=terms.get("debtor_name"),
+            supplementary=supplement.pairs(),
+            payment_information_supplementary=beside,
         )

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
-from formats.xml import ElementStream, Shape
+from formats.shapes import Shape
+from formats.xml import ElementStream
 
 PROBLEMS_MAX = 20
 

@@ -13,7 +13,8 @@ from lxml import etree
 
 from formats.errors import Unparsable
 from formats.report import PaymentInformationStatus, Reason, ReportRecord, StatusReport, TransactionStatus
-from formats.xml import NOTHING, Each, ElementStream, Many, MessageReader, Shape
+from formats.shapes import OWN, Each, Many, Reading, Shape, Supplement
+from formats.xml import NOTHING, ElementStream, MessageReader
 
 NAMES = ("OrgnlGrpInfAndSts", "OrgnlPmtInfAndSts", "TxInfAndSts")
 
@@ -38,7 +39,8 @@ _GROUP = Shape(
         "StsRsnInf": Each("reasons", REASON),
     }
 )
-_BLOCK = Shape({"OrgnlPmtInfId": "id", "PmtInfSts": "status", "StsRsnInf": Each("reasons", REASON)})
+_BLOCK = Shape({"OrgnlPmtInfId": "id", "PmtInfSts": "status", "StsRsnInf": Each("reasons", REASON), "TxInfAndSts": OWN})
+_BLOCK_TAIL = Shape({"TxInfAndSts": OWN})
 _TRANSACTION = Shape(
     {
         "OrgnlPmtInfId": "payment_information_id",
@@ -68,55 +70,65 @@ def reasons_of(found: dict[str, Any]) -> tuple[Reason, ...]:
 class StatusReportDocument(MessageReader):
     """Reads one CstmrPmtStsRpt as its elements open and close."""
 
-    names = frozenset(NAMES)
+    names = apart = frozenset(NAMES)
 
     def __init__(self, stream: ElementStream) -> None:
         super().__init__(stream)
         self._block: etree._Element | None = None
-        self._block_told = False
         self._block_id: str | None = None
+        self._block_told = False
+        self._reading = Reading(_BLOCK)  # of the block until it is told, then of what comes after
 
     def start(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
         """An element opens. The first transaction of a block shows that the block's own status is complete."""
         if name == "OrgnlPmtInfAndSts":
             if self._block is not None:
                 raise Unparsable("a payment information inside another", self.stream.line_of(element))
-            self._block, self._block_told = element, False
-        elif name == "TxInfAndSts" and self._block is not None and not self._block_told:
-            return (self._block_record(self._block),)
+            self._block, self._block_told, self._reading = element, False, Reading(_BLOCK)
+        elif name == "TxInfAndSts" and self._block is not None:
+            self._reading.take(self._block, until=element)
+            if not self._block_told:
+                return (self._block_record(),)
         return NOTHING
 
     def end(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
         """An element is complete: the records it gives."""
         records: Sequence[ReportRecord] = NOTHING
         if name == "TxInfAndSts":
-            records = (self._transaction_record(_TRANSACTION.read(element)),)
+            records = (self._transaction_record(*_TRANSACTION.whole(element)),)
         elif name == "OrgnlGrpInfAndSts":
-            found = _GROUP.read(element)
+            found, supplement = _GROUP.whole(element)
             records = (
                 StatusReport(
                     original_message_id=found.get("message_id"),
                     original_message_name=found.get("message_name"),
                     group_status=found.get("status"),
                     group_reasons=reasons_of(found),
+                    supplementary=supplement.pairs(),
                 ),
             )
         elif element is self._block:
-            if not self._block_told:
-                records = (self._block_record(element),)
+            self._reading.take(element)
+            if self._block_told:
+                records = self.remainder("payment_information_status", self._block_id, self._reading)
+            else:
+                records = (self._block_record(),)
             self._block = self._block_id = None
         self.stream.forget(element)
         return records
 
-    def _block_record(self, element: etree._Element) -> PaymentInformationStatus:
-        found = _BLOCK.read(element)
-        self._block_told = True
+    def _block_record(self) -> PaymentInformationStatus:
+        found, supplement = self._reading.found, self._reading.supplement
+        self._block_told, self._reading = True, Reading(_BLOCK_TAIL)
         self._block_id = found.get("id")
         return PaymentInformationStatus(
-            original_payment_information_id=self._block_id, status=found.get("status"), reasons=reasons_of(found)
+            original_payment_information_id=self._block_id,
+            status=found.get("status"),
+            reasons=reasons_of(found),
+            supplementary=supplement.pairs(),
         )
 
-    def _transaction_record(self, found: dict[str, Any]) -> TransactionStatus:
+    def _transaction_record(self, found: dict[str, Any], supplement: Supplement) -> TransactionStatus:
         get = found.get
         return TransactionStatus(
             original_payment_information_id=get("payment_information_id") or self._block_id,
@@ -128,4 +140,5 @@ class StatusReportDocument(MessageReader):
             account_servicer_reference=get("account_servicer_reference"),
             amount=get("amount"),
             currency=get("currency"),
+            supplementary=supplement.pairs(),
         )

@@ -12,10 +12,12 @@ from typing import BinaryIO
 from lxml import etree
 
 from formats import camt, camt_repetitive, mt940, pacs004, pain001_read, pain002
-from formats.camt_survey import STATEMENTS, Survey
+from formats.camt_shapes import STATEMENTS
+from formats.camt_survey import Survey
 from formats.errors import Unparsable
 from formats.report import Document, ReportRecord
-from formats.xml import ElementStream, MessageReader, Opening, Shape, local_name, openings
+from formats.shapes import OWN, Reading, Shape, attributes_of, local_name
+from formats.xml import ElementStream, MessageReader, Opening, openings
 
 Validator = Callable[[BinaryIO, str], tuple[bool | None, tuple[str, ...]]]
 """(source, message name) → (valid or not, or None without a schema at hand; the problems in words)."""
@@ -59,7 +61,12 @@ _MESSAGES = {
 }
 _READ = {"pain.001", "pain.002", "pacs.004", "camt.052", "camt.053", "camt.054"}
 _ROOTS = frozenset(name for name, kind in _MESSAGES.items() if kind in _READ)
-_HEADER = Shape({"MsgId": "message_id", "CreDtTm": "created"})
+_HEADER = {
+    "GrpHdr/MsgId": "message_id",
+    "GrpHdr/CreDtTm": "created",
+    "GrpHdr/MsgPgntn/PgNb": "page",
+    "GrpHdr/MsgPgntn/LastPgInd": "last_page",
+}
 
 _OTHER_KINDS = (
     (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive; unpack it first"),
@@ -176,9 +183,13 @@ class _XmlFile:
         self._judged: tuple[bool | None, tuple[str, ...]] = (valid, problems)
         self._survey = Survey(source)
         self._roots = _ROOTS | {root}
-        names = {*camt.NAMES, *pain002.NAMES, *pacs004.NAMES, *pain001_read.NAMES, *self._roots, "Document", "GrpHdr"}
+        names = {*camt.NAMES, *pain002.NAMES, *pacs004.NAMES, *pain001_read.NAMES, *self._roots, "Document", "GrpHdr", "AppHdr"}
         self._stream = ElementStream(source, sorted(names))
         self._document: Document | None = None  # until it has been told
+        self._document_id: str | None = None
+        self._root: etree._Element | None = None  # of the message being read
+        self._around: tuple[tuple[str, str], ...] = ()  # the envelope's header and the Document's attributes, until told
+        self._outside = Reading(Shape({}))  # what stands in the message beside the reader's elements
         self._reader: MessageReader | None = None
         self._messages = 0
         self._messages_before = 0  # the current Document
@@ -188,7 +199,13 @@ class _XmlFile:
         for event, name, element in self._stream:
             reader = self._reader
             if reader is not None and name in reader.names:
-                records = reader.start(name, element) if event == "start" else reader.end(name, element)
+                if event == "start":
+                    root = element.getparent()
+                    if root is not None and root is self._root and name in reader.apart:
+                        self._outside.take(root, until=element)
+                    records = reader.start(name, element)
+                else:
+                    records = reader.end(name, element)
                 if records:
                     yield from self._with_document(records)
             else:
@@ -196,9 +213,19 @@ class _XmlFile:
 
     def _with_document(self, records: Sequence[ReportRecord]) -> Sequence[ReportRecord]:
         """The records, with the message's own before them unless it has been told already."""
-        if self._document is None:
+        if self._document is None or self._reader is None:
             return records
-        told, self._document = self._document, None
+        found = self._outside.found
+        told = replace(
+            self._document,
+            message_id=found.get("message_id"),
+            creation_date_time=found.get("created"),
+            page_number=found.get("page"),
+            last_page=found.get("last_page"),
+            supplementary=(*self._around, *self._outside.supplement.pairs()),
+        )
+        self._document, self._document_id, self._around = None, told.message_id, ()
+        self._outside = Reading(Shape(dict.fromkeys(self._reader.apart, OWN)))
         return (told, *records)
 
     def _frame(self, event: str, name: str, element: etree._Element) -> Sequence[ReportRecord]:
@@ -209,24 +236,22 @@ class _XmlFile:
                 raise Unparsable("a message inside a message", self._stream.line_of(element))
             self._reader = self._message_starts(element, name)
         elif name in self._roots and reader is not None:
-            records = self._with_document(reader.close())
-            self._reader = None
-            self._stream.forget(element)
-            return records
-        elif name == "GrpHdr" and reader is not None and not starts:
-            if self._document is not None:
-                found = _HEADER.read(element)
-                self._document = replace(
-                    self._document, message_id=found.get("message_id"), creation_date_time=found.get("created")
-                )
-            reader.header(element)
-            return self._with_document(())
+            return self._message_ends(element, reader)
+        elif name == "GrpHdr" and reader is not None and not starts and self._root is not None:
+            if element.getparent() is self._root:
+                reader.header(element)
         elif name == "Document" and starts:
             self._messages_before = self._messages
+            self._around = (*self._around, *attributes_of(element, "Document"))
         elif name == "Document":
             if self._messages == self._messages_before:
                 _readable([element.tag], local_name(element[0].tag) if len(element) else "nothing")
                 raise Unparsable("a Document without a message in it", self._stream.line_of(element))
+            self._stream.forget(element)
+        elif name == "AppHdr" and reader is None and not starts:
+            header = Reading(Shape({}), path="AppHdr/")
+            header.take(element)
+            self._around = header.supplement.pairs()
             self._stream.forget(element)
         elif name in STATEMENTS and starts:
             self._survey.advance()
@@ -240,6 +265,12 @@ class _XmlFile:
         self._judged = (None, ())  # the validator judges the first message of a file
         self._messages += 1
         self._document = Document(message=message, schema_valid=valid, schema_problems=problems)
+        self._root = element
+        reader = self._reader_of(family)
+        self._outside = Reading(Shape({**_HEADER, **dict.fromkeys(reader.apart, OWN)}))
+        return reader
+
+    def _reader_of(self, family: str) -> MessageReader:
         if family == "pain.001":
             return pain001_read.InitiationDocument(self._stream)
         if family == "pain.002":
@@ -247,3 +278,12 @@ class _XmlFile:
         if family == "pacs.004":
             return pacs004.ReturnDocument(self._stream)
         return camt.CamtDocument(self._stream, self._survey)
+
+    def _message_ends(self, element: etree._Element, reader: MessageReader) -> Sequence[ReportRecord]:
+        last = reader.close()
+        self._outside.take(element)
+        records = self._with_document(last)
+        remainder = reader.remainder("document", self._document_id, self._outside)
+        self._reader = self._root = None
+        self._stream.forget(element)
+        return (*records, *remainder)

@@ -12,7 +12,7 @@ The size of a file is not bounded: a statement of some gigabytes is legal.
 import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 from xml.parsers import expat
@@ -20,14 +20,14 @@ from xml.parsers import expat
 from lxml import etree
 
 from formats.errors import Unparsable
-from formats.report import ReportRecord
+from formats.report import Remainder, ReportRecord
+from formats.shapes import TAGS_KEPT_MAX, Reading, local_name
 
 DEPTH_MAX = 256  # libxml2's bound without its "huge" switch; real messages in their envelopes stay under 30
 PART_BYTES_MAX = 2 * 1024 * 1024  # of markup alone this makes a tree of some 60 MB; a real record is some kilobytes
 _CHUNK_BYTES = 64 * 1024
 _BLANK_BYTES_MAX = 64 * 1024
 _BLANKS = b" \t\r\n"
-_TAGS_KEPT_MAX = 4096
 NOTHING: tuple[ReportRecord, ...] = ()
 
 _DECLARED_ENCODING = re.compile(rb"""^<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
@@ -38,11 +38,6 @@ _SINGLE_OR_MULTI_BYTE = frozenset(
     + [f"iso8859-{part}" for part in (*range(1, 12), *range(13, 17))]
     + [f"cp{page}" for page in (437, 850, 852, 874, 932, 936, 949, 950, *range(1250, 1259))]
 )
-
-
-def local_name(tag: str) -> str:
-    """The name without its namespace: "Nm" of "{urn:…}Nm"."""
-    return tag.rpartition("}")[2]
 
 
 class Utf8Reader:
@@ -196,8 +191,9 @@ class ElementStream:
     """The chosen elements of a document, by local name, as they open and close.
 
     Iterating gives (event, name, element) with the events "start" and "end". At "start" an element has its attributes and,
-    before it, its complete elder siblings; its own content is complete at "end" only. The consumer calls `forget` with each
-    element it has done with, which is what keeps memory constant.
+    before it, its complete elder siblings; its own content is complete at "end" only. The tree runs ahead of the
+    events: at either event, what follows the element may be there already. The consumer calls `forget` with each element it has
+    done with, which is what keeps memory constant.
     """
 
     def __init__(self, source: BinaryIO, names: Iterable[str]) -> None:
@@ -232,7 +228,7 @@ class ElementStream:
                 name = names.get(tag)
                 if name is None:
                     name = names[tag] = local_name(tag)
-                    if len(names) > _TAGS_KEPT_MAX:
+                    if len(names) > TAGS_KEPT_MAX:
                         names.clear()
                 yield event, name, element
         except etree.XMLSyntaxError as error:
@@ -256,7 +252,7 @@ class ElementStream:
 
         The element itself goes when the next one is forgotten.
         """
-        element.clear()
+        cast("Any", element).clear(keep_tail=True)
         node: etree._Element | None = element
         while node is not None and node is not within:
             parent = node.getparent()
@@ -270,120 +266,26 @@ class ElementStream:
         self._forgotten_at = self._reader.bytes_read
 
 
-@dataclass(frozen=True, slots=True)
-class Many:
-    """In a shape: every text found there, in a list."""
+class MessageReader(ABC):
+    """What reads one message of a document, as its elements open and close.
 
-    slot: str
-
-
-@dataclass(frozen=True, slots=True)
-class Each:
-    """In a shape: every element found there, read by a shape of its own, in a list."""
-
-    slot: str
-    shape: "Shape"
-
-
-_Node = tuple[str | None, str | None, "tuple[tuple[str, str], ...]", "_Names | None", "Shape | None"]
-
-
-class _Names(dict[str, "_Node | None"]):
-    """Nodes by tag as lxml spells it. A tag met for the first time is looked up by its local name, whatever its namespace."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.by_local: dict[str, _Node] = {}
-
-    def __missing__(self, tag: str) -> "_Node | None":
-        node = self.by_local.get(local_name(tag))
-        if len(self) < _TAGS_KEPT_MAX:
-            self[tag] = node
-        return node
-
-
-class Shape:
-    """Which texts of an element are wanted, by path, and the slot each goes to.
-
-    `Shape({"Refs/EndToEndId": "end_to_end_id", "Amt": "amount", "Amt@Ccy": "currency", "RmtInf/Ustrd": Many("lines")})`
-
-    Several paths may share a slot (what a thing is called in several versions): the first non-empty text in document order
-    wins. Reading costs one visit to each element on a wanted path; the rest of the subtree is not touched.
+    `names` are the elements it is called for. Those of them in `apart` stand right under the message and are told in records;
+    what else stands there is kept as the message's own.
     """
 
-    def __init__(self, paths: Mapping[str, "str | Many | Each"]) -> None:
-        self._names = _Names()
-        tree: dict[str, Any] = {}
-        for path, target in paths.items():
-            *way, last = path.partition("@")[0].split("/")
-            level = tree
-            for step in way:
-                level = level.setdefault(step, {}).setdefault("/", {})
-            leaf = level.setdefault(last, {})
-            leaf.setdefault("targets", []).append((path.partition("@")[2], target))
-        self._compile(tree, self._names)
-
-    def _compile(self, tree: dict[str, Any], names: _Names) -> None:
-        for name, branch in tree.items():
-            slot = many = shape = None
-            attributes = []
-            for attribute, target in branch.get("targets", []):
-                if attribute:
-                    attributes.append((attribute, target))
-                elif isinstance(target, Each):
-                    slot, shape = target.slot, target.shape
-                elif isinstance(target, Many):
-                    many = target.slot
-                else:
-                    slot = target
-            below: _Names | None = None
-            if "/" in branch:
-                below = _Names()
-                self._compile(branch["/"], below)
-            names.by_local[name] = (slot, many, tuple(attributes), below, shape)
-
-    def read(self, element: etree._Element) -> dict[str, Any]:
-        """The wanted texts by slot, stripped; an empty or absent one has no slot."""
-        found: dict[str, Any] = {}
-        _gather(element, self._names, found)
-        return found
-
-
-def _gather(element: etree._Element, names: _Names, found: dict[str, Any]) -> None:
-    for child in element:
-        node = names[child.tag]
-        if node is None:
-            continue
-        slot, many, attributes, below, shape = node
-        if below is not None:
-            _gather(child, below, found)
-        if slot is not None:
-            if shape is not None:
-                found.setdefault(slot, []).append(shape.read(child))
-            elif slot not in found:
-                text = child.text
-                if text is not None and (text := text.strip()):
-                    found[slot] = text
-                    for attribute, attribute_slot in attributes:
-                        value = child.get(attribute)
-                        if value is not None:
-                            found[attribute_slot] = value.strip()
-        elif many is not None:
-            text = child.text
-            if text is not None and (text := text.strip()):
-                found.setdefault(many, []).append(text)
-
-
-class MessageReader(ABC):
-    """What reads one message of a document, as its elements open and close. `names` are the elements it is called for."""
-
     names: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
 
     def __init__(self, stream: ElementStream) -> None:
         self.stream = stream
 
     def header(self, element: etree._Element) -> None:  # noqa: B027 - most messages need nothing of their header
         """The group header is complete."""
+
+    def remainder(self, of: str, of_id: str | None, reading: Reading) -> Sequence[ReportRecord]:
+        """What was read of an element since its record was told, if there is anything."""
+        pairs = reading.supplement.pairs()
+        return (Remainder(of=of, of_id=of_id, supplementary=pairs),) if pairs else NOTHING
 
     @abstractmethod
     def start(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:

@@ -15,6 +15,7 @@ from formats.report import (
     Entry,
     PaymentInformationStatus,
     PaymentReturn,
+    Remainder,
     ReportRecord,
     Statement,
     StatusReport,
@@ -170,6 +171,8 @@ class NewsApplier:
             await self._flush()
             if self._group:
                 self._group.blocks.append(record)
+        elif isinstance(record, Remainder):
+            return  # what a message says beside its records moves nothing, and ends no group; the file itself is kept
         else:
             await self._begin(record)
         if len(self._statuses) >= BATCH or len(self._lines) >= BATCH:

@@ -52,6 +52,7 @@ _LINES = {
     "payment_information_status": "  block {original_payment_information_id}: {status}",
     "transaction_status": "  {original_end_to_end_id}: {status}",
     "payment_return": "  returned: {original_end_to_end_id} {amount} {currency}",
+    "remainder": "  more of {of} {of_id}",
     "payment": "  {end_to_end_id}: {amount} {currency} to {creditor_name}",
 }
 
@@ -94,4 +95,14 @@ def _line(kind: str, record: dict[str, Any]) -> str:
     words = [" ".join(str(part) for part in (reason["code"], reason["text"]) if part) for reason in reasons]
     for balance in record.get("balances") or ():
         line += f"\n  {balance['type']} {balance['credit_debit']} {balance['amount']} {balance['currency']} {balance['date']}"
-    return line + (f" ({'; '.join(words)})" if words else "")
+    line += f" ({'; '.join(words)})" if words else ""
+    return line + "".join(f"\n    {path}: {value}" for path, value in _supplementary(record))
+
+
+def _supplementary(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What has no field of its own, of the record and of its transactions."""
+    yield from record.get("payment_information_supplementary", {}).items()
+    yield from record.get("supplementary", {}).items()
+    for number, transaction in enumerate(record.get("transactions") or (), 1):
+        for path, value in transaction["supplementary"].items():
+            yield f"transaction {number}, {path}", value

@@ -5,7 +5,20 @@ import re
 import pytest
 
 from formats.errors import Unparsable
-from formats.report import AccountIdentification, Balance, Document, Entry, EntryTransaction, Statement
+from formats.report import (
+    AccountIdentification,
+    Balance,
+    DetailedAmount,
+    Document,
+    Entry,
+    EntryTransaction,
+    Party,
+    Reason,
+    Statement,
+    StructuredRemittance,
+)
+
+OWN, OTHER = "DE75512108001245126199", "NL91ABNA0417164300"
 
 
 def entries(told):
@@ -32,6 +45,8 @@ def test_statement_with_its_balances_and_count_stands_before_its_entries(records
         creation_date_time="2026-11-21T01:59:00Z",
         period_from="2026-11-20T00:00:00Z",
         period_until="2026-11-20T23:59:59Z",
+        electronic_sequence_number="222",
+        supplementary=(("Acct/Ownr/Nm", "Acme Tools"),),
     )
     assert [record.kind for record in told[2:]] == ["entry", "entry", "entry", "statement"]
     assert told[-1] == Statement(statement_id="EMPTY", account=AccountIdentification(other_id="0815"))
@@ -57,6 +72,8 @@ def test_batch_entry_with_two_transactions(records, sample):
         batch_message_id="OUT-0001",
         batch_payment_information_id="BLOCK-1",
         batch_count="2",
+        entry_reference="1",
+        proprietary_transaction_code="NTRF+191",
         transactions=(
             EntryTransaction(
                 end_to_end_id="E-1",
@@ -71,6 +88,11 @@ def test_batch_entry_with_two_transactions(records, sample):
                 payment_information_id="BLOCK-1",
                 uetr="2f6e0c6e-7b1e-4c1a-9c59-3b0b1a2c3d4e",
                 account_servicer_reference="ASR-1-1",
+                debtor=Party(name="Acme Tools", account=OWN),
+                creditor=Party(name="Müller & Söhne", account=OTHER),
+                structured_remittance=(
+                    StructuredRemittance(creditor_reference_type="SCOR", creditor_reference="RF18539007547034"),
+                ),
             ),
             EntryTransaction(
                 end_to_end_id="E-2",
@@ -78,6 +100,12 @@ def test_batch_entry_with_two_transactions(records, sample):
                 currency="EUR",
                 counterparty_name="End Beneficiary",
                 counterparty_account="12-34567",
+                amounts=(
+                    DetailedAmount(kind="instructed", amount="550.00", currency="USD"),
+                    DetailedAmount(kind="transaction", amount="500.00", currency="EUR"),
+                ),
+                creditor=Party(account="12-34567"),
+                ultimate_creditor=Party(name="End Beneficiary"),
             ),
         ),
     )
@@ -100,6 +128,9 @@ def test_return_names_the_original_beneficiary_and_its_reason(records, sample):
                 counterparty_account="FR7630006000011234567890189",
                 return_reason="AC04",
                 return_reason_text="closed in May",
+                return_reasons=(Reason(code="AC04", text="closed in May"),),
+                debtor=Party(name="Acme Tools"),
+                creditor=Party(name="Gone Ltd", account="FR7630006000011234567890189"),
             ),
         ),
     )
@@ -132,12 +163,13 @@ def test_first_generation_with_transactions_right_under_the_entry(records, sampl
                 remittance_information=("778899",),
                 return_reason="OLD1",
                 return_reason_text="why",
+                return_reasons=(Reason(code="OLD1", text="why"),),
+                amounts=(DetailedAmount(kind="transaction", amount="700.50", currency="SEK"),),
+                debtor=Party(name="Payer", account="123"),
+                structured_remittance=(StructuredRemittance(creditor_reference="778899"),),
             ),
         ),
     )
-
-
-OWN, OTHER = "DE75512108001245126199", "NL91ABNA0417164300"
 
 
 def _party(role: str, name: str, iban: str) -> str:

@@ -5,7 +5,17 @@ from formats.report import Document, PaymentReturn, Reason
 
 def test_returns_with_their_own_values_before_the_groups(records, sample):
     assert records(sample("pacs004.xml")) == [
-        Document(message="pacs.004.001.09", message_id="RTR-1", creation_date_time="2026-11-22T07:00:00Z"),
+        Document(
+            message="pacs.004.001.09",
+            message_id="RTR-1",
+            creation_date_time="2026-11-22T07:00:00Z",
+            supplementary=(
+                ("GrpHdr/IntrBkSttlmDt", "2026-11-22"),
+                ("OrgnlGrpInf/OrgnlMsgId", "OUT-0001"),
+                ("OrgnlGrpInf/OrgnlMsgNmId", "pain.001.001.09"),
+                ("OrgnlGrpInf/RtrRsnInf/Rsn/Cd", "MS03"),
+            ),
+        ),
         PaymentReturn(
             original_message_id="OUT-0001",
             original_instruction_id="I-1",
@@ -27,6 +37,8 @@ def test_returns_with_their_own_values_before_the_groups(records, sample):
             settlement_date="2026-11-22",
             reasons=(Reason(code="MS03"),),
             return_id="R-2",
+            instructed_amount="7",
+            instructed_currency="GBP",
         ),
     ]
 

@@ -29,6 +29,7 @@ def test_three_levels_are_told_in_reading_order(records, sample):
             original_end_to_end_id="E-2",
             status="RJCT",
             reasons=(Reason(code="AC04", text="Account closed"), Reason(code="X-19")),
+            supplementary=(("StsRsnInf/Orgtr/Nm", "Example Bank"),),
         ),
         PaymentInformationStatus(original_payment_information_id="BLOCK-2", status="RJCT", reasons=(Reason(code="AM10"),)),
     ]

@@ -1,0 +1,296 @@
+"""Which texts of an XML element become which fields of a record, and what becomes of the others: nothing is lost on the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lxml import etree
+
+SUPPLEMENTARY_MAX = 10_000  # pairs of one record
+SUPPLEMENTARY_CHARACTERS_MAX = 4 * 1024 * 1024  # of one record's pairs, paths included
+NOT_KEPT = "(not kept)"
+TAGS_KEPT_MAX = 4096
+_PATH_CHARACTERS_MAX = 1024  # some 100 steps of ISO's names; deeper down nothing is kept
+
+
+def local_name(tag: str) -> str:
+    """The name without its namespace: "Nm" of "{urn:…}Nm"."""
+    return tag.rpartition("}")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """In a shape: every text found there, in a list."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """In a shape: every element found there, read by a shape of its own, in a list."""
+
+    slot: str
+    shape: "Shape"
+
+
+class Supplement:
+    """(path, value) of every text and attribute of a record's element that no field of the record holds.
+
+    A path is made of local names from the record's element down, with an index on every repeat among siblings, and ends in
+    @Name for an attribute: "NtryDtls[2]/Btch/NbOfTxs", "Amt@Ccy". Text between elements has the step "text()". So no two pairs
+    of a record have the same path. Within bounds no file of a bank comes near; what is beyond them is counted, and the last pair
+    tells the number: ("(not kept)", "12").
+    """
+
+    __slots__ = ("_characters", "_left_out", "_pairs")
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[str, str]] = []
+        self._characters = 0
+        self._left_out = 0
+
+    def add(self, path: str, value: str) -> None:
+        """One more text or attribute."""
+        self._characters += len(path) + len(value)
+        if len(self._pairs) >= SUPPLEMENTARY_MAX or self._characters > SUPPLEMENTARY_CHARACTERS_MAX:
+            self.leave_out()
+        else:
+            self._pairs.append((path, value))
+
+    def leave_out(self) -> None:
+        """One more that is not kept."""
+        self._left_out += 1
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """All of them, in document order."""
+        if self._left_out:
+            return (*self._pairs, (NOT_KEPT, str(self._left_out)))
+        return tuple(self._pairs)
+
+
+class _Own:
+    """In a shape: an element that is a record of its own, and is left to whoever reads that record."""
+
+
+OWN = _Own()
+Target = str | Many | Each | _Own
+
+
+class _Node:
+    """What a shape wants of one element."""
+
+    __slots__ = ("attributes", "below", "each", "many", "name", "own", "shape", "slot", "wanted")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.wanted = False
+        self.own = False
+        self.slot: str | None = None
+        self.many: str | None = None
+        self.each: str | None = None
+        self.attributes: dict[str, str] = {}
+        self.below: _Names = _NOTHING_WANTED
+        self.shape: Shape | None = None
+
+
+class _Names(dict[str, _Node]):
+    """Nodes by tag as lxml spells it. A tag met for the first time is looked up by its local name, whatever its namespace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_local: dict[str, _Node] = {}
+
+    def __missing__(self, tag: str) -> _Node:
+        name = local_name(tag)
+        node = self.by_local.get(name)
+        if node is None:
+            node = _Node(name)
+        if len(self) < TAGS_KEPT_MAX:
+            self[tag] = node
+        return node
+
+
+_NOTHING_WANTED = _Names()
+
+
+class Shape:
+    """Which texts of an element are wanted, by path, and the slot each goes to.
+
+    `Shape({"Refs/EndToEndId": "end_to_end_id", "Amt": "amount", "Amt@Ccy": "currency", "RmtInf/Ustrd": Many("lines")})`
+
+    Several paths may share a slot (what a thing is called in several versions): the first non-empty text in document order
+    wins.
+    """
+
+    def __init__(self, paths: Mapping[str, Target]) -> None:
+        self.names = _Names()
+        tree: dict[str, Any] = {}
+        for path, target in paths.items():
+            *way, last = path.partition("@")[0].split("/")
+            level = tree
+            for step in way:
+                level = level.setdefault(step, {}).setdefault("/", {})
+            leaf = level.setdefault(last, {})
+            leaf.setdefault("targets", []).append((path.partition("@")[2], target))
+        self._compile(tree, self.names)
+
+    def _compile(self, tree: dict[str, Any], names: _Names) -> None:
+        for name, branch in tree.items():
+            node = names.by_local[name] = _Node(name)
+            node.wanted = True
+            for attribute, target in branch.get("targets", []):
+                if attribute:
+                    node.attributes[attribute] = target
+                elif isinstance(target, Each):
+                    node.each, node.shape = target.slot, target.shape
+                    node.below = target.shape.names
+                elif isinstance(target, Many):
+                    node.many = target.slot
+                elif isinstance(target, _Own):
+                    node.own = True
+                else:
+                    node.slot = target
+            if "/" in branch:
+                node.below = _Names()
+                self._compile(branch["/"], node.below)
+
+    def read(self, element: etree._Element) -> dict[str, Any]:
+        """The wanted texts by slot, stripped; an empty or absent one has no slot. The rest of the subtree is not touched."""
+        found: dict[str, Any] = {}
+        _gather(element, self.names, found)
+        return found
+
+    def whole(self, element: etree._Element) -> tuple[dict[str, Any], Supplement]:
+        """As `read`, and every other text and attribute of the element with it. Costs a visit to each element below."""
+        reading = Reading(self)
+        return reading.take(element), reading.supplement
+
+
+class Reading:
+    """The reading of one element by a shape, at once or piece by piece, so that what was read can be freed on the way."""
+
+    __slots__ = ("_begun", "_counts", "_path", "_shape", "found", "supplement")
+
+    def __init__(self, shape: Shape, path: str = "", supplement: Supplement | None = None) -> None:
+        self.found: dict[str, Any] = {}
+        self.supplement = Supplement() if supplement is None else supplement
+        self._shape = shape
+        self._path = path
+        self._begun = False
+        self._counts: dict[str, int] = {}
+
+    def take(self, element: etree._Element, until: etree._Element | None = None) -> dict[str, Any]:
+        """Reads the element's children up to `until`, one of them that is still open; all that was found so far.
+
+        The caller frees what was read before the next piece is taken.
+        """
+        supplement = self.supplement
+        if not self._begun:
+            self._begun = True
+            for path, value in attributes_of(element, self._path):
+                supplement.add(path, value)
+            text = element.text
+            if text is not None and (text := text.strip()):
+                supplement.add(self._path + _step(self._counts, "text()"), text)
+        _gather_whole(element, self._shape.names, self.found, supplement, self._path, counts=self._counts, until=until)
+        return self.found
+
+
+def _step(counts: dict[str, int], name: str) -> str:
+    count = counts[name] = counts.get(name, 0) + 1
+    return name if count == 1 else f"{name}[{count}]"
+
+
+def _gather(element: etree._Element, names: _Names, found: dict[str, Any]) -> None:
+    for child in element:
+        node = names[child.tag]
+        if not node.wanted:
+            continue
+        if node.shape is not None and node.each is not None:
+            found.setdefault(node.each, []).append(node.shape.read(child))
+            continue
+        if node.below is not _NOTHING_WANTED:
+            _gather(child, node.below, found)
+        text = child.text
+        if text is not None and (text := text.strip()):
+            _keep(child, node, text, found)
+
+
+def _keep(child: etree._Element, node: _Node, text: str, found: dict[str, Any]) -> bool:
+    """Puts the text where the shape wants it, its attributes with it. False: nobody wants it, or an earlier one has the place."""
+    slot = node.slot
+    if slot is None:
+        if node.many is None:
+            return False
+        found.setdefault(node.many, []).append(text)
+        return True
+    if slot in found:
+        return False
+    found[slot] = text
+    for attribute, target in node.attributes.items():
+        value = child.get(attribute)
+        if value is not None:
+            found[target] = value.strip()
+    return True
+
+
+def _gather_whole(
+    element: etree._Element,
+    names: _Names,
+    found: dict[str, Any],
+    supplement: Supplement,
+    path: str,
+    *,
+    counts: dict[str, int],
+    until: etree._Element | None = None,
+) -> None:
+    """As `_gather`; what nobody wants goes to the supplement. `path` ends in a slash, but for the record's own element."""
+    for child in element:
+        if child is until:
+            return
+        node = names[child.tag]
+        name = node.name
+        count = counts[name] = counts.get(name, 0) + 1
+        if not node.own:
+            taken = False
+            text = child.text
+            if text is not None and (text := text.strip()):
+                taken = _keep(child, node, text, found)
+                if not taken:
+                    supplement.add(path + (name if count == 1 else f"{name}[{count}]"), text)
+            attributes = child.keys()
+            if attributes:
+                _attributes(child, node, taken, supplement, path + (name if count == 1 else f"{name}[{count}]"))
+            if node.each is not None or len(child):
+                _below(child, node, found, supplement, path + (name if count == 1 else f"{name}[{count}]"))
+        tail = child.tail
+        if tail is not None and (tail := tail.strip()):
+            supplement.add(path + _step(counts, "text()"), tail)
+
+
+def attributes_of(element: etree._Element, path: str) -> list[tuple[str, str]]:
+    """The attributes that are not blank, with the paths that a supplement gives them."""
+    seen: dict[str, int] = {}
+    return [(_step(seen, f"{path}@{local_name(name)}"), value) for name, value in _items(element) if value]
+
+
+def _items(element: etree._Element) -> list[tuple[str, str]]:
+    return [(name, value.strip()) for name, value in cast("list[tuple[str, str]]", element.items())]
+
+
+def _attributes(child: etree._Element, node: _Node, taken: bool, supplement: Supplement, here: str) -> None:
+    seen: dict[str, int] = {}
+    for attribute, value in _items(child):
+        if value and not (taken and attribute in node.attributes):
+            supplement.add(_step(seen, f"{here}@{local_name(attribute)}"), value)
+
+
+def _below(child: etree._Element, node: _Node, found: dict[str, Any], supplement: Supplement, here: str) -> None:
+    if len(here) > _PATH_CHARACTERS_MAX:
+        supplement.leave_out()
+        return
+    if node.each is not None:
+        inner: dict[str, Any] = {}
+        found.setdefault(node.each, []).append(inner)
+        found = inner
+    _gather_whole(child, node.below, found, supplement, f"{here}/", counts={})
