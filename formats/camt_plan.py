@@ -228,10 +228,12 @@ def _steps(record: Entry, marks: Sequence[str]) -> tuple[tuple[Any, ...], tuple[
     The constants come first in that list, so their number must be known: places are counted from its end until it is.
     """
     places = {mark: at for at, mark in enumerate(marks)}
-    constants: list[Any] = []
+    constants: list[Any] = [None]
     steps: list[tuple[type | None, Callable[..., Any], tuple[tuple[str, int], ...]]] = []
 
     def constant(value: Any) -> tuple[str, int]:
+        if value is None:
+            return "constant", 0
         constants.append(value)
         return "constant", len(constants) - 1
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from formats.camt_plan import ENTRY_END, Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts, without_references
 from formats.errors import Unparsable
@@ -45,7 +45,9 @@ _REST = 8  # blocks read plainly after one in which not one entry in `_HITS_MIN`
 _HITS_MIN = 5
 
 _START, _END = b"<Ntry>", ENTRY_END.encode()
+_START_TEXT = _START.decode()
 _RUN_END = re.compile(rb"</Ntry>[ \t\r\n]*+(?!<Ntry>)")
+_BETWEEN = re.compile(rb"</Ntry>[ \t\r\n]*+<Ntry>")
 _BLANKS = b" \t\r\n"
 _DECLARATION = re.compile(
     rb"""<\?xml\s+version\s*=\s*(?:"1\.0"|'1\.0')(?:\s+encoding\s*=\s*(?:"[\w.-]+"|'[\w.-]+'))?"""
@@ -127,13 +129,16 @@ def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes,
     did not start.
     """
     reader = Utf8Reader(source)
-    rest = b""
+    rest, between = b"", b""
     while piece := reader.read(_READ_BYTES):
         data = rest + piece
-        ends = [] if one_run else [match.start() for match in _RUN_END.finditer(data)]
         last = data.rfind(_END)
-        if last >= 0 and (not ends or ends[-1] < last):
-            ends.append(last)
+        ends = [last] if last >= 0 else []
+        # As a rule the same blanks stand between all entries: counting is faster than looking at each.
+        if last >= 0 and not one_run and data.count(between, 0, last + len(_END)) != data.count(_END) - 1:
+            ends = sorted({match.start() for match in _RUN_END.finditer(data)} | {last})
+            found = _BETWEEN.search(data)
+            between = b"" if found is None else found[0]
         done = 0
         for end in ends:
             first = data.find(_START, done, end)
@@ -283,7 +288,10 @@ class _EntryReader:
                     break
             else:
                 stop = text.index(ENTRY_END, place) + len(ENTRY_END)
-                found = self._plan(text[place:stop].lstrip())
+                entry = text[place:stop].lstrip()
+                if not entry.startswith(_START_TEXT):
+                    raise _Odd
+                found = self._plan(entry)
                 if found is not None:
                     plan, match = found, found.match(text, place)
             record = None
@@ -291,12 +299,14 @@ class _EntryReader:
                 if not recent or plan is not recent[0]:
                     self._used(plan)
                 stop = match.end()
-                texts: Sequence[str | None] = match.groups()
+                texts: Sequence[Any] = match.groups()
                 if -1 < reference < stop:
                     reference = text.find("&", stop)
-                    texts = [one and without_references(one) for one in texts]
-                if None not in texts and stop - place <= _PLANNED_CHARACTERS_MAX:
-                    record = plan.record(cast("Sequence[str]", texts))
+                    texts = [without_references(one) for one in texts]
+                    if None in texts:
+                        texts = ()
+                if texts and stop - place <= _PLANNED_CHARACTERS_MAX:
+                    record = plan.record(texts)
             if record is None:
                 left.append((len(told), text[place:stop]))
             told.append(record)
@@ -304,11 +314,13 @@ class _EntryReader:
         return told, left
 
     def _used(self, plan: Plan) -> None:
-        """Puts it first among the plans that are tried before an entry is looked up."""
-        if plan in self._recent:
-            self._recent.remove(plan)
-        self._recent.insert(0, plan)
-        del self._recent[_RECENT_MAX:]
+        """Puts it first among the plans that are tried before an entry is looked up, unless it is the second already."""
+        recent = self._recent
+        if plan not in recent[:2]:
+            if plan in recent:
+                recent.remove(plan)
+            recent.insert(0, plan)
+            del recent[_RECENT_MAX:]
 
     def _plan(self, entry: str) -> Plan | None:
         """The plan for an entry, learned now if its kind has been met before; None: it is read plainly."""

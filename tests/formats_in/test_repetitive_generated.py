@@ -1,5 +1,6 @@
 """Generated and mutated documents: a camt file read by plans gives what the plain reader gives, record for record."""
 
+import io
 import random
 import re
 from unittest.mock import patch
@@ -213,3 +214,17 @@ def test_mutated_files(data):
 def test_cutting_the_file_into_blocks_anywhere_changes_nothing(size):
     with patch.object(camt_repetitive, "_READ_BYTES", size):
         assert not same(ORDINARY).given_up
+
+
+def test_what_stands_between_entries_is_found_wherever_the_blocks_end():
+    outside = ["<Stmt>", "<Bal>1</Bal>", "\n x \n", "</Stmt>"]
+    runs = [5, 1, 4]
+    text = outside[0]
+    for number, between in zip(runs, outside[1:], strict=True):
+        text += "\n".join(["<Ntry><A>1</A></Ntry>"] * number) + between
+    for size in range(1, len(text) + 1):
+        with patch.object(camt_repetitive, "_READ_BYTES", size):
+            pieces = [(before.decode(), block.decode()) for before, block in camt_repetitive._blocks(io.BytesIO(text.encode()))]
+        assert "".join(part for piece in pieces for part in piece) == text
+        assert [before for before, _ in pieces if before.strip()] == outside, size
+        assert all(re.fullmatch(r"(\s*<Ntry><A>1</A></Ntry>)+", block) for _, block in pieces[:-1])
