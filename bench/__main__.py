@@ -1,14 +1,15 @@
 """`make bench`: every measurement, one after the other; or those named.
 
-python -m bench [messages|seals|xml_signing|ingest|latency|journey …] [--quick]
+python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey …] [--quick]
 """
 
 import subprocess
 import sys
 
-ALL = ("messages", "seals", "xml_signing", "ingest", "latency", "journey")
+ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey")
 QUICK = {
     "messages": ["--count", "2000", "--rounds", "1"],
+    "reading": ["--count", "5000", "--rounds", "1"],
     "seals": ["--megabytes", "5", "--rounds", "1"],
     "xml_signing": ["--megabytes", "5", "--rounds", "1"],
     "ingest": ["--payments", "10000", "--unary", "1000"],

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from formats import camt, mt940, pacs004, pain001_read, pain002
+from formats import camt, camt_repetitive, mt940, pacs004, pain001_read, pain002
 from formats.camt_shapes import STATEMENTS
 from formats.camt_survey import Survey
 from formats.errors import Unparsable
@@ -101,7 +101,11 @@ def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool =
         yield from mt940.parse(source, message, strict=strict)
         return
     valid, problems = (None, ()) if validate is None else validate(source, message)
-    yield from _XmlFile(source, message, root, valid, problems).records()
+
+    def plainly(part: BinaryIO) -> Iterator[ReportRecord]:
+        return _XmlFile(part, message, root, valid, problems).records()
+
+    yield from camt_repetitive.records(source, plainly) if _family(message) in camt_repetitive.READS else plainly(source)
 
 
 def _identify(source: BinaryIO) -> tuple[str, str]:

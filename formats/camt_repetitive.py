@@ -1,0 +1,363 @@
+"""Large camt files whose entries are much alike: the records of the plain reader, at a fraction of its cost.
+
+The plain reader (`formats.camt`) stays the only one who knows what a file means. It reads a frame of the document, which is all
+that stands outside the entries with the first entry of each run of them; it reads every entry of a shape that is seldom; and it
+teaches the plans (`formats.camt_plan`) by which entries of a frequent shape are read without it.
+
+Two passes, in constant memory. The first looks where entries begin and end, and hands the file to the plain reader whole where
+that cannot be told for certain or would not pay. In well-formed XML every `<` opens a tag unless a comment, a CDATA section or a
+processing instruction is about (XML 1.0, 2.4 to 2.7), so where none of these begins, the cut is exact. The second reads the
+entries. Whatever it meets that it does not know for certain, a broken file first of all, makes it start the plain reader and
+pass over as many records as were told already, which are the same: so errors are the plain reader's own, with their lines.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, BinaryIO, cast
+
+from formats.camt_plan import ENTRY_END, Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts, without_references
+from formats.errors import Unparsable
+from formats.report import Document, Entry, ReportRecord, Statement
+from formats.xml import Utf8Reader
+
+READS = frozenset(("camt.052", "camt.053", "camt.054"))
+PlainReader = Callable[[BinaryIO], Iterator[ReportRecord]]
+
+ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter than this on average
+ENTRY_BYTES_MAX = 1024 * 1024
+_FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
+_READ_BYTES = 128 * 1024
+_PLANNED_CHARACTERS_MAX = 32 * 1024  # a longer entry is read plainly: no bound of the reader's on one record is near
+_SHAPES_CHARACTERS_MAX = 2 * 1024 * 1024  # of all shapes kept at a time
+_VARIANTS_MAX = 512  # of one shape
+_PLANS_MAX = 256
+_PLANS_CHARACTERS_MAX = (
+    512 * 1024
+)  # of the entries they were learned from; a plan takes some fifteen times that, most of it the pattern
+_PLANS_AT_ONCE = 16  # learning costs as much as reading some twenty entries: after these, one plan for every
+_ENTRIES_A_PLAN = 200  # entries read
+_RECENT_MAX = 8
+_SIGHTS = 2  # a shape is learned when it is met this often
+_REST = 8  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
+_HITS_MIN = 5
+
+_START, _END = b"<Ntry>", ENTRY_END.encode()
+_START_TEXT = _START.decode()
+_RUN_END = re.compile(rb"</Ntry>[ \t\r\n]*+(?!<Ntry>)")
+_BETWEEN = re.compile(rb"</Ntry>[ \t\r\n]*+<Ntry>")
+_BLANKS = b" \t\r\n"
+_DECLARATION = re.compile(
+    rb"""<\?xml\s+version\s*=\s*(?:"1\.0"|'1\.0')(?:\s+encoding\s*=\s*(?:"[\w.-]+"|'[\w.-]+'))?"""
+    rb"""(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>"""
+)
+_STATEMENT_START = re.compile(rb"<(?:Stmt|Rpt|Ntfctn)[\s>]")
+_STATEMENT_END = re.compile(rb"</(?:Stmt|Rpt|Ntfctn)\s*>")
+_NOT_ANGLES = bytes(set(range(256)) - set(b"<>"))
+_NO_CHARACTERS = ("\x00", "\ufffe", "\uffff")  # of the last two XML knows nothing, though UTF-8 can write them
+
+
+class _Odd(Exception):
+    """Something that is not known for certain: the plain reader must read the file."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """For tests and measurements: how the entries of a file were read."""
+
+    by_plan: int = 0
+    plainly: int = 0
+    plans: int = 0
+    given_up: bool = False
+
+
+def records(source: BinaryIO, plainly: PlainReader, tally: Tally | None = None) -> Iterator[ReportRecord]:
+    """The records of a camt file, in reading order: those that `plainly(source)` gives, or its `Unparsable`."""
+    tally = tally or Tally()
+    told = 0
+    try:
+        frame = _surveyed(source)
+        if frame is not None:
+            for record in _Reading(source, frame, plainly, tally).records():
+                yield record
+                told += 1
+            return
+    except (_Odd, Unparsable, UnicodeDecodeError):
+        pass  # the plain reader says what is wrong, if anything is, and on which line
+    tally.given_up = True
+    yield from islice(plainly(source), told, None)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What stands outside the entries: before each run of them, and after the last; and how many entries each run has."""
+
+    outside: list[bytes]
+    firsts: list[bytes]
+    counts: list[int]
+
+    def document(self) -> bytes:
+        """The document with one entry for each run."""
+        runs = zip(self.outside, self.firsts, strict=False)
+        return b"".join(part for run in runs for part in run) + self.outside[-1]
+
+    def head(self, run: int) -> bytes | None:
+        """What makes a document of some entries of that run, put before them: None where it is the same as for the run before."""
+        outside = self.outside[run]
+        starts = [match.start() for match in _STATEMENT_START.finditer(outside)]
+        if run == 0:
+            if not starts:
+                raise _Odd
+            return outside[: starts[0]] + outside[starts[-1] :]
+        first = _STATEMENT_START.search(self.outside[0])
+        return self.outside[0][: first.start()] + outside[starts[-1] :] if starts and first is not None else None
+
+    def tail(self) -> bytes:
+        """What closes such a document."""
+        ends = [match.start() for match in _STATEMENT_END.finditer(self.outside[-1])]
+        if not ends:
+            raise _Odd
+        return self.outside[-1][ends[-1] :]
+
+
+def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """The document as pairs: what stands before some entries (blanks only, within a run), and these entries; at the end no more.
+
+    `one_run`: nothing but blanks is known to stand between the entries. Raises `_Odd` where an entry is too large, or ends that
+    did not start.
+    """
+    reader = Utf8Reader(source)
+    rest, between = b"", b""
+    while piece := reader.read(_READ_BYTES):
+        data = rest + piece
+        last = data.rfind(_END)
+        ends = [last] if last >= 0 else []
+        # As a rule the same blanks stand between all entries: counting is faster than looking at each.
+        if last >= 0 and not one_run and data.count(between, 0, last + len(_END)) != data.count(_END) - 1:
+            ends = sorted({match.start() for match in _RUN_END.finditer(data)} | {last})
+            found = _BETWEEN.search(data)
+            between = b"" if found is None else found[0]
+        done = 0
+        for end in ends:
+            first = data.find(_START, done, end)
+            if first < 0:
+                raise _Odd
+            yield data[done:first], data[first : end + len(_END)]
+            done = end + len(_END)
+        rest = data[done:]
+        if len(rest) > ENTRY_BYTES_MAX:
+            raise _Odd
+    yield rest, b""
+
+
+def _surveyed(source: BinaryIO) -> _Frame | None:
+    """The first pass; None where the file is for the plain reader."""
+    frame = _Frame([], [], [])
+    size = 0
+    for outside, block in _blocks(source):
+        if not frame.outside:
+            declared = _DECLARATION.match(outside)
+            outside = outside[declared.end() :] if declared is not None else outside  # noqa: PLW2901 - the bytes are UTF-8 by now
+        elif block and not outside.strip(_BLANKS):
+            frame.counts[-1] += block.count(_END)
+            continue
+        angles = outside.translate(None, _NOT_ANGLES)
+        if angles != b"<>" * (len(angles) // 2) or b"Ntry" in outside or outside.startswith(b"<?xml"):
+            return None
+        frame.outside.append(outside)
+        size += len(outside)
+        if block:
+            frame.counts.append(block.count(_END))
+            frame.firsts.append(block[: block.find(_END) + len(_END)])
+            size += len(frame.firsts[-1])
+        if size > _FRAME_BYTES_MAX:
+            return None
+    entries = sum(frame.counts)
+    return frame if entries >= ENTRIES_MIN * max(1, len(frame.counts)) else None
+
+
+class _Reading:
+    """The second pass."""
+
+    def __init__(self, source: BinaryIO, frame: _Frame, plainly: PlainReader, tally: Tally) -> None:
+        self._source = source
+        self._frame = frame
+        self._plainly = plainly
+        self._tally = tally
+
+    def records(self) -> Iterator[ReportRecord]:
+        """All records of the file. Raises `_Odd` or `Unparsable` where the plain reader must go on."""
+        framed = list(self._plainly(io.BytesIO(self._frame.document())))
+        entries = sum(isinstance(record, Entry) for record in framed)
+        if entries != len(self._frame.counts) or sum(isinstance(record, Document) for record in framed) != 1:
+            raise _Odd
+        blocks = _blocks(self._source, one_run=len(self._frame.counts) == 1)
+        first = next(blocks)[1]
+        tail = self._frame.tail()
+        run, reader = 0, None
+        own_accounts: frozenset[str] = frozenset()
+        for record in framed:
+            if isinstance(record, Statement):
+                own_accounts = frozenset(filter(None, (record.account.iban, record.account.other_id)))
+                runs = self._frame.counts[run : run + record.entry_count]
+                yield replace(record, entry_count=sum(runs))
+            elif isinstance(record, Entry):
+                head = self._frame.head(run)
+                if head is not None:
+                    reader = _EntryReader(head, tail, own_accounts, self._plainly, self._tally)
+                if reader is None:
+                    raise _Odd
+                yield from reader.records(first)
+                for outside, block in blocks:
+                    if outside.strip(_BLANKS) or not block:
+                        first = block
+                        break
+                    yield from reader.records(block)
+                run += 1
+            else:
+                yield record
+
+
+class _EntryReader:
+    """Reads the entries of one statement, a block of them at a time."""
+
+    def __init__(self, head: bytes, tail: bytes, own_accounts: frozenset[str], plainly: PlainReader, tally: Tally) -> None:
+        own_accounts |= accounts_in(head.decode())
+        if any(character in account for account in own_accounts for character in "&<>"):
+            raise _Odd
+        self._head, self._tail = head, tail
+        self._own_accounts = own_accounts
+        self._plainly = plainly
+        self._tally = tally
+        self._shapes: dict[str, Shape] = {}
+        self._shapes_characters = 0
+        self._plans = self._plans_characters = 0
+        self._entries = 0
+        self._recent: list[Plan] = []  # tried in this order before an entry is looked up by its markup
+        self._rest = 0
+
+    def records(self, block: bytes) -> list[Entry]:
+        """The records of some complete entries."""
+        text = block.decode()
+        if any(character in text for character in _NO_CHARACTERS):
+            raise _Odd
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")  # XML 1.0, 2.11
+        if self._rest:
+            self._rest -= 1
+            return self._plain(text, block.count(_END))
+        told, left = self._planned(text)
+        if left:
+            plain = self._plain("".join(entry for _, entry in left), len(left))
+            for (at, _), record in zip(left, plain, strict=True):
+                told[at] = record
+        hits = len(told) - len(left)
+        self._entries += len(told)
+        self._tally.by_plan += hits
+        if hits * _HITS_MIN < len(told):
+            self._rest = _REST
+        return cast("list[Entry]", told)
+
+    def _plain(self, entries: str, count: int) -> list[Entry]:
+        """What the plain reader makes of these entries."""
+        if "<!" in entries or "<?" in entries:
+            raise _Odd
+        read = self._read(entries)
+        if len(read) != count:
+            raise _Odd
+        self._tally.plainly += count
+        return read
+
+    def _read(self, entries: str) -> list[Entry]:
+        document = io.BytesIO(b"".join((self._head, entries.encode(), self._tail)))
+        return [record for record in self._plainly(document) if isinstance(record, Entry)]
+
+    def _planned(self, text: str) -> tuple[list[Entry | None], list[tuple[int, str]]]:
+        """The records of those entries that have a plan, and the others with their places."""
+        told: list[Entry | None] = []
+        left: list[tuple[int, str]] = []
+        recent = self._recent
+        place, reference = 0, text.find("&")
+        while place < len(text):
+            match = None
+            for plan in recent:
+                match = plan.match(text, place)
+                if match is not None:
+                    break
+            else:
+                stop = text.index(ENTRY_END, place) + len(ENTRY_END)
+                entry = text[place:stop].lstrip()
+                if not entry.startswith(_START_TEXT):
+                    raise _Odd
+                found = self._plan(entry)
+                if found is not None:
+                    plan, match = found, found.match(text, place)
+            record = None
+            if match is not None:
+                if not recent or plan is not recent[0]:
+                    self._used(plan)
+                stop = match.end()
+                texts: Sequence[Any] = match.groups()
+                if -1 < reference < stop:
+                    reference = text.find("&", stop)
+                    texts = [without_references(one) for one in texts]
+                    if None in texts:
+                        texts = ()
+                if texts and stop - place <= _PLANNED_CHARACTERS_MAX:
+                    record = plan.record(texts)
+            if record is None:
+                left.append((len(told), text[place:stop]))
+            told.append(record)
+            place = stop
+        return told, left
+
+    def _used(self, plan: Plan) -> None:
+        """Puts it first among the plans that are tried before an entry is looked up, unless it is the second already."""
+        recent = self._recent
+        if plan not in recent[:2]:
+            if plan in recent:
+                recent.remove(plan)
+            recent.insert(0, plan)
+            del recent[_RECENT_MAX:]
+
+    def _plan(self, entry: str) -> Plan | None:
+        """The plan for an entry, learned now if its kind has been met before; None: it is read plainly."""
+        if len(entry) > _PLANNED_CHARACTERS_MAX:
+            return None
+        parts, texts = parts_and_texts(entry)
+        markup = "\x00".join(parts)
+        shape = self._shapes.get(markup)
+        if shape is None:
+            shape = self._shapes[markup] = Shape(parts)
+            self._shapes_characters += len(markup)
+            if self._shapes_characters > _SHAPES_CHARACTERS_MAX:
+                self._forget()
+        variant = shape.variant(texts, self._own_accounts)
+        known = shape.variants.get(variant, 0)
+        if not isinstance(known, int):
+            return known
+        if known + 1 < _SIGHTS or not self._may_learn():
+            if len(shape.variants) >= _VARIANTS_MAX:
+                shape.forget()
+            shape.variants[variant] = known + 1
+            return None
+        self._plans += 1
+        self._plans_characters += len(entry)
+        try:
+            plan = learn(shape, entry, self._own_accounts, self._read)
+        except (Unlearnable, Unparsable):
+            plan = None
+        self._tally.plans += plan is not None
+        shape.variants[variant] = plan
+        return plan
+
+    def _forget(self) -> None:
+        """Drops the shapes that have no plan."""
+        self._shapes = {markup: shape for markup, shape in self._shapes.items() if shape.forget()}
+        self._shapes_characters = sum(map(len, self._shapes))
+
+    def _may_learn(self) -> bool:
+        most = min(_PLANS_MAX, _PLANS_AT_ONCE + self._entries // _ENTRIES_A_PLAN)
+        return self._plans < most and self._plans_characters < _PLANS_CHARACTERS_MAX

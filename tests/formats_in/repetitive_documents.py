@@ -1,0 +1,77 @@
+"""Documents of like entries, and the comparison of the two ways of reading them."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from unittest.mock import patch
+
+from formats import camt_repetitive
+from formats.camt_repetitive import Tally
+from formats.errors import Unparsable
+from formats.reader import parse
+from formats.report import ReportRecord
+
+OWN, OTHER = "NL41MOCK0000000001", "NL91ABNA0417164300"
+HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt>'
+    "<GrpHdr><MsgId>M</MsgId><CreDtTm>2026-11-26T20:00:00Z</CreDtTm></GrpHdr>\n"
+)
+STATEMENT = f"<Stmt><Id>S</Id><ElctrncSeqNb>1</ElctrncSeqNb><Acct><Id><IBAN>{OWN}</IBAN></Id><Ccy>EUR</Ccy></Acct>"
+TAIL = "</Stmt></BkToCstmrStmt></Document>\n"
+ENTRY = """
+  <Ntry><NtryRef>{n}</NtryRef><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>{direction}</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>
+    <BookgDt><Dt>2026-11-26</Dt></BookgDt><AcctSvcrRef>R{n}</AcctSvcrRef>
+    <BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>ICDT</Cd><SubFmlyCd>ESCT</SubFmlyCd></Fmly></Domn></BkTxCd>
+    <NtryDtls><TxDtls><Refs><EndToEndId>E{n}</EndToEndId></Refs><Amt Ccy="EUR">{amount}</Amt>
+      <RltdPties><Dbtr><Pty><Nm>{debtor}</Nm></Pty></Dbtr><DbtrAcct><Id><IBAN>{debtor_account}</IBAN></Id></DbtrAcct>
+        <Cdtr><Nm>{creditor}</Nm></Cdtr><CdtrAcct><Id><IBAN>{creditor_account}</IBAN></Id></CdtrAcct></RltdPties>
+      <RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"""
+
+
+def entry(number: int = 1, **texts: str) -> str:
+    given = {
+        "n": str(number),
+        "amount": f"{number}.50",
+        "direction": "DBIT",
+        "debtor": "We",
+        "debtor_account": OWN,
+        "creditor": f"Supplier {number}",
+        "creditor_account": f"{OTHER[:-4]}{number:04d}",
+        "text": f"Invoice {number}",
+    }
+    return ENTRY.format_map(given | texts)
+
+
+def document(*entries: str, head: str = HEAD + STATEMENT, tail: str = TAIL) -> bytes:
+    return (head + "".join(entries) + tail).encode()
+
+
+Outcome = list[ReportRecord] | tuple[str, int | None]
+
+
+@contextmanager
+def reading(*, plans: bool) -> Iterator[Tally]:
+    """With plans for however few entries, or with none. The tally says how the entries were read."""
+    tally = Tally()
+    with (
+        patch.object(camt_repetitive, "ENTRIES_MIN", 1 if plans else 1 << 60),
+        patch.object(camt_repetitive, "records", partial(camt_repetitive.records, tally=tally)),
+    ):
+        yield tally
+
+
+def outcome(data: bytes, *, plans: bool) -> tuple[Outcome, Tally]:
+    with reading(plans=plans) as tally:
+        try:
+            return list(parse(io.BytesIO(data))), tally
+        except Unparsable as refused:
+            return (refused.problem, refused.line), tally
+
+
+def same(data: bytes) -> Tally:
+    """Asserts that both ways agree; how it was read."""
+    told, tally = outcome(data, plans=True)
+    expected, _ = outcome(data, plans=False)
+    assert told == expected
+    return tally
