@@ -19,6 +19,7 @@ class Origin:
     connection_id: str
     inbound_file_id: int
     source: str
+    place: str = ""  # where in the file
 
     def discrepancy(
         self,
@@ -38,11 +39,14 @@ class Origin:
             kind=kind,
             summary_en=en,
             summary_zh=zh,
-            evidence=json.dumps({"source": self.source, **evidence}, ensure_ascii=False, sort_keys=True),
+            evidence=json.dumps({**self._where(), **evidence}, ensure_ascii=False, sort_keys=True),
             inbound_file_id=self.inbound_file_id,
             payment_id=payment_id,
             delivery_id=delivery_id,
         )
+
+    def _where(self) -> dict[str, object]:
+        return {"source": self.source, **({"place": self.place} if self.place else {})}
 
 
 def foreign_message(origin: Origin, key: str, message_id: str | None, status: str | None) -> NewDiscrepancy:
