@@ -175,13 +175,17 @@ def unreadable(name: str, problem: str, line: int | None = None) -> tuple[Replay
         ReplayedProblem(
             file=name,
             kind="unreadable",
-            summary_en=f"The file cannot be read: {at}{problem}",
-            summary_zh=f"文件无法读取：{at}{problem}",
+            **unreadable_words(f"{at}{problem}"),
             evidence="{}",
             line=line,
         ),
         ReplayedFile(file=name, message=None, records=0, changes=0, problems=1, committed=False),
     )
+
+
+def unreadable_words(problem: str) -> dict[str, str]:
+    """The summaries of a file that cannot be read."""
+    return {"summary_en": f"The file cannot be read: {problem}", "summary_zh": f"文件无法读取：{problem}"}
 
 
 def _shown(name: str, problem: NewDiscrepancy) -> ReplayedProblem:

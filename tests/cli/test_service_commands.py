@@ -128,10 +128,15 @@ def test_files_of_one_name_in_two_directories_are_two_files_and_one_named_twice_
 @pytest.mark.skipif(
     not Path("/proc/self/mem").exists(), reason="there is no /proc here, where a file that cannot be read is found"
 )
-def test_a_file_that_cannot_be_read_ends_a_replay_in_words(bankgate: Any, service: str) -> None:
-    done = bankgate("replay", "/proc/self/mem", "--connection", "house", "--target", service)
+def test_a_file_that_cannot_be_read_is_one_error_and_the_next_one_is_replayed(
+    bankgate: Any, service: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.sta").write_bytes(b":20:S\n:25:10020030/1\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261124EUR0,00\n-\n")
+    done = bankgate("replay", "/proc/self/mem", tmp_path / "a.sta", "--connection", "house", "--target", service)
     assert done.code == 1
-    assert "error: /proc/self/mem: " in done.err
+    assert "error: mem: unreadable: The file cannot be read: Input/output error" in done.err
+    assert done.err.count("error: ") == 1
+    assert "a.sta: MT940" in done.out
 
 
 def test_payments_too_large_for_one_message_of_the_call_are_sent_in_several(bankgate: Any, service: str, tmp_path: Path) -> None:
