@@ -6,6 +6,7 @@ payment down, statements and discrepancies are kept once by their place in the f
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from formats.report import (
@@ -21,6 +22,7 @@ from formats.report import (
 from gateway import discrepancies as say
 from gateway.apply_parts import Facts, Group, Line, Told
 from gateway.batch_booking import booked_block, is_batch_booking
+from gateway.continuity import Reading, StatementFacts, findings
 from gateway.discrepancies import Origin
 from gateway.lifecycle import (
     DELIVERY_TABLE,
@@ -38,6 +40,7 @@ from gateway.news_store import NewsStore
 from gateway.place import Place
 from gateway.reasons import ours
 from gateway.store.records import (
+    ChainsReconciled,
     Delivery,
     DeliveryChange,
     EntryRow,
@@ -80,6 +83,9 @@ class NewsApplier:
         self._statement_row: int | None = None
         self._statements = 0
         self._position = 0
+        self._reading: Reading | None = None  # of a final statement
+        self._kept: list[tuple[int, StatementFacts | None]] = []
+        self.reconciled = ChainsReconciled()
         self.changed: Counter[PaymentState] = Counter()  # how many payments moved into which state
         self.rejected_in: set[str] = set()  # deliveries of which payments were rejected
 
@@ -116,6 +122,8 @@ class NewsApplier:
         elif isinstance(record, Entry):
             found = of_entry(record)
             self._position += 1
+            if self._reading is not None:
+                self._reading.take(record)
             places = [self._place.of_transaction(number, len(found)) for number in range(1, len(found) + 1)]
             ids: list[str | None] = [None] * len(found)
             self._lines.append(Line(position=self._position, entry=record, news=found, places=places, payment_ids=ids))
@@ -141,8 +149,22 @@ class NewsApplier:
         return replace(record, reasons=reasons) if reasons else record
 
     async def finish(self) -> None:
-        """Applies what is still waiting, and group statuses to those who got no news of their own."""
+        """Applies what is still waiting, group statuses to those who got no news of their own, and compares statements."""
         await self._close_group()
+        self._close_statement()
+        if self._kept:
+            self.reconciled = await self._store.reconcile_statements(
+                self._connection_id, self._kept, self._judge, say.MENDED_BY_A_STATEMENT
+            )
+
+    def _judge(self, chain: str, statements: Sequence[StatementFacts]) -> list[NewDiscrepancy]:
+        origin = self._origin_at("")
+        return [say.out_of_line(origin, chain, finding) for finding in findings(statements)]
+
+    def _close_statement(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None and self._statement_row is not None:
+            self._kept.append((self._statement_row, reading.facts()))
 
     # -- the larger pieces ---------------------------------------------------------------------------------------------
 
@@ -153,6 +175,7 @@ class NewsApplier:
         elif isinstance(record, StatusReport):
             await self._open_group(record)
         elif isinstance(record, Statement):
+            self._close_statement()
             self._statement_row = await self._store.put_statement(
                 NewStatement(
                     inbound_file_id=self._inbound_file_id,
@@ -162,6 +185,8 @@ class NewsApplier:
                     statement=record,
                 )
             )
+            reading = Reading(self._document.message if self._document else "", record)
+            self._reading = reading if reading.compared else None
             self._statements += 1
             self._position = 0
 

@@ -124,6 +124,10 @@ class Intake:
         self.metrics.inbound(self.connection.id, "read")
         for state, count in applier.changed.items():
             self.metrics.state_changes(self.connection.id, state, count)
+        done = applier.reconciled
+        if done.told or done.resolved:
+            facts = {"told": done.told, "resolved": done.resolved}
+            log.warning("statements_compared", connection=self.connection.id, file=file.inbound_file_id, **facts)
         await self._read_bookings_again(file, applier.rejected_in)
         return applier
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.batch_booking import BlockStore
+from gateway.continuity import StatementFacts
 from gateway.store.records import (
     Candidate,
+    ChainsReconciled,
     Delivery,
     DeliveryChange,
     EntryRow,
@@ -16,6 +18,7 @@ from gateway.store.records import (
     NewStatement,
     PaymentChange,
 )
+from gateway.store.store import ChainJudge
 
 
 class NewsStore(BlockStore, Protocol):
@@ -36,3 +39,7 @@ class NewsStore(BlockStore, Protocol):
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None: ...
 
     async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None: ...
+
+    async def reconcile_statements(
+        self, connection_id: str, kept: Sequence[tuple[int, StatementFacts | None]], judge: ChainJudge, resolution: str
+    ) -> ChainsReconciled: ...

@@ -7,9 +7,11 @@ folder of files replays as it would happen.
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.continuity import StatementFacts
 from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentState, advance
 from gateway.store.records import (
     Candidate,
+    ChainsReconciled,
     Delivery,
     DeliveryBlock,
     DeliveryChange,
@@ -24,7 +26,7 @@ from gateway.store.records import (
     PaymentFilter,
     Reason,
 )
-from gateway.store.store import Store
+from gateway.store.store import ChainJudge, Store
 
 BY_MESSAGE = "message_id"  # news of a whole message or block: its payments were found by the message alone
 
@@ -50,6 +52,7 @@ class Shadow:
         self._candidates: dict[str, Candidate] = {}  # as moved; with `commit` the store itself knows, and what others did
         self._deliveries: dict[str, Delivery] = {}
         self._matched: dict[str, Candidate] = {}
+        self._statements: dict[str, list[StatementFacts]] = {}  # by chain, those that are not stored
         self._moves: list[Move] = []
         self._problems: list[NewDiscrepancy] = []
 
@@ -138,6 +141,26 @@ class Shadow:
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
         if self._commit:
             await self._store.put_entries(statement_row_id, entries)
+
+    async def reconcile_statements(
+        self, connection_id: str, kept: Sequence[tuple[int, StatementFacts | None]], judge: ChainJudge, resolution: str
+    ) -> ChainsReconciled:
+        added: dict[str, list[StatementFacts]] = {}
+        for _, facts in kept:
+            if facts is not None:
+                added.setdefault(facts.chain, []).append(facts)
+        told = 0
+        for chain, new in sorted(added.items()):
+            before = [*await self._store.statement_facts(connection_id, chain), *self._statements.get(chain, ())]
+            known = {problem.key for problem in judge(chain, before)}
+            found = [problem for problem in judge(chain, [*before, *new]) if problem.key not in known]
+            self._problems += found
+            told += len(found)
+            if not self._commit:
+                self._statements.setdefault(chain, []).extend(new)
+        if self._commit:
+            return await self._store.reconcile_statements(connection_id, kept, judge, resolution)
+        return ChainsReconciled(told=told)
 
     async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
         self._problems += new

@@ -377,6 +377,22 @@ class NewStatement:
     statement: Statement
 
 
+BY_ITSELF = "bankgate (by itself)"  # who resolved what a later statement mended; no caller can have such a name
+
+
+def chain_key(connection_id: str, chain: str) -> str:
+    """How the keys of the discrepancies of a chain of statements begin (`gateway.continuity`)."""
+    return f"chain:{connection_id}:{chain}:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainsReconciled:
+    """How many discrepancies were told, or told again, and how many resolved by themselves."""
+
+    told: int = 0
+    resolved: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionHealth:
     payments_waiting: int

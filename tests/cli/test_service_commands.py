@@ -113,10 +113,10 @@ def test_a_replay_of_an_unreadable_file_changes_nothing_and_says_so(bankgate: An
 def test_files_of_one_name_in_two_directories_are_two_files_and_one_named_twice_is_one(
     bankgate: Any, service: str, tmp_path: Path
 ) -> None:
-    for directory, amount in (("one", b"1,00"), ("two", b"2,00")):
+    for directory, account in (("one", b"10020030/1"), ("two", b"10020030/2")):
         (tmp_path / directory).mkdir()
         (tmp_path / directory / "a.sta").write_bytes(
-            b":20:S\n:25:10020030/1\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261125EUR" + amount + b"\n-\n"
+            b":20:S\n:25:" + account + b"\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261125EUR0,00\n-\n"
         )
     paths = [tmp_path / "one" / "a.sta", tmp_path / "two" / "a.sta", tmp_path / "one"]
     done = bankgate("replay", *paths, "--connection", "house", "--target", service, "--json")
