@@ -235,19 +235,19 @@ def _is_date(one: StatementFacts) -> bool:
 
 def _runs(counted: Sequence[StatementFacts]) -> list[_Run]:
     runs: list[_Run] = []
-    last_day = ""
+    last_day, highest = "", 0
     for one in sorted(counted, key=lambda one: (one.day, one.number or 0, one.page or 0)):
         number = one.number or 0
-        if not runs or _restarts(runs[-1], number, one.day, last_day):
+        if not runs or (number <= highest and _restarts(runs[-1], number, one.day, last_day)):
             runs.append({})
+            highest = 0
         runs[-1].setdefault(number, []).append(one)
-        last_day = one.day
+        last_day, highest = one.day, max(highest, number)
     return runs
 
 
 def _restarts(run: _Run, number: int, day: str, last_day: str) -> bool:
-    if number > max(run):
-        return False
+    """Whether a number that is not above those of the run begins another."""
     met = run[number][0].day if number in run else last_day
     return day > last_day and (number == 1 or day[:4] != met[:4])
 

@@ -40,7 +40,8 @@ class Outcome:
             self._problems.append(_problem(result["problem"]))
         elif "payment" in result:
             payment = result["payment"]
-            self.payments = [*(self.payments or ()), {"payment": payment["payment_reference"], "state": payment["state"]}]
+            self.payments = [] if self.payments is None else self.payments
+            self.payments.append({"payment": payment["payment_reference"], "state": payment["state"]})
         else:
             file = result["file"]
             changes, self._changes = sorted(self._changes, key=_order), []

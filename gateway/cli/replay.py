@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 
 from gateway.cli import connect
@@ -219,6 +220,7 @@ class _Show:
     language: Language
     as_json: bool = field(kw_only=True)
     problems: int = 0
+    console: Console = field(default_factory=out)
     outcome: Outcome = field(default_factory=Outcome)
     ends: Counter[str] = field(default_factory=Counter)
 
@@ -249,7 +251,7 @@ class _Show:
             self._tell(result)
 
     def _tell(self, result: dict[str, Any]) -> None:
-        console = out()
+        console = self.console
         if "change" in result:
             change = result["change"]
             move = f"{state_word(change.get('from'))} → {state_word(change.get('to'))}"

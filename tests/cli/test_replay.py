@@ -7,7 +7,7 @@ import re
 import shlex
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -16,6 +16,7 @@ from gateway.clock import now
 from gateway.expectations import sent_messages, store_expected
 from gateway.store.factory import open_store
 from gateway.store.sqlite import SqliteStore
+from keys.plain import PlainSeal
 
 ROOT = Path(__file__).parents[2]
 ANSWERS = ROOT / "docs" / "examples" / "replay" / "answers"
@@ -250,6 +251,23 @@ def test_on_a_copy_of_the_store_the_outcome_is_the_same_and_the_store_keeps_ever
     assert (done.code, "the outcome is as expected" in done.out) == (0, True), done.err
     assert digests(directory).items() >= before.items()
     assert list(temporary.iterdir()) == []
+
+
+def test_sealed_files_go_through_the_connection_s_seal_first(
+    bankgate: Any, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+
+    def opening(_self: PlainSeal, source: BinaryIO, out: BinaryIO) -> None:
+        opened.append(out.write(source.read()))
+
+    fill(directory)
+    monkeypatch.setattr(PlainSeal, "open", opening)
+    asked = ("replay", ANSWERS, "--config", directory, "--connection", "house")
+    assert bankgate(*asked, "--record", tmp_path / "opened.json").code == 1
+    assert opened == []
+    assert bankgate(*asked, "--sealed", "--expect", tmp_path / "opened.json").code == 0
+    assert opened == [file.stat().st_size for file in sorted(ANSWERS.iterdir())]
 
 
 def test_a_running_service_s_store_can_be_copied_and_answers_the_same_over_the_wire(

@@ -1,10 +1,18 @@
 """The commands that talk to a service, against a real one."""
 
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+
+from bankgate.v1 import replay_pb2, replay_pb2_grpc
+from gateway.replay_space import AT_ONCE_MAX
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 def test_submitting_a_file_twice_stores_it_once(bankgate: Any, service: str, examples: Path) -> None:
@@ -137,6 +145,44 @@ def test_a_file_that_cannot_be_read_is_one_error_and_the_next_one_is_replayed(
     assert "error: mem: unreadable: The file cannot be read: Input/output error" in done.err
     assert done.err.count("error: ") == 1
     assert "a.sta: MT940" in done.out
+
+
+def test_a_service_refuses_one_replay_too_many_and_takes_it_once_another_has_ended(bankgate: Any, service: str) -> None:
+    requests = [replay_pb2.ReplayRequest(connection_id="house", name="a.sta", chunk=b"x")]
+    held = [Held(service, requests) for _ in range(AT_ONCE_MAX)]
+    try:
+        for replay in held:
+            replay.wait_until_told()
+        refused = bankgate("replay", EXAMPLES / "request.json", "--connection", "house", "--target", service)
+        assert (refused.code, f"{AT_ONCE_MAX} replays are running here" in refused.err) == (1, True)
+    finally:
+        for replay in held:
+            replay.end()
+    again = bankgate("replay", EXAMPLES / "request.json", "--connection", "house", "--target", service)
+    assert "request.json: unreadable" in again.err
+
+
+class Held:
+    """A replay whose first file is done and whose stream of requests stays open."""
+
+    def __init__(self, service: str, requests: list[replay_pb2.ReplayRequest]) -> None:
+        self._over = threading.Event()
+        self._channel = grpc.insecure_channel(service)
+
+        def sending() -> Iterator[replay_pb2.ReplayRequest]:
+            yield from requests
+            yield replay_pb2.ReplayRequest(name="b.sta", chunk=b"y")
+            self._over.wait(30)
+
+        self._answers = replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(sending())
+
+    def wait_until_told(self) -> None:
+        assert next(self._answers).problem.file == "a.sta"
+
+    def end(self) -> None:
+        self._over.set()
+        list(self._answers)
+        self._channel.close()
 
 
 def test_payments_too_large_for_one_message_of_the_call_are_sent_in_several(bankgate: Any, service: str, tmp_path: Path) -> None:
