@@ -7,8 +7,7 @@ payment down, statements and discrepancies are kept once by their place in the f
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 from formats.report import (
     Document,
@@ -22,7 +21,9 @@ from formats.report import (
     TransactionStatus,
 )
 from gateway import discrepancies as say
-from gateway.batch_booking import BlockStore, booked_block, is_batch_booking
+from gateway.apply_parts import Facts, Group, Line, Told
+from gateway.batch_booking import booked_block, is_batch_booking
+from gateway.continuity import Reading, StatementFacts, findings
 from gateway.discrepancies import Origin
 from gateway.lifecycle import (
     DELIVERY_TABLE,
@@ -34,22 +35,22 @@ from gateway.lifecycle import (
     PaymentState,
     advance,
 )
-from gateway.matching import CandidateIndex, Match, MatchKind, News, NoMatch, keys_of, match, names_message
+from gateway.matching import CandidateIndex, Match, News, NoMatch, keys_of, match, names_message
 from gateway.news import event_of, is_duplicate, of_entry, of_return, of_transaction_status, reason_of, with_inherited
+from gateway.news_store import NewsStore
+from gateway.place import Place
 from gateway.reasons import ours
 from gateway.store.records import (
-    Candidate,
+    ChainsReconciled,
     Delivery,
     DeliveryChange,
     EntryRow,
     Evidence,
-    Keys,
     MessageNews,
     MessageNewsResult,
     NewDiscrepancy,
     NewStatement,
     PaymentChange,
-    Reason,
 )
 from gateway.store.store import Clock, Stale
 
@@ -67,57 +68,6 @@ _EVENT_OF_STATE = {
 }
 
 
-class NewsStore(BlockStore, Protocol):
-    """The part of the store that applying news needs."""
-
-    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]: ...
-
-    async def delivery(self, delivery_id: str) -> Delivery | None: ...
-
-    async def change_delivery(self, change: DeliveryChange) -> Delivery: ...
-
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None: ...
-
-    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult: ...
-
-    async def put_statement(self, new: NewStatement) -> int: ...
-
-    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None: ...
-
-    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """The status word of a group or block and the reason that goes with it."""
-
-    status: str
-    reason: Reason
-
-
-@dataclass(slots=True, kw_only=True)
-class _Group:
-    """The pain.002 group being read: its message, its delivery, and who got news of their own."""
-
-    delivery: Delivery | None
-    status: str | None
-    event: PaymentEvent
-    news: StatusReport
-    blocks: list[PaymentInformationStatus] = field(default_factory=list)
-    own_news: set[str] = field(default_factory=set)
-    refused: bool = False  # the bank speaks of a message that cannot be with it
-
-
-@dataclass(slots=True, kw_only=True)
-class _Line:
-    """One entry waiting in the batch, with the news of each of its transactions."""
-
-    position: int
-    entry: Entry
-    news: list[News | None]
-    payment_ids: list[str | None]
-
-
 class NewsApplier:
     """Applies the records of one file, in order: `apply` for each, then `finish`. Counts what it did."""
 
@@ -127,15 +77,17 @@ class NewsApplier:
         self._inbound_file_id = inbound_file_id
         self._clock = clock
         self._document: Document | None = None
-        self._group: _Group | None = None
-        self._statuses: list[tuple[int, News]] = []
-        self._lines: list[_Line] = []
+        self._group: Group | None = None
+        self._statuses: list[Told] = []
+        self._place = Place()
+        self._lines: list[Line] = []
         self._statement_row: int | None = None
         self._statements = 0
         self._position = 0
-        self.records = 0
+        self._reading: Reading | None = None  # of a final statement
+        self._kept: list[tuple[int, StatementFacts | None]] = []
+        self.reconciled = ChainsReconciled()
         self.changed: Counter[PaymentState] = Counter()  # how many payments moved into which state
-        self.matched_by: dict[str, MatchKind] = {}
         self.rejected_in: set[str] = set()  # deliveries of which payments were rejected
 
     @property
@@ -145,32 +97,45 @@ class NewsApplier:
         return "" if document is None else " ".join(filter(None, (document.message, document.message_id)))
 
     @property
+    def records(self) -> int:
+        """How many it has taken."""
+        return self._place.records
+
+    @property
     def _origin(self) -> Origin:
-        return Origin(connection_id=self._connection_id, inbound_file_id=self._inbound_file_id, source=self.source)
+        return self._origin_at(self._place.words)
+
+    def _origin_at(self, place: str) -> Origin:
+        return Origin(connection_id=self._connection_id, inbound_file_id=self._inbound_file_id, source=self.source, place=place)
 
     async def apply(self, record: ReportRecord) -> None:
         """Takes the next record. Work is done in batches; nothing is certain before `finish`."""
-        self.records += 1
+        self._place.take(record)
         if isinstance(record, TransactionStatus):
             group = self._group
             if group is not None and group.refused:
                 return
             told = group.news.original_message_id if group else None
-            self._statuses.append((self.records, of_transaction_status(self._with_reasons(record), told)))
+            news = of_transaction_status(self._with_reasons(record), told)
+            self._statuses.append(Told(key=str(self.records), place=self._place.words, news=news))
             if is_duplicate(record.reasons):
                 await self._note(say.duplicate_reported(self._origin, str(self.records), group.delivery if group else None))
         elif isinstance(record, Entry):
-            news = of_entry(record)
+            found = of_entry(record)
             self._position += 1
-            self._lines.append(_Line(position=self._position, entry=record, news=news, payment_ids=[None] * len(news)))
+            if self._reading is not None:
+                self._reading.take(record)
+            places = [self._place.of_transaction(number, len(found)) for number in range(1, len(found) + 1)]
+            ids: list[str | None] = [None] * len(found)
+            self._lines.append(Line(position=self._position, entry=record, news=found, places=places, payment_ids=ids))
             if is_batch_booking(record):
                 await self._book_block(record)
         elif isinstance(record, PaymentReturn):
-            self._statuses.append((self.records, of_return(record)))
+            self._statuses.append(Told(key=str(self.records), place=self._place.words, news=of_return(record)))
         elif isinstance(record, PaymentInformationStatus):
             await self._flush()
             if self._group:
-                self._group.blocks.append(record)
+                self._group.blocks.append((record, self._place.words))
         elif isinstance(record, Remainder):
             return  # what a message says beside its records moves nothing, and ends no group; the file itself is kept
         else:
@@ -182,13 +147,27 @@ class NewsApplier:
         if self._group is None or record.reasons:
             return record
         block_id = record.original_payment_information_id
-        of_block = [b.reasons for b in self._group.blocks if b.original_payment_information_id == block_id]
+        of_block = [b.reasons for b, _ in self._group.blocks if b.original_payment_information_id == block_id]
         reasons = with_inherited((), *of_block, self._group.news.group_reasons)
         return replace(record, reasons=reasons) if reasons else record
 
     async def finish(self) -> None:
-        """Applies what is still waiting, and group statuses to those who got no news of their own."""
+        """Applies what is still waiting, group statuses to those who got no news of their own, and compares statements."""
         await self._close_group()
+        self._close_statement()
+        if self._kept:
+            self.reconciled = await self._store.reconcile_statements(
+                self._connection_id, self._kept, self._judge, say.MENDED_BY_A_STATEMENT
+            )
+
+    def _judge(self, chain: str, statements: Sequence[StatementFacts]) -> list[NewDiscrepancy]:
+        origin = self._origin_at("")
+        return [say.out_of_line(origin, chain, finding) for finding in findings(statements)]
+
+    def _close_statement(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None and self._statement_row is not None:
+            self._kept.append((self._statement_row, reading.facts()))
 
     # -- the larger pieces ---------------------------------------------------------------------------------------------
 
@@ -199,6 +178,7 @@ class NewsApplier:
         elif isinstance(record, StatusReport):
             await self._open_group(record)
         elif isinstance(record, Statement):
+            self._close_statement()
             self._statement_row = await self._store.put_statement(
                 NewStatement(
                     inbound_file_id=self._inbound_file_id,
@@ -208,6 +188,8 @@ class NewsApplier:
                     statement=record,
                 )
             )
+            reading = Reading(self._document.message if self._document else "", record)
+            self._reading = reading if reading.compared else None
             self._statements += 1
             self._position = 0
 
@@ -215,11 +197,12 @@ class NewsApplier:
         delivery = None
         if record.original_message_id:
             delivery = await self._store.delivery_by_message_id(self._connection_id, record.original_message_id)
-        self._group = _Group(
+        self._group = Group(
             delivery=delivery,
             status=record.group_status,
             event=event_of(record.group_status, record.group_reasons),
             news=record,
+            place=self._place.words,
         )
         if delivery is None:
             foreign = say.foreign_message(self._origin, str(self.records), record.original_message_id, record.group_status)
@@ -238,21 +221,21 @@ class NewsApplier:
         if group is None or group.delivery is None or group.refused:
             return
         blocks_with_status: set[str | None] = set()
-        for block in group.blocks:
+        for block, place in group.blocks:
             seen_before = is_duplicate(block.reasons)
             if seen_before:
-                place = f"block:{block.original_payment_information_id}"
-                await self._note(say.duplicate_reported(self._origin, place, group.delivery))
+                key = f"block:{block.original_payment_information_id}"
+                await self._note(say.duplicate_reported(self._origin_at(place), key, group.delivery))
             if block.status is None and not seen_before:
                 continue
             blocks_with_status.add(block.original_payment_information_id)
             if block.status is not None:
                 reasons = with_inherited(block.reasons, group.news.group_reasons)
-                facts = _Facts(block.status, reason_of(block.status, reasons))
+                facts = Facts(block.status, reason_of(block.status, reasons), place)
                 await self._fall(group, block.original_payment_information_id, event_of(block.status, reasons), facts)
         if group.status is None or group.event is PaymentEvent.BANK_PENDING:
             return
-        facts = _Facts(group.status, reason_of(group.status, group.news.group_reasons))
+        facts = Facts(group.status, reason_of(group.status, group.news.group_reasons), group.place)
         if not blocks_with_status:
             await self._fall(group, None, group.event, facts)
             return
@@ -260,7 +243,7 @@ class NewsApplier:
             if known.payment_information_id not in blocks_with_status:
                 await self._fall(group, known.payment_information_id, group.event, facts)
 
-    async def _fall(self, group: _Group, payment_information_id: str | None, event: PaymentEvent, facts: _Facts) -> None:
+    async def _fall(self, group: Group, payment_information_id: str | None, event: PaymentEvent, facts: Facts) -> None:
         """A status of the whole falls to the transactions that carry none of their own."""
         if group.delivery is None or event is PaymentEvent.BANK_PENDING:
             return
@@ -273,14 +256,15 @@ class NewsApplier:
                 reason=facts.reason,
                 source=self.source,
                 except_payment_ids=frozenset(group.own_news),
+                place=facts.place,
             )
         )
         self._count(event, result)
         if result.changed and event is PaymentEvent.BANK_REJECTED:
             self.rejected_in.add(group.delivery.delivery_id)
         if result.contradicted_count:
-            place = f"{payment_information_id}:{event.value}"
-            await self._note(say.whole_contradicts_parts(self._origin, place, facts.status, group.delivery.delivery_id, result))
+            key, origin = f"{payment_information_id}:{event.value}", self._origin_at(facts.place)
+            await self._note(say.whole_contradicts_parts(origin, key, facts.status, group.delivery.delivery_id, result))
 
     async def _book_block(self, entry: Entry) -> None:
         booked = await booked_block(self._store, self._connection_id, entry)
@@ -303,6 +287,7 @@ class NewsApplier:
                 reason=ours("settled"),
                 source=self.source,
                 except_payment_ids=booked.left_out,
+                place=self._place.words,
             )
         )
         self._count(PaymentEvent.BANK_SETTLED, result)
@@ -316,13 +301,13 @@ class NewsApplier:
         lines, self._lines = self._lines, []
         if not statuses and not lines:
             return
-        news = [(f"{number}", item) for number, item in statuses]
-        places: dict[str, tuple[_Line, int]] = {}
+        news = [*statuses]
+        places: dict[str, tuple[Line, int]] = {}
         for line in lines:
             for place, item in enumerate(line.news):
                 if item is not None:
                     key = f"{self._statements}.{line.position}.{place}"
-                    news.append((key, item))
+                    news.append(Told(key=key, place=line.places[place], news=item))
                     places[key] = (line, place)
         matched = await self._apply_batch(news) if news else {}
         for key, payment_id in matched.items():
@@ -333,7 +318,7 @@ class NewsApplier:
             rows = [EntryRow(position=x.position, entry=x.entry, payment_ids=tuple(x.payment_ids)) for x in lines]
             await self._store.put_entries(self._statement_row, rows)
 
-    async def _apply_batch(self, news: list[tuple[str, News]]) -> dict[str, str]:
+    async def _apply_batch(self, news: list[Told]) -> dict[str, str]:
         for _ in range(STALE_RETRIES):
             try:
                 return await self._try_batch(news)
@@ -341,58 +326,56 @@ class NewsApplier:
                 continue  # somebody else moved one of these payments; look again and decide again
         return await self._try_batch(news)
 
-    async def _try_batch(self, news: list[tuple[str, News]]) -> dict[str, str]:
+    async def _try_batch(self, news: list[Told]) -> dict[str, str]:
         index = await self._candidates(news)
         matched: dict[str, str] = {}
         changes: list[PaymentChange] = []
         discrepancies: list[NewDiscrepancy] = []
-        for key, item in news:
-            found = match(item, index)
+        for told in news:
+            found = match(told.news, index)
             if isinstance(found, NoMatch):
-                problem = await self._unmatched(key, item, found)
+                problem = await self._unmatched(told, found)
                 discrepancies += [problem] if problem else []
                 continue
             candidate = found.candidate
-            matched[key] = candidate.payment_id
-            self.matched_by[candidate.payment_id] = found.by
+            matched[told.key] = candidate.payment_id
             if self._group is not None:
                 self._group.own_news.add(candidate.payment_id)
-            discrepancies += self._move(key, item, found, index, changes)
+            discrepancies += self._move(told, found, index, changes)
         if changes or discrepancies:
             await self._store.change_payments(changes, discrepancies)
         return matched
 
-    async def _candidates(self, news: list[tuple[str, News]]) -> CandidateIndex:
+    async def _candidates(self, news: list[Told]) -> CandidateIndex:
         """Who may be meant. Deliveries that this news proves are settled first, and then the payments are read again."""
-        keys = keys_of(item for _, item in news)
+        keys = keys_of(told.news for told in news)
         candidates = await self._store.find_candidates(self._connection_id, keys)
         index = CandidateIndex(candidates)
-        doubted: dict[str, bool] = {}
-        for _, item in news:
-            found = match(item, index)
+        doubted: dict[str, tuple[bool, str]] = {}
+        for told in news:
+            found = match(told.news, index)
             if isinstance(found, Match) and found.candidate.state in NOT_KNOWN_TO_BE_SENT and found.candidate.delivery_id:
                 delivery_id = found.candidate.delivery_id
-                doubted[delivery_id] = doubted.get(delivery_id, False) or names_message(item, found)
+                before, place = doubted.get(delivery_id, (False, told.place))
+                doubted[delivery_id] = before or names_message(told.news, found), place
         if not doubted:
             return index
-        for delivery_id, named in sorted(doubted.items()):
+        for delivery_id, (named, place) in sorted(doubted.items()):
             delivery = await self._store.delivery(delivery_id)
             # An end-to-end id may have been used before by anybody: it shows where a message in doubt is, and no more.
             if delivery is not None and (named or delivery.state in {DeliveryState.SENDING, DeliveryState.IN_DOUBT}):
-                await self._prove(delivery)
+                await self._prove(delivery, place)
         return CandidateIndex(await self._store.find_candidates(self._connection_id, keys))
 
-    def _move(
-        self, key: str, news: News, found: Match, index: CandidateIndex, changes: list[PaymentChange]
-    ) -> list[NewDiscrepancy]:
-        candidate = found.candidate
+    def _move(self, told: Told, found: Match, index: CandidateIndex, changes: list[PaymentChange]) -> list[NewDiscrepancy]:
+        candidate, news, origin = found.candidate, told.news, self._origin_at(told.place)
         problems: list[NewDiscrepancy] = []
         if found.amount_differs:
-            problems.append(say.other_amount(self._origin, key, news, candidate))
+            problems.append(say.other_amount(origin, told.key, news, candidate))
         try:
             following = advance(PAYMENT_TABLE, candidate.state, news.event)
         except IllegalTransition:
-            problems.append(say.contradiction(self._origin, key, news, candidate))
+            problems.append(say.contradiction(origin, told.key, news, candidate))
             return problems
         reference = news.account_servicer_reference
         says_more = reference is not None and reference != candidate.account_servicer_reference
@@ -420,6 +403,8 @@ class NewsApplier:
                 source=self.source,
                 bank_status=news.bank_status if status_news else None,
                 account_servicer_reference=reference if says_more else None,
+                place=told.place,
+                matched_by=found.by.value,
             )
         )
         index.replace(moved)
@@ -434,13 +419,14 @@ class NewsApplier:
 
     # -- deliveries ----------------------------------------------------------------------------------------------------
 
-    async def _prove(self, delivery: Delivery) -> bool:
+    async def _prove(self, delivery: Delivery, place: str | None = None) -> bool:
         """Any bank news naming a message proves its delivery first (design, section 5, rule 6). False: it cannot be there."""
+        origin = self._origin_at(self._place.words if place is None else place)
         for _ in range(STALE_RETRIES):
             if delivery.state is DeliveryState.SENT:
                 return True
             if delivery.attempt == 0 or (delivery.state, DeliveryEvent.FOUND) not in DELIVERY_TABLE:
-                await self._note(say.unexpected_delivery(self._origin, delivery))
+                await self._note(say.unexpected_delivery(origin, delivery))
                 return False
             evidence = Evidence(
                 found_at=self._clock(),
@@ -461,7 +447,8 @@ class NewsApplier:
                         evidence=(evidence,),
                         payment_event=PaymentEvent.MESSAGE_SENT,
                         payment_reason=ours("sent"),
-                        discrepancies=(say.unexpected_delivery(self._origin, delivery),) if delivery.state in GIVEN_UP else (),
+                        discrepancies=(say.unexpected_delivery(origin, delivery),) if delivery.state in GIVEN_UP else (),
+                        place=origin.place,
                     )
                 )
             except Stale:
@@ -475,10 +462,10 @@ class NewsApplier:
 
     # -- what does not fit ---------------------------------------------------------------------------------------------
 
-    async def _unmatched(self, key: str, news: News, found: NoMatch) -> NewDiscrepancy | None:
-        if found.kind == "unmatched" and not await self._concerns_us(news):
+    async def _unmatched(self, told: Told, found: NoMatch) -> NewDiscrepancy | None:
+        if found.kind == "unmatched" and not await self._concerns_us(told.news):
             return None
-        return say.no_match(self._origin, key, news, found)
+        return say.no_match(self._origin_at(told.place), told.key, told.news, found)
 
     async def _concerns_us(self, news: News) -> bool:
         """A statement line may be about something else: it concerns us only if it names one of our messages.

@@ -19,9 +19,10 @@ from formats.report import Document, ReportRecord
 from formats.schemas import validate_inbound
 from formats.schemas_own import OwnSchemas
 from gateway import discrepancies as say
-from gateway.apply import NewsApplier, NewsStore
+from gateway.apply import NewsApplier
 from gateway.connection import Connection
 from gateway.discrepancies import Origin, is_booking
+from gateway.news_store import NewsStore
 from gateway.store.records import InboundFile
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics, place_of
@@ -125,6 +126,10 @@ class Intake:
         self.metrics.inbound(self.connection.id, "read")
         for state, count in applier.changed.items():
             self.metrics.state_changes(self.connection.id, state, count)
+        done = applier.reconciled
+        if done.told or done.resolved:
+            facts = {"told": done.told, "resolved": done.resolved}
+            log.warning("statements_compared", connection=self.connection.id, file=file.inbound_file_id, **facts)
         await self._read_bookings_again(file, applier.rejected_in)
         return applier
 

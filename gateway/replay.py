@@ -1,45 +1,29 @@
-"""What would these bank files change? The production code of intake and matching over a shadow that changes nothing.
-
-`Shadow` reads through to the real store, keeps its changes to itself, and answers later questions as if they had been made, so
-that a folder of files replays as it would happen.
-"""
+"""What would these bank files change? The production code of intake and matching over a shadow that changes nothing."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from formats.errors import Unparsable
 from gateway.apply import NewsApplier
-from gateway.errors import TooMany
 from gateway.intake import REPLAY_UNFINISHED, Intake
-from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentState, advance
-from gateway.store.records import (
-    Candidate,
-    Delivery,
-    DeliveryBlock,
-    DeliveryChange,
-    EntryRow,
-    Keys,
-    MessageNews,
-    MessageNewsResult,
-    NewDiscrepancy,
-    NewStatement,
-    Payment,
-    PaymentChange,
-    PaymentFilter,
-    Reason,
-)
+from gateway.lifecycle import PaymentState
+from gateway.replay_space import ReplaySpace, Spool
+from gateway.shadow import Shadow
+from gateway.store.records import NewDiscrepancy, Reason
 from gateway.store.store import Store
 from keys.seal import BadSeal
 
-MEMORY_BYTES_MAX = 8 * 1024 * 1024  # of an uploaded file; the rest waits in an unnamed temporary file
-FILE_BYTES_MAX = 2 * 1024 * 1024 * 1024
+Chunk = tuple[str, bytes | None]
+"""The name of a file (empty: the same as before) and a piece of it; None: its sender cannot read it to its end, forget it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedChange:
+    """`place`: where in the file the reason stands (`gateway.place`); `matched_by`: the key by which the payment was found."""
+
     file: str
     payment_id: str
     payment_reference: str
@@ -47,15 +31,19 @@ class ReplayedChange:
     after: PaymentState
     reason: Reason
     matched_by: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedProblem:
+    """`line` is known where the file could not be read; else the place stands in the evidence."""
+
     file: str
     kind: str
     summary_en: str
     summary_zh: str
     evidence: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,141 +59,6 @@ class ReplayedFile:
 Replayed = ReplayedChange | ReplayedProblem | ReplayedFile
 
 
-class Shadow:
-    """The part of the store that applying news needs; `commit` passes the changes on, else they stay here."""
-
-    def __init__(self, store: Store, connection_id: str, *, commit: bool) -> None:
-        self._store = store
-        self._connection_id = connection_id
-        self._commit = commit
-        self._candidates: dict[str, Candidate] = {}  # as moved; with `commit` the store itself knows, and what others did
-        self._deliveries: dict[str, Delivery] = {}
-        self._matched: dict[str, Candidate] = {}
-        self.log: list[tuple[Candidate, PaymentState, Reason, str]] = []
-        self.problems: list[NewDiscrepancy] = []
-
-    def take(self) -> tuple[list[tuple[Candidate, PaymentState, Reason, str]], list[NewDiscrepancy]]:
-        """What has happened since the last call."""
-        log, self.log = self.log, []
-        problems, self.problems = self.problems, []
-        return log, problems
-
-    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
-        found = await self._store.find_candidates(connection_id, keys)
-        shown = [self._candidates.get(candidate.payment_id, candidate) for candidate in found]
-        self._matched.update((candidate.payment_id, candidate) for candidate in shown)
-        return shown
-
-    async def delivery(self, delivery_id: str) -> Delivery | None:
-        return self._deliveries.get(delivery_id) or await self._store.delivery(delivery_id)
-
-    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None:
-        found = await self._store.delivery_by_message_id(connection_id, message_id)
-        return None if found is None else self._deliveries.get(found.delivery_id, found)
-
-    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]:
-        return await self._store.delivery_blocks(delivery_id)
-
-    async def list_payments(
-        self, where: PaymentFilter, *, limit: int, before: str | None = None
-    ) -> tuple[list[Payment], str | None]:
-        return await self._store.list_payments(where, limit=limit, before=before)
-
-    async def change_delivery(self, change: DeliveryChange) -> Delivery:
-        moving: list[tuple[Candidate, PaymentState]] = []
-        if change.payment_event is not None:
-            async for candidate in self._members(change.delivery_id, None):
-                following = PAYMENT_TABLE.get((candidate.state, change.payment_event), candidate.state)
-                if following is not candidate.state:
-                    moving.append((candidate, following))
-        if self._commit:
-            changed = await self._store.change_delivery(change)
-        else:
-            known = await self.delivery(change.delivery_id)
-            if known is None:
-                raise LookupError(change.delivery_id)
-            changed = replace(known, state=change.next_state, fence=known.fence + 1)
-            self._deliveries[change.delivery_id] = changed
-        self.problems += change.discrepancies
-        for candidate, following in moving:
-            self._moved(candidate, following, change.payment_reason, "")
-        return changed
-
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
-        if self._commit:
-            await self._store.change_payments(changes, discrepancies)
-        self.problems += discrepancies
-        for change in changes:
-            candidate = self._matched[change.payment_id]
-            if change.state is not candidate.state:
-                self._moved(candidate, change.state, change.reason, "")
-
-    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
-        contradicted: list[str] = []
-        changed = 0
-        async for candidate in self._members(news.delivery_id, news.payment_information_id):
-            if candidate.payment_id in news.except_payment_ids:
-                continue
-            try:
-                following = advance(PAYMENT_TABLE, candidate.state, news.event)
-            except IllegalTransition:
-                contradicted.append(candidate.payment_id)
-                continue
-            if following is not candidate.state:
-                changed += 1
-                self._moved(candidate, following, news.reason, "message_id")
-        if self._commit:
-            return await self._store.apply_message_news(news)
-        return MessageNewsResult(changed=changed, contradicted=tuple(contradicted[:100]), contradicted_count=len(contradicted))
-
-    async def put_statement(self, new: NewStatement) -> int:
-        return await self._store.put_statement(new) if self._commit else 0
-
-    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
-        if self._commit:
-            await self._store.put_entries(statement_row_id, entries)
-
-    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
-        self.problems += new
-        if self._commit:
-            await self._store.add_discrepancies(new)
-
-    def _moved(self, candidate: Candidate, following: PaymentState, reason: Reason, by: str) -> None:
-        moved = replace(candidate, state=following)
-        self._matched[candidate.payment_id] = moved
-        if not self._commit:
-            self._candidates[candidate.payment_id] = moved
-        self.log.append((candidate, following, reason, by))
-
-    async def _members(self, delivery_id: str, payment_information_id: str | None) -> AsyncIterator[Candidate]:
-        token: str | None = None
-        while True:
-            where = PaymentFilter(connection_id=self._connection_id, delivery_id=delivery_id)
-            page, token = await self._store.list_payments(where, limit=1000, before=token)
-            for payment in page:
-                if payment_information_id in {None, payment.payment_information_id}:
-                    shown = self._candidates.get(payment.payment_id)
-                    yield shown or Candidate(
-                        payment_id=payment.payment_id,
-                        version=payment.version,
-                        state=payment.state,
-                        connection_id=payment.connection_id,
-                        delivery_id=payment.delivery_id,
-                        message_id=payment.message_id,
-                        payment_information_id=payment.payment_information_id,
-                        end_to_end_id=payment.transfer.end_to_end_id,
-                        uetr=payment.transfer.uetr,
-                        amount=payment.transfer.amount,
-                        currency=payment.transfer.currency,
-                        bank_status=payment.bank_status,
-                        account_servicer_reference=payment.account_servicer_reference,
-                        caller=payment.caller,
-                        payment_reference=payment.payment_reference,
-                    )
-            if token is None:
-                return
-
-
 @dataclass(slots=True)
 class Replay:
     """One replay over one connection: files in order, each shown against what the earlier ones would have done."""
@@ -213,66 +66,66 @@ class Replay:
     store: Store
     intake: Intake
     commit: bool
+    space: ReplaySpace = field(default_factory=ReplaySpace)
+    shadow: Shadow = field(init=False)
 
-    async def run(self, files: AsyncIterator[tuple[str, bytes]], *, sealed: bool) -> AsyncIterator[Replayed]:
-        """`files` are chunks with the name of their file; a new name starts a new file."""
-        shadow = Shadow(self.store, self.intake.connection.id, commit=self.commit)
-        async for name, upload in _uploads(files):
-            try:
-                async for result in self._one(name, upload, shadow, sealed=sealed):
+    def __post_init__(self) -> None:
+        self.shadow = Shadow(self.store, self.intake.connection.id, commit=self.commit)
+
+    async def run(self, files: AsyncIterator[Chunk], *, sealed: bool) -> AsyncIterator[Replayed]:
+        """Files that are uploaded in pieces; a new name starts a new file. Raises `TooMany`, `KeyUnavailable`."""
+        async for name, upload in _uploads(files, self.space):
+            if upload is None:
+                for told in unreadable(name, "its sender could not read it to its end"):
+                    yield told
+                continue
+            with closing(upload):
+                async for result in self.file(name, cast("BinaryIO", upload), sealed=sealed):
                     yield result
-            finally:
-                upload.close()
 
-    async def _one(self, name: str, upload: BinaryIO, shadow: Shadow, *, sealed: bool) -> AsyncIterator[Replayed]:
+    async def file(self, name: str, source: BinaryIO, *, sealed: bool) -> AsyncIterator[Replayed]:
+        """One whole file, seekable; it stays open. Raises `TooMany`, `KeyUnavailable`."""
+        opened: BinaryIO | None = None
         try:
-            applier, message = await self._apply(name, upload, shadow, sealed=sealed)
+            opened = await asyncio.to_thread(self._opened, name, source) if sealed else source
+            applier, message = await self._apply(name, source, opened)
         except (BadSeal, Unparsable) as fault:
-            yield ReplayedProblem(
-                file=name,
-                kind="unreadable",
-                summary_en=f"The file cannot be read: {fault}",
-                summary_zh=f"文件无法读取：{fault}",
-                evidence="{}",
-            )
-            yield ReplayedFile(file=name, message=None, records=0, changes=0, problems=1, committed=False)
+            line = fault.line if isinstance(fault, Unparsable) else None
+            for result in unreadable(name, fault.problem if isinstance(fault, Unparsable) else str(fault), line):
+                yield result
             return
-        log, problems = shadow.take()
-        for candidate, following, reason, by in log:
-            matched = applier.matched_by.get(candidate.payment_id)
+        finally:
+            if opened is not None and opened is not source:
+                opened.close()
+        moves, problems = self.shadow.take()
+        for move in moves:
             yield ReplayedChange(
                 file=name,
-                payment_id=candidate.payment_id,
-                payment_reference=candidate.payment_reference,
-                before=candidate.state,
-                after=following,
-                reason=reason,
-                matched_by=matched.value if matched else by or "message_id",
+                payment_id=move.before.payment_id,
+                payment_reference=move.before.payment_reference,
+                before=move.before.state,
+                after=move.after,
+                reason=move.reason,
+                matched_by=move.matched_by,
+                place=move.place,
             )
         for problem in problems:
-            yield ReplayedProblem(
-                file=name,
-                kind=problem.kind,
-                summary_en=problem.summary_en,
-                summary_zh=problem.summary_zh,
-                evidence=problem.evidence,
-            )
+            yield _shown(name, problem)
         yield ReplayedFile(
             file=name,
             message=message,
             records=applier.records,
-            changes=len(log),
+            changes=len(moves),
             problems=len(problems),
             committed=self.commit,
         )
 
-    async def _apply(self, name: str, upload: BinaryIO, shadow: Shadow, *, sealed: bool) -> tuple[NewsApplier, str | None]:
-        opened = await asyncio.to_thread(self._opened, upload, sealed=sealed)
+    async def _apply(self, name: str, upload: BinaryIO, opened: BinaryIO) -> tuple[NewsApplier, str | None]:
         inbound_file_id = 0
         if self.commit:
-            inbound_file_id = await self._keep(name, upload if sealed else opened)
+            inbound_file_id = await self._keep(name, upload)
         applier = NewsApplier(
-            shadow,
+            self.shadow,
             connection_id=self.intake.connection.id,
             inbound_file_id=inbound_file_id,
             clock=self.intake.clock,
@@ -287,12 +140,14 @@ class Replay:
             await self.store.finish_inbound(inbound_file_id, state="read", message=message, records_applied=applier.records)
         return applier, message
 
-    def _opened(self, upload: BinaryIO, *, sealed: bool) -> BinaryIO:
+    def _opened(self, name: str, upload: BinaryIO) -> BinaryIO:
         upload.seek(0)
-        if not sealed:
-            return upload
-        opened = _temporary()
-        self.intake.connection.seal.open(upload, opened)
+        opened = cast("BinaryIO", self.space.spool(name))
+        try:
+            self.intake.connection.seal.open(upload, opened)
+        except BaseException:
+            opened.close()
+            raise
         opened.seek(0)
         return opened
 
@@ -311,6 +166,36 @@ class Replay:
         if new:
             await self.store.finish_inbound(file.inbound_file_id, state="quarantined", problem=REPLAY_UNFINISHED)
         return file.inbound_file_id
+
+
+def unreadable(name: str, problem: str, line: int | None = None) -> tuple[ReplayedProblem, ReplayedFile]:
+    """What is told of a file that cannot be read: one problem, and its end."""
+    at = "" if line is None else f"line {line}: "
+    return (
+        ReplayedProblem(
+            file=name,
+            kind="unreadable",
+            **unreadable_words(f"{at}{problem}"),
+            evidence="{}",
+            line=line,
+        ),
+        ReplayedFile(file=name, message=None, records=0, changes=0, problems=1, committed=False),
+    )
+
+
+def unreadable_words(problem: str) -> dict[str, str]:
+    """The summaries of a file that cannot be read."""
+    return {"summary_en": f"The file cannot be read: {problem}", "summary_zh": f"文件无法读取：{problem}"}
+
+
+def _shown(name: str, problem: NewDiscrepancy) -> ReplayedProblem:
+    return ReplayedProblem(
+        file=name,
+        kind=problem.kind,
+        summary_en=problem.summary_en,
+        summary_zh=problem.summary_zh,
+        evidence=problem.evidence,
+    )
 
 
 def _rewound(stream: BinaryIO) -> BinaryIO:
@@ -332,21 +217,28 @@ class _Unclosed:
         """Does nothing, on purpose."""
 
 
-def _temporary() -> BinaryIO:
-    return cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES_MAX))
-
-
-async def _uploads(files: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[tuple[str, BinaryIO]]:
-    current: tuple[str, BinaryIO] | None = None
-    size = 0
-    async for name, chunk in files:
-        if current is None or (name and name != current[0]):
-            if current is not None:
-                yield current
-            current, size = (name, _temporary()), 0
-        size += len(chunk)
-        if size > FILE_BYTES_MAX:
-            raise TooMany(f"{current[0]}: larger than {FILE_BYTES_MAX} bytes")
-        await asyncio.to_thread(current[1].write, chunk)
-    if current is not None:
-        yield current
+async def _uploads(files: AsyncIterator[Chunk], space: ReplaySpace) -> AsyncIterator[tuple[str, Spool | None]]:
+    """Each file with its bytes, or with None if its sender gave it up. Whoever gets one closes it."""
+    name = ""
+    upload: Spool | None = None
+    try:
+        async for said, chunk in files:
+            if said and said != name:
+                if upload is not None:
+                    done, upload = upload, None
+                    yield name, done
+                name, upload = said, space.spool(said)
+            if chunk is None:
+                if upload is not None:
+                    upload.close()
+                    upload = None
+                yield name, None
+                name = ""
+            elif upload is not None:
+                await asyncio.to_thread(upload.write, chunk)
+        if upload is not None:
+            done, upload = upload, None
+            yield name, done
+    finally:
+        if upload is not None:
+            upload.close()

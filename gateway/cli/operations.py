@@ -167,11 +167,15 @@ def list_discrepancies(
         return
     print_table(
         ("id", "connection", "kind", "what", "open"),
-        [
-            (d["discrepancy_id"], d["connection_id"], d["kind"], d.get("summary_en"), "yes" if d.get("open") else "no")
-            for d in found
-        ],
+        [(d["discrepancy_id"], d["connection_id"], d["kind"], d.get("summary_en"), _openness(d)) for d in found],
     )
+
+
+def _openness(discrepancy: dict[str, Any]) -> str:
+    """Whether it is open; if not, who closed it and why."""
+    if discrepancy.get("open"):
+        return "yes"
+    return f"no; {discrepancy.get('resolved_by', '')}: {discrepancy.get('resolution', '')}"
 
 
 @discrepancies.command("resolve")

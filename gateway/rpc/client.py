@@ -232,14 +232,21 @@ class Client:
                 yield as_dict(event)
 
     async def replay(
-        self, connection_id: str, chunks: AsyncIterator[tuple[str, bytes]], *, commit: bool, sealed: bool
+        self, connection_id: str, chunks: AsyncIterator[tuple[str, bytes | None]], *, commit: bool, sealed: bool
     ) -> AsyncIterator[dict[str, Any]]:
-        """What the files would change: dicts with one of the keys change, problem and file. Raises `CallFailed`, and what the
-        chunks' own source raised."""
+        """What the files would change: dicts with one of the keys change, problem and file. A chunk that is None gives its file
+        up. Raises `CallFailed`, and what the chunks' own source raised."""
 
         async def requests() -> AsyncIterator[replay_pb2.ReplayRequest]:
             async for name, chunk in chunks:
-                yield replay_pb2.ReplayRequest(connection_id=connection_id, commit=commit, sealed=sealed, name=name, chunk=chunk)
+                yield replay_pb2.ReplayRequest(
+                    connection_id=connection_id,
+                    commit=commit,
+                    sealed=sealed,
+                    name=name,
+                    chunk=chunk or b"",
+                    abandoned=chunk is None,
+                )
 
         sent = _Sent(requests())
         async for answer in _answers(replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(sent), sent):

@@ -8,7 +8,7 @@ from bankgate.v1 import replay_pb2 as pb
 from bankgate.v1 import replay_pb2_grpc as services
 from gateway.callers import Caller
 from gateway.errors import BadRequest
-from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
+from gateway.replay import Chunk, ReplayedChange, ReplayedFile, ReplayedProblem
 from gateway.rpc.door import Servicer, streaming
 from gateway.rpc.present import PAYMENT_STATES, reason_message
 
@@ -30,16 +30,16 @@ class ReplayServicer(Servicer, services.ReplayServiceServicer):
             raise BadRequest("name", "the first chunk of a file names it")
         results = self.gateway.replay(caller, first.connection_id, _chunks(first, requests), first.sealed, first.commit)
         async for result in self.door.drain.until(results):
-            yield _response(result)
+            yield response_of(result)
 
 
-async def _chunks(first: pb.ReplayRequest, rest: AsyncIterator[pb.ReplayRequest]) -> AsyncIterator[tuple[str, bytes]]:
+async def _chunks(first: pb.ReplayRequest, rest: AsyncIterator[pb.ReplayRequest]) -> AsyncIterator[Chunk]:
     """The chunks with the name of their file. What the first chunk says of the whole call may only be repeated."""
     name = _checked(first, first)
-    yield name, first.chunk
+    yield name, None if first.abandoned else first.chunk
     async for request in rest:
         name = _checked(request, first) or name
-        yield name, request.chunk
+        yield name, None if request.abandoned else request.chunk
 
 
 def _checked(request: pb.ReplayRequest, first: pb.ReplayRequest) -> str:
@@ -52,7 +52,8 @@ def _checked(request: pb.ReplayRequest, first: pb.ReplayRequest) -> str:
     return request.name
 
 
-def _response(result: ReplayedChange | ReplayedProblem | ReplayedFile) -> pb.ReplayResponse:
+def response_of(result: ReplayedChange | ReplayedProblem | ReplayedFile) -> pb.ReplayResponse:
+    """One result as it travels."""
     match result:
         case ReplayedChange():
             change = pb.ReplayedChange(
@@ -62,6 +63,7 @@ def _response(result: ReplayedChange | ReplayedProblem | ReplayedFile) -> pb.Rep
                 to=PAYMENT_STATES[result.after],
                 reason=reason_message(result.reason),
                 matched_by=result.matched_by,
+                place=result.place,
             )
             setattr(change, "from", PAYMENT_STATES[result.before])  # the field's name is a Python keyword
             return pb.ReplayResponse(change=change)
@@ -72,6 +74,7 @@ def _response(result: ReplayedChange | ReplayedProblem | ReplayedFile) -> pb.Rep
                 summary_en=result.summary_en,
                 summary_zh=result.summary_zh,
                 evidence=result.evidence,
+                line=result.line or 0,
             )
             return pb.ReplayResponse(problem=problem)
         case ReplayedFile():

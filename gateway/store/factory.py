@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from gateway.clock import now
 from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
 
 SQLITE = "sqlite:///"
@@ -19,9 +20,26 @@ def open_store(url: str, base: Path, clock: Clock = now) -> Store:
 
     "sqlite:///bankgate.db" is a file relative to `base`; "sqlite:////var/lib/bankgate.db" an absolute one. Raises `BadStoreUrl`.
     """
+    return SqliteStore(_file(url, base), clock=clock)
+
+
+def open_copy(url: str, base: Path, folder: Path, clock: Clock = now) -> Store:
+    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Raises `BadStoreUrl` and
+    `StoreUnavailable`."""
+    copy = folder / "copy.db"
+    copy_database(_file(url, base), copy)
+    return SqliteStore(copy, clock=clock)
+
+
+def empty_store(folder: Path, clock: Clock = now) -> Store:
+    """A store of its own in `folder`, for as long as that is there."""
+    return SqliteStore(folder / "empty.db", clock=clock)
+
+
+def _file(url: str, base: Path) -> Path:
     if url.startswith(("postgresql://", "postgres://")):
         raise BadStoreUrl("store: this version keeps its state in SQLite only; use sqlite:///bankgate.db")
     path = unquote(url.removeprefix(SQLITE))
     if not url.startswith(SQLITE) or not path or path.endswith("/") or "\0" in path:
         raise BadStoreUrl("store: expected sqlite:/// and the path of a file, as in sqlite:///bankgate.db")
-    return SqliteStore(base / path, clock=clock)
+    return base / path

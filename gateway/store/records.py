@@ -105,6 +105,8 @@ class PaymentChange:
     source: str  # "caller", "person: …", "pain.002.001.10 MB-P002-1", …
     bank_status: str | None = None  # None: unchanged
     account_servicer_reference: str | None = None  # None: unchanged
+    place: str = ""  # where in the bank's file, and by what key it was found: a replay shows both, the store keeps neither
+    matched_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +272,7 @@ class DeliveryChange:
     payment_event: PaymentEvent | None = None
     payment_reason: Reason = field(default_factory=Reason)
     discrepancies: tuple["NewDiscrepancy", ...] = ()
+    place: str = ""  # as in `PaymentChange`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +286,7 @@ class MessageNews:
     reason: Reason
     source: str
     except_payment_ids: frozenset[str] = frozenset()
+    place: str = ""  # as in `PaymentChange`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +375,22 @@ class NewStatement:
     position: int
     message: str
     statement: Statement
+
+
+BY_ITSELF = "bankgate (by itself)"  # who resolved what a later statement mended; no caller can have such a name
+
+
+def chain_key(connection_id: str, chain: str) -> str:
+    """How the keys of the discrepancies of a chain of statements begin (`gateway.continuity`)."""
+    return f"chain:{connection_id}:{chain}:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainsReconciled:
+    """How many discrepancies were told, or told again, and how many resolved by themselves."""
+
+    told: int = 0
+    resolved: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from formats.model import CreditTransfer
+from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.records import (
     Attempt,
     Candidate,
+    ChainsReconciled,
     ConnectionHealth,
     Delivery,
     DeliveryBlock,
@@ -48,6 +50,10 @@ class Stale(Exception):
 
 class StoreUnavailable(Exception):
     """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
+
+
+ChainJudge = Callable[[str, Sequence[StatementFacts]], Sequence[NewDiscrepancy]]
+"""What does not fit among the statements of a chain; its name, and the facts of all of them. Pure: a store may ask twice."""
 
 
 class DocumentWriter(Protocol):
@@ -194,6 +200,18 @@ class Store(Protocol):
 
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
         """Stores entries, once per (statement, position); of an entry stored before, only the matches are renewed."""
+
+    async def statement_facts(self, connection_id: str, chain: str) -> list[StatementFacts]:
+        """Of every statement of a chain."""
+
+    async def reconcile_statements(
+        self, connection_id: str, kept: Sequence[tuple[int, StatementFacts | None]], judge: ChainJudge, resolution: str
+    ) -> ChainsReconciled:
+        """Keeps the facts of statements (by row id) and makes the discrepancies of their chains those that `judge` finds now.
+
+        Those found no more resolve by themselves, with `resolution`; found again, they are open again, unless a person resolved
+        them. In one transaction, so that two processes never judge half of each other's.
+        """
 
     async def statement(self, statement_row_id: int) -> StatementRow | None: ...
 

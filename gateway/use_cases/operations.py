@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from gateway.callers import Caller
-from gateway.config import ConnectionSettings
+from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import open_connection
 from gateway.errors import BadRequest, NotFound, TooLate
 from gateway.intake import Intake
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.reasons import ours
-from gateway.replay import Replay, Replayed
+from gateway.replay import Chunk, Replay, Replayed
+from gateway.replay_space import ReplaySpace
 from gateway.store.records import (
     Attempt,
     ConnectionHealth,
@@ -22,12 +23,17 @@ from gateway.store.records import (
     InboundFile,
     Reason,
 )
-from gateway.store.store import Stale
+from gateway.store.store import Clock, Stale, Store
+from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, fetch_lane, need_reason, one_page, page_size
 
 
 class Operations(Desk):
     """The use cases of an operator."""
+
+    def __init__(self, configuration: Configuration, store: Store, *, clock: Clock, metrics: Metrics) -> None:
+        super().__init__(configuration, store, clock=clock, metrics=metrics)
+        self._replays = ReplaySpace()
 
     async def list_deliveries(
         self, caller: Caller, where: DeliveryFilter, limit: int, token: str | None
@@ -141,16 +147,17 @@ class Operations(Desk):
         self,
         caller: Caller,
         connection_id: str,
-        files: AsyncIterator[tuple[str, bytes]],
+        files: AsyncIterator[Chunk],
         sealed: bool,
         commit: bool,
     ) -> AsyncIterator[Replayed]:
-        """What the files would change on that connection; with `commit`, changes it."""
+        """What the files would change on that connection; with `commit`, changes it. Raises `TooMany` beside the usual."""
         self._authorise(caller, "replay", connection_id)
         connection = open_connection(self._settings(connection_id), self._configuration.directory, self._clock)
         intake = Intake(self._store, connection, connection.channel(), self._clock, self._metrics)
-        async for result in Replay(self._store, intake, commit).run(files, sealed=sealed):
-            yield result
+        with self._replays.admitted():
+            async for result in Replay(self._store, intake, commit, self._replays).run(files, sealed=sealed):
+                yield result
 
     async def _delivery_of(self, caller: Caller, delivery_id: str) -> Delivery:
         found = await self._store.delivery(delivery_id)

@@ -1,10 +1,18 @@
 """The commands that talk to a service, against a real one."""
 
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+
+from bankgate.v1 import replay_pb2, replay_pb2_grpc
+from gateway.replay_space import AT_ONCE_MAX
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 def test_submitting_a_file_twice_stores_it_once(bankgate: Any, service: str, examples: Path) -> None:
@@ -128,10 +136,10 @@ def test_a_replay_of_an_unreadable_file_changes_nothing_and_says_so(bankgate: An
 def test_files_of_one_name_in_two_directories_are_two_files_and_one_named_twice_is_one(
     bankgate: Any, service: str, tmp_path: Path
 ) -> None:
-    for directory, amount in (("one", b"1,00"), ("two", b"2,00")):
+    for directory, account in (("one", b"10020030/1"), ("two", b"10020030/2")):
         (tmp_path / directory).mkdir()
         (tmp_path / directory / "a.sta").write_bytes(
-            b":20:S\n:25:10020030/1\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261125EUR" + amount + b"\n-\n"
+            b":20:S\n:25:" + account + b"\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261125EUR0,00\n-\n"
         )
     paths = [tmp_path / "one" / "a.sta", tmp_path / "two" / "a.sta", tmp_path / "one"]
     done = bankgate("replay", *paths, "--connection", "house", "--target", service, "--json")
@@ -143,10 +151,53 @@ def test_files_of_one_name_in_two_directories_are_two_files_and_one_named_twice_
 @pytest.mark.skipif(
     not Path("/proc/self/mem").exists(), reason="there is no /proc here, where a file that cannot be read is found"
 )
-def test_a_file_that_cannot_be_read_ends_a_replay_in_words(bankgate: Any, service: str) -> None:
-    done = bankgate("replay", "/proc/self/mem", "--connection", "house", "--target", service)
+def test_a_file_that_cannot_be_read_is_one_error_and_the_next_one_is_replayed(
+    bankgate: Any, service: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.sta").write_bytes(b":20:S\n:25:10020030/1\n:28C:1\n:60F:C261124EUR0,00\n:62F:C261124EUR0,00\n-\n")
+    done = bankgate("replay", "/proc/self/mem", tmp_path / "a.sta", "--connection", "house", "--target", service)
     assert done.code == 1
-    assert "error: /proc/self/mem: " in done.err
+    assert "error: mem: unreadable: The file cannot be read: Input/output error" in done.err
+    assert done.err.count("error: ") == 1
+    assert "a.sta: MT940" in done.out
+
+
+def test_a_service_refuses_one_replay_too_many_and_takes_it_once_another_has_ended(bankgate: Any, service: str) -> None:
+    requests = [replay_pb2.ReplayRequest(connection_id="house", name="a.sta", chunk=b"x")]
+    held = [Held(service, requests) for _ in range(AT_ONCE_MAX)]
+    try:
+        for replay in held:
+            replay.wait_until_told()
+        refused = bankgate("replay", EXAMPLES / "request.json", "--connection", "house", "--target", service)
+        assert (refused.code, f"{AT_ONCE_MAX} replays are running here" in refused.err) == (1, True)
+    finally:
+        for replay in held:
+            replay.end()
+    again = bankgate("replay", EXAMPLES / "request.json", "--connection", "house", "--target", service)
+    assert "request.json: unreadable" in again.err
+
+
+class Held:
+    """A replay whose first file is done and whose stream of requests stays open."""
+
+    def __init__(self, service: str, requests: list[replay_pb2.ReplayRequest]) -> None:
+        self._over = threading.Event()
+        self._channel = grpc.insecure_channel(service)
+
+        def sending() -> Iterator[replay_pb2.ReplayRequest]:
+            yield from requests
+            yield replay_pb2.ReplayRequest(name="b.sta", chunk=b"y")
+            self._over.wait(30)
+
+        self._answers = replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(sending())
+
+    def wait_until_told(self) -> None:
+        assert next(self._answers).problem.file == "a.sta"
+
+    def end(self) -> None:
+        self._over.set()
+        list(self._answers)
+        self._channel.close()
 
 
 def test_payments_too_large_for_one_message_of_the_call_are_sent_in_several(bankgate: Any, service: str, tmp_path: Path) -> None:

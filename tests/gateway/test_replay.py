@@ -116,3 +116,46 @@ async def test_a_committed_file_that_cannot_be_read_is_quarantined(make_desk) ->
     await run(desk, ("1.xml", "<Document>"), commit=True)
     (inbound,), _ = await desk.store.list_inbound(limit=10)
     assert inbound.state == "quarantined"
+
+
+async def test_each_change_says_where_in_the_file_its_reason_stands_and_by_what_key_the_payment_was_found(
+    make_desk, files
+) -> None:
+    desk, ids, message = await sent(make_desk, 3)
+    own = files.block(
+        f"{message}-1", files.transaction(ids[0], "INV-1", "RJCT", "AC04"), files.transaction("", "INV-2", "ACCP")
+    ).replace("<OrgnlInstrId></OrgnlInstrId>", "")
+    foreign = files.entry("10.00", "<EndToEndId>INV-9</EndToEndId>")
+    settled = files.camt054(foreign, files.entry("10.00", f"<InstrId>{ids[2]}</InstrId>"))
+    results = await run(desk, ("1.xml", files.pain002(message, group="ACCP", body=own)), ("2.xml", settled))
+    places = {(r.payment_reference, r.place, r.matched_by) for r in results if isinstance(r, ReplayedChange)}
+    by_instruction = "message_id+payment_information_id+instruction_id"
+    assert places == {
+        ("INV-1", "record 4, report 1, transaction 1", by_instruction),
+        ("INV-2", "record 5, report 1, transaction 2", "end_to_end_id"),
+        ("INV-3", "record 2, report 1", "message_id"),
+        ("INV-3", "record 4, statement 1, entry 2", by_instruction),
+    }
+
+
+async def test_a_file_that_cannot_be_read_names_the_line(make_desk) -> None:
+    desk, _, _ = await sent(make_desk)
+    (problem, _) = await run(desk, ("bad.xml", "<Document>\n\n<"))
+    assert isinstance(problem, ReplayedProblem)
+    assert problem.line
+    assert f"line {problem.line}: " in problem.summary_en
+
+
+async def test_a_file_given_up_by_its_sender_is_told_and_never_applied_in_part(make_desk, files) -> None:
+    desk, _, message = await sent(make_desk)
+    text = files.pain002(message, group="ACCP").encode()
+
+    async def uploaded() -> AsyncIterator[tuple[str, bytes | None]]:
+        yield "1.xml", text  # whole by chance: its sender still says that it is not
+        yield "1.xml", None
+        yield "2.xml", b"<Document>"
+
+    replay = Replay(desk.store, desk.intake, commit=True)
+    results = [result async for result in replay.run(uploaded(), sealed=False)]
+    assert [r.file for r in results if isinstance(r, ReplayedProblem) and r.kind == "unreadable"] == ["1.xml", "2.xml"]
+    assert await desk.states() == {PaymentState.SENT: 1}

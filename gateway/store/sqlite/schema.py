@@ -1,7 +1,8 @@
 """The tables, and how an older file becomes a current one.
 
-`PRAGMA user_version` counts the migrations applied; each is a list of statements, never edited once released. (Alembic comes with
-PostgreSQL; a single file that one program opens needs no more than this.) `PRAGMA application_id` marks the file as ours.
+`PRAGMA user_version` counts the migrations applied; each is a list of statements, and of functions where rows have to be read
+anew, never edited once released. (Alembic comes with PostgreSQL; a single file that one program opens needs no more than this.)
+`PRAGMA application_id` marks the file as ours.
 
 Keys named `…_key` never leave the store: they keep indexes and event rows small, and they are the order in which things were
 stored. What changes often (`payments`) is apart from what never does (`transfers`), so that moving 100,000 payments rewrites
@@ -9,7 +10,9 @@ narrow rows only.
 """
 
 import sqlite3
+from collections.abc import Callable
 
+from gateway.store.sqlite import statements
 from gateway.store.store import StoreUnavailable
 
 APPLICATION_ID = 0x424B4757  # "BKGW"
@@ -217,7 +220,15 @@ _FIRST = (
     "CREATE TABLE wakes (lane TEXT NOT NULL, due_at INTEGER NOT NULL, PRIMARY KEY (lane, due_at)) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_CONTINUITY = (
+    # What statements are compared by (gateway.continuity). NULL: those that belong to no chain.
+    "ALTER TABLE statements ADD COLUMN chain TEXT",
+    "ALTER TABLE statements ADD COLUMN facts BLOB",
+    "CREATE INDEX statements_chain ON statements (connection_id, chain) WHERE chain IS NOT NULL",
+    statements.fill_facts,
+)
+
+MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY)
 
 
 class UnknownSchema(StoreUnavailable):
@@ -236,8 +247,11 @@ def migrate(db: sqlite3.Connection) -> None:
             f"the database has schema version {version}, this program knows up to {len(MIGRATIONS)}:"
             " run the newer program, or restore the backup made before the upgrade"
         )
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
+    for steps in MIGRATIONS[version:]:
+        for step in steps:
+            if isinstance(step, str):
+                db.execute(step)
+            else:
+                step(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

@@ -6,13 +6,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.store.records import EntryRow, NewStatement, StatementRow
-from gateway.store.sqlite import codec
+from gateway.continuity import Reading, StatementFacts
+from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow, chain_key
+from gateway.store.sqlite import codec, discrepancies
 from gateway.store.sqlite.writer import Tx
+from gateway.store.store import ChainJudge
 
 POSITION_BITS = 32  # of an entry's key: entry_key = statement_row_id * 2^32 + position
 
 _payment_ids_of = msgspec.json.Decoder(tuple[str | None, ...]).decode
+_facts_of = msgspec.json.Decoder(StatementFacts).decode
+_to_json = msgspec.json.encode
 
 _SELECT = """
 SELECT statement_row_id, connection_id, inbound_file_id, position, message, received_at, content FROM statements
@@ -71,6 +75,64 @@ def put_entries(tx: Tx, statement_row_id: int, rows: Sequence[tuple[int, bytes, 
 def entry_rows(entries: Sequence[EntryRow]) -> list[tuple[int, bytes, str]]:
     """What `put_entries` takes."""
     return [(row.position, codec.entry_column(row.entry), codec.json_list(row.payment_ids)) for row in entries]
+
+
+# -- continuity --------------------------------------------------------------------------------------------------------
+
+
+def facts(db: sqlite3.Connection, connection_id: str, chain: str) -> list[StatementFacts]:
+    """Of every statement of a chain, in the order in which they were stored."""
+    rows = db.execute(
+        "SELECT facts FROM statements WHERE connection_id = ? AND chain = ? ORDER BY statement_row_id", (connection_id, chain)
+    )
+    return [_facts_of(column) for (column,) in rows]
+
+
+def reconcile(
+    tx: Tx, connection_id: str, kept: Sequence[tuple[int, StatementFacts | None]], judge: ChainJudge, resolution: str
+) -> ChainsReconciled:
+    """Every chain that a statement came into, or was in before it was read again, is judged anew."""
+    chains: set[str] = set()
+    for statement_row_id, new in kept:
+        row = tx.db.execute("SELECT chain FROM statements WHERE statement_row_id = ?", (statement_row_id,)).fetchone()
+        if row is None:
+            raise LookupError(f"there is no statement {statement_row_id}")
+        chains |= {chain for chain in (row[0], new.chain if new else None) if chain is not None}
+        _put_facts(tx.db, statement_row_id, new)
+    done = ChainsReconciled()
+    for chain in sorted(chains):
+        found = judge(chain, facts(tx.db, connection_id, chain))
+        told, resolved = discrepancies.reconcile(tx, chain_key(connection_id, chain), found, resolution)
+        done = ChainsReconciled(told=done.told + told, resolved=done.resolved + resolved)
+    return done
+
+
+def _put_facts(db: sqlite3.Connection, statement_row_id: int, new: StatementFacts | None) -> None:
+    db.execute(
+        "UPDATE statements SET chain = ?, facts = ? WHERE statement_row_id = ?",
+        (new.chain if new else None, _to_json(new) if new else None, statement_row_id),
+    )
+
+
+def fill_facts(db: sqlite3.Connection) -> None:
+    """For a database of before schema version 2: the facts of the statements that are there. They are compared when the next
+    statement of their account comes."""
+    for (statement_row_id,) in db.execute("SELECT statement_row_id FROM statements").fetchall():
+        message, content = db.execute(
+            "SELECT message, content FROM statements WHERE statement_row_id = ?", (statement_row_id,)
+        ).fetchone()
+        reading = Reading(message, codec.statement_of(content))
+        if not reading.compared:
+            continue
+        first = statement_row_id << POSITION_BITS
+        for (entry,) in db.execute(
+            "SELECT content FROM entries WHERE entry_key > ? AND entry_key < ?", (first, first + (1 << POSITION_BITS))
+        ):
+            reading.take(codec.entry_of(entry))
+        _put_facts(db, statement_row_id, reading.facts())
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
 
 
 def statement(db: sqlite3.Connection, statement_row_id: int) -> StatementRow | None:

@@ -17,10 +17,12 @@ from typing import BinaryIO, TypeVar
 
 from formats.model import CreditTransfer
 from gateway import clock as gateway_clock
+from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.records import (
     Attempt,
     Candidate,
+    ChainsReconciled,
     ConnectionHealth,
     Delivery,
     DeliveryBlock,
@@ -63,7 +65,7 @@ from gateway.store.sqlite.schema import migrate
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, Watch
 from gateway.store.sqlite.writer import Operation, Tx, Writer
-from gateway.store.store import Clock, DocumentWriter, StoreUnavailable
+from gateway.store.store import ChainJudge, Clock, DocumentWriter, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -262,6 +264,14 @@ class SqliteStore:
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
         rows = statements.entry_rows(entries)
         await self._write(lambda tx: statements.put_entries(tx, statement_row_id, rows))
+
+    async def statement_facts(self, connection_id: str, chain: str) -> list[StatementFacts]:
+        return await self._read(lambda db: statements.facts(db, connection_id, chain))
+
+    async def reconcile_statements(
+        self, connection_id: str, kept: Sequence[tuple[int, StatementFacts | None]], judge: ChainJudge, resolution: str
+    ) -> ChainsReconciled:
+        return await self._write(lambda tx: statements.reconcile(tx, connection_id, kept, judge, resolution))
 
     async def statement(self, statement_row_id: int) -> StatementRow | None:
         return await self._read(lambda db: statements.statement(db, statement_row_id))

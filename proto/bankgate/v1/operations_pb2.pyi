@@ -385,9 +385,10 @@ class Discrepancy(_message.Message):
     discrepancy_id: _builtins.str
     connection_id: _builtins.str
     kind: _builtins.str
-    """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported". Files:
-    "unreadable", "left_at_the_bank". Messages of ours: "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice",
-    "unforeseen". Keys: "key_unavailable". docs/operator.md says of each what to do; more kinds may come.
+    """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported". Statements:
+    "statement_gap", "statement_duplicate", "balance_break". Files: "unreadable", "left_at_the_bank". Messages of ours:
+    "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice", "unforeseen". Keys: "key_unavailable". docs/operator.md says of
+    each what to do; more kinds may come.
     """
     summary_en: _builtins.str
     summary_zh: _builtins.str
@@ -398,6 +399,7 @@ class Discrepancy(_message.Message):
     delivery_id: _builtins.str
     open: _builtins.bool
     resolved_by: _builtins.str
+    """a caller; "bankgate (by itself)" where a later statement mended it"""
     resolution: _builtins.str
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...

@@ -26,6 +26,7 @@ class ReplayRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
+    ABANDONED_FIELD_NUMBER: _builtins.int
     connection_id: _builtins.str
     commit: _builtins.bool
     name: _builtins.str
@@ -34,6 +35,8 @@ class ReplayRequest(_message.Message):
     """at most 1 MiB; opened (unsealed) or sealed as the connection says"""
     sealed: _builtins.bool
     """true: the bytes are as the bank delivered them; false: already opened"""
+    abandoned: _builtins.bool
+    """you cannot read this file to its end: it is forgotten and told as unreadable, and the next one goes on"""
     def __init__(
         self,
         *,
@@ -42,10 +45,11 @@ class ReplayRequest(_message.Message):
         name: _builtins.str = ...,
         chunk: _builtins.bytes = ...,
         sealed: _builtins.bool = ...,
+        abandoned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "commit", b"commit", "connection_id", b"connection_id", "name", b"name", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned", b"abandoned", "chunk", b"chunk", "commit", b"commit", "connection_id", b"connection_id", "name", b"name", "sealed", b"sealed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -94,13 +98,18 @@ class ReplayedChange(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MATCHED_BY_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     file: _builtins.str
     payment_id: _builtins.str
     payment_reference: _builtins.str
     to: _types_pb2.PaymentState.ValueType
     """equal to from: the news is consistent with what is known and changes nothing"""
     matched_by: _builtins.str
-    """"message_id+payment_information_id+instruction_id", "end_to_end_id", "uetr", "account_servicer_reference" """
+    """"message_id+payment_information_id+instruction_id", "end_to_end_id", "uetr", "account_servicer_reference";"""
+    place: _builtins.str
+    """"message_id": it was told of the whole message or block
+    where in the file: "record 4, report 1, transaction 2"; records as `bankgate parse --json` prints them
+    """
     @_builtins.property
     def reason(self) -> _types_pb2.PaymentReason: ...
     def __init__(
@@ -112,10 +121,11 @@ class ReplayedChange(_message.Message):
         to: _types_pb2.PaymentState.ValueType = ...,
         reason: _types_pb2.PaymentReason | None = ...,
         matched_by: _builtins.str = ...,
+        place: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "from", b"from", "matched_by", b"matched_by", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "reason", b"reason", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "from", b"from", "matched_by", b"matched_by", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "place", b"place", "reason", b"reason", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -130,12 +140,16 @@ class ReplayedProblem(_message.Message):
     SUMMARY_EN_FIELD_NUMBER: _builtins.int
     SUMMARY_ZH_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
     file: _builtins.str
     kind: _builtins.str
-    """"unmatched", "ambiguous", "contradiction", "unreadable", "mismatch" """
+    """"unmatched", "ambiguous", "contradiction", "unreadable", "mismatch", and every kind of Discrepancy that the file would give"""
     summary_en: _builtins.str
     summary_zh: _builtins.str
     evidence: _builtins.str
+    """JSON: the facts, and in "place" where in the file they stand"""
+    line: _builtins.int
+    """of what cannot be read, where it is known"""
     def __init__(
         self,
         *,
@@ -144,10 +158,11 @@ class ReplayedProblem(_message.Message):
         summary_en: _builtins.str = ...,
         summary_zh: _builtins.str = ...,
         evidence: _builtins.str = ...,
+        line: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "file", b"file", "kind", b"kind", "summary_en", b"summary_en", "summary_zh", b"summary_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "file", b"file", "kind", b"kind", "line", b"line", "summary_en", b"summary_en", "summary_zh", b"summary_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

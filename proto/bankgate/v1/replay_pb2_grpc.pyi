@@ -35,6 +35,7 @@ class ReplayServiceStub:
     """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
     stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
     is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
+    A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
     """
 
 @_typing.type_check_only
@@ -44,6 +45,7 @@ class ReplayServiceAsyncStub(ReplayServiceStub):
     """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
     stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
     is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
+    A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
     """
 
 class ReplayServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -56,6 +58,7 @@ class ReplayServiceServicer(metaclass=_abc_1.ABCMeta):
         """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
         stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
         is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
+        A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
         """
 
 def add_ReplayServiceServicer_to_server(servicer: ReplayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,203 @@
+"""A shadow of the store: what applying bank news reads and writes, without a change to what is stored.
+
+It reads through to the real store, keeps its changes to itself, and answers later questions as if they had been made, so that a
+folder of files replays as it would happen.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.continuity import StatementFacts
+from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentState, advance
+from gateway.store.records import (
+    Candidate,
+    ChainsReconciled,
+    Delivery,
+    DeliveryBlock,
+    DeliveryChange,
+    EntryRow,
+    Keys,
+    MessageNews,
+    MessageNewsResult,
+    NewDiscrepancy,
+    NewStatement,
+    Payment,
+    PaymentChange,
+    PaymentFilter,
+    Reason,
+)
+from gateway.store.store import ChainJudge, Store
+
+BY_MESSAGE = "message_id"  # news of a whole message or block: its payments were found by the message alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One change of a payment's state, and where in the file its reason stands."""
+
+    before: Candidate
+    after: PaymentState
+    reason: Reason
+    place: str
+    matched_by: str
+
+
+class Shadow:
+    """The part of the store that applying news needs; `commit` passes the changes on, else they stay here."""
+
+    def __init__(self, store: Store, connection_id: str, *, commit: bool) -> None:
+        self._store = store
+        self._connection_id = connection_id
+        self._commit = commit
+        self._candidates: dict[str, Candidate] = {}  # as moved; with `commit` the store itself knows, and what others did
+        self._deliveries: dict[str, Delivery] = {}
+        self._matched: dict[str, Candidate] = {}
+        self._statements: dict[str, list[StatementFacts]] = {}  # by chain, those that are not stored
+        self._moves: list[Move] = []
+        self._problems: list[NewDiscrepancy] = []
+
+    def take(self) -> tuple[list[Move], list[NewDiscrepancy]]:
+        """What has happened since the last call."""
+        moves, self._moves = self._moves, []
+        problems, self._problems = self._problems, []
+        return moves, problems
+
+    def state_of(self, payment: Payment) -> PaymentState:
+        """Where the payment would stand now."""
+        moved = self._candidates.get(payment.payment_id)
+        return payment.state if moved is None else moved.state
+
+    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
+        found = await self._store.find_candidates(connection_id, keys)
+        shown = [self._candidates.get(candidate.payment_id, candidate) for candidate in found]
+        self._matched.update((candidate.payment_id, candidate) for candidate in shown)
+        return shown
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._deliveries.get(delivery_id) or await self._store.delivery(delivery_id)
+
+    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None:
+        found = await self._store.delivery_by_message_id(connection_id, message_id)
+        return None if found is None else self._deliveries.get(found.delivery_id, found)
+
+    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]:
+        return await self._store.delivery_blocks(delivery_id)
+
+    async def list_payments(
+        self, where: PaymentFilter, *, limit: int, before: str | None = None
+    ) -> tuple[list[Payment], str | None]:
+        return await self._store.list_payments(where, limit=limit, before=before)
+
+    async def change_delivery(self, change: DeliveryChange) -> Delivery:
+        moving: list[tuple[Candidate, PaymentState]] = []
+        if change.payment_event is not None:
+            async for candidate in self._members(change.delivery_id, None):
+                following = PAYMENT_TABLE.get((candidate.state, change.payment_event), candidate.state)
+                if following is not candidate.state:
+                    moving.append((candidate, following))
+        if self._commit:
+            changed = await self._store.change_delivery(change)
+        else:
+            known = await self.delivery(change.delivery_id)
+            if known is None:
+                raise LookupError(change.delivery_id)
+            changed = replace(known, state=change.next_state, fence=known.fence + 1)
+            self._deliveries[change.delivery_id] = changed
+        self._problems += change.discrepancies
+        for candidate, following in moving:
+            self._moved(candidate, following, change.payment_reason, change.place, BY_MESSAGE)
+        return changed
+
+    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
+        if self._commit:
+            await self._store.change_payments(changes, discrepancies)
+        self._problems += discrepancies
+        for change in changes:
+            candidate = self._matched[change.payment_id]
+            if change.state is not candidate.state:
+                self._moved(candidate, change.state, change.reason, change.place, change.matched_by)
+
+    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
+        contradicted: list[str] = []
+        changed = 0
+        async for candidate in self._members(news.delivery_id, news.payment_information_id):
+            if candidate.payment_id in news.except_payment_ids:
+                continue
+            try:
+                following = advance(PAYMENT_TABLE, candidate.state, news.event)
+            except IllegalTransition:
+                contradicted.append(candidate.payment_id)
+                continue
+            if following is not candidate.state:
+                changed += 1
+                self._moved(candidate, following, news.reason, news.place, BY_MESSAGE)
+        if self._commit:
+            return await self._store.apply_message_news(news)
+        return MessageNewsResult(changed=changed, contradicted=tuple(contradicted[:100]), contradicted_count=len(contradicted))
+
+    async def put_statement(self, new: NewStatement) -> int:
+        return await self._store.put_statement(new) if self._commit else 0
+
+    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
+        if self._commit:
+            await self._store.put_entries(statement_row_id, entries)
+
+    async def reconcile_statements(
+        self, connection_id: str, kept: Sequence[tuple[int, StatementFacts | None]], judge: ChainJudge, resolution: str
+    ) -> ChainsReconciled:
+        added: dict[str, list[StatementFacts]] = {}
+        for _, facts in kept:
+            if facts is not None:
+                added.setdefault(facts.chain, []).append(facts)
+        told = 0
+        for chain, new in sorted(added.items()):
+            before = [*await self._store.statement_facts(connection_id, chain), *self._statements.get(chain, ())]
+            known = {problem.key for problem in judge(chain, before)}
+            found = [problem for problem in judge(chain, [*before, *new]) if problem.key not in known]
+            self._problems += found
+            told += len(found)
+            if not self._commit:
+                self._statements.setdefault(chain, []).extend(new)
+        if self._commit:
+            return await self._store.reconcile_statements(connection_id, kept, judge, resolution)
+        return ChainsReconciled(told=told)
+
+    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
+        self._problems += new
+        if self._commit:
+            await self._store.add_discrepancies(new)
+
+    def _moved(self, candidate: Candidate, following: PaymentState, reason: Reason, place: str, by: str) -> None:
+        moved = replace(candidate, state=following)
+        self._matched[candidate.payment_id] = moved
+        if not self._commit:
+            self._candidates[candidate.payment_id] = moved
+        self._moves.append(Move(before=candidate, after=following, reason=reason, place=place, matched_by=by))
+
+    async def _members(self, delivery_id: str, payment_information_id: str | None) -> AsyncIterator[Candidate]:
+        token: str | None = None
+        while True:
+            where = PaymentFilter(connection_id=self._connection_id, delivery_id=delivery_id)
+            page, token = await self._store.list_payments(where, limit=1000, before=token)
+            for payment in page:
+                if payment_information_id in {None, payment.payment_information_id}:
+                    shown = self._candidates.get(payment.payment_id)
+                    yield shown or Candidate(
+                        payment_id=payment.payment_id,
+                        version=payment.version,
+                        state=payment.state,
+                        connection_id=payment.connection_id,
+                        delivery_id=payment.delivery_id,
+                        message_id=payment.message_id,
+                        payment_information_id=payment.payment_information_id,
+                        end_to_end_id=payment.transfer.end_to_end_id,
+                        uetr=payment.transfer.uetr,
+                        amount=payment.transfer.amount,
+                        currency=payment.transfer.currency,
+                        bank_status=payment.bank_status,
+                        account_servicer_reference=payment.account_servicer_reference,
+                        caller=payment.caller,
+                        payment_reference=payment.payment_reference,
+                    )
+            if token is None:
+                return

@@ -1,0 +1,46 @@
+"""A copy of the database as it stands at one moment, while others go on writing to it."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from gateway.store.sqlite import connection
+from gateway.store.sqlite.schema import APPLICATION_ID, UnknownSchema
+from gateway.store.store import StoreUnavailable
+
+BUSY_SECONDS = 5.0
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Makes `target`, readable by its owner only. Raises `StoreUnavailable`.
+
+    The source is opened for reading only: its writers wait for nothing, and its log is not moved (SQLite, "Online Backup API":
+    copying all pages in one step is one read transaction).
+    """
+    if not source.is_file():
+        raise StoreUnavailable(f"there is no database {source}")
+    _room(source, target.parent)
+    connection.create_private(target)
+    with connection.named_errors(), closing(_reading(source)) as old, closing(sqlite3.connect(target)) as new:
+        (application,) = old.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION_ID:
+            raise UnknownSchema(f"{source} is not a database of this program")
+        old.backup(new)
+
+
+def _reading(source: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _room(source: Path, folder: Path) -> None:
+    """Raises `StoreUnavailable` where the copy would fill the disk: others may need what is left of it."""
+    log = source.with_name(f"{source.name}-wal")
+    needed = source.stat().st_size + (log.stat().st_size if log.is_file() else 0)
+    free = shutil.disk_usage(folder).free
+    if needed > free // 2:
+        raise StoreUnavailable(
+            f"a copy of the database takes up to {needed} bytes, and {os.fspath(folder)} has {free}, of which it may take half:"
+            " set TMPDIR to a larger disk"
+        )
