@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from formats import banks
 from formats.errors import Violation
+from formats.instant import FALL_BACK_REASONS
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.report import ReportRecord
 
@@ -42,6 +43,8 @@ class Capabilities:
     transfers_max: int = 100_000  # in one message
     horizon_days: int = 365  # how far ahead an execution date may lie
     time_zone: str = "UTC"
+    instant: bool = True  # whether payments may ask for local instrument INST
+    instant_fall_back: frozenset[str] = frozenset(FALL_BACK_REASONS)  # rejections after which a normal payment may be tried
     routes: Mapping[str, str] = field(default_factory=dict)  # kind of message → route name; empty: the channel's default route
 
 

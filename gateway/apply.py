@@ -6,9 +6,7 @@ payment down, statements and discrepancies are kept once by their place in the f
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 from formats.report import (
     Document,
@@ -20,13 +18,23 @@ from formats.report import (
     StatusReport,
     TransactionStatus,
 )
+from formats.report import Reason as BankReason
 from gateway import discrepancies as say
-from gateway.batch_booking import BlockStore, booked_block, is_batch_booking
+from gateway.batch_booking import booked_block, is_batch_booking
+from gateway.being_read import Facts, Group, Line
 from gateway.discrepancies import Origin
+from gateway.fall_back import (
+    NOT_KNOWN_TO_BE_SENT,
+    Debits,
+    executed_after_all,
+    handed_over_once,
+    hold_back,
+    is_proven,
+    may_fall_back,
+    second_attempt,
+)
 from gateway.lifecycle import (
-    DELIVERY_TABLE,
     PAYMENT_TABLE,
-    DeliveryEvent,
     DeliveryState,
     IllegalTransition,
     PaymentEvent,
@@ -34,28 +42,34 @@ from gateway.lifecycle import (
     advance,
 )
 from gateway.matching import CandidateIndex, Match, MatchKind, News, NoMatch, keys_of, match, names_message
-from gateway.news import event_of, is_duplicate, of_entry, of_return, of_transaction_status, reason_of, with_inherited
+from gateway.news import (
+    codes_of,
+    event_of,
+    is_duplicate,
+    of_entry,
+    of_return,
+    of_transaction_status,
+    reason_of,
+    with_inherited,
+)
+from gateway.news_store import NewsStore
+from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
+from gateway.refused_whole import Part, contradict_part, refuse_part
 from gateway.store.records import (
     Candidate,
     Delivery,
-    DeliveryChange,
     EntryRow,
-    Evidence,
-    Keys,
+    HoldBack,
     MessageNews,
     MessageNewsResult,
     NewDiscrepancy,
     NewStatement,
     PaymentChange,
-    Reason,
 )
 from gateway.store.store import Clock, Stale
 
 BATCH = 500  # records worked through with one question to the store and one change of it
-STALE_RETRIES = 5
-NOT_KNOWN_TO_BE_SENT = frozenset({PaymentState.BATCHED, PaymentState.HELD})
-GIVEN_UP = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
 
 _EVENT_OF_STATE = {
     PaymentState.SENT: PaymentEvent.BANK_PENDING,
@@ -66,69 +80,29 @@ _EVENT_OF_STATE = {
 }
 
 
-class NewsStore(BlockStore, Protocol):
-    """The part of the store that applying news needs."""
-
-    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]: ...
-
-    async def delivery(self, delivery_id: str) -> Delivery | None: ...
-
-    async def change_delivery(self, change: DeliveryChange) -> Delivery: ...
-
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None: ...
-
-    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult: ...
-
-    async def put_statement(self, new: NewStatement) -> int: ...
-
-    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None: ...
-
-    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """The status word of a group or block and the reason that goes with it."""
-
-    status: str
-    reason: Reason
-
-
-@dataclass(slots=True, kw_only=True)
-class _Group:
-    """The pain.002 group being read: its message, its delivery, and who got news of their own."""
-
-    delivery: Delivery | None
-    status: str | None
-    event: PaymentEvent
-    news: StatusReport
-    blocks: list[PaymentInformationStatus] = field(default_factory=list)
-    own_news: set[str] = field(default_factory=set)
-    refused: bool = False  # the bank speaks of a message that cannot be with it
-
-
-@dataclass(slots=True, kw_only=True)
-class _Line:
-    """One entry waiting in the batch, with the news of each of its transactions."""
-
-    position: int
-    entry: Entry
-    news: list[News | None]
-    payment_ids: list[str | None]
-
-
 class NewsApplier:
     """Applies the records of one file, in order: `apply` for each, then `finish`. Counts what it did."""
 
-    def __init__(self, store: NewsStore, *, connection_id: str, inbound_file_id: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: NewsStore,
+        *,
+        connection_id: str,
+        inbound_file_id: int,
+        clock: Clock,
+        fall_back_codes: frozenset[str] = frozenset(),
+    ) -> None:
+        """`fall_back_codes`: reasons of a refused instant payment after which it goes out as a normal one, if it may."""
         self._store = store
         self._connection_id = connection_id
         self._inbound_file_id = inbound_file_id
         self._clock = clock
+        self._fall_back_codes = fall_back_codes
+        self._debits = Debits()
         self._document: Document | None = None
-        self._group: _Group | None = None
+        self._group: Group | None = None
         self._statuses: list[tuple[int, News]] = []
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._statement_row: int | None = None
         self._statements = 0
         self._position = 0
@@ -144,6 +118,11 @@ class NewsApplier:
         return "" if document is None else " ".join(filter(None, (document.message, document.message_id)))
 
     @property
+    def _created(self) -> str | None:
+        """When the bank wrote what is being read."""
+        return None if self._document is None else self._document.creation_date_time
+
+    @property
     def _origin(self) -> Origin:
         return Origin(connection_id=self._connection_id, inbound_file_id=self._inbound_file_id, source=self.source)
 
@@ -155,13 +134,16 @@ class NewsApplier:
             if group is not None and group.refused:
                 return
             told = group.news.original_message_id if group else None
-            self._statuses.append((self.records, of_transaction_status(self._with_reasons(record), told)))
+            news = of_transaction_status(self._with_reasons(record), told)
+            if any(is_duplicate(reasons) for reasons in self._reasons_above(record)):
+                news = replace(news, reason_codes=())
+            self._statuses.append((self.records, news))
             if is_duplicate(record.reasons):
                 await self._note(say.duplicate_reported(self._origin, str(self.records), group.delivery if group else None))
         elif isinstance(record, Entry):
-            news = of_entry(record)
+            told_of = of_entry(record)
             self._position += 1
-            self._lines.append(_Line(position=self._position, entry=record, news=news, payment_ids=[None] * len(news)))
+            self._lines.append(Line(position=self._position, entry=record, news=told_of, payment_ids=[None] * len(told_of)))
             if is_batch_booking(record):
                 await self._book_block(record)
         elif isinstance(record, PaymentReturn):
@@ -176,12 +158,18 @@ class NewsApplier:
             await self._flush()
 
     def _with_reasons(self, record: TransactionStatus) -> TransactionStatus:
-        if self._group is None or record.reasons:
+        if record.reasons:
             return record
+        reasons = with_inherited((), *self._reasons_above(record))
+        return replace(record, reasons=reasons) if reasons else record
+
+    def _reasons_above(self, record: TransactionStatus) -> list[tuple[BankReason, ...]]:
+        """What the bank gave as reasons for the block and the group of a transaction."""
+        if self._group is None:
+            return []
         block_id = record.original_payment_information_id
         of_block = [b.reasons for b in self._group.blocks if b.original_payment_information_id == block_id]
-        reasons = with_inherited((), *of_block, self._group.news.group_reasons)
-        return replace(record, reasons=reasons) if reasons else record
+        return [*of_block, self._group.news.group_reasons]
 
     async def finish(self) -> None:
         """Applies what is still waiting, and group statuses to those who got no news of their own."""
@@ -207,12 +195,13 @@ class NewsApplier:
             )
             self._statements += 1
             self._position = 0
+            self._debits.new_statement()
 
     async def _open_group(self, record: StatusReport) -> None:
         delivery = None
         if record.original_message_id:
             delivery = await self._store.delivery_by_message_id(self._connection_id, record.original_message_id)
-        self._group = _Group(
+        self._group = Group(
             delivery=delivery,
             status=record.group_status,
             event=event_of(record.group_status, record.group_reasons),
@@ -226,6 +215,7 @@ class NewsApplier:
             # One discrepancy says it all; none of its transactions can be believed before a person has looked.
             self._group.refused = True
             return
+        self._group.once = handed_over_once(await self._store.delivery(delivery.delivery_id))
         if is_duplicate(record.group_reasons):
             await self._note(say.duplicate_reported(self._origin, f"group:{self.records}", delivery))
 
@@ -245,11 +235,11 @@ class NewsApplier:
             blocks_with_status.add(block.original_payment_information_id)
             if block.status is not None:
                 reasons = with_inherited(block.reasons, group.news.group_reasons)
-                facts = _Facts(block.status, reason_of(block.status, reasons))
+                facts = self._facts(group, block.status, reasons)
                 await self._fall(group, block.original_payment_information_id, event_of(block.status, reasons), facts)
         if group.status is None or group.event is PaymentEvent.BANK_PENDING:
             return
-        facts = _Facts(group.status, reason_of(group.status, group.news.group_reasons))
+        facts = self._facts(group, group.status, group.news.group_reasons)
         if not blocks_with_status:
             await self._fall(group, None, group.event, facts)
             return
@@ -257,10 +247,19 @@ class NewsApplier:
             if known.payment_information_id not in blocks_with_status:
                 await self._fall(group, known.payment_information_id, group.event, facts)
 
-    async def _fall(self, group: _Group, payment_information_id: str | None, event: PaymentEvent, facts: _Facts) -> None:
+    def _facts(self, group: Group, status: str, reasons: tuple[BankReason, ...]) -> Facts:
+        proven = is_proven(status, codes_of(reasons), self._fall_back_codes)
+        return Facts(status, reason_of(status, reasons), proven and group.once and not is_duplicate(group.news.group_reasons))
+
+    async def _fall(self, group: Group, payment_information_id: str | None, event: PaymentEvent, facts: Facts) -> None:
         """A status of the whole falls to the transactions that carry none of their own."""
         if group.delivery is None or event is PaymentEvent.BANK_PENDING:
             return
+        part = Part(group.delivery, payment_information_id, frozenset(group.own_news))
+        if event is PaymentEvent.BANK_REJECTED and facts.refuses:
+            left = await refuse_part(self._store, part, facts.reason, self.source, self._created)
+            self.changed[PaymentState.APPROVED] += left
+            self.rejected_in.update([group.delivery.delivery_id] if left else [])
         result = await self._store.apply_message_news(
             MessageNews(
                 delivery_id=group.delivery.delivery_id,
@@ -278,6 +277,7 @@ class NewsApplier:
         if result.contradicted_count:
             place = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(self._origin, place, facts.status, group.delivery.delivery_id, result))
+        await contradict_part(self._store, part, self._origin, event, self._created)
 
     async def _book_block(self, entry: Entry) -> None:
         booked = await booked_block(self._store, self._connection_id, entry)
@@ -305,6 +305,8 @@ class NewsApplier:
         self._count(PaymentEvent.BANK_SETTLED, result)
         if result.contradicted_count:
             await self._note(say.whole_contradicts_parts(self._origin, place, "BOOK", booked.delivery.delivery_id, result))
+        part = Part(booked.delivery, booked.payment_information_id, booked.left_out)
+        await contradict_part(self._store, part, self._origin, PaymentEvent.BANK_SETTLED, self._created)
 
     # -- batches of single news ----------------------------------------------------------------------------------------
 
@@ -314,7 +316,7 @@ class NewsApplier:
         if not statuses and not lines:
             return
         news = [(f"{number}", item) for number, item in statuses]
-        places: dict[str, tuple[_Line, int]] = {}
+        places: dict[str, tuple[Line, int]] = {}
         for line in lines:
             for place, item in enumerate(line.news):
                 if item is not None:
@@ -343,6 +345,7 @@ class NewsApplier:
         matched: dict[str, str] = {}
         changes: list[PaymentChange] = []
         discrepancies: list[NewDiscrepancy] = []
+        holds: list[HoldBack] = []
         for key, item in news:
             found = match(item, index)
             if isinstance(found, NoMatch):
@@ -354,9 +357,13 @@ class NewsApplier:
             self.matched_by[candidate.payment_id] = found.by
             if self._group is not None:
                 self._group.own_news.add(candidate.payment_id)
-            discrepancies += self._move(key, item, found, index, changes)
-        if changes or discrepancies:
-            await self._store.change_payments(changes, discrepancies)
+            created = self._created
+            if candidate.attempts > 1 and executed_after_all(key, item, candidate, created, self._debits):
+                holds.append(hold_back(self._origin, key, item.event, candidate.payment_id, candidate.message_id))
+            elif not candidate.superseded:  # what is said of a refused attempt moves the payment no more
+                discrepancies += self._move(key, item, found, index, changes)
+        if changes or discrepancies or holds:
+            await self._store.change_payments(changes, discrepancies, holds)
         return matched
 
     async def _candidates(self, news: list[tuple[str, News]]) -> CandidateIndex:
@@ -367,7 +374,9 @@ class NewsApplier:
         doubted: dict[str, bool] = {}
         for _, item in news:
             found = match(item, index)
-            if isinstance(found, Match) and found.candidate.state in NOT_KNOWN_TO_BE_SENT and found.candidate.delivery_id:
+            if not isinstance(found, Match) or found.candidate.superseded:
+                continue
+            if found.candidate.state in NOT_KNOWN_TO_BE_SENT and found.candidate.delivery_id:
                 delivery_id = found.candidate.delivery_id
                 doubted[delivery_id] = doubted.get(delivery_id, False) or names_message(item, found)
         if not doubted:
@@ -386,6 +395,12 @@ class NewsApplier:
         problems: list[NewDiscrepancy] = []
         if found.amount_differs:
             problems.append(say.other_amount(self._origin, key, news, candidate))
+        if self._refuses(news, candidate):
+            changes.append(second_attempt(candidate, news.reason, self.source, self._created))
+            index.supersede(candidate, self._created)
+            self.changed[PaymentState.APPROVED] += 1
+            self.rejected_in.update(filter(None, [candidate.delivery_id]))
+            return problems
         try:
             following = advance(PAYMENT_TABLE, candidate.state, news.event)
         except IllegalTransition:
@@ -426,49 +441,16 @@ class NewsApplier:
                 self.rejected_in.add(candidate.delivery_id)
         return problems
 
+    def _refuses(self, news: News, candidate: Candidate) -> bool:
+        """Whether this proves that an instant payment was refused which goes out again as a normal one: `gateway.fall_back`."""
+        group = self._group
+        if group is None or not group.once or news.event is not PaymentEvent.BANK_REJECTED or not may_fall_back(candidate):
+            return False
+        named = group.delivery is not None and group.delivery.delivery_id == candidate.delivery_id
+        return named and is_proven(news.bank_status, news.reason_codes, self._fall_back_codes)
+
     def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:
         self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
-
-    # -- deliveries ----------------------------------------------------------------------------------------------------
-
-    async def _prove(self, delivery: Delivery) -> bool:
-        """Any bank news naming a message proves its delivery first (design, section 5, rule 6). False: it cannot be there."""
-        for _ in range(STALE_RETRIES):
-            if delivery.state is DeliveryState.SENT:
-                return True
-            if delivery.attempt == 0 or (delivery.state, DeliveryEvent.FOUND) not in DELIVERY_TABLE:
-                await self._note(say.unexpected_delivery(self._origin, delivery))
-                return False
-            evidence = Evidence(
-                found_at=self._clock(),
-                source=self.source,
-                verdict="arrived",
-                detail="the bank's own news names the message",
-            )
-            try:
-                await self._store.change_delivery(
-                    DeliveryChange(
-                        delivery_id=delivery.delivery_id,
-                        fence=delivery.fence,
-                        state=delivery.state,
-                        event=DeliveryEvent.FOUND,
-                        next_state=advance(DELIVERY_TABLE, delivery.state, DeliveryEvent.FOUND),
-                        reason=ours("found", self.source),
-                        source=self.source,
-                        evidence=(evidence,),
-                        payment_event=PaymentEvent.MESSAGE_SENT,
-                        payment_reason=ours("sent"),
-                        discrepancies=(say.unexpected_delivery(self._origin, delivery),) if delivery.state in GIVEN_UP else (),
-                    )
-                )
-            except Stale:
-                fresh = await self._store.delivery(delivery.delivery_id)
-                if fresh is None:
-                    return False
-                delivery = fresh
-            else:
-                return True
-        return False
 
     # -- what does not fit ---------------------------------------------------------------------------------------------
 
@@ -487,6 +469,9 @@ class NewsApplier:
         if not news.message_id:
             return False
         return await self._store.delivery_by_message_id(self._connection_id, news.message_id) is not None
+
+    async def _prove(self, delivery: Delivery) -> bool:
+        return await prove(self._store, self._origin, self._clock, delivery)
 
     async def _note(self, discrepancy: NewDiscrepancy) -> None:
         await self._store.add_discrepancies([discrepancy])

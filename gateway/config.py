@@ -100,6 +100,13 @@ class RetrySettings(Settings):
     lease_seconds: Seconds = 900.0  # how long one send may take before others call it in doubt
 
 
+class InstantSettings(Settings):
+    """What the bank agreed about instant payments; None: as the bank's plugin says."""
+
+    offered: bool | None = None
+    fall_back_codes: tuple[str, ...] | None = None  # reasons of a rejection after which instant-else-normal goes out as normal
+
+
 class ConnectionSettings(Settings):
     """One file under `connections/`; its stem is `id`. `channel` and `seal` are checked by their rooms."""
 
@@ -116,6 +123,7 @@ class ConnectionSettings(Settings):
     batching: BatchingSettings = BatchingSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retry: RetrySettings = RetrySettings()
+    instant: InstantSettings = InstantSettings()
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 
 

@@ -17,9 +17,10 @@ from channels.channel import Arrival, Channel, Unreachable
 from formats.errors import Unparsable
 from formats.report import Document, ReportRecord
 from gateway import discrepancies as say
-from gateway.apply import NewsApplier, NewsStore
+from gateway.apply import NewsApplier
 from gateway.connection import Connection
 from gateway.discrepancies import Origin, is_booking
+from gateway.news_store import NewsStore
 from gateway.store.records import InboundFile
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics, place_of
@@ -113,6 +114,7 @@ class Intake:
             connection_id=self.connection.id,
             inbound_file_id=file.inbound_file_id,
             clock=self.clock,
+            fall_back_codes=self.connection.fall_back_codes,
         )
         try:
             message = await self.apply_opened(lambda: self.store.open_document(opened_id), applier)

@@ -14,13 +14,22 @@ from formats.errors import Unparsable
 from gateway.apply import NewsApplier
 from gateway.errors import TooMany
 from gateway.intake import REPLAY_UNFINISHED, Intake
-from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentState, advance
+from gateway.lifecycle import (
+    NOTHING_GOES_OUT,
+    PAYMENT_TABLE,
+    DeliveryState,
+    IllegalTransition,
+    PaymentEvent,
+    PaymentState,
+    advance,
+)
 from gateway.store.records import (
     Candidate,
     Delivery,
     DeliveryBlock,
     DeliveryChange,
     EntryRow,
+    HoldBack,
     Keys,
     MessageNews,
     MessageNewsResult,
@@ -30,6 +39,7 @@ from gateway.store.records import (
     PaymentChange,
     PaymentFilter,
     Reason,
+    RefusedAttempt,
 )
 from gateway.store.store import Store
 from keys.seal import BadSeal
@@ -81,6 +91,7 @@ class Shadow:
         self._candidates: dict[str, Candidate] = {}  # as moved; with `commit` the store itself knows, and what others did
         self._deliveries: dict[str, Delivery] = {}
         self._matched: dict[str, Candidate] = {}
+        self._again: dict[str, tuple[Candidate, Candidate]] = {}  # would go out again as normal: (present, refused attempt)
         self.log: list[tuple[Candidate, PaymentState, Reason, str]] = []
         self.problems: list[NewDiscrepancy] = []
 
@@ -92,8 +103,15 @@ class Shadow:
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
         found = await self._store.find_candidates(connection_id, keys)
-        shown = [self._candidates.get(candidate.payment_id, candidate) for candidate in found]
-        self._matched.update((candidate.payment_id, candidate) for candidate in shown)
+        shown: list[Candidate] = []
+        for candidate in found:
+            if candidate.payment_id in self._again:
+                shown += self._again[candidate.payment_id]
+            elif candidate.superseded:
+                shown.append(candidate)
+            else:
+                shown.append(self._candidates.get(candidate.payment_id, candidate))
+        self._matched.update((candidate.payment_id, candidate) for candidate in shown if not candidate.superseded)
         return shown
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
@@ -131,14 +149,69 @@ class Shadow:
             self._moved(candidate, following, change.payment_reason, "")
         return changed
 
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
+    async def change_payments(
+        self,
+        changes: Sequence[PaymentChange],
+        discrepancies: Sequence[NewDiscrepancy] = (),
+        holds: Sequence[HoldBack] = (),
+    ) -> None:
+        standing = {hold.payment_id: await self._present(hold.payment_id) for hold in holds}
         if self._commit:
-            await self._store.change_payments(changes, discrepancies)
+            await self._store.change_payments(changes, discrepancies, holds)
         self.problems += discrepancies
         for change in changes:
             candidate = self._matched[change.payment_id]
             if change.state is not candidate.state:
                 self._moved(candidate, change.state, change.reason, "")
+            if change.event is PaymentEvent.INSTANT_REFUSED and not self._commit:
+                self._begin_again(candidate, change)
+            if change.payment_id in standing:
+                standing[change.payment_id] = replace(standing[change.payment_id], state=change.state)
+        for hold in holds:
+            await self._hold(hold, standing[hold.payment_id])
+
+    def _begin_again(self, candidate: Candidate, change: PaymentChange) -> None:
+        created = change.next_attempt.report_created if change.next_attempt else None
+        first = replace(candidate, attempts=2, may_fall_back=False, report_created=created)
+        nowhere = replace(first, delivery_id=None, message_id=None, payment_information_id=None, uetr=None, bank_status=None)
+        present = replace(nowhere, attempt=2, state=change.state, account_servicer_reference=None)
+        self._again[candidate.payment_id] = present, first
+
+    async def _present(self, payment_id: str) -> Candidate:
+        """The attempt that a payment is at."""
+        found = await self.find_candidates(self._connection_id, Keys(payment_ids=(payment_id,)))
+        return next(candidate for candidate in found if not candidate.superseded)
+
+    async def _hold(self, hold: HoldBack, present: Candidate) -> None:
+        """Tells what `HoldBack` says of a payment that stands like this, and takes it for done."""
+        delivery = await self.delivery(present.delivery_id) if present.delivery_id else None
+        waits = present.state is PaymentState.BATCHED and delivery is not None and delivery.state is DeliveryState.READY
+        if present.state is PaymentState.APPROVED or waits:
+            held = advance(PAYMENT_TABLE, present.state, PaymentEvent.HOLD)
+            self._moved(present, held, hold.reason, "")
+            if present.payment_id in self._again:
+                again, first = self._again[present.payment_id]
+                self._again[present.payment_id] = replace(again, state=held), first
+        gone = present.state not in {PaymentState.APPROVED, *NOTHING_GOES_OUT} and not waits
+        self.problems.append(hold.left if gone else hold.held)
+
+    async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]:
+        known = await self._store.refused_attempts(delivery_id)
+        return known + [
+            RefusedAttempt(
+                payment_id=first.payment_id,
+                amount=first.amount,
+                uetr=first.uetr,
+                delivery_id=delivery_id,
+                message_id=first.message_id or "",
+                payment_information_id=first.payment_information_id or "",
+                reason=Reason(),
+                report_created=first.report_created,
+                refused_at=None,
+            )
+            for _, first in self._again.values()
+            if first.delivery_id == delivery_id
+        ]
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
         contradicted: list[str] = []
@@ -183,6 +256,8 @@ class Shadow:
             where = PaymentFilter(connection_id=self._connection_id, delivery_id=delivery_id)
             page, token = await self._store.list_payments(where, limit=1000, before=token)
             for payment in page:
+                if payment.payment_id in self._again:
+                    continue  # it has left this message
                 if payment_information_id in {None, payment.payment_information_id}:
                     shown = self._candidates.get(payment.payment_id)
                     yield shown or Candidate(
@@ -201,6 +276,9 @@ class Shadow:
                         account_servicer_reference=payment.account_servicer_reference,
                         caller=payment.caller,
                         payment_reference=payment.payment_reference,
+                        may_fall_back=payment.may_fall_back,
+                        attempt=2 if payment.refused else 1,
+                        attempts=2 if payment.refused else 1,
                     )
             if token is None:
                 return
@@ -276,6 +354,7 @@ class Replay:
             connection_id=self.intake.connection.id,
             inbound_file_id=inbound_file_id,
             clock=self.intake.clock,
+            fall_back_codes=self.intake.connection.fall_back_codes,
         )
         try:
             message = await self.intake.apply_opened(lambda: _rewound(opened), applier)

@@ -1,0 +1,61 @@
+"""The part of the store that applying a bank's news needs: so that a replay runs the very same code over a shadow."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.store.records import (
+    Candidate,
+    Delivery,
+    DeliveryBlock,
+    DeliveryChange,
+    EntryRow,
+    HoldBack,
+    Keys,
+    MessageNews,
+    MessageNewsResult,
+    NewDiscrepancy,
+    NewStatement,
+    Payment,
+    PaymentChange,
+    PaymentFilter,
+    RefusedAttempt,
+)
+
+
+class BlockStore(Protocol):
+    """What tells whose block was booked."""
+
+    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None: ...
+
+    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]: ...
+
+    async def list_payments(
+        self, where: PaymentFilter, *, limit: int, before: str | None = None
+    ) -> tuple[list[Payment], str | None]: ...
+
+    async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]: ...
+
+
+class NewsStore(BlockStore, Protocol):
+    """See the module."""
+
+    async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]: ...
+
+    async def delivery(self, delivery_id: str) -> Delivery | None: ...
+
+    async def change_delivery(self, change: DeliveryChange) -> Delivery: ...
+
+    async def change_payments(
+        self,
+        changes: Sequence[PaymentChange],
+        discrepancies: Sequence[NewDiscrepancy] = (),
+        holds: Sequence[HoldBack] = (),
+    ) -> None: ...
+
+    async def apply_message_news(self, news: MessageNews) -> MessageNewsResult: ...
+
+    async def put_statement(self, new: NewStatement) -> int: ...
+
+    async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None: ...
+
+    async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None: ...
