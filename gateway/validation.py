@@ -5,7 +5,7 @@ The gateway's own checks are here: what must be there, and what the connection a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from formats.bank import BankFormat
 from formats.errors import Violation
+from formats.instant import INST, as_instant, as_normal, asks_instant
 from formats.model import (
     Account,
     Agent,
@@ -21,10 +22,14 @@ from formats.model import (
     OrganisationIdentification,
     Party,
     PaymentTerms,
+    PaymentType,
     PostalAddress,
 )
 from gateway.config import AccountSettings, ConnectionSettings
+from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder, new_uetr
+from gateway.reasons import ours
+from gateway.store.records import Reason
 
 REFERENCE_LENGTH_MAX = 64
 _REFERENCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/")
@@ -34,6 +39,30 @@ _NOT_PROVIDED = "NOTPROVIDED"
 _SOURCE = "bankgate.v1 PaymentRequest"
 
 
+_APPROVED = ours("approved")
+_NOT_OFFERED = Violation(
+    field="instant",
+    rule="instant.not-offered",
+    source="the bank's agreement (Capabilities.instant, [instant] of the connection)",
+    message_en="Instant payments are not offered here. Ask for INSTANT_ELSE_NORMAL, which goes as a normal one, or for NORMAL.",
+    message_zh="此处不提供即时付款；可填 INSTANT_ELSE_NORMAL（将作为普通付款处理）或 NORMAL。",
+)
+_NORMAL_AND_INST = Violation(
+    field="payment_type.local_instrument",
+    rule="instant.contradiction",
+    source=_SOURCE,
+    message_en='The payment asks for NORMAL, and with local instrument "INST" for an instant payment. Leave one of them out.',
+    message_zh='付款同时要求普通（NORMAL）与即时（本地工具 "INST"），请删去其中一个。',
+)
+_INSTANT_AND_OTHER = Violation(
+    field="payment_type.local_instrument",
+    rule="instant.contradiction",
+    source=_SOURCE,
+    message_en='An instant payment has local instrument "INST" and no other. Leave that out, or do not ask for instant.',
+    message_zh='即时付款的本地工具只能是 "INST"；请删去本地工具，或不要求即时付款。',
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """An order as the model says it, with every rule it breaks. Only an order without violations may be stored."""
@@ -41,6 +70,8 @@ class Checked:
     terms: PaymentTerms
     transfer: CreditTransfer
     violations: tuple[Violation, ...]
+    may_fall_back: bool = False  # goes out as an instant payment, and once more as a normal one if the bank refuses that
+    reason: Reason = _APPROVED  # why it is approved as it stands
 
 
 class OrderCheck:
@@ -52,6 +83,8 @@ class OrderCheck:
         self._accounts = tuple(_AccountDefaults.of(account) for account in connection.accounts)
         self._terms = lru_cache(maxsize=4096)(self._build_terms)
         self._message_name = lru_cache(maxsize=64)(self.message_name)
+        offered = connection.instant.offered
+        self._offers_instant = bank.capabilities.instant if offered is None else offered
         self.time_zone = ZoneInfo(connection.time_zone or bank.capabilities.time_zone)
 
     def message_name(self, on: date) -> str | None:
@@ -69,26 +102,50 @@ class OrderCheck:
         message_name = self._message_name(on)
         if message_name is None:
             violations.append(_no_message(self._connection, on))
+        kind, contradictions = self._payment_type(order)
+        violations += contradictions
         terms, missing = self._terms(
             order.debtor,
             order.debtor_account,
             order.debtor_agent,
             order.ultimate_debtor,
             order.requested_execution_date or on,
-            order.payment_type,
+            kind,
             order.charge_bearer,
         )
         violations += missing
         transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
         broken = self._bank.check(terms, transfer, on, message_name)
+        either = order.instant is InstantChoice.INSTANT_ELSE_NORMAL
+        may_fall_back = either and asks_instant(kind)
+        if may_fall_back:  # it has to be good as a normal payment too, before it is needed as one
+            normal = replace(terms, payment_type=as_normal(kind))
+            known = {(violation.field, violation.rule) for violation in broken}
+            others = self._bank.check(normal, transfer, on, message_name)
+            broken += tuple(violation for violation in others if (violation.field, violation.rule) not in known)
+        reason = ours("instant-not-offered") if either and not may_fall_back else _APPROVED
         if not violations:
-            return Checked(terms, transfer, broken)
+            return Checked(terms, transfer, broken, may_fall_back, reason)
         said = {violation.field for violation in violations}
         for violation in broken:
             # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
             if not _within(violation.field, said):
                 violations.append(violation)
-        return Checked(terms, transfer, tuple(violations))
+        return Checked(terms, transfer, tuple(violations), may_fall_back, reason)
+
+    def _payment_type(self, order: PaymentOrder) -> tuple[PaymentType | None, tuple[Violation, ...]]:
+        """The payment type as the first message says it: the caller's, with the choice of instant or normal put into it."""
+        kind, choice = order.payment_type, order.instant
+        if choice is None:
+            wrong = asks_instant(kind) and not self._offers_instant
+            return kind, (_NOT_OFFERED,) if wrong else ()
+        if choice is InstantChoice.NORMAL:
+            return kind, (_NORMAL_AND_INST,) if asks_instant(kind) else ()
+        if kind is not None and (kind.local_instrument not in {None, INST} or kind.local_instrument_proprietary is not None):
+            return kind, (_INSTANT_AND_OTHER,)
+        if self._offers_instant:
+            return as_instant(kind), ()
+        return as_normal(kind), (_NOT_OFFERED,) if choice is InstantChoice.INSTANT else ()
 
     def _build_terms(  # noqa: PLR0917 - the arguments are the key of its cache
         self,
