@@ -30,6 +30,7 @@ from gateway.fall_back import (
     handed_over_once,
     hold_back,
     is_proven,
+    is_surely_meant,
     may_fall_back,
     second_attempt,
 )
@@ -57,7 +58,6 @@ from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
 from gateway.refused_whole import Part, contradict_part, refuse_part
 from gateway.store.records import (
-    Candidate,
     Delivery,
     EntryRow,
     HoldBack,
@@ -395,7 +395,7 @@ class NewsApplier:
         problems: list[NewDiscrepancy] = []
         if found.amount_differs:
             problems.append(say.other_amount(self._origin, key, news, candidate))
-        if self._refuses(news, candidate):
+        if self._refuses(news, found):
             changes.append(second_attempt(candidate, news.reason, self.source, self._created))
             index.supersede(candidate, self._created)
             self.changed[PaymentState.APPROVED] += 1
@@ -441,13 +441,13 @@ class NewsApplier:
                 self.rejected_in.add(candidate.delivery_id)
         return problems
 
-    def _refuses(self, news: News, candidate: Candidate) -> bool:
+    def _refuses(self, news: News, found: Match) -> bool:
         """Whether this proves that an instant payment was refused which goes out again as a normal one: `gateway.fall_back`."""
-        group = self._group
-        if group is None or not group.once or news.event is not PaymentEvent.BANK_REJECTED or not may_fall_back(candidate):
+        group, candidate = self._group, found.candidate
+        if group is None or group.delivery is None or not group.once or news.event is not PaymentEvent.BANK_REJECTED:
             return False
-        named = group.delivery is not None and group.delivery.delivery_id == candidate.delivery_id
-        return named and is_proven(news.bank_status, news.reason_codes, self._fall_back_codes)
+        named = group.delivery.delivery_id == candidate.delivery_id and is_surely_meant(news, found)
+        return named and may_fall_back(candidate) and is_proven(news.bank_status, news.reason_codes, self._fall_back_codes)
 
     def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:
         self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed

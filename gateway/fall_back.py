@@ -2,8 +2,9 @@
 
 A payment goes out a second time only if it is certain that its first message is not executed. That takes all of these:
 
-* a status report that names our message says RJCT of this payment, its block or the whole message, and nothing weaker (CANC, a
-  word we do not know, silence, a time-out of ours, a refusal at the bank's door, a person's "did not arrive" prove nothing here);
+* a status report that names our message and this payment, and nothing that is not theirs, says RJCT of the payment, its block or
+  the whole message, and nothing weaker (CANC, a word we do not know, silence, a time-out of ours, a refusal at the bank's door
+  and a person's "did not arrive" prove nothing here);
 * every reason code it gives is on the connection's list, it gives at least one, and none at any level hints at a duplicate;
 * the message was surely handed over once only: after a doubt and a repeat, the refusal may be the repeat's while the first copy
   is being executed (decision 17);
@@ -21,7 +22,7 @@ from formats.instant import PROVEN_REFUSAL
 from gateway import discrepancies as say
 from gateway.discrepancies import Origin
 from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
-from gateway.matching import News
+from gateway.matching import NOT_PROVIDED, Match, News
 from gateway.payment import new_uetr
 from gateway.reasons import ours
 from gateway.store.records import Candidate, Delivery, HoldBack, NextAttempt, PaymentChange, Reason
@@ -38,6 +39,11 @@ def is_proven(status: str | None, codes: Collection[str], allowed: Collection[st
 def handed_over_once(delivery: Delivery | None) -> bool:
     """Whether the bank cannot have two copies of the message: no attempt was made after one that was in doubt."""
     return delivery is not None and (delivery.attempt == 1 or delivery.doubt_since is None)
+
+
+def is_surely_meant(news: News, found: Match) -> bool:
+    """Whether nothing in the news speaks of another payment than the one it was matched with: no other id, no other amount."""
+    return not found.amount_differs and news.instruction_id in {None, *NOT_PROVIDED, found.candidate.instruction_id}
 
 
 def may_fall_back(candidate: Candidate) -> bool:

@@ -198,6 +198,15 @@ async def test_a_refusal_in_a_report_that_does_not_name_the_message_rejects_only
     assert (await desk.payment(payment_id)).state is not P.APPROVED
 
 
+async def test_a_refusal_with_an_id_or_an_amount_that_is_not_ours_rejects_only(make_desk, files) -> None:
+    desk, ids, message = await sent(make_desk, 2)
+    other_id = refusal(files, message, "f" * 32, "AB06")
+    await desk.receive(other_id, "1.xml")
+    amount = '<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">9.99</InstdAmt></Amt></OrgnlTxRef></TxInfAndSts>'
+    await desk.receive(refusal(files, message, ids[1], "AB06", end="INV-2").replace("</TxInfAndSts>", amount), "2.xml")
+    assert await desk.states() == {P.REJECTED: 2}
+
+
 async def test_silence_doubt_and_refusal_at_the_door_never_fall_back(make_desk, files) -> None:
     for outcome, state in ((InDoubt("cut"), P.BATCHED), (Refused("403", "forbidden"), P.HELD), ("arrived", P.SENT)):
         desk = await make_desk()
@@ -381,6 +390,7 @@ async def test_a_second_message_found_missing_is_held_and_not_sent_again_after_t
         await desk.pump()
     assert len(desk.channel.sends) == 2
     assert (await desk.payment(payment_id)).state is P.HELD
+    assert await desk.discrepancies() == ["paid_twice", "gave_up"]
 
 
 @pytest.mark.parametrize("where", ["one statement", "two statements with two references"])
