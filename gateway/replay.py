@@ -174,7 +174,7 @@ class Shadow:
         created = change.next_attempt.report_created if change.next_attempt else None
         first = replace(candidate, attempts=2, may_fall_back=False, report_created=created)
         nowhere = replace(first, delivery_id=None, message_id=None, payment_information_id=None, uetr=None, bank_status=None)
-        present = replace(nowhere, attempt=2, state=change.state, account_servicer_reference=None)
+        present = replace(nowhere, attempt=2, state=change.state)
         self._again[candidate.payment_id] = present, first
 
     async def _present(self, payment_id: str) -> Candidate:

@@ -204,7 +204,7 @@ async def test_a_database_of_the_first_schema_is_brought_up_with_everything_in_i
     await with_the_bank(new, plain)
     await new.close()
     with closing(sqlite3.connect(file)) as db:  # as the first release left it
-        for index in ("refused_attempts_block", "refused_attempts_uetr", "refused_attempts_servicer_reference"):
+        for index in ("refused_attempts_block", "refused_attempts_uetr"):
             db.execute(f"DROP INDEX {index}")
         db.execute("DROP TABLE refused_attempts")
         for table, column in (("payments", "instant"), ("payments", "may_fall_back"), ("deliveries", "stopped")):

@@ -234,8 +234,7 @@ def _condition(where: PaymentFilter) -> tuple[str, list[Any]]:
 _CANDIDATES = """
 SELECT p.payment_key, p.payment_id, p.version, p.state, p.connection_id, d.delivery_id, d.message_id, b.payment_information_id,
     p.end_to_end_id, p.uetr, p.amount, p.currency, p.bank_status, p.account_servicer_reference, p.caller, p.payment_reference,
-    p.may_fall_back, rd.delivery_id, rd.message_id, rb.payment_information_id, r.uetr, r.account_servicer_reference,
-    r.report_created
+    p.may_fall_back, rd.delivery_id, rd.message_id, rb.payment_information_id, r.uetr, r.report_created
 FROM (SELECT DISTINCT value FROM json_each(?)) AS wanted
 {find}
 LEFT JOIN blocks AS b ON b.block_key = p.block_key
@@ -246,7 +245,7 @@ LEFT JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key
 """
 _BY_PAYMENT = "CROSS JOIN payments AS p ON p.{column} = wanted.value AND {plus}p.connection_id = ?"
 _BY_REFUSED = """
-CROSS JOIN refused_attempts AS w ON w.{column} = wanted.value
+CROSS JOIN refused_attempts AS w ON w.uetr = wanted.value
 CROSS JOIN payments AS p ON p.payment_key = w.payment_key AND p.connection_id = ?
 """
 
@@ -259,8 +258,7 @@ def find_candidates(db: sqlite3.Connection, connection_id: str, keys: Keys) -> l
         (_BY_PAYMENT.format(column="end_to_end_id", plus=""), keys.end_to_end_ids),
         (_BY_PAYMENT.format(column="uetr", plus="+"), keys.uetrs),
         (_BY_PAYMENT.format(column="account_servicer_reference", plus="+"), keys.account_servicer_references),
-        (_BY_REFUSED.format(column="uetr"), keys.uetrs),
-        (_BY_REFUSED.format(column="account_servicer_reference"), keys.account_servicer_references),
+        (_BY_REFUSED, keys.uetrs),
     ):
         statement = _CANDIDATES.format(find=find)
         for start in range(0, len(wanted), BOUND_MAX):
@@ -293,11 +291,11 @@ def _attempts(row: Sequence[Any]) -> tuple[Candidate, ...]:
         may_fall_back=bool(row[16]),
         attempt=2 if refused else 1,
         attempts=2 if refused else 1,
-        report_created=row[22],
+        report_created=row[21],
     )
     if not refused:
         return (present,)
-    delivery_id, message_id, payment_information_id, uetr, reference = row[17:22]
+    delivery_id, message_id, payment_information_id, uetr = row[17:21]
     first = replace(
         present,
         attempt=1,
@@ -306,6 +304,6 @@ def _attempts(row: Sequence[Any]) -> tuple[Candidate, ...]:
         payment_information_id=payment_information_id,
         uetr=uetr,
         bank_status=None,
-        account_servicer_reference=reference,
+        account_servicer_reference=None,  # a debit would have brought one, and after a debit nothing is refused
     )
     return present, first

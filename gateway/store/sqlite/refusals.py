@@ -39,17 +39,14 @@ def begin_again(tx: Tx, payment_key: int, change: PaymentChange) -> None:
     transfer = replace(codec.transfer_of(content), instruction_id=instruction_id_of(payment_id, 2), uetr=again.uetr)
     tx.db.execute(
         """
-        INSERT INTO refused_attempts (payment_key, block_key, uetr, account_servicer_reference, reason, report_created,
-            refused_at)
-        SELECT payment_key, block_key, uetr, account_servicer_reference, ?, ?, ? FROM payments WHERE payment_key = ?
+        INSERT INTO refused_attempts (payment_key, block_key, uetr, reason, report_created, refused_at)
+        SELECT payment_key, block_key, uetr, ?, ?, ? FROM payments WHERE payment_key = ?
         """,
         (codec.reason_column(change.reason), again.report_created, tx.now, payment_key),
     )
     tx.db.execute(
         """
-        UPDATE payments SET block_key = NULL, terms_id = ?, uetr = ?, bank_status = NULL, account_servicer_reference = NULL,
-            may_fall_back = 0
-        WHERE payment_key = ?
+        UPDATE payments SET block_key = NULL, terms_id = ?, uetr = ?, bank_status = NULL, may_fall_back = 0 WHERE payment_key = ?
         """,
         (tx.terms.terms_id(tx.db, normal), again.uetr, payment_key),
     )

@@ -228,7 +228,6 @@ _INSTANT = (
         payment_key INTEGER PRIMARY KEY,
         block_key INTEGER NOT NULL REFERENCES blocks,
         uetr TEXT,
-        account_servicer_reference TEXT,
         reason TEXT,
         report_created TEXT,
         refused_at INTEGER NOT NULL
@@ -236,10 +235,6 @@ _INSTANT = (
     """,
     "CREATE INDEX refused_attempts_block ON refused_attempts (block_key)",
     "CREATE INDEX refused_attempts_uetr ON refused_attempts (uetr) WHERE uetr IS NOT NULL",
-    """
-    CREATE INDEX refused_attempts_servicer_reference ON refused_attempts (account_servicer_reference)
-    WHERE account_servicer_reference IS NOT NULL
-    """,
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _INSTANT)
