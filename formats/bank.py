@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from formats import banks
 from formats.errors import Severity, Violation
+from formats.instant import FALL_BACK_REASONS
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.report import ReportRecord
 
@@ -44,6 +45,8 @@ class Capabilities:
     time_zone: str = "UTC"
     repeated_end_to_end_ids: Severity = "warning"  # two payments of one message with the same id: told, or refused
     variants: Mapping[str, str] = field(default_factory=dict)  # other names of what it takes: "….ch.02" → the name in `sends`
+    instant: bool = True  # whether payments may ask for local instrument INST
+    instant_fall_back: frozenset[str] = frozenset(FALL_BACK_REASONS)  # rejections after which a normal payment may be tried
     routes: Mapping[str, str] = field(default_factory=dict)  # kind of message → route name; empty: the channel's default route
 
     def taken_as(self, name: str, on: date) -> str | None:

@@ -20,15 +20,25 @@ from formats.report import (
     StatusReport,
     TransactionStatus,
 )
+from formats.report import Reason as BankReason
 from gateway import discrepancies as say
-from gateway.apply_parts import Facts, Group, Line, Told
+from gateway.apply_parts import Facts, Group, Line, Told, after, change_of
 from gateway.batch_booking import booked_block, is_batch_booking
 from gateway.continuity import Reading, StatementFacts, findings
 from gateway.discrepancies import Origin
+from gateway.fall_back import (
+    NOT_KNOWN_TO_BE_SENT,
+    Debits,
+    executed_after_all,
+    handed_over_once,
+    hold_back,
+    is_proven,
+    is_surely_meant,
+    may_fall_back,
+    second_attempt,
+)
 from gateway.lifecycle import (
-    DELIVERY_TABLE,
     PAYMENT_TABLE,
-    DeliveryEvent,
     DeliveryState,
     IllegalTransition,
     PaymentEvent,
@@ -36,16 +46,26 @@ from gateway.lifecycle import (
     advance,
 )
 from gateway.matching import CandidateIndex, Match, News, NoMatch, keys_of, match, names_message
-from gateway.news import event_of, is_duplicate, of_entry, of_return, of_transaction_status, reason_of, with_inherited
+from gateway.news import (
+    codes_of,
+    event_of,
+    is_duplicate,
+    of_entry,
+    of_return,
+    of_transaction_status,
+    reason_of,
+    with_inherited,
+)
 from gateway.news_store import NewsStore
 from gateway.place import Place
+from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
+from gateway.refused_whole import Part, contradict_part, refuse_part
 from gateway.store.records import (
     ChainsReconciled,
     Delivery,
-    DeliveryChange,
     EntryRow,
-    Evidence,
+    HoldBack,
     MessageNews,
     MessageNewsResult,
     NewDiscrepancy,
@@ -55,27 +75,27 @@ from gateway.store.records import (
 from gateway.store.store import Clock, Stale
 
 BATCH = 500  # records worked through with one question to the store and one change of it
-STALE_RETRIES = 5
-NOT_KNOWN_TO_BE_SENT = frozenset({PaymentState.BATCHED, PaymentState.HELD})
-GIVEN_UP = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
-
-_EVENT_OF_STATE = {
-    PaymentState.SENT: PaymentEvent.BANK_PENDING,
-    PaymentState.ACCEPTED: PaymentEvent.BANK_ACCEPTED,
-    PaymentState.SETTLED: PaymentEvent.BANK_SETTLED,
-    PaymentState.REJECTED: PaymentEvent.BANK_REJECTED,
-    PaymentState.RETURNED: PaymentEvent.BANK_RETURNED,
-}
 
 
 class NewsApplier:
     """Applies the records of one file, in order: `apply` for each, then `finish`. Counts what it did."""
 
-    def __init__(self, store: NewsStore, *, connection_id: str, inbound_file_id: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: NewsStore,
+        *,
+        connection_id: str,
+        inbound_file_id: int,
+        clock: Clock,
+        fall_back_codes: frozenset[str] = frozenset(),
+    ) -> None:
+        """`fall_back_codes`: reasons of a refused instant payment after which it goes out as a normal one, if it may."""
         self._store = store
         self._connection_id = connection_id
         self._inbound_file_id = inbound_file_id
         self._clock = clock
+        self._fall_back_codes = fall_back_codes
+        self._debits = Debits()
         self._document: Document | None = None
         self._group: Group | None = None
         self._statuses: list[Told] = []
@@ -102,6 +122,11 @@ class NewsApplier:
         return self._place.records
 
     @property
+    def _created(self) -> str | None:
+        """When the bank wrote what is being read."""
+        return None if self._document is None else self._document.creation_date_time
+
+    @property
     def _origin(self) -> Origin:
         return self._origin_at(self._place.words)
 
@@ -112,24 +137,9 @@ class NewsApplier:
         """Takes the next record. Work is done in batches; nothing is certain before `finish`."""
         self._place.take(record)
         if isinstance(record, TransactionStatus):
-            group = self._group
-            if group is not None and group.refused:
-                return
-            told = group.news.original_message_id if group else None
-            news = of_transaction_status(self._with_reasons(record), told)
-            self._statuses.append(Told(key=str(self.records), place=self._place.words, news=news))
-            if is_duplicate(record.reasons):
-                await self._note(say.duplicate_reported(self._origin, str(self.records), group.delivery if group else None))
+            await self._take_status(record)
         elif isinstance(record, Entry):
-            found = of_entry(record)
-            self._position += 1
-            if self._reading is not None:
-                self._reading.take(record)
-            places = [self._place.of_transaction(number, len(found)) for number in range(1, len(found) + 1)]
-            ids: list[str | None] = [None] * len(found)
-            self._lines.append(Line(position=self._position, entry=record, news=found, places=places, payment_ids=ids))
-            if is_batch_booking(record):
-                await self._book_block(record)
+            await self._take_entry(record)
         elif isinstance(record, PaymentReturn):
             self._statuses.append(Told(key=str(self.records), place=self._place.words, news=of_return(record)))
         elif isinstance(record, PaymentInformationStatus):
@@ -143,13 +153,29 @@ class NewsApplier:
         if len(self._statuses) >= BATCH or len(self._lines) >= BATCH:
             await self._flush()
 
-    def _with_reasons(self, record: TransactionStatus) -> TransactionStatus:
-        if self._group is None or record.reasons:
-            return record
-        block_id = record.original_payment_information_id
-        of_block = [b.reasons for b, _ in self._group.blocks if b.original_payment_information_id == block_id]
-        reasons = with_inherited((), *of_block, self._group.news.group_reasons)
-        return replace(record, reasons=reasons) if reasons else record
+    async def _take_status(self, record: TransactionStatus) -> None:
+        group = self._group
+        if group is not None and group.refused:
+            return
+        above = [] if group is None else group.reasons_above(record)
+        inherited = replace(record, reasons=with_inherited(record.reasons, *above))
+        news = of_transaction_status(inherited, group.news.original_message_id if group else None)
+        if any(is_duplicate(reasons) for reasons in above):
+            news = replace(news, reason_codes=())  # whatever else it says, it proves no refusal
+        self._statuses.append(Told(key=str(self.records), place=self._place.words, news=news))
+        if is_duplicate(record.reasons):
+            await self._note(say.duplicate_reported(self._origin, str(self.records), group.delivery if group else None))
+
+    async def _take_entry(self, record: Entry) -> None:
+        found = of_entry(record)
+        self._position += 1
+        if self._reading is not None:
+            self._reading.take(record)
+        places = [self._place.of_transaction(number, len(found)) for number in range(1, len(found) + 1)]
+        ids: list[str | None] = [None] * len(found)
+        self._lines.append(Line(position=self._position, entry=record, news=found, places=places, payment_ids=ids))
+        if is_batch_booking(record):
+            await self._book_block(record)
 
     async def finish(self) -> None:
         """Applies what is still waiting, group statuses to those who got no news of their own, and compares statements."""
@@ -192,6 +218,7 @@ class NewsApplier:
             self._reading = reading if reading.compared else None
             self._statements += 1
             self._position = 0
+            self._debits.new_statement()
 
     async def _open_group(self, record: StatusReport) -> None:
         delivery = None
@@ -212,6 +239,7 @@ class NewsApplier:
             # One discrepancy says it all; none of its transactions can be believed before a person has looked.
             self._group.refused = True
             return
+        self._group.once = handed_over_once(await self._store.delivery(delivery.delivery_id))
         if is_duplicate(record.group_reasons):
             await self._note(say.duplicate_reported(self._origin, f"group:{self.records}", delivery))
 
@@ -231,11 +259,11 @@ class NewsApplier:
             blocks_with_status.add(block.original_payment_information_id)
             if block.status is not None:
                 reasons = with_inherited(block.reasons, group.news.group_reasons)
-                facts = Facts(block.status, reason_of(block.status, reasons), place)
+                facts = self._facts(group, block.status, reasons, place)
                 await self._fall(group, block.original_payment_information_id, event_of(block.status, reasons), facts)
         if group.status is None or group.event is PaymentEvent.BANK_PENDING:
             return
-        facts = Facts(group.status, reason_of(group.status, group.news.group_reasons), group.place)
+        facts = self._facts(group, group.status, group.news.group_reasons, group.place)
         if not blocks_with_status:
             await self._fall(group, None, group.event, facts)
             return
@@ -243,10 +271,21 @@ class NewsApplier:
             if known.payment_information_id not in blocks_with_status:
                 await self._fall(group, known.payment_information_id, group.event, facts)
 
+    def _facts(self, group: Group, status: str, reasons: tuple[BankReason, ...], place: str) -> Facts:
+        proven = is_proven(status, codes_of(reasons), self._fall_back_codes)
+        refuses = proven and group.once and not is_duplicate(group.news.group_reasons)
+        return Facts(status, reason_of(status, reasons), place, refuses)
+
     async def _fall(self, group: Group, payment_information_id: str | None, event: PaymentEvent, facts: Facts) -> None:
         """A status of the whole falls to the transactions that carry none of their own."""
         if group.delivery is None or event is PaymentEvent.BANK_PENDING:
             return
+        origin = self._origin_at(facts.place)
+        part = Part(group.delivery, payment_information_id, frozenset(group.own_news))
+        if event is PaymentEvent.BANK_REJECTED and facts.refuses:
+            left = await refuse_part(self._store, part, facts.reason, origin, self._created)
+            self.changed[PaymentState.APPROVED] += left
+            self.rejected_in.update([group.delivery.delivery_id] if left else [])
         result = await self._store.apply_message_news(
             MessageNews(
                 delivery_id=group.delivery.delivery_id,
@@ -263,8 +302,9 @@ class NewsApplier:
         if result.changed and event is PaymentEvent.BANK_REJECTED:
             self.rejected_in.add(group.delivery.delivery_id)
         if result.contradicted_count:
-            key, origin = f"{payment_information_id}:{event.value}", self._origin_at(facts.place)
+            key = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(origin, key, facts.status, group.delivery.delivery_id, result))
+        await contradict_part(self._store, part, origin, event, self._created)
 
     async def _book_block(self, entry: Entry) -> None:
         booked = await booked_block(self._store, self._connection_id, entry)
@@ -293,6 +333,8 @@ class NewsApplier:
         self._count(PaymentEvent.BANK_SETTLED, result)
         if result.contradicted_count:
             await self._note(say.whole_contradicts_parts(self._origin, place, "BOOK", booked.delivery.delivery_id, result))
+        part = Part(booked.delivery, booked.payment_information_id, booked.left_out)
+        await contradict_part(self._store, part, self._origin, PaymentEvent.BANK_SETTLED, self._created)
 
     # -- batches of single news ----------------------------------------------------------------------------------------
 
@@ -331,6 +373,7 @@ class NewsApplier:
         matched: dict[str, str] = {}
         changes: list[PaymentChange] = []
         discrepancies: list[NewDiscrepancy] = []
+        holds: list[HoldBack] = []
         for told in news:
             found = match(told.news, index)
             if isinstance(found, NoMatch):
@@ -341,9 +384,13 @@ class NewsApplier:
             matched[told.key] = candidate.payment_id
             if self._group is not None:
                 self._group.own_news.add(candidate.payment_id)
-            discrepancies += self._move(told, found, index, changes)
-        if changes or discrepancies:
-            await self._store.change_payments(changes, discrepancies)
+            if candidate.attempts > 1 and executed_after_all(told.key, told.news, candidate, self._created, self._debits):
+                origin = self._origin_at(told.place)
+                holds.append(hold_back(origin, told.key, told.news.event, candidate.payment_id, candidate.message_id))
+            elif not candidate.superseded:  # what is said of a refused attempt moves the payment no more
+                discrepancies += self._move(told, found, index, changes)
+        if changes or discrepancies or holds:
+            await self._store.change_payments(changes, discrepancies, holds)
         return matched
 
     async def _candidates(self, news: list[Told]) -> CandidateIndex:
@@ -354,7 +401,9 @@ class NewsApplier:
         doubted: dict[str, tuple[bool, str]] = {}
         for told in news:
             found = match(told.news, index)
-            if isinstance(found, Match) and found.candidate.state in NOT_KNOWN_TO_BE_SENT and found.candidate.delivery_id:
+            if not isinstance(found, Match) or found.candidate.superseded:
+                continue
+            if found.candidate.state in NOT_KNOWN_TO_BE_SENT and found.candidate.delivery_id:
                 delivery_id = found.candidate.delivery_id
                 before, place = doubted.get(delivery_id, (False, told.place))
                 doubted[delivery_id] = before or names_message(told.news, found), place
@@ -372,93 +421,38 @@ class NewsApplier:
         problems: list[NewDiscrepancy] = []
         if found.amount_differs:
             problems.append(say.other_amount(origin, told.key, news, candidate))
+        if self._refuses(news, found):
+            changes.append(second_attempt(candidate, news.reason, origin, self._created, found.by.value))
+            index.supersede(candidate, self._created)
+            self.changed[PaymentState.APPROVED] += 1
+            self.rejected_in.update(filter(None, [candidate.delivery_id]))
+            return problems
         try:
             following = advance(PAYMENT_TABLE, candidate.state, news.event)
         except IllegalTransition:
             problems.append(say.contradiction(origin, told.key, news, candidate))
             return problems
-        reference = news.account_servicer_reference
-        says_more = reference is not None and reference != candidate.account_servicer_reference
-        status_news = bool(news.bank_status) and news.bank_status != candidate.bank_status
-        # A late and weaker status ("accepted" after "settled") changes neither the state nor the status shown.
-        weaker = following is candidate.state and news.event is not _EVENT_OF_STATE.get(candidate.state)
-        if weaker:
-            status_news = False
-        if following is candidate.state and not says_more and not status_news:
+        change = change_of(told, candidate, following, self.source, found.by.value)
+        if change is None:
             return problems
-        moved = replace(
-            candidate,
-            version=candidate.version + 1,  # the next news of the same payment in this batch follows upon this one
-            state=following,
-            bank_status=news.bank_status if status_news else candidate.bank_status,
-            account_servicer_reference=reference or candidate.account_servicer_reference,
-        )
-        changes.append(
-            PaymentChange(
-                payment_id=candidate.payment_id,
-                version=candidate.version,
-                event=news.event,
-                state=following,
-                reason=news.reason,
-                source=self.source,
-                bank_status=news.bank_status if status_news else None,
-                account_servicer_reference=reference if says_more else None,
-                place=told.place,
-                matched_by=found.by.value,
-            )
-        )
-        index.replace(moved)
+        changes.append(change)
+        index.replace(after(candidate, change))
         if following is not candidate.state:
             self.changed[following] += 1
             if following is PaymentState.REJECTED and candidate.delivery_id:
                 self.rejected_in.add(candidate.delivery_id)
         return problems
 
+    def _refuses(self, news: News, found: Match) -> bool:
+        """Whether this proves that an instant payment was refused which goes out again as a normal one: `gateway.fall_back`."""
+        group, candidate = self._group, found.candidate
+        if group is None or group.delivery is None or not group.once or news.event is not PaymentEvent.BANK_REJECTED:
+            return False
+        named = group.delivery.delivery_id == candidate.delivery_id and is_surely_meant(news, found)
+        return named and may_fall_back(candidate) and is_proven(news.bank_status, news.reason_codes, self._fall_back_codes)
+
     def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:
         self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
-
-    # -- deliveries ----------------------------------------------------------------------------------------------------
-
-    async def _prove(self, delivery: Delivery, place: str | None = None) -> bool:
-        """Any bank news naming a message proves its delivery first (design, section 5, rule 6). False: it cannot be there."""
-        origin = self._origin_at(self._place.words if place is None else place)
-        for _ in range(STALE_RETRIES):
-            if delivery.state is DeliveryState.SENT:
-                return True
-            if delivery.attempt == 0 or (delivery.state, DeliveryEvent.FOUND) not in DELIVERY_TABLE:
-                await self._note(say.unexpected_delivery(origin, delivery))
-                return False
-            evidence = Evidence(
-                found_at=self._clock(),
-                source=self.source,
-                verdict="arrived",
-                detail="the bank's own news names the message",
-            )
-            try:
-                await self._store.change_delivery(
-                    DeliveryChange(
-                        delivery_id=delivery.delivery_id,
-                        fence=delivery.fence,
-                        state=delivery.state,
-                        event=DeliveryEvent.FOUND,
-                        next_state=advance(DELIVERY_TABLE, delivery.state, DeliveryEvent.FOUND),
-                        reason=ours("found", self.source),
-                        source=self.source,
-                        evidence=(evidence,),
-                        payment_event=PaymentEvent.MESSAGE_SENT,
-                        payment_reason=ours("sent"),
-                        discrepancies=(say.unexpected_delivery(origin, delivery),) if delivery.state in GIVEN_UP else (),
-                        place=origin.place,
-                    )
-                )
-            except Stale:
-                fresh = await self._store.delivery(delivery.delivery_id)
-                if fresh is None:
-                    return False
-                delivery = fresh
-            else:
-                return True
-        return False
 
     # -- what does not fit ---------------------------------------------------------------------------------------------
 
@@ -477,6 +471,10 @@ class NewsApplier:
         if not news.message_id:
             return False
         return await self._store.delivery_by_message_id(self._connection_id, news.message_id) is not None
+
+    async def _prove(self, delivery: Delivery, place: str | None = None) -> bool:
+        origin = self._origin_at(self._place.words if place is None else place)
+        return await prove(self._store, origin, self._clock, delivery)
 
     async def _note(self, discrepancy: NewDiscrepancy) -> None:
         await self._store.add_discrepancies([discrepancy])

@@ -6,24 +6,12 @@ amount is the block's control sum, or that sum without the payments the bank rej
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Protocol
 
 from formats.report import Entry
 from gateway.lifecycle import PaymentEvent, PaymentState
 from gateway.news import entry_event, of_entry
-from gateway.store.records import Delivery, DeliveryBlock, Payment, PaymentFilter
-
-
-class BlockStore(Protocol):
-    """The part of the store that tells whose block was booked."""
-
-    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None: ...
-
-    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]: ...
-
-    async def list_payments(
-        self, where: PaymentFilter, *, limit: int, before: str | None = None
-    ) -> tuple[list[Payment], str | None]: ...
+from gateway.news_store import BlockStore
+from gateway.store.records import Delivery, PaymentFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +66,8 @@ async def booked_block(store: BlockStore, connection_id: str, entry: Entry) -> B
 
 
 async def _rejected(store: BlockStore, delivery: Delivery, block_id: str | None) -> dict[str, Decimal]:
-    found: dict[str, Decimal] = {}
+    attempts = await store.refused_attempts(delivery.delivery_id)
+    found = {a.payment_id: a.amount for a in attempts if block_id in {None, a.payment_information_id}}
     token: str | None = None
     where = PaymentFilter(connection_id=delivery.connection_id, delivery_id=delivery.delivery_id, states=(PaymentState.REJECTED,))
     while True:

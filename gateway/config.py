@@ -100,6 +100,13 @@ class RetrySettings(Settings):
     lease_seconds: Seconds = 900.0  # how long one send may take before others call it in doubt
 
 
+class InstantSettings(Settings):
+    """What the bank agreed about instant payments; None: as the bank's plugin says."""
+
+    offered: bool | None = None
+    fall_back_codes: tuple[str, ...] | None = None  # reasons of a rejection after which instant-else-normal goes out as normal
+
+
 class ConnectionSettings(Settings):
     """One file under `connections/`; its stem is `id`. `channel` and `seal` are checked by their rooms."""
 
@@ -118,6 +125,7 @@ class ConnectionSettings(Settings):
     retry: RetrySettings = RetrySettings()
     characters: Literal["transliterate", "refuse"] = "transliterate"  # texts the scheme does not carry: written so that it does
     schemas: str | None = None  # a directory of XSDs from the bank, which win over the official ones; relative to the directory
+    instant: InstantSettings = InstantSettings()
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 
 

@@ -54,6 +54,12 @@ class Connection:
         """In one message: the operator's bound and the bank's, whichever is smaller."""
         return min(self.settings.batching.transfers_max, self.bank.capabilities.transfers_max)
 
+    @property
+    def fall_back_codes(self) -> frozenset[str]:
+        """Reasons of a refused instant payment after which it may go out as a normal one: the operator's, else the bank's."""
+        own = self.settings.instant.fall_back_codes
+        return self.bank.capabilities.instant_fall_back if own is None else frozenset(own)
+
     def channel(self) -> Channel:
         """A channel of its own: one for sending, one for fetching, so that neither waits for the other."""
         return build_channel(

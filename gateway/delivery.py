@@ -77,7 +77,9 @@ class Courier:
     async def advance(self, delivery: Delivery) -> None:
         """One step for one message."""
         if delivery.state is DeliveryState.READY:
-            if delivery.document_id is None:
+            if delivery.stopped:
+                await self.recorder.give_up_stopped(delivery)
+            elif delivery.document_id is None:
                 await self._prepare_and_send(delivery)
             else:
                 await self._send(delivery, DeliveryEvent.STARTED)
@@ -170,10 +172,10 @@ class Courier:
 
     async def _doubt(self, delivery: Delivery) -> None:
         if self.connection.guarantee is Guarantee.IDEMPOTENT:
-            if delivery.attempt < self.connection.settings.retry.attempts_max:
+            if delivery.attempt < self.connection.settings.retry.attempts_max and not delivery.stopped:
                 await self._send(delivery, DeliveryEvent.SEND_AGAIN)
             else:
-                # Bounded: now it waits for news or a person, who is told.
+                # Bounded, and never what was stopped: now it waits for news or a person, who is told.
                 await self.store.add_discrepancies([say.still_in_doubt(self.recorder.origin, delivery)])
                 await self.store.add_evidence(delivery.delivery_id, (), None)
             return

@@ -5,6 +5,9 @@ from dataclasses import fields
 from datetime import date
 from typing import Any
 
+from formats.instant import asks_instant
+from formats.model import PaymentTerms
+from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder
 from gateway.store.records import Payment
 from gateway.validation import Checked
@@ -42,14 +45,16 @@ def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked, sto
     found: list[str] = []
     if stored.connection_id != order.connection_id:
         found.append("connection_id")
+    if _effective(stored.instant, stored.asked_terms) is not _effective(order.instant, checked.terms):
+        found.append("instant")
     for name in _TERMS:
-        old, new = getattr(stored.terms, name), getattr(checked.terms, name)
+        old, new = getattr(stored.asked_terms, name), getattr(checked.terms, name)
         if name == "requested_execution_date" and order.requested_execution_date is None and old in stored_on:
             continue  # "today" then and "today" now are the same wish
         found += _differences(name, old, new)
     for name in _TRANSFER:
         found += _differences(name, getattr(stored.transfer, name), getattr(checked.transfer, name))
-    if order.uetr is not None and order.uetr != stored.transfer.uetr:
+    if order.uetr is not None and order.uetr != stored.asked_transfer.uetr:
         found.append("uetr")
     return tuple(found)
 
@@ -57,6 +62,8 @@ def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked, sto
 def differing_orders(first: PaymentOrder, first_checked: Checked, order: PaymentOrder, checked: Checked) -> tuple[str, ...]:
     """The same for two orders of one call: where the later one says something else than the first."""
     found = ["connection_id"] if first.connection_id != order.connection_id else []
+    if _effective(first.instant, first_checked.terms) is not _effective(order.instant, checked.terms):
+        found.append("instant")
     for name in _TERMS:
         found += _differences(name, getattr(first_checked.terms, name), getattr(checked.terms, name))
     for name in _TRANSFER:
@@ -64,6 +71,11 @@ def differing_orders(first: PaymentOrder, first_checked: Checked, order: Payment
     if order.uetr is not None and order.uetr != first.uetr:
         found.append("uetr")
     return tuple(found)
+
+
+def _effective(choice: InstantChoice | None, terms: PaymentTerms) -> InstantChoice:
+    """What a choice, or none, comes to."""
+    return choice or (InstantChoice.INSTANT if asks_instant(terms.payment_type) else InstantChoice.NORMAL)
 
 
 def _differences(path: str, old: Any, new: Any) -> list[str]:

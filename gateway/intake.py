@@ -116,6 +116,7 @@ class Intake:
             connection_id=self.connection.id,
             inbound_file_id=file.inbound_file_id,
             clock=self.clock,
+            fall_back_codes=self.connection.fall_back_codes,
         )
         try:
             message = await self.apply_opened(lambda: self.store.open_document(opened_id), applier)

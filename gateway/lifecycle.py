@@ -10,6 +10,10 @@ A bank's news about a payment comes late, twice and out of order, so the rows fo
 
 and news never moves a payment down. Consistent news therefore ends in the same state in every order. REJECTED together with
 SETTLED or RETURNED is a contradiction: it is illegal in either order, the first stays, and a person looks at the discrepancy.
+
+One way leads back from the bank: INSTANT_REFUSED. A payment that asked for instant-else-normal, and whose instant form the bank
+provably refused, waits for a message again, once. It is no news of the lattice: whether a rejection is one is decided in
+`gateway.fall_back`, and what the bank says of the refused message afterwards moves the payment no more.
 `docs/lifecycle.md` is drawn from these tables.
 """
 
@@ -48,6 +52,7 @@ class PaymentEvent(StrEnum):
     BANK_SETTLED = "bank_settled"
     BANK_REJECTED = "bank_rejected"
     BANK_RETURNED = "bank_returned"
+    INSTANT_REFUSED = "instant_refused"  # the bank's proven refusal of the instant form: once again, as a normal payment
 
 
 class DeliveryState(StrEnum):
@@ -137,6 +142,9 @@ PAYMENT_TABLE: Mapping[tuple[PaymentState, PaymentEvent], PaymentState] = {
     (_P.ACCEPTED, _E.BANK_RETURNED): _P.RETURNED,
     (_P.SETTLED, _E.BANK_RETURNED): _P.RETURNED,
     (_P.RETURNED, _E.BANK_RETURNED): _P.RETURNED,
+    # back from the bank: not from SETTLED or RETURNED, where money has moved, nor from REJECTED, which callers may act upon
+    (_P.SENT, _E.INSTANT_REFUSED): _P.APPROVED,
+    (_P.ACCEPTED, _E.INSTANT_REFUSED): _P.APPROVED,
 }
 
 _D, _F = DeliveryState, DeliveryEvent
@@ -162,6 +170,7 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
 
 NEWS = frozenset({_E.BANK_PENDING, _E.BANK_ACCEPTED, _E.BANK_SETTLED, _E.BANK_REJECTED, _E.BANK_RETURNED})
 ATTEMPT_STARTS = frozenset({_F.STARTED, _F.SEND_AGAIN})
+NOTHING_GOES_OUT = frozenset({_P.HELD, _P.CANCELLED, _P.REJECTED})  # nor has, by the payment's last message
 FINAL_PAYMENT_STATES = frozenset({_P.RETURNED, _P.REJECTED, _P.CANCELLED})
 FINAL_DELIVERY_STATES = frozenset({_D.SENT})
 

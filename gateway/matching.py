@@ -3,13 +3,17 @@
 In this order: message id + block id + instruction id; then end-to-end id; then UETR; then account servicer reference. A key that
 leaves several candidates is narrowed by the other facts of the news (message, block, amount); what is still ambiguous, or
 contradicts the bank's own other keys, is a discrepancy with its evidence, never a guess.
+
+A payment whose instant attempt was refused stands here twice, once with the ids of each attempt. What only says which payment is
+meant (the end-to-end id) is about its present attempt, if that has a message.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
+from gateway.instant import payment_id_of
 from gateway.lifecycle import PaymentEvent
 from gateway.store.records import Candidate, Keys, Reason
 
@@ -39,6 +43,7 @@ class News:
     amount: str | None = None
     currency: str | None = None
     must_match: bool = True  # False: a statement line may well be about something else than our payments
+    reason_codes: tuple[str, ...] = ()  # every one the bank gave
 
     def identifies(self) -> bool:
         """Whether there is anything to match by."""
@@ -74,7 +79,7 @@ def keys_of(news: Iterable[News]) -> Keys:
     references: set[str] = set()
     for item in news:
         if item.instruction_id:
-            payment_ids.add(item.instruction_id)
+            payment_ids.add(payment_id_of(item.instruction_id))
         if item.end_to_end_id and item.end_to_end_id not in NOT_PROVIDED:
             end_to_end_ids.add(item.end_to_end_id)
         if item.uetr:
@@ -93,28 +98,32 @@ class CandidateIndex:
     """The candidates of a batch of news, by each key."""
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self._by_id: dict[str, Candidate] = {}
+        self._by_id: dict[str, Candidate] = {}  # by instruction id, as the lists below
         self._ids: dict[tuple[MatchKind, str], list[str]] = {}
         for candidate in candidates:
-            self._by_id[candidate.payment_id] = candidate
+            self._by_id[candidate.instruction_id] = candidate
             self._add(MatchKind.END_TO_END, candidate.end_to_end_id, candidate)
             self._add(MatchKind.UETR, candidate.uetr, candidate)
             self._add(MatchKind.SERVICER_REFERENCE, candidate.account_servicer_reference, candidate)
 
     def _add(self, kind: MatchKind, value: str | None, candidate: Candidate) -> None:
         if value:
-            self._ids.setdefault((kind, value), []).append(candidate.payment_id)
+            self._ids.setdefault((kind, value), []).append(candidate.instruction_id)
 
     def replace(self, candidate: Candidate) -> None:
         """A candidate has moved on while the batch is worked through; its keys are the same."""
-        self._by_id[candidate.payment_id] = candidate
+        self._by_id[candidate.instruction_id] = candidate
+
+    def supersede(self, candidate: Candidate, report_created: str | None) -> None:
+        """An attempt was refused while the batch is worked through; the next one is in no message, and cannot be meant."""
+        self.replace(replace(candidate, attempts=candidate.attempt + 1, report_created=report_created))
 
     def find(self, kind: MatchKind, value: str | None) -> list[Candidate]:
         """Payments with that key; a payment that was never in a message cannot be what a bank talks about."""
         if not value:
             return []
         ids = [value] if kind is MatchKind.INSTRUCTION else self._ids.get((kind, value), [])
-        found = (self._by_id.get(payment_id) for payment_id in ids)
+        found = (self._by_id.get(instruction_id) for instruction_id in ids)
         return [candidate for candidate in found if candidate is not None and candidate.delivery_id is not None]
 
 
@@ -174,6 +183,8 @@ def _narrowed(news: News, kind: MatchKind, found: list[Candidate]) -> Match | No
                 candidates=tuple(left[:10]),
             )
         left = still
+    if len({candidate.payment_id for candidate in left}) == 1:
+        left = [min(left, key=lambda candidate: candidate.superseded)]
     if len(left) > 1:
         return NoMatch(
             kind="ambiguous",

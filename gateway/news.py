@@ -49,6 +49,11 @@ def reason_of(status: str | None, reasons: tuple[BankReason, ...]) -> Reason:
     return Reason(code=code, bank_text=text)
 
 
+def codes_of(reasons: Iterable[BankReason]) -> tuple[str, ...]:
+    """Every code that the bank gave."""
+    return tuple(reason.code for reason in reasons if reason.code)
+
+
 def of_transaction_status(record: TransactionStatus, message_id: str | None) -> News:
     """pain.002, one transaction. A status of a message that names us must find its payment."""
     return News(
@@ -63,6 +68,7 @@ def of_transaction_status(record: TransactionStatus, message_id: str | None) -> 
         account_servicer_reference=None,
         amount=record.amount,
         currency=record.currency,
+        reason_codes=codes_of(record.reasons),
     )
 
 

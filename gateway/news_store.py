@@ -1,28 +1,48 @@
-"""The part of the store that applying a bank's news needs, so that a replay can put a shadow in its place."""
+"""The part of the store that applying a bank's news needs: so that a replay runs the very same code over a shadow."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from gateway.batch_booking import BlockStore
 from gateway.continuity import StatementFacts
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
     Delivery,
+    DeliveryBlock,
     DeliveryChange,
     EntryRow,
+    HoldBack,
     Keys,
     MessageNews,
     MessageNewsResult,
     NewDiscrepancy,
     NewStatement,
+    Payment,
     PaymentChange,
+    PaymentFilter,
+    RefusedAttempt,
 )
 from gateway.store.store import ChainJudge
 
+BY_MESSAGE = "message_id"  # news of a whole message or block: its payments were found by the message alone
+
+
+class BlockStore(Protocol):
+    """What tells whose block was booked."""
+
+    async def delivery_by_message_id(self, connection_id: str, message_id: str) -> Delivery | None: ...
+
+    async def delivery_blocks(self, delivery_id: str) -> list[DeliveryBlock]: ...
+
+    async def list_payments(
+        self, where: PaymentFilter, *, limit: int, before: str | None = None
+    ) -> tuple[list[Payment], str | None]: ...
+
+    async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]: ...
+
 
 class NewsStore(BlockStore, Protocol):
-    """What `apply.NewsApplier` asks of the store and tells it."""
+    """See the module."""
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]: ...
 
@@ -30,7 +50,12 @@ class NewsStore(BlockStore, Protocol):
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery: ...
 
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None: ...
+    async def change_payments(
+        self,
+        changes: Sequence[PaymentChange],
+        discrepancies: Sequence[NewDiscrepancy] = (),
+        holds: Sequence[HoldBack] = (),
+    ) -> None: ...
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult: ...
 

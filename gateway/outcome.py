@@ -162,6 +162,23 @@ class Recorder:
             discrepancies=discrepancies,
         )
 
+    async def give_up_stopped(self, ready: Delivery) -> None:
+        """Ends a message that must not leave, because one of its payments may have been executed by an earlier message.
+
+        If it never was under way its other payments go into another message; else they are held, like all that may be there, and
+        a person is told.
+        """
+        held = ready.attempt > 0
+        await self.change(
+            ready,
+            DeliveryEvent.ABANDON,
+            ours("stopped"),
+            outcome="abandoned",
+            payment_event=PaymentEvent.HOLD if held else PaymentEvent.UNBATCH,
+            payment_reason=ours("stopped"),
+            discrepancies=(say.gave_up(self.origin, ready, "stopped: see the payment that may be paid twice"),) if held else (),
+        )
+
     # -- what it said too late -----------------------------------------------------------------------------------------
 
     async def _confirmed_late(self, sending: Delivery, evidence: Evidence) -> None:

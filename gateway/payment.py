@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from formats.errors import Violation
 from formats.model import Account, Agent, Party, PaymentType, RemittanceInformation
+from gateway.instant import InstantChoice
 
 # The two bits of the variant (RFC 9562, section 4.1) put into a random hex digit.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -47,6 +48,7 @@ class PaymentOrder:
     purpose_proprietary: str | None = None
     remittance_information: RemittanceInformation | None = None
     supplementary: tuple[tuple[str, str], ...] = ()
+    instant: InstantChoice | None = None
     problems: tuple[Violation, ...] = ()
 
 

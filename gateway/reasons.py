@@ -39,6 +39,22 @@ _OURS: dict[str, tuple[str, str]] = {
         "The message could not be written by the bank's rules and was stopped before it was sealed. A person has to look.",
         "报文不符合银行格式要求，签名前已停止，需人工处理。",
     ),
+    "bankgate.instant-refused": (
+        "The bank refused it as an instant payment; it goes out again as a normal payment.",
+        "银行拒绝即时付款，将作为普通付款重新发出。",
+    ),
+    "bankgate.instant-not-offered": (
+        "Passed every check. Instant payments are not offered here, so it goes as a normal payment at once.",
+        "已通过全部检查。此处不提供即时付款，直接作为普通付款处理。",
+    ),
+    "bankgate.perhaps-executed": (
+        "Held: the bank may have executed the instant payment that it said it refused. A person has to ask the bank.",
+        "已暂挂：银行称已拒绝的即时付款可能已被执行，需人工向银行核实。",
+    ),
+    "bankgate.stopped": (
+        "The message was stopped before it left, because of another payment in it that may have been executed already.",
+        "因报文中另一笔付款可能已被执行，该报文在发出前已停止。",
+    ),
     "bankgate.settled": ("Booked on the account.", "已入账（已从账户扣款）。"),
     "bankgate.returned": ("The payment came back after it was booked.", "款项扣款后被退回。"),
     "bankgate.decided": ("A person decided, with a reason.", "已由人工裁定并注明理由。"),

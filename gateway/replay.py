@@ -129,6 +129,7 @@ class Replay:
             connection_id=self.intake.connection.id,
             inbound_file_id=inbound_file_id,
             clock=self.intake.clock,
+            fall_back_codes=self.intake.connection.fall_back_codes,
         )
         try:
             message = await self.intake.apply_opened(lambda: _rewound(opened), applier)

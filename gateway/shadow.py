@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.continuity import StatementFacts
-from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentState, advance
+from gateway.lifecycle import (
+    NOTHING_GOES_OUT,
+    PAYMENT_TABLE,
+    DeliveryState,
+    IllegalTransition,
+    PaymentEvent,
+    PaymentState,
+    advance,
+)
+from gateway.news_store import BY_MESSAGE
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
@@ -16,6 +25,7 @@ from gateway.store.records import (
     DeliveryBlock,
     DeliveryChange,
     EntryRow,
+    HoldBack,
     Keys,
     MessageNews,
     MessageNewsResult,
@@ -25,10 +35,9 @@ from gateway.store.records import (
     PaymentChange,
     PaymentFilter,
     Reason,
+    RefusedAttempt,
 )
 from gateway.store.store import ChainJudge, Store
-
-BY_MESSAGE = "message_id"  # news of a whole message or block: its payments were found by the message alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,7 @@ class Shadow:
         self._candidates: dict[str, Candidate] = {}  # as moved; with `commit` the store itself knows, and what others did
         self._deliveries: dict[str, Delivery] = {}
         self._matched: dict[str, Candidate] = {}
+        self._again: dict[str, tuple[Candidate, Candidate]] = {}  # would go out again as normal: (present, refused attempt)
         self._statements: dict[str, list[StatementFacts]] = {}  # by chain, those that are not stored
         self._moves: list[Move] = []
         self._problems: list[NewDiscrepancy] = []
@@ -69,8 +79,15 @@ class Shadow:
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
         found = await self._store.find_candidates(connection_id, keys)
-        shown = [self._candidates.get(candidate.payment_id, candidate) for candidate in found]
-        self._matched.update((candidate.payment_id, candidate) for candidate in shown)
+        shown: list[Candidate] = []
+        for candidate in found:
+            if candidate.payment_id in self._again:
+                shown += self._again[candidate.payment_id]
+            elif candidate.superseded:
+                shown.append(candidate)
+            else:
+                shown.append(self._candidates.get(candidate.payment_id, candidate))
+        self._matched.update((candidate.payment_id, candidate) for candidate in shown if not candidate.superseded)
         return shown
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
@@ -108,14 +125,69 @@ class Shadow:
             self._moved(candidate, following, change.payment_reason, change.place, BY_MESSAGE)
         return changed
 
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
+    async def change_payments(
+        self,
+        changes: Sequence[PaymentChange],
+        discrepancies: Sequence[NewDiscrepancy] = (),
+        holds: Sequence[HoldBack] = (),
+    ) -> None:
+        standing = {hold.payment_id: await self._present(hold.payment_id) for hold in holds}
         if self._commit:
-            await self._store.change_payments(changes, discrepancies)
+            await self._store.change_payments(changes, discrepancies, holds)
         self._problems += discrepancies
         for change in changes:
             candidate = self._matched[change.payment_id]
             if change.state is not candidate.state:
                 self._moved(candidate, change.state, change.reason, change.place, change.matched_by)
+            if change.event is PaymentEvent.INSTANT_REFUSED and not self._commit:
+                self._begin_again(candidate, change)
+            if change.payment_id in standing:
+                standing[change.payment_id] = replace(standing[change.payment_id], state=change.state)
+        for hold in holds:
+            await self._hold(hold, standing[hold.payment_id])
+
+    def _begin_again(self, candidate: Candidate, change: PaymentChange) -> None:
+        created = change.next_attempt.report_created if change.next_attempt else None
+        first = replace(candidate, attempts=2, may_fall_back=False, report_created=created)
+        nowhere = replace(first, delivery_id=None, message_id=None, payment_information_id=None, uetr=None, bank_status=None)
+        present = replace(nowhere, attempt=2, state=change.state)
+        self._again[candidate.payment_id] = present, first
+
+    async def _present(self, payment_id: str) -> Candidate:
+        """The attempt that a payment is at."""
+        found = await self.find_candidates(self._connection_id, Keys(payment_ids=(payment_id,)))
+        return next(candidate for candidate in found if not candidate.superseded)
+
+    async def _hold(self, hold: HoldBack, present: Candidate) -> None:
+        """Tells what `HoldBack` says of a payment that stands like this, and takes it for done."""
+        delivery = await self.delivery(present.delivery_id) if present.delivery_id else None
+        waits = present.state is PaymentState.BATCHED and delivery is not None and delivery.state is DeliveryState.READY
+        if present.state is PaymentState.APPROVED or waits:
+            held = advance(PAYMENT_TABLE, present.state, PaymentEvent.HOLD)
+            self._moved(present, held, hold.reason, hold.place, "")
+            if present.payment_id in self._again:
+                again, first = self._again[present.payment_id]
+                self._again[present.payment_id] = replace(again, state=held), first
+        gone = present.state not in {PaymentState.APPROVED, *NOTHING_GOES_OUT} and not waits
+        self._problems.append(hold.left if gone else hold.held)
+
+    async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]:
+        known = await self._store.refused_attempts(delivery_id)
+        return known + [
+            RefusedAttempt(
+                payment_id=first.payment_id,
+                amount=first.amount,
+                uetr=first.uetr,
+                delivery_id=delivery_id,
+                message_id=first.message_id or "",
+                payment_information_id=first.payment_information_id or "",
+                reason=Reason(),
+                report_created=first.report_created,
+                refused_at=None,
+            )
+            for _, first in self._again.values()
+            if first.delivery_id == delivery_id
+        ]
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
         contradicted: list[str] = []
@@ -180,6 +252,8 @@ class Shadow:
             where = PaymentFilter(connection_id=self._connection_id, delivery_id=delivery_id)
             page, token = await self._store.list_payments(where, limit=1000, before=token)
             for payment in page:
+                if payment.payment_id in self._again:
+                    continue  # it has left this message
                 if payment_information_id in {None, payment.payment_information_id}:
                     shown = self._candidates.get(payment.payment_id)
                     yield shown or Candidate(
@@ -198,6 +272,9 @@ class Shadow:
                         account_servicer_reference=payment.account_servicer_reference,
                         caller=payment.caller,
                         payment_reference=payment.payment_reference,
+                        may_fall_back=payment.may_fall_back,
+                        attempt=2 if payment.refused else 1,
+                        attempts=2 if payment.refused else 1,
                     )
             if token is None:
                 return

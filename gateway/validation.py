@@ -5,7 +5,7 @@ The gateway's own checks are here: what must be there, and what the connection a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from formats.bank import BankFormat
 from formats.errors import Violation, refusing, warnings
+from formats.instant import INST, as_instant, as_normal, asks_instant
 from formats.model import (
     Account,
     Agent,
@@ -21,12 +22,16 @@ from formats.model import (
     OrganisationIdentification,
     Party,
     PaymentTerms,
+    PaymentType,
     PostalAddress,
 )
 from formats.rules.together import EndToEndIds
 from formats.written import Check, as_written
 from gateway.config import AccountSettings, ConnectionSettings
+from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder, new_uetr
+from gateway.reasons import ours
+from gateway.store.records import Reason
 
 REFERENCE_LENGTH_MAX = 64
 _REFERENCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/")
@@ -34,6 +39,30 @@ _REFERENCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 _IDENTIFIER_CHARACTERS = _REFERENCE_CHARACTERS
 _NOT_PROVIDED = "NOTPROVIDED"
 _SOURCE = "bankgate.v1 PaymentRequest"
+
+
+_APPROVED = ours("approved")
+_NOT_OFFERED = Violation(
+    field="instant",
+    rule="instant.not-offered",
+    source="the bank's agreement (Capabilities.instant, [instant] of the connection)",
+    message_en="Instant payments are not offered here. Ask for INSTANT_ELSE_NORMAL, which goes as a normal one, or for NORMAL.",
+    message_zh="此处不提供即时付款；可填 INSTANT_ELSE_NORMAL（将作为普通付款处理）或 NORMAL。",
+)
+_NORMAL_AND_INST = Violation(
+    field="payment_type.local_instrument",
+    rule="instant.contradiction",
+    source=_SOURCE,
+    message_en='The payment asks for NORMAL, and with local instrument "INST" for an instant payment. Leave one of them out.',
+    message_zh='付款同时要求普通（NORMAL）与即时（本地工具 "INST"），请删去其中一个。',
+)
+_INSTANT_AND_OTHER = Violation(
+    field="payment_type.local_instrument",
+    rule="instant.contradiction",
+    source=_SOURCE,
+    message_en='An instant payment has local instrument "INST" and no other. Leave that out, or do not ask for instant.',
+    message_zh='即时付款的本地工具只能是 "INST"；请删去本地工具，或不要求即时付款。',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +77,8 @@ class Checked:
     violations: tuple[Violation, ...]
     warnings: tuple[Violation, ...] = ()
     written: tuple[PaymentTerms, CreditTransfer] | None = None  # as the bank will get it, where that differs in texts
+    may_fall_back: bool = False  # goes out as an instant payment, and once more as a normal one if the bank refuses that
+    reason: Reason = _APPROVED  # why it is approved as it stands
 
 
 class OrderCheck:
@@ -59,6 +90,8 @@ class OrderCheck:
         self._accounts = tuple(_AccountDefaults.of(account) for account in connection.accounts)
         self._terms = lru_cache(maxsize=4096)(self._build_terms)
         self._message_name = lru_cache(maxsize=64)(self.message_name)
+        offered = connection.instant.offered
+        self._offers_instant = bank.capabilities.instant if offered is None else offered
         self.time_zone = ZoneInfo(connection.time_zone or bank.capabilities.time_zone)
 
     def message_name(self, on: date) -> str | None:
@@ -80,29 +113,48 @@ class OrderCheck:
         message_name = self._message_name(on)
         if message_name is None:
             violations.append(_no_message(self._connection, on))
+        kind, contradictions = self._payment_type(order)
+        violations += contradictions
         terms, missing = self._terms(
             order.debtor,
             order.debtor_account,
             order.debtor_agent,
             order.ultimate_debtor,
             order.requested_execution_date or on,
-            order.payment_type,
+            kind,
             order.charge_bearer,
         )
         violations += missing
         transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
         broken = self._bank.check(terms, transfer, on, message_name)
+        check = partial(self._bank.check, on=on, message_name=message_name)
+        either = order.instant is InstantChoice.INSTANT_ELSE_NORMAL
+        may_fall_back = either and asks_instant(kind)
+        if may_fall_back:  # it has to be good as a normal payment too, before it is needed as one
+            check = partial(self._check_both, on=on, message_name=message_name)
+            broken = check(terms, transfer)
+        reason = ours("instant-not-offered") if either and not may_fall_back else _APPROVED
         if not broken and not violations:
-            return Checked(terms, transfer, ())
-        written, broken = self._written(terms, transfer, broken, partial(self._bank.check, on=on, message_name=message_name))
+            return Checked(terms, transfer, (), may_fall_back=may_fall_back, reason=reason)
+        written, broken = self._written(terms, transfer, broken, check)
         if not violations:
-            return Checked(terms, transfer, refusing(broken), warnings(broken), written)
+            return Checked(terms, transfer, refusing(broken), warnings(broken), written, may_fall_back, reason)
         said = {violation.field for violation in violations}
         for violation in broken:
             # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
             if not _within(violation.field, said):
                 violations.append(violation)
-        return Checked(terms, transfer, refusing(violations), warnings(violations), written)
+        return Checked(terms, transfer, refusing(violations), warnings(violations), written, may_fall_back, reason)
+
+    def _check_both(
+        self, terms: PaymentTerms, transfer: CreditTransfer, on: date, message_name: str | None
+    ) -> tuple[Violation, ...]:
+        """What is wrong with a payment as an instant one, and besides with its normal form."""
+        broken = self._bank.check(terms, transfer, on, message_name)
+        known = {(violation.field, violation.rule) for violation in broken}
+        normal = replace(terms, payment_type=as_normal(terms.payment_type))
+        others = self._bank.check(normal, transfer, on, message_name)
+        return broken + tuple(violation for violation in others if (violation.field, violation.rule) not in known)
 
     def _written(
         self, terms: PaymentTerms, transfer: CreditTransfer, broken: tuple[Violation, ...], check: Check
@@ -114,6 +166,20 @@ class OrderCheck:
         if not written.changed:
             return None, broken
         return (written.terms, written.transfer), (*written.broken, *written.changed)
+
+    def _payment_type(self, order: PaymentOrder) -> tuple[PaymentType | None, tuple[Violation, ...]]:
+        """The payment type as the first message says it: the caller's, with the choice of instant or normal put into it."""
+        kind, choice = order.payment_type, order.instant
+        if choice is None:
+            wrong = asks_instant(kind) and not self._offers_instant
+            return kind, (_NOT_OFFERED,) if wrong else ()
+        if choice is InstantChoice.NORMAL:
+            return kind, (_NORMAL_AND_INST,) if asks_instant(kind) else ()
+        if kind is not None and (kind.local_instrument not in {None, INST} or kind.local_instrument_proprietary is not None):
+            return kind, (_INSTANT_AND_OTHER,)
+        if self._offers_instant:
+            return as_instant(kind), ()
+        return as_normal(kind), (_NOT_OFFERED,) if choice is InstantChoice.INSTANT else ()
 
     def _build_terms(  # noqa: PLR0917 - the arguments are the key of its cache
         self,

@@ -6,16 +6,20 @@ import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from keys.seal import BadSeal, KeyUnavailable
 from simulator.books import summarise
 from simulator.customer import Customer
+from simulator.fast_reader import Unreadable
+from simulator.fast_writer import STATUS_REPORT
 from simulator.ledger import Answer, Ledger, LedgerDown, Refusal
-from simulator.moods import Mood, Moods
+from simulator.moods import INSTANT_REFUSAL, Mood, Moods
 from simulator.outgoing import Item, Outgoing
 from simulator.records import Records
+from simulator.refusing import asks_instant, refusal
 from simulator.seals import open_file
 
 log = logging.getLogger(__name__)
@@ -169,6 +173,9 @@ class Bank:
         except KeyUnavailable as error:
             self._quarantine(received, "key.unavailable", error)
             return
+        if await self._refused_instant(received, opened):
+            opened.unlink()
+            return
         try:
             state = await self._submit(customer, opened)
         except Refusal as error:
@@ -181,6 +188,28 @@ class Bank:
         received.path.rename(customer.tree.done / received.path.name)
         self.records.settle(customer.id, received.name, state, "")
         await self._persist(self.collect)
+
+    async def _refused_instant(self, received: Received, opened: Path) -> bool:
+        """Whether a mood refused the file because it asks for instant payments; then it is answered and never executed."""
+        customer = received.customer
+        if self.moods.peek(Mood.REFUSE_INSTANT, customer.id) is None or not await asyncio.to_thread(asks_instant, opened):
+            return False
+        number = self.records.next("answer")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
+        setting = self.moods.take(Mood.REFUSE_INSTANT, customer.id)
+        code = str(setting.value) if setting else INSTANT_REFUSAL
+        try:
+            report, count = await asyncio.to_thread(refusal, opened, f"SIM-{number}", created, code)
+        except Unreadable:
+            return False  # the ledger says what is wrong with it
+        received.path.rename(customer.tree.done / received.path.name)  # first: a file that was refused is never executed later
+        self.records.settle(customer.id, received.name, "rejected", code)
+        customer.counts["files_rejected"] += 1
+        customer.counts["payments_rejected"] += count
+        path = customer.tree.answers / f"{number:08d}-{STATUS_REPORT}.xml"
+        path.write_bytes(report)
+        await self.outgoing.accept(Item(customer, STATUS_REPORT, path))
+        return True
 
     async def _submit(self, customer: Customer, file: Path) -> str:
         verdict = await self._persist(lambda: self.ledger.submit(customer.id, file))

@@ -1,8 +1,11 @@
 """What the bank executed, counted so that "nothing was paid twice" can be shown."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
+
+_SECOND = re.compile(r"([0-9a-f]{32})-2")
 
 
 class Booked(TypedDict):
@@ -25,10 +28,13 @@ def identity(payment: Mapping[str, Any]) -> tuple[str | None, ...]:
     """What makes two executions the same payment, whatever message carried them.
 
     The instruction id and the end-to-end id are the payer's own; the money's way is added because both may repeat by right
-    ("NOTPROVIDED"). The message id is left out on purpose: the same payment in a second message is the mistake to find.
+    ("NOTPROVIDED"). The message id is left out on purpose: the same payment in a second message is the mistake to find. So is
+    what marks a second attempt: "-2" after the 32 digits of a first, which the payer sends once that is surely not executed.
     """
-    names = ("instruction_id", "end_to_end_id", "debtor_account", "creditor_account", "amount", "currency")
-    return tuple(payment[name] for name in names)
+    names = ("end_to_end_id", "debtor_account", "creditor_account", "amount", "currency")
+    instruction_id = payment["instruction_id"]
+    second = _SECOND.fullmatch(instruction_id or "")
+    return (second[1] if second else instruction_id, *(payment[name] for name in names))
 
 
 def summarise(payments: Iterable[Mapping[str, Any]], *, listed: bool = True) -> dict[str, Any]:

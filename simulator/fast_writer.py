@@ -51,19 +51,19 @@ def report_head(report_id: str, created: str, header: Header | None, status: str
 REPORT_TAIL = b"</CstmrPmtStsRpt></Document>\n"
 
 
-def report_block_head(block: Block) -> bytes:
-    return (
-        f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>{_x(block.payment_information_id)}</OrgnlPmtInfId><PmtInfSts>ACCP</PmtInfSts>"
-    ).encode()
+def report_block_head(block: Block, status: str = "ACCP") -> bytes:
+    block_id = _x(block.payment_information_id)
+    return f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>{block_id}</OrgnlPmtInfId><PmtInfSts>{status}</PmtInfSts>".encode()
 
 
 REPORT_BLOCK_TAIL = b"</OrgnlPmtInfAndSts>"
 
 
-def report_transfer(transfer: Transfer) -> str:
+def report_transfer(transfer: Transfer, status: str = "ACCP", code: str | None = None) -> str:
+    why = "" if code is None else f"<StsRsnInf><Rsn><Cd>{code}</Cd></Rsn></StsRsnInf>"
     return (
         f"<TxInfAndSts>{_element('OrgnlInstrId', transfer.instruction_id)}<OrgnlEndToEndId>{_x(transfer.end_to_end_id)}"
-        f"</OrgnlEndToEndId>{_element('OrgnlUETR', transfer.uetr)}<TxSts>ACCP</TxSts></TxInfAndSts>"
+        f"</OrgnlEndToEndId>{_element('OrgnlUETR', transfer.uetr)}<TxSts>{status}</TxSts>{why}</TxInfAndSts>"
     )
 
 

@@ -4,6 +4,7 @@ A mood is switched on with a count, optionally with a value and for one customer
 deterministic: a test knows which file or answer is hit, and that the one after it is not.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ class Mood(StrEnum):
     LOSE_ANSWER = "lose_answer"  # door: takes the file, then cuts the connection instead of answering
     CUT_AT_BYTE = "cut_at_byte"  # door: cuts the connection when byte `value` of an upload has come; takes nothing
     TAKE_TWICE = "take_twice"  # feeds the file to the ledger a second time
+    REFUSE_INSTANT = "refuse_instant"  # rejects a file of instant payments with reason code `value`; the ledger never sees it
     SILENT = "silent"  # withholds an answer for good
     DELAY_ANSWERS_SECONDS = "delay_answers_seconds"  # serves an answer `value` seconds late
     REORDER = "reorder"  # holds the next `count` answers until all have come, then serves them last first
@@ -28,6 +30,10 @@ DUPLICATES = (
     "resealed",  # sealed once more (other bytes, same content) under a second name, at once
     "same_name",  # the same bytes under the same name, again after the customer took the first
 )
+
+
+INSTANT_REFUSAL = "AB06"  # ExternalStatusReason1Code: a bank on the way did not answer in time
+_REASON_CODE = re.compile(r"[A-Z0-9]{4}")
 
 
 class BadMood(ValueError):
@@ -72,6 +78,10 @@ class Moods:
             raise BadMood("cut_at_byte: value is how many bytes of the upload come through, a whole number from 0")
         if mood is Mood.DELAY_ANSWERS_SECONDS and not number:
             raise BadMood("delay_answers_seconds: value is the seconds, from 0")
+        if mood is Mood.REFUSE_INSTANT:
+            value = value or INSTANT_REFUSAL
+            if not isinstance(value, str) or not _REASON_CODE.fullmatch(value):
+                raise BadMood("refuse_instant: value is a reason code of four letters and digits, such as AB06")
         if mood is Mood.DUPLICATE_ANSWERS:
             value = value or DUPLICATES[0]
             if value not in DUPLICATES:

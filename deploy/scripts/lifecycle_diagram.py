@@ -33,6 +33,9 @@ PAYMENTS = """\
 From `sent` on, the bank speaks. Its news comes late, twice and out of order, so news never moves a payment down, and
 consistent news ends in the same state in every order. A rejection together with a settlement or a return is a contradiction:
 the second is illegal, whichever it is, and becomes a discrepancy for a person.
+
+One way leads back: `instant_refused`. A payment that asked for instant-else-normal goes out again as a normal payment, once,
+after the bank's proven refusal of its instant form; never upon silence.
 """
 
 DELIVERIES = """\

@@ -6,8 +6,8 @@ place in brackets, and a list without one is its first place:
     payment_reference, amount, currency, creditor.name, creditor_account.iban, creditor.postal_address.town_name,
     remittance_information.unstructured, remittance_information.structured[0].creditor_reference, supplementary.<bank>.<field>
 
-An empty cell is an absent field. The file is UTF-8, with or without a byte order mark; the separator is a comma or a semicolon,
-whichever the first line holds more of. Amounts are plain decimals with a dot.
+An empty cell is an absent field; `instant` is NORMAL, INSTANT or INSTANT_ELSE_NORMAL. The file is UTF-8, with or without a byte
+order mark; the separator is a comma or a semicolon, whichever the first line holds more of. Amounts are decimals with a dot.
 """
 
 import csv
@@ -39,6 +39,7 @@ TEMPLATE_COLUMNS: Final = (
     "payment_type.service_level",
     "payment_type.local_instrument",
     "charge_bearer",
+    "instant",
     "end_to_end_id",
     "purpose",
     "remittance_information.unstructured",

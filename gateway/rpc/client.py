@@ -98,6 +98,9 @@ class CallFailed(Exception):
         return self.code == "UNAVAILABLE"
 
 
+_CHOICES = frozenset(name.removeprefix("INSTANT_CHOICE_") for name in types_pb2.InstantChoice.DESCRIPTOR.values_by_name)
+
+
 class BadPayment(ValueError):
     """JSON that is no payment of the contract. Names the field."""
 
@@ -122,6 +125,9 @@ def payment_from_json(content: Any) -> PaymentMessage:
     """A payment from the JSON form of `PaymentRequest` (names as in the contract, or in lowerCamelCase). Raises `BadPayment`."""
     if not isinstance(content, dict):
         raise BadPayment("a payment is a JSON object")
+    choice = content.get("instant")
+    if isinstance(choice, str) and choice.upper() in _CHOICES:  # the short name of the contract's value
+        content = {**content, "instant": f"INSTANT_CHOICE_{choice.upper()}"}
     try:
         return json_format.ParseDict(content, PaymentMessage(), max_recursion_depth=20)
     except json_format.ParseError as error:

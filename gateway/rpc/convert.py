@@ -28,6 +28,7 @@ from formats.model import (
     RemittanceInformation,
     StructuredRemittance,
 )
+from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder
 
 TEXT_MAX = 2_000
@@ -39,6 +40,7 @@ REQUEST_BYTES_MAX = 64 * 1024
 CACHED_BYTES_MAX = 512  # larger parts are built anew each time, which bounds the caches to a few MiB
 CONVENTIONS = "bankgate.v1 types.proto, conventions"
 
+_INSTANT: dict[int, InstantChoice] = {pb.InstantChoice.Value(f"INSTANT_CHOICE_{choice.name}"): choice for choice in InstantChoice}
 _AMOUNT = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,17})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -85,8 +87,24 @@ def order_of(request: pb.PaymentRequest) -> PaymentOrder:
         purpose_proprietary=purpose_proprietary or None,
         remittance_information=(_remittance(request.remittance_information, problems) if has("remittance_information") else None),
         supplementary=tuple((field.name, field.value) for field in request.supplementary),
+        instant=_instant(request.instant, problems) if request.instant else None,
         problems=tuple(problems),
     )
+
+
+def _instant(number: int, problems: list[Violation]) -> InstantChoice | None:
+    choice = _INSTANT.get(number)
+    if choice is None:
+        problems.append(
+            _violation(
+                "instant",
+                "instant.unknown",
+                "bankgate.v1 types.proto, InstantChoice",
+                "There is no such choice. Say NORMAL, INSTANT or INSTANT_ELSE_NORMAL, or nothing.",
+                "没有该选项：可填 NORMAL、INSTANT 或 INSTANT_ELSE_NORMAL，或留空。",
+            )
+        )
+    return choice
 
 
 def orders_of(requests: Iterable[pb.PaymentRequest]) -> list[PaymentOrder]:

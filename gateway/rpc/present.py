@@ -28,6 +28,7 @@ from formats.model import (
 )
 from gateway.config import ConnectionSettings
 from gateway.errors import OrderConflict, OrderViolation
+from gateway.instant import InstantChoice, instruction_id_of
 from gateway.lifecycle import DeliveryState, PaymentState
 from gateway.reasons import texts
 from gateway.store.records import (
@@ -45,6 +46,7 @@ from gateway.store.records import (
 )
 
 PAYMENT_STATES = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state.name}") for state in PaymentState}
+INSTANT_CHOICES = {choice: pb.InstantChoice.Value(f"INSTANT_CHOICE_{choice.name}") for choice in InstantChoice}
 DELIVERY_STATES = {state: operations.DeliveryState.Value(f"DELIVERY_STATE_{state.name}") for state in DeliveryState}
 
 
@@ -75,7 +77,9 @@ def payment_message(payment: Payment) -> pb.Payment:
     """A stored payment, with the request as it stands after the connection's defaults were filled in."""
     return pb.Payment(
         payment_id=payment.payment_id,
-        request=request_message(payment.payment_reference, payment.connection_id, payment.terms, payment.transfer),
+        request=request_message(
+            payment.payment_reference, payment.connection_id, payment.asked_terms, payment.asked_transfer, payment.instant
+        ),
         state=PAYMENT_STATES[payment.state],
         reason=reason_message(payment.reason),
         caller=payment.caller,
@@ -88,11 +92,43 @@ def payment_message(payment: Payment) -> pb.Payment:
         created_at=moment(payment.created_at),
         updated_at=moment(payment.updated_at),
         version=payment.version,
+        attempts=_attempts(payment),
     )
 
 
+def _attempts(payment: Payment) -> list[pb.PaymentAttempt]:
+    """Both attempts of a payment whose instant one was refused."""
+    first = payment.refused
+    if first is None:
+        return []
+    return [
+        pb.PaymentAttempt(
+            number=1,
+            instruction_id=instruction_id_of(payment.payment_id, 1),
+            uetr=first.uetr or "",
+            delivery_id=first.delivery_id,
+            message_id=first.message_id,
+            payment_information_id=first.payment_information_id,
+            reason=reason_message(first.reason),
+            refused_at=moment(first.refused_at),
+        ),
+        pb.PaymentAttempt(
+            number=2,
+            instruction_id=instruction_id_of(payment.payment_id, 2),
+            uetr=payment.transfer.uetr or "",
+            delivery_id=payment.delivery_id or "",
+            message_id=payment.message_id or "",
+            payment_information_id=payment.payment_information_id or "",
+        ),
+    ]
+
+
 def request_message(
-    payment_reference: str, connection_id: str, terms: PaymentTerms, transfer: CreditTransfer
+    payment_reference: str,
+    connection_id: str,
+    terms: PaymentTerms,
+    transfer: CreditTransfer,
+    instant: InstantChoice | None = None,
 ) -> pb.PaymentRequest:
     """The request that terms and transfer came from, defaults filled in."""
     return pb.PaymentRequest(
@@ -117,6 +153,7 @@ def request_message(
         purpose_proprietary=transfer.purpose_proprietary or "",
         remittance_information=_remittance(transfer.remittance_information),
         supplementary=[pb.SupplementaryField(name=name, value=value) for name, value in transfer.supplementary],
+        instant=INSTANT_CHOICES[instant] if instant else pb.INSTANT_CHOICE_UNSPECIFIED,
     )
 
 

@@ -1,11 +1,13 @@
 """The rows of the store as the rest of the gateway sees them. All moments are aware datetimes in UTC."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from formats.instant import as_instant
 from formats.model import CreditTransfer, PaymentTerms
 from formats.report import Entry, Statement
+from gateway.instant import InstantChoice, instruction_id_of
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 
 
@@ -24,7 +26,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPayment:
-    """A checked payment on its way into the store. `transfer.instruction_id` equals `payment_id`."""
+    """A checked payment on its way into the store. `transfer.instruction_id` equals `payment_id`.
+
+    `may_fall_back`: it goes out as an instant payment first, and as a normal one if the bank provably refuses that.
+    """
 
     payment_id: str
     caller: str
@@ -35,11 +40,28 @@ class NewPayment:
     content_sha256: bytes  # 32 bytes, over the content the caller sent: equal content, equal digest
     state: PaymentState
     reason: Reason
+    instant: InstantChoice | None = None
+    may_fall_back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedAttempt:
+    """The instant attempt of a payment that the bank refused; what the payment itself shows is its second attempt."""
+
+    payment_id: str
+    amount: Decimal
+    uetr: str | None
+    delivery_id: str
+    message_id: str
+    payment_information_id: str
+    reason: Reason
+    report_created: str | None  # [CreDtTm] of the bank's report that refused it, as written
+    refused_at: datetime | None  # None: in a replay, where it did not happen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A stored payment."""
+    """A stored payment. After an instant attempt was refused, terms, transfer and message are those of the second attempt."""
 
     payment_id: str
     caller: str
@@ -58,6 +80,23 @@ class Payment:
     account_servicer_reference: str | None
     created_at: datetime
     updated_at: datetime
+    instant: InstantChoice | None = None
+    may_fall_back: bool = False
+    refused: RefusedAttempt | None = None
+
+    @property
+    def asked_terms(self) -> PaymentTerms:
+        """The terms as they were asked for: those of the first attempt."""
+        if self.refused is None:
+            return self.terms
+        return replace(self.terms, payment_type=as_instant(self.terms.payment_type))
+
+    @property
+    def asked_transfer(self) -> CreditTransfer:
+        """The transfer likewise."""
+        if self.refused is None:
+            return self.transfer
+        return replace(self.transfer, instruction_id=self.payment_id, uetr=self.refused.uetr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +133,21 @@ class PaymentFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NextAttempt:
+    """What INSTANT_REFUSED needs beside the change of state: the UETR of the second attempt (None: its message carries none), and
+    when the bank wrote the report that refused the first."""
+
+    uetr: str | None
+    report_created: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentChange:
-    """One payment's compare-and-set. `version` must still be current, or the whole batch is refused with `Stale`."""
+    """One payment's compare-and-set. `version` must still be current, or the whole batch is refused with `Stale`.
+
+    INSTANT_REFUSED, and only it, comes with `next_attempt`: the payment leaves its message, which is kept as a `RefusedAttempt`,
+    and waits for another one without local instrument INST. It is possible once, and only for what may fall back.
+    """
 
     payment_id: str
     version: int
@@ -107,11 +159,28 @@ class PaymentChange:
     account_servicer_reference: str | None = None  # None: unchanged
     place: str = ""  # where in the bank's file, and by what key it was found: a replay shows both, the store keeps neither
     matched_by: str = ""
+    next_attempt: NextAttempt | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldBack:
+    """The bank may have executed the refused attempt of a payment after all: its second one must not go out.
+
+    Approved: it is held. In a message that has not left: it is held, and the message is stopped. In a message that is leaving or
+    in doubt: that message is stopped for every later attempt. `held` is noted where nothing more goes out, `left` where it may.
+    """
+
+    payment_id: str
+    reason: Reason
+    source: str
+    place: str = ""
+    held: "NewDiscrepancy"
+    left: "NewDiscrepancy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A payment as matching sees it."""
+    """One attempt of a payment as matching sees it. A refused attempt (`superseded`) has the ids it went out with."""
 
     payment_id: str
     version: int
@@ -128,6 +197,20 @@ class Candidate:
     account_servicer_reference: str | None
     caller: str
     payment_reference: str
+    attempt: int = 1
+    attempts: int = 1  # of the payment
+    may_fall_back: bool = False
+    report_created: str | None = None  # of the report that refused the first of two attempts
+
+    @property
+    def instruction_id(self) -> str:
+        """[InstrId]"""
+        return instruction_id_of(self.payment_id, self.attempt)
+
+    @property
+    def superseded(self) -> bool:
+        """Whether the bank refused this attempt, and another has taken its place."""
+        return self.attempt < self.attempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +305,7 @@ class Delivery:
     created_at: datetime
     updated_at: datetime
     doubt_since: datetime | None  # when it was last sent into doubt
+    stopped: bool = False  # no attempt to send it may start any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from gateway.store.records import (
     Discrepancy,
     EntryRow,
     Evidence,
+    HoldBack,
     InboundFile,
     Keys,
     MessageNews,
@@ -38,6 +39,7 @@ from gateway.store.records import (
     PaymentChange,
     PaymentEventRow,
     PaymentFilter,
+    RefusedAttempt,
     StatementRow,
     SubmitResult,
     WaitingGroup,
@@ -94,10 +96,19 @@ class Store(Protocol):
     async def count_payments(self, where: PaymentFilter) -> dict[PaymentState, int]: ...
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
-        """Payments of the connection that have any of the keys, each once."""
+        """Payments of the connection that have any of the keys, each once; and beside it the attempt of it that was refused."""
 
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
-        """All or nothing (`Stale`). An event row for each change of state or of bank status; wakes the lanes of APPROVED ones."""
+    async def change_payments(
+        self,
+        changes: Sequence[PaymentChange],
+        discrepancies: Sequence[NewDiscrepancy] = (),
+        holds: Sequence[HoldBack] = (),
+    ) -> None:
+        """All or nothing (`Stale`). An event row for each change of state or of bank status; wakes the lanes of APPROVED ones.
+        What is to be held back is held back after the changes."""
+
+    async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]:
+        """The payments that travelled in this message and left it because the bank refused them as instant ones."""
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
         """Set-based: moves payments for which the event is possible, reports those for which it is illegal."""

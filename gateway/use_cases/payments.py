@@ -27,7 +27,6 @@ _CAS_RETRIES = 5
 _CHECKED_BEFORE = timedelta(minutes=1)  # the longest between the checks of a payment and its storing
 # Policies and approvals join here (a later release): today every payment that passes the checks is approved.
 _FIRST_STATE = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
-_FIRST_REASON = ours("approved")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +227,9 @@ class Payments(Desk):
                 transfer=one.checked.transfer,
                 content_sha256=one.order.content_sha256,
                 state=_FIRST_STATE,
-                reason=_FIRST_REASON,
+                reason=one.checked.reason,
+                instant=one.order.instant,
+                may_fall_back=one.checked.may_fall_back,
             )
             for one in examined
         ]

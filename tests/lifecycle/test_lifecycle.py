@@ -151,9 +151,15 @@ def test_news_told_twice_changes_nothing_the_second_time() -> None:
             assert advance(PAYMENT_TABLE, following, event) == following
 
 
-def test_a_payment_the_bank_may_have_can_never_be_batched_again() -> None:
+def test_a_payment_the_bank_may_have_can_be_batched_again_only_after_its_instant_form_was_refused() -> None:
+    others = {pair: following for pair, following in PAYMENT_TABLE.items() if pair[1] is not E.INSTANT_REFUSED}
     for state in WITH_THE_BANK:
-        assert not reachable(PAYMENT_TABLE, state) & {*BEFORE_A_MESSAGE, P.BATCHED, P.CANCELLED}, state
+        assert not reachable(others, state) & {*BEFORE_A_MESSAGE, P.BATCHED, P.CANCELLED}, state
+
+
+def test_an_instant_refusal_leads_back_only_where_no_money_can_have_moved() -> None:
+    assert moves(PAYMENT_TABLE, E.INSTANT_REFUSED) == {P.SENT: P.APPROVED, P.ACCEPTED: P.APPROVED}
+    assert E.INSTANT_REFUSED not in NEWS
 
 
 def test_a_payment_can_be_cancelled_until_it_is_in_a_message_and_not_after() -> None:

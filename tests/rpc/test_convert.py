@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bankgate.v1 import types_pb2 as pb
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
+from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import TEXT_MAX, order_of
 from gateway.rpc.present import request_message
@@ -28,6 +29,9 @@ def full(message: Any, path: str = "") -> Any:
                 (getattr(message, field.name).add() for _ in range(2)) if field.is_repeated else (getattr(message, field.name),)
             ):
                 full(target, f"{place}.")
+            continue
+        if field.enum_type is not None:
+            setattr(message, field.name, field.enum_type.values[-1].number)
             continue
         value = (
             f"2026-01-{1 + len(place) % 28:02}" if field.name in DATES else f"{len(place)}.5" if field.name in AMOUNTS else place
@@ -66,7 +70,7 @@ def read_back(order: PaymentOrder) -> pb.PaymentRequest:
         remittance_information=order.remittance_information,
         supplementary=order.supplementary,
     )
-    return request_message(order.payment_reference, order.connection_id, terms, transfer)
+    return request_message(order.payment_reference, order.connection_id, terms, transfer, order.instant)
 
 
 def test_no_field_of_the_contract_is_lost_or_mixed_up_on_its_way_in_and_out() -> None:
@@ -114,6 +118,13 @@ def test_what_is_no_calendar_date_is_named(text: str) -> None:
     order = order_of(pb.PaymentRequest(requested_execution_date=text))
     assert order.requested_execution_date is None
     assert [(problem.field, problem.rule) for problem in order.problems] == [("requested_execution_date", "date.format")]
+
+
+def test_every_choice_of_instant_is_read_and_a_number_of_a_later_contract_is_named() -> None:
+    read = {order_of(pb.PaymentRequest(instant=number)).instant for number in (0, 1, 2, 3)}  # type: ignore[arg-type]
+    assert read == {None, *InstantChoice}
+    order = order_of(pb.PaymentRequest(instant=9))  # type: ignore[arg-type]
+    assert (order.instant, [problem.rule for problem in order.problems]) == (None, ["instant.unknown"])
 
 
 def test_parts_of_a_party_left_blank_by_a_template_are_absent() -> None:

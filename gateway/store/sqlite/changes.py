@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.lifecycle import NEWS, PAYMENT_TABLE, PaymentEvent, PaymentState, advance, moves
-from gateway.store.records import MessageNews, MessageNewsResult, NewDiscrepancy, PaymentChange, Reason
-from gateway.store.sqlite import codec, discrepancies
+from gateway.store.records import HoldBack, MessageNews, MessageNewsResult, NewDiscrepancy, PaymentChange, Reason
+from gateway.store.sqlite import codec, discrepancies, refusals
+from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
 
@@ -20,9 +21,6 @@ _UPDATE = """
 UPDATE payments SET state = ?, version = version + 1, reason = ?, bank_status = ?,
     account_servicer_reference = coalesce(?, account_servicer_reference), updated_at = ?
 WHERE payment_key = ?
-"""
-INSERT_EVENT = """
-INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -38,12 +36,15 @@ class _Standing:
     connection_id: str
 
 
-def change_payments(tx: Tx, changes: Sequence[PaymentChange], found: Sequence[NewDiscrepancy]) -> None:
+def change_payments(
+    tx: Tx, changes: Sequence[PaymentChange], found: Sequence[NewDiscrepancy], holds: Sequence[HoldBack] = ()
+) -> None:
     """Raises `Stale`; `IllegalTransition` or ValueError for what the lifecycle does not know. Nothing is written then."""
     standings = _standings(tx, [change.payment_id for change in changes])
     updates: list[tuple[Any, ...]] = []
     events: list[tuple[Any, ...]] = []
     left: list[tuple[int]] = []
+    refused: list[tuple[int, PaymentChange]] = []
     for change in changes:
         standing = standings.get(change.payment_id)
         if standing is None or standing.version != change.version:
@@ -53,9 +54,16 @@ def change_payments(tx: Tx, changes: Sequence[PaymentChange], found: Sequence[Ne
         _follow(tx, change, standing, updates, events)
         if change.event is PaymentEvent.UNBATCH:
             left.append((standing.payment_key,))
+        elif change.event is PaymentEvent.INSTANT_REFUSED:
+            refused.append((standing.payment_key, change))
+            standing.bank_status = standing.delivery_key = None
     tx.db.executemany(_UPDATE, updates)
     tx.db.executemany("UPDATE payments SET block_key = NULL WHERE payment_key = ?", left)
     tx.db.executemany(INSERT_EVENT, events)
+    for payment_key, change in refused:
+        refusals.begin_again(tx, payment_key, change)
+    for hold in holds:
+        refusals.hold_back(tx, hold)
     discrepancies.add(tx, found)
 
 

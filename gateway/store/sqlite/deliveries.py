@@ -37,7 +37,7 @@ _CLOSES_ATTEMPT = frozenset({_F.CONFIRMED, _F.NOT_SENT, _F.LOST_TRACK, _F.FOUND,
 _SELECT = """
 SELECT d.delivery_key, d.delivery_id, d.connection_id, d.message_id, d.message_name, d.file_name, d.creation_date_time, d.state,
     d.reason, d.payment_count, d.control_sum, d.attempt, d.fence, d.lease_until, d.due_at, d.document_id, o.sha256, o.size,
-    d.created_at, d.updated_at, d.doubt_since
+    d.created_at, d.updated_at, d.doubt_since, d.stopped
 FROM deliveries AS d LEFT JOIN documents AS o ON o.document_id = d.document_id
 """
 
@@ -64,6 +64,7 @@ def _delivery(row: Sequence[Any]) -> Delivery:
         created_at=codec.moment(row[18]),
         updated_at=codec.moment(row[19]),
         doubt_since=codec.moment_or_none(row[20]),
+        stopped=bool(row[21]),
     )
 
 
@@ -328,7 +329,7 @@ def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
         """
         UPDATE deliveries SET state = ?, reason = ?, fence = fence + 1, attempt = attempt + ?, lease_until = ?, due_at = ?,
             doubt_since = CASE WHEN ? THEN ? ELSE doubt_since END, updated_at = ?
-        WHERE delivery_id = ? AND fence = ? AND state = ?
+        WHERE delivery_id = ? AND fence = ? AND state = ? AND NOT (stopped AND ?)
         RETURNING delivery_key, connection_id, attempt
         """,
         (
@@ -343,10 +344,13 @@ def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
             change.delivery_id,
             change.fence,
             change.state.value,
+            change.event in ATTEMPT_STARTS,
         ),
     ).fetchone()
     if row is None:
-        raise Stale(f"delivery {change.delivery_id} is no longer at fence {change.fence} and {change.state.value}")
+        raise Stale(
+            f"delivery {change.delivery_id} is no longer at fence {change.fence} and {change.state.value}, or it is stopped"
+        )
     delivery_key, connection_id, attempt = row
     _note_attempt(tx, delivery_key, attempt, change)
     _keep_evidence(tx, delivery_key, change.evidence)

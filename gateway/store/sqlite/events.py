@@ -10,6 +10,9 @@ from typing import Any
 from gateway.store.records import PaymentEventRow
 from gateway.store.sqlite import codec
 
+INSERT_EVENT = """
+INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 _SELECT = """
 SELECT e.seq, p.payment_id, p.payment_reference, p.caller, p.connection_id, e.state, e.previous_state, e.reason, e.source,
     d.message_id, e.occurred_at

@@ -2,12 +2,15 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
 from gateway.store.sqlite import codec
+from gateway.store.sqlite.refusals import refused_attempt
 from gateway.store.sqlite.terms import terms_of
 from gateway.store.sqlite.writer import Tx
 
@@ -19,8 +22,8 @@ _APPROVED = PaymentState.APPROVED.value
 
 _INSERT_PAYMENT = """
 INSERT INTO payments (payment_key, payment_id, caller, payment_reference, connection_id, terms_id, end_to_end_id, uetr, amount,
-    currency, state, version, reason, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+    currency, state, version, reason, created_at, updated_at, instant, may_fall_back)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 """
 _INSERT_TRANSFER = "INSERT INTO transfers (payment_key, content_sha256, content) VALUES (?, ?, ?)"
 _INSERT_EVENTS = """
@@ -95,6 +98,8 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
                 codec.reason_column(payment.reason),
                 now,
                 now,
+                payment.instant,
+                payment.may_fall_back,
             )
         )
         transfers.append((key, payment.content_sha256, content))
@@ -110,7 +115,8 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
 _SELECT = """
 SELECT p.payment_key, p.payment_id, p.caller, p.payment_reference, p.connection_id, terms.content, t.content, t.content_sha256,
     p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
-    p.account_servicer_reference, p.created_at, p.updated_at
+    p.account_servicer_reference, p.created_at, p.updated_at, p.instant, p.may_fall_back,
+    r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at
 """
 _FROM = "FROM payments AS p"
 _JOINS = """
@@ -118,17 +124,21 @@ CROSS JOIN transfers AS t ON t.payment_key = p.payment_key
 CROSS JOIN terms ON terms.terms_id = p.terms_id
 LEFT JOIN blocks AS b ON b.block_key = p.block_key
 LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
+LEFT JOIN refused_attempts AS r ON r.payment_key = p.payment_key
+LEFT JOIN blocks AS rb ON rb.block_key = r.block_key
+LEFT JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key
 """
 
 
 def _payment(row: Sequence[Any]) -> Payment:
+    transfer = codec.transfer_of(row[6])
     return Payment(
         payment_id=row[1],
         caller=row[2],
         payment_reference=row[3],
         connection_id=row[4],
         terms=terms_of(row[5]),
-        transfer=codec.transfer_of(row[6]),
+        transfer=transfer,
         content_sha256=row[7],
         state=codec.PAYMENT_STATES[row[8]],
         version=row[9],
@@ -140,6 +150,9 @@ def _payment(row: Sequence[Any]) -> Payment:
         account_servicer_reference=row[15],
         created_at=codec.moment(row[16]),
         updated_at=codec.moment(row[17]),
+        instant=None if row[18] is None else InstantChoice(row[18]),
+        may_fall_back=bool(row[19]),
+        refused=None if row[21] is None else refused_attempt((row[1], str(transfer.amount), *row[20:])),
     )
 
 
@@ -220,34 +233,46 @@ def _condition(where: PaymentFilter) -> tuple[str, list[Any]]:
 
 _CANDIDATES = """
 SELECT p.payment_key, p.payment_id, p.version, p.state, p.connection_id, d.delivery_id, d.message_id, b.payment_information_id,
-    p.end_to_end_id, p.uetr, p.amount, p.currency, p.bank_status, p.account_servicer_reference, p.caller, p.payment_reference
+    p.end_to_end_id, p.uetr, p.amount, p.currency, p.bank_status, p.account_servicer_reference, p.caller, p.payment_reference,
+    p.may_fall_back, rd.delivery_id, rd.message_id, rb.payment_information_id, r.uetr, r.report_created
 FROM (SELECT DISTINCT value FROM json_each(?)) AS wanted
-CROSS JOIN payments AS p ON p.{column} = wanted.value AND {plus}p.connection_id = ?
+{find}
 LEFT JOIN blocks AS b ON b.block_key = p.block_key
 LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
+LEFT JOIN refused_attempts AS r ON r.payment_key = p.payment_key
+LEFT JOIN blocks AS rb ON rb.block_key = r.block_key
+LEFT JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key
+"""
+_BY_PAYMENT = "CROSS JOIN payments AS p ON p.{column} = wanted.value AND {plus}p.connection_id = ?"
+_BY_REFUSED = """
+CROSS JOIN refused_attempts AS w ON w.uetr = wanted.value
+CROSS JOIN payments AS p ON p.payment_key = w.payment_key AND p.connection_id = ?
 """
 
 
 def find_candidates(db: sqlite3.Connection, connection_id: str, keys: Keys) -> list[Candidate]:
-    """In the order in which the payments were stored."""
-    found: dict[int, Candidate] = {}
-    for column, plus, wanted in (
-        ("payment_id", "+", keys.payment_ids),
-        ("end_to_end_id", "", keys.end_to_end_ids),
-        ("uetr", "+", keys.uetrs),
-        ("account_servicer_reference", "+", keys.account_servicer_references),
+    """In the order in which the payments were stored; of one payment its refused attempt after its present one."""
+    found: dict[int, tuple[Candidate, ...]] = {}
+    for find, wanted in (
+        (_BY_PAYMENT.format(column="payment_id", plus="+"), keys.payment_ids),
+        (_BY_PAYMENT.format(column="end_to_end_id", plus=""), keys.end_to_end_ids),
+        (_BY_PAYMENT.format(column="uetr", plus="+"), keys.uetrs),
+        (_BY_PAYMENT.format(column="account_servicer_reference", plus="+"), keys.account_servicer_references),
+        (_BY_REFUSED, keys.uetrs),
     ):
-        statement = _CANDIDATES.format(column=column, plus=plus)
+        statement = _CANDIDATES.format(find=find)
         for start in range(0, len(wanted), BOUND_MAX):
             chunk = codec.json_list(wanted[start : start + BOUND_MAX])
             for row in db.execute(statement, (chunk, connection_id)):
                 if row[0] not in found:
-                    found[row[0]] = _candidate(row)
-    return [found[key] for key in sorted(found)]
+                    found[row[0]] = _attempts(row)
+    return [candidate for key in sorted(found) for candidate in found[key]]
 
 
-def _candidate(row: Sequence[Any]) -> Candidate:
-    return Candidate(
+def _attempts(row: Sequence[Any]) -> tuple[Candidate, ...]:
+    """The payment's present attempt and, if there is one, the refused one before it."""
+    refused = row[17] is not None
+    present = Candidate(
         payment_id=row[1],
         version=row[2],
         state=codec.PAYMENT_STATES[row[3]],
@@ -263,4 +288,22 @@ def _candidate(row: Sequence[Any]) -> Candidate:
         account_servicer_reference=row[13],
         caller=row[14],
         payment_reference=row[15],
+        may_fall_back=bool(row[16]),
+        attempt=2 if refused else 1,
+        attempts=2 if refused else 1,
+        report_created=row[21],
     )
+    if not refused:
+        return (present,)
+    delivery_id, message_id, payment_information_id, uetr = row[17:21]
+    first = replace(
+        present,
+        attempt=1,
+        delivery_id=delivery_id,
+        message_id=message_id,
+        payment_information_id=payment_information_id,
+        uetr=uetr,
+        bank_status=None,
+        account_servicer_reference=None,  # a debit would have brought one, and after a debit nothing is refused
+    )
+    return present, first

@@ -228,7 +228,27 @@ _CONTINUITY = (
     statements.fill_facts,
 )
 
-MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY)
+# Instant payments that go out once more, as normal ones, when the bank refuses them. A payment's row in `refused_attempts` is
+# its first attempt; the key allows one.
+_INSTANT = (
+    "ALTER TABLE payments ADD COLUMN instant TEXT",
+    "ALTER TABLE payments ADD COLUMN may_fall_back INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE deliveries ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE refused_attempts (
+        payment_key INTEGER PRIMARY KEY,
+        block_key INTEGER NOT NULL REFERENCES blocks,
+        uetr TEXT,
+        reason TEXT,
+        report_created TEXT,
+        refused_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX refused_attempts_block ON refused_attempts (block_key)",
+    "CREATE INDEX refused_attempts_uetr ON refused_attempts (uetr) WHERE uetr IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY, _INSTANT)
 
 
 class UnknownSchema(StoreUnavailable):

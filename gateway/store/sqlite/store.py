@@ -31,6 +31,7 @@ from gateway.store.records import (
     Discrepancy,
     EntryRow,
     Evidence,
+    HoldBack,
     InboundFile,
     Keys,
     MessageNews,
@@ -43,6 +44,7 @@ from gateway.store.records import (
     PaymentChange,
     PaymentEventRow,
     PaymentFilter,
+    RefusedAttempt,
     StatementRow,
     SubmitResult,
     WaitingGroup,
@@ -56,6 +58,7 @@ from gateway.store.sqlite import (
     events,
     inbound,
     payments,
+    refusals,
     statements,
 )
 from gateway.store.sqlite.changes import apply_message_news, change_payments
@@ -122,8 +125,16 @@ class SqliteStore:
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
         return await self._read(lambda db: payments.find_candidates(db, connection_id, keys))
 
-    async def change_payments(self, changes: Sequence[PaymentChange], discrepancies: Sequence[NewDiscrepancy] = ()) -> None:
-        await self._write(lambda tx: change_payments(tx, changes, discrepancies))
+    async def change_payments(
+        self,
+        changes: Sequence[PaymentChange],
+        discrepancies: Sequence[NewDiscrepancy] = (),
+        holds: Sequence[HoldBack] = (),
+    ) -> None:
+        await self._write(lambda tx: change_payments(tx, changes, discrepancies, holds))
+
+    async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]:
+        return await self._read(lambda db: refusals.refused_attempts(db, delivery_id))
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult:
         return await self._write(lambda tx: apply_message_news(tx, news))

@@ -86,6 +86,34 @@ PAYMENT_STATE_CANCELLED: PaymentState.ValueType  # 11
 """cancelled by the caller before it was put into a message"""
 Global___PaymentState: _TypeAlias = PaymentState  # noqa: Y015
 
+class _InstantChoice:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InstantChoiceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InstantChoice.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INSTANT_CHOICE_UNSPECIFIED: _InstantChoice.ValueType  # 0
+    """as payment_type says: instant with local_instrument "INST", else normal"""
+    INSTANT_CHOICE_NORMAL: _InstantChoice.ValueType  # 1
+    """normal; "INST" beside it is a contradiction and refused"""
+    INSTANT_CHOICE_INSTANT: _InstantChoice.ValueType  # 2
+    """instant or not at all; sets local_instrument "INST" where it is absent"""
+    INSTANT_CHOICE_INSTANT_ELSE_NORMAL: _InstantChoice.ValueType  # 3
+    """instant; and if the bank provably refuses that, once more as a normal payment"""
+
+class InstantChoice(_InstantChoice, metaclass=_InstantChoiceEnumTypeWrapper):
+    """Whether a payment is made as an instant payment. In JSON and CSV the short names (INSTANT_ELSE_NORMAL) are taken too."""
+
+INSTANT_CHOICE_UNSPECIFIED: InstantChoice.ValueType  # 0
+"""as payment_type says: instant with local_instrument "INST", else normal"""
+INSTANT_CHOICE_NORMAL: InstantChoice.ValueType  # 1
+"""normal; "INST" beside it is a contradiction and refused"""
+INSTANT_CHOICE_INSTANT: InstantChoice.ValueType  # 2
+"""instant or not at all; sets local_instrument "INST" where it is absent"""
+INSTANT_CHOICE_INSTANT_ELSE_NORMAL: InstantChoice.ValueType  # 3
+"""instant; and if the bank provably refuses that, once more as a normal payment"""
+Global___InstantChoice: _TypeAlias = InstantChoice  # noqa: Y015
+
 @_typing.final
 class Account(_message.Message):
     """An account [CdtrAcct, DbtrAcct]. Exactly one of iban and other_id."""
@@ -529,6 +557,7 @@ class PaymentRequest(_message.Message):
     PURPOSE_PROPRIETARY_FIELD_NUMBER: _builtins.int
     REMITTANCE_INFORMATION_FIELD_NUMBER: _builtins.int
     SUPPLEMENTARY_FIELD_NUMBER: _builtins.int
+    INSTANT_FIELD_NUMBER: _builtins.int
     payment_reference: _builtins.str
     """The caller's own name for this payment, and its idempotency key: at most 64 characters of letters, digits and -._:/.
     Sent again with the same content it gives the same answer; with other content it is refused with ALREADY_EXISTS.
@@ -551,6 +580,8 @@ class PaymentRequest(_message.Message):
     """[Purp/Cd]"""
     purpose_proprietary: _builtins.str
     """[Purp/Prtry]"""
+    instant: Global___InstantChoice.ValueType
+    """instant, normal, or instant and else normal"""
     @_builtins.property
     def debtor(self) -> Global___Party:
         """[Dbtr]; name defaults to the connection's account holder"""
@@ -617,10 +648,11 @@ class PaymentRequest(_message.Message):
         purpose_proprietary: _builtins.str = ...,
         remittance_information: Global___RemittanceInformation | None = ...,
         supplementary: _abc.Iterable[Global___SupplementaryField] | None = ...,
+        instant: Global___InstantChoice.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["creditor", b"creditor", "creditor_account", b"creditor_account", "creditor_agent", b"creditor_agent", "debtor", b"debtor", "debtor_account", b"debtor_account", "debtor_agent", b"debtor_agent", "payment_type", b"payment_type", "remittance_information", b"remittance_information", "ultimate_creditor", b"ultimate_creditor", "ultimate_debtor", b"ultimate_debtor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_bearer", b"charge_bearer", "connection_id", b"connection_id", "creditor", b"creditor", "creditor_account", b"creditor_account", "creditor_agent", b"creditor_agent", "currency", b"currency", "debtor", b"debtor", "debtor_account", b"debtor_account", "debtor_agent", b"debtor_agent", "end_to_end_id", b"end_to_end_id", "payment_reference", b"payment_reference", "payment_type", b"payment_type", "purpose", b"purpose", "purpose_proprietary", b"purpose_proprietary", "remittance_information", b"remittance_information", "requested_execution_date", b"requested_execution_date", "supplementary", b"supplementary", "uetr", b"uetr", "ultimate_creditor", b"ultimate_creditor", "ultimate_debtor", b"ultimate_debtor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_bearer", b"charge_bearer", "connection_id", b"connection_id", "creditor", b"creditor", "creditor_account", b"creditor_account", "creditor_agent", b"creditor_agent", "currency", b"currency", "debtor", b"debtor", "debtor_account", b"debtor_account", "debtor_agent", b"debtor_agent", "end_to_end_id", b"end_to_end_id", "instant", b"instant", "payment_reference", b"payment_reference", "payment_type", b"payment_type", "purpose", b"purpose", "purpose_proprietary", b"purpose_proprietary", "remittance_information", b"remittance_information", "requested_execution_date", b"requested_execution_date", "supplementary", b"supplementary", "uetr", b"uetr", "ultimate_creditor", b"ultimate_creditor", "ultimate_debtor", b"ultimate_debtor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -661,6 +693,55 @@ class PaymentReason(_message.Message):
 Global___PaymentReason: _TypeAlias = PaymentReason  # noqa: Y015
 
 @_typing.final
+class PaymentAttempt(_message.Message):
+    """One of the messages a payment was put into, where its instant attempt was refused and it went out again as a normal payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_ID_FIELD_NUMBER: _builtins.int
+    UETR_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_INFORMATION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REFUSED_AT_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """1: as an instant payment; 2: as a normal one"""
+    instruction_id: _builtins.str
+    """[InstrId] its own in each attempt"""
+    uetr: _builtins.str
+    """[UETR] likewise"""
+    delivery_id: _builtins.str
+    message_id: _builtins.str
+    payment_information_id: _builtins.str
+    @_builtins.property
+    def reason(self) -> Global___PaymentReason:
+        """why the bank refused it; absent in the present attempt"""
+
+    @_builtins.property
+    def refused_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        instruction_id: _builtins.str = ...,
+        uetr: _builtins.str = ...,
+        delivery_id: _builtins.str = ...,
+        message_id: _builtins.str = ...,
+        payment_information_id: _builtins.str = ...,
+        reason: Global___PaymentReason | None = ...,
+        refused_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "refused_at", b"refused_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "number", b"number", "payment_information_id", b"payment_information_id", "reason", b"reason", "refused_at", b"refused_at", "uetr", b"uetr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentAttempt: _TypeAlias = PaymentAttempt  # noqa: Y015
+
+@_typing.final
 class Payment(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -678,6 +759,7 @@ class Payment(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """ours, for good"""
     state: Global___PaymentState.ValueType
@@ -708,6 +790,10 @@ class Payment(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentAttempt]:
+        """both attempts of instant-else-normal, once the first was refused; else empty"""
+
     def __init__(
         self,
         *,
@@ -725,10 +811,11 @@ class Payment(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        attempts: _abc.Iterable[Global___PaymentAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "request", b"request", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
