@@ -8,7 +8,7 @@ import sys
 
 ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey")
 QUICK = {
-    "messages": ["--count", "2000", "--rounds", "1"],
+    "messages": ["--count", "2000", "--rounds", "1", "--streamed", "100000"],
     "reading": ["--count", "5000", "--rounds", "1"],
     "seals": ["--megabytes", "5", "--rounds", "1"],
     "xml_signing": ["--megabytes", "5", "--rounds", "1"],

@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import setting
-from bench.messages import Missing, render
+from bench.messages_contestants import Missing, render
 
 WORD = "bench"
 BYTES_A_TRANSACTION = 408  # of the pain.001 that bench.messages renders

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import setting
-from bench.messages import Missing, render
+from bench.messages_contestants import Missing, render
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PASSPHRASE = b"bench"

@@ -35,7 +35,7 @@ from formats.model import (
 )
 from formats.pain001_versions import CREDITOR_REFERENCE_CODES, Pain001Version
 
-_NEEDS_CARE = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]").search
+NEEDS_CARE = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]").search
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
 
 # The order is the schema's (PostalAddress6 and PostalAddress24 agree where they overlap).
@@ -59,7 +59,7 @@ ADDRESS_TAGS = (
 
 _LONG = {"department", "sub_department", "street_name", "floor", "room"}  # Max70Text
 _SHORT = {"building_number", "post_box", "post_code"}  # Max16Text; all others Max35Text
-_ADDRESS = tuple(
+ADDRESS_TEXTS = tuple(
     (name, tag, 70 if name in _LONG else 16 if name in _SHORT else 35) for name, tag in ADDRESS_TAGS if name != "country"
 )
 
@@ -70,7 +70,7 @@ class IllegalText(ValueError):
 
 def escape(text: str) -> str:
     """The text as XML character data. Raises `IllegalText`."""
-    if _NEEDS_CARE(text) is None:
+    if NEEDS_CARE(text) is None:
         return text
     if _NOT_XML(text):
         raise IllegalText("a character that XML cannot carry")
@@ -82,7 +82,7 @@ def fit(text: str, most: int) -> str:
     """A text of 1 to `most` characters as XML character data. Raises `IllegalText`."""
     if not 0 < len(text) <= most:
         raise IllegalText("an empty text or one too long")
-    return text if _NEEDS_CARE(text) is None else escape(text)
+    return text if NEEDS_CARE(text) is None else escape(text)
 
 
 def _formed(text: str, good: bool) -> str:
@@ -112,7 +112,7 @@ def tracked(uetr: str, version: Pain001Version) -> str:
     return _formed(uetr, version.extended and is_uetr(uetr))
 
 
-def _country(text: str) -> str:
+def country(text: str) -> str:
     return _formed(text, is_country(text))
 
 
@@ -205,10 +205,10 @@ def payment_type(kind: PaymentType | None) -> str:
 def address(place: PostalAddress) -> str:
     """[PstlAdr], or nothing where it is empty."""
     inner = "".join(
-        [f"<{tag}>{fit(value, most)}</{tag}>" for name, tag, most in _ADDRESS if (value := getattr(place, name)) is not None]
+        [f"<{tag}>{fit(value, most)}</{tag}>" for name, tag, most in ADDRESS_TEXTS if (value := getattr(place, name)) is not None]
     )
     if place.country is not None:
-        inner += f"<Ctry>{_country(place.country)}</Ctry>"
+        inner += f"<Ctry>{country(place.country)}</Ctry>"
     if place.address_line:
         inner += "".join([f"<AdrLine>{fit(line, 70)}</AdrLine>" for line in place.address_line])
     return f"<PstlAdr>{inner}</PstlAdr>" if inner else ""
@@ -225,7 +225,7 @@ def party(tag: str, who: Party | None, version: Pain001Version) -> str:
     if who.organisation is not None or who.person is not None:
         inner += _identification(who, version)
     if who.country_of_residence is not None:
-        inner += f"<CtryOfRes>{_country(who.country_of_residence)}</CtryOfRes>"
+        inner += f"<CtryOfRes>{country(who.country_of_residence)}</CtryOfRes>"
     return f"<{tag}>{inner}</{tag}>"
 
 
@@ -247,7 +247,7 @@ def _identification(who: Party, version: Pain001Version) -> str:
     if person.birth_date is not None and person.city_of_birth is not None and person.country_of_birth is not None:
         inner = (
             f"<DtAndPlcOfBirth><BirthDt>{person.birth_date.isoformat()}</BirthDt><CityOfBirth>{fit(person.city_of_birth, 35)}"
-            f"</CityOfBirth><CtryOfBirth>{_country(person.country_of_birth)}</CtryOfBirth></DtAndPlcOfBirth>"
+            f"</CityOfBirth><CtryOfBirth>{country(person.country_of_birth)}</CtryOfBirth></DtAndPlcOfBirth>"
         )
     return f"<Id><PrvtId>{inner}{_others(person.other)}</PrvtId></Id>"
 
