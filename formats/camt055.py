@@ -20,7 +20,7 @@ from formats.model_requests import (
     TransactionCancellation,
 )
 from formats.pain001_parts import amount_start, code_or_proprietary, escape, money, plain_sum
-from formats.request_parts import RequestCheck, agent_choice, head, moment, optional, party_choice, version_of
+from formats.request_parts import RequestCheck, agent_choice, explained, head, moment, optional, party_choice, version_of
 from formats.request_versions import CAMT055, RequestVersion
 
 _SOURCE: Final = "ISO 20022 camt.055, message definition and XML schema"
@@ -33,17 +33,22 @@ def write_camt055(request: CancellationRequest, out: BinaryIO) -> None:
     violations = check_camt055(request)
     if violations:
         raise Unrenderable(violations)
-    out.write(_head(request, version).encode())
-    for cancellation in request.cancellations:
-        out.write(_group(cancellation).encode())
-        for block in cancellation.payment_informations:
-            out.write(_block_head(block).encode())
-            transactions = map(_transaction, block.transactions)
-            while several := list(islice(transactions, _TRANSACTIONS_A_WRITE)):
-                out.write("".join(several).encode())
-            out.write(b"</OrgnlPmtInfAndCxl>\n")
-        out.write(b"</Undrlyg>\n")
-    out.write(b"</CstmrPmtCxlReq></Document>\n")
+    with explained(version):
+        out.write(_head(request, version).encode())
+        for cancellation in request.cancellations:
+            out.write(_group(cancellation).encode())
+            for block in cancellation.payment_informations:
+                _write_block(block, out)
+            out.write(b"</Undrlyg>\n")
+        out.write(b"</CstmrPmtCxlReq></Document>\n")
+
+
+def _write_block(block: PaymentInformationCancellation, out: BinaryIO) -> None:
+    out.write(_block_head(block).encode())
+    transactions = map(_transaction, block.transactions)
+    while several := list(islice(transactions, _TRANSACTIONS_A_WRITE)):
+        out.write("".join(several).encode())
+    out.write(b"</OrgnlPmtInfAndCxl>\n")
 
 
 # -- what is wrong with a request ------------------------------------------------------------------------------------------

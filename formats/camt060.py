@@ -13,6 +13,7 @@ from formats.model_requests import AccountReportingRequest, ReportingRequest
 from formats.pain001_parts import escape
 from formats.request_parts import (
     RequestCheck,
+    explained,
     head,
     moment,
     optional,
@@ -34,15 +35,19 @@ def write_camt060(request: AccountReportingRequest, out: BinaryIO) -> None:
     violations = check_camt060(request)
     if violations:
         raise Unrenderable(violations)
+    with explained(version):
+        out.write(_head(request, version).encode())
+        for wanted in request.requests:
+            out.write(_report(wanted, version).encode())
+        out.write(b"</AcctRptgReq></Document>\n")
+
+
+def _head(request: AccountReportingRequest, version: RequestVersion) -> str:
     sender = "" if request.sender is None else party_choice("MsgSndr", request.sender, version)
-    start = (
+    return (
         f"{head(version, 'AcctRptgReq')}<GrpHdr><MsgId>{escape(request.message_id)}</MsgId>"
         f"<CreDtTm>{moment(request.creation_date_time)}</CreDtTm>{sender}</GrpHdr>\n"
     )
-    out.write(start.encode())
-    for wanted in request.requests:
-        out.write(_report(wanted, version).encode())
-    out.write(b"</AcctRptgReq></Document>\n")
 
 
 def check_camt060(request: AccountReportingRequest) -> tuple[Violation, ...]:

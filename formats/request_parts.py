@@ -1,5 +1,7 @@
 """What the writers of requests to a bank (camt.055, camt.060) share: the head, optional elements, and checks of their parts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 from formats.errors import Unrenderable, Violation
@@ -85,6 +87,25 @@ class RequestCheck:
         """Looks at an account."""
         if held is not None:
             walk_account(held, path, self._inspection)
+
+
+@contextmanager
+def explained(version: RequestVersion) -> Iterator[None]:
+    """Turns what a value can do to the writer although no check found fault with it into `Unrenderable`."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as failure:  # IllegalText is a ValueError
+        raise Unrenderable(
+            (
+                Violation(
+                    field="",
+                    rule="message.unrenderable",
+                    source=f"{version.name}, XML schema",
+                    message_en=f"This request cannot be written as {version.name} ({type(failure).__name__}).",
+                    message_zh=f"该请求无法写成 {version.name}（{type(failure).__name__}）。",
+                ),
+            )
+        ) from failure
 
 
 def version_of(message_name: str, versions: dict[str, RequestVersion]) -> RequestVersion:

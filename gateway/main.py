@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "parse": ("gateway.cli.parse", "parse"),
     "render": ("gateway.cli.render", "render"),
     "check": ("gateway.cli.check", "check"),
+    "explain": ("gateway.cli.explain", "explain"),
     "replay": ("gateway.cli.replay", "replay"),
     "keys": ("gateway.cli.keys", "app"),
     "banks": ("gateway.cli.banks", "app"),

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from formats import report
+from formats.codes import explain_bank_transaction_code
 from formats.errors import Unparsable
 from formats.reader import parse as read
 from formats.schemas import validate_inbound
@@ -95,6 +96,8 @@ def _show(name: str, found: Iterable[dict[str, Any]]) -> bool:
 def _line(kind: str, record: dict[str, Any]) -> str:
     shown = {key: "–" if value is None else value for key, value in record.items()}
     line = _LINES[kind].format(**shown)
+    if kind == "entry" and record["bank_transaction_code"]:
+        line += f" – {explain_bank_transaction_code(record['bank_transaction_code'])[0].rstrip('.')}"
     reasons = record.get("reasons") or record.get("group_reasons") or ()
     words = [" ".join(str(part) for part in (reason["code"], reason["text"]) if part) for reason in reasons]
     for balance in record.get("balances") or ():

@@ -244,6 +244,12 @@ def test_statement_numbers_are_refused_in_the_version_that_has_none() -> None:
     assert rules(replace(REPORTING, requests=()))["requests"] == "reporting.empty"
 
 
+def test_what_no_check_foresaw_is_refused_by_name_too() -> None:
+    broken = replace(CANCELLATION.cancellations[0], original_control_sum="a lot")
+    assert rules(replace(CANCELLATION, cancellations=(broken,))) == {"": "message.unrenderable"}
+    assert rules(replace(REPORTING, requests=(replace(WANTED, time_from="eight"),))) == {"": "message.unrenderable"}
+
+
 @pytest.mark.parametrize("name", ["camt.055.001.07", "camt.060.001.02", "pain.001.001.09", ""])
 def test_a_version_that_is_not_written_is_named(name: str) -> None:
     assert rules(replace(CANCELLATION, message_name=name)) == {"message_name": "message.unsupported"}
