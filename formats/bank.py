@@ -43,7 +43,17 @@ class Capabilities:
     horizon_days: int = 365  # how far ahead an execution date may lie
     time_zone: str = "UTC"
     repeated_end_to_end_ids: Severity = "warning"  # two payments of one message with the same id: told, or refused
+    variants: Mapping[str, str] = field(default_factory=dict)  # other names of what it takes: "….ch.02" → the name in `sends`
     routes: Mapping[str, str] = field(default_factory=dict)  # kind of message → route name; empty: the channel's default route
+
+    def taken_as(self, name: str, on: date) -> str | None:
+        """The name in `sends` under which the bank takes a message of that name on that day, or None.
+
+        Messages made elsewhere may carry a community's own name for a version ("pain.001.001.03.ch.02").
+        """
+        known = self.variants.get(name, name)
+        validity = self.sends.get(known)
+        return known if validity is not None and validity.covers(on) else None
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """A Swiss bank: francs, euros and foreign currencies, as the Swiss Payment Standards (SPS) have it.
 
 Source: SIX, Swiss Payment Standards 2026 (pain.001, valid from 14 November 2026). The messages of SPS 2009 (pain.001.001.03,
-also written pain.001.001.03.ch.02) are no longer taken from that day.
+by its own schema pain.001.001.03.ch.02) are no longer taken from that day.
 """
 
 from datetime import date
@@ -23,6 +23,7 @@ BANK = IsoBank(
         },
         reads=("pain.002", "camt.052", "camt.053", "camt.054"),
         time_zone="Europe/Zurich",
+        variants={"pain.001.001.03.ch.02": "pain.001.001.03", "pain.001.001.09.ch.03": "pain.001.001.09"},
     ),
     packs=(COMMON, SPS_ADDRESS, SERVICE, SEPA, INSTANT_SEPA, SPS, SPS_TEXTS, CROSS_BORDER),
 )

@@ -73,6 +73,7 @@ CGI = Pack(
         Rule(
             id="cgi.agent",
             source=f"{_GUIDE}, FinancialInstitutionIdentification: BICFI, ClearingSystemMemberIdentification, or name",
+            severity="warning",
             parts=("agent",),
             message_en="A bank is named by BIC, by clearing system and member id, or by name.",
             message_zh="银行须以 BIC、清算系统及成员行号或名称标识。",

@@ -14,9 +14,12 @@ from formats.rules.sepa import is_sepa
 _GUIDE = "SWIFT CBPR+ usage guidelines, pacs.008, standards release 2026"
 
 
-def _charge_bearer(payment: Payment, _limit: int, _setting: Setting) -> Findings:
-    bearer = payment[0].charge_bearer
-    return HERE if bearer is None or bearer == "SLEV" else NOTHING
+def _slev(payment: Payment, _limit: int, _setting: Setting) -> Findings:
+    return HERE if payment[0].charge_bearer == "SLEV" else NOTHING
+
+
+def _no_charge_bearer(payment: Payment, _limit: int, _setting: Setting) -> Findings:
+    return HERE if payment[0].charge_bearer is None else NOTHING
 
 
 def _creditor_address(payment: Payment, _limit: int, _setting: Setting) -> Findings:
@@ -79,12 +82,22 @@ CROSS_BORDER = Pack(
     rules=(
         Rule(
             id="cross-border.charge-bearer",
-            source=f"{_GUIDE}, ChargeBearer: mandatory, CRED, DEBT or SHAR",
+            source=f"{_GUIDE}, ChargeBearer: CRED, DEBT or SHAR",
             parts=("abroad",),
             field="charge_bearer",
-            message_en="A payment across borders says who bears the charges: SHAR (each its own), DEBT (you), CRED (the payee).",
-            message_zh="跨境付款必须说明费用承担方：SHAR（各自承担）、DEBT（付款人）或 CRED（收款人）。",
-            check=_charge_bearer,
+            message_en="SLEV does not cross borders. Say who bears the charges: SHAR (each its own), DEBT (you), CRED (payee).",
+            message_zh="跨境付款不能使用 SLEV，请说明费用承担方：SHAR（各自承担）、DEBT（付款人）或 CRED（收款人）。",
+            check=_slev,
+        ),
+        Rule(
+            id="cross-border.charge-bearer-missing",
+            source=f"{_GUIDE}, ChargeBearer: mandatory between banks, which fill in their own choice",
+            severity="warning",
+            parts=("abroad",),
+            field="charge_bearer",
+            message_en="Nothing says who bears the charges, so the bank decides (mostly SHAR). Write it to be sure.",
+            message_zh="未说明费用承担方，将由银行决定（多为 SHAR）；如需确定请填写 SHAR、DEBT 或 CRED。",
+            check=_no_charge_bearer,
         ),
         Rule(
             id="cross-border.creditor-address",

@@ -128,20 +128,15 @@ def _schema_problems(source: BinaryIO, name: str) -> tuple[bool, Sequence[str]]:
 
 def _taken(name: str, plugin: BankFormat, day: date) -> Sequence[str]:
     """Whether the bank takes this version of what we send on that day."""
-    if _takes(name, plugin, day):
+    if plugin.capabilities.taken_as(name, day) is not None:
         return ()
     valid = [known for known, validity in plugin.capabilities.sends.items() if validity.covers(day)]
     return [f"{plugin.name} does not take {name} on {day.isoformat()}; it takes {', '.join(valid) or 'nothing'}"]
 
 
-def _takes(name: str, plugin: BankFormat, day: date) -> bool:
-    sends = plugin.capabilities.sends
-    return name in sends and sends[name].covers(day)
-
-
 def _judge_payments(source: BinaryIO, plugin: BankFormat, day: date, verdict: _Verdict) -> None:
     """What the bank's rules say to each payment."""
-    name = verdict.message if _takes(verdict.message, plugin, day) else None
+    name = plugin.capabilities.taken_as(verdict.message, day)
     index = None
     ids = EndToEndIds(plugin.capabilities.repeated_end_to_end_ids)
     for index, found in enumerate(read_orders(source)):

@@ -137,6 +137,23 @@ def test_a_missing_debtor_account_is_said_once(bankgate: Any, examples: Path, tm
     assert [(violation["field"], violation["rule"]) for violation in violations] == [("debtor_account", "field.required")]
 
 
+@pytest.mark.parametrize(("day", "taken"), [("2026-11-13", True), ("2026-11-14", False)])
+@pytest.mark.parametrize("name", ["pain.001.001.03", "pain.001.001.03.ch.02"])
+def test_a_swiss_file_of_the_old_version_is_good_until_its_last_day_by_either_name(
+    bankgate: Any, examples: Path, tmp_path: Path, name: str, day: str, taken: bool
+) -> None:
+    file = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", "--message", "pain.001.001.03", *ON, "--out", file)
+    own = f"http://www.six-interbank-clearing.com/de/{name}.xsd"
+    if name.endswith(".ch.02"):
+        file.write_bytes(file.read_bytes().replace(b"urn:iso:std:iso:20022:tech:xsd:pain.001.001.03", own.encode()))
+    answer = json.loads(bankgate("check", file, "--bank", "ch_sps", "--on", day, "--json").out)
+    assert answer["message"] == name
+    assert [problem for problem in answer["problems"] if f"does not take {name} on {day}" in problem] == answer["problems"]
+    assert (answer["problems"] == []) is taken
+    assert answer["violations"] == []
+
+
 def test_checking_a_message_names_the_schemas_complaint(bankgate: Any, examples: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.xml"
     bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", file)

@@ -7,25 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.bank import bank_named
+from formats.bank import BankFormat, bank_named
 from formats.model import CreditTransfer, Party, PaymentTerms, PaymentType, RemittanceInformation
 
 SEPA = bank_named("sepa")
 WRITTEN = st.text("abÄß№…|\\⁄_“”–€\t\u200b 中&", min_size=1, max_size=80)
 
 
-def _broken(terms: PaymentTerms, transfer: CreditTransfer, payments: SimpleNamespace, field: str) -> dict[str, str | None]:
-    found = SEPA.check(terms, transfer, payments.day, "pain.001.001.09")
+def _broken(
+    terms: PaymentTerms, transfer: CreditTransfer, payments: SimpleNamespace, field: str, bank: BankFormat = SEPA
+) -> dict[str, str | None]:
+    found = bank.check(terms, transfer, payments.day, "pain.001.001.09")
     return {violation.rule: violation.fix for violation in found if violation.field == field}
 
 
-def _settled(put, text: str, terms: PaymentTerms, transfer: CreditTransfer, payments: SimpleNamespace, field: str) -> None:
+def _settled(
+    put, text: str, terms: PaymentTerms, transfer: CreditTransfer, payments: SimpleNamespace, field: str, bank: BankFormat = SEPA
+) -> None:
     """Applies fixes one after the other: each ends the rule that offered it, and what is left offers none or ends too."""
     for _ in range(3):
-        broken = _broken(terms, put(transfer, text), payments, field)
+        broken = _broken(terms, put(transfer, text), payments, field, bank)
         offered = {rule: fix for rule, fix in broken.items() if fix is not None}
         for rule, fix in offered.items():
-            after = _broken(terms, put(transfer, fix), payments, field)
+            after = _broken(terms, put(transfer, fix), payments, field, bank)
             assert rule not in after
             assert not set(after) - set(broken), "the fix breaks no rule that was kept before"
         if not offered:
@@ -86,3 +90,16 @@ def test_a_service_level_is_not_mended_beside_a_proprietary_one(payments: Simple
     terms = replace(payments.sepa_terms(), payment_type=PaymentType(service_level_proprietary="FAST"))
     broken = _broken(terms, payments.sepa_transfer(), payments, "payment_type.service_level")
     assert broken == {"sepa.service-level": None}
+
+
+@pytest.mark.parametrize(("name", "level"), [("ch_sps", None), ("de_dk", "URGP"), ("cgi_cross_border", "NURG")])
+@given(text=WRITTEN)
+def test_fixes_of_other_schemes_pass_too(payments: SimpleNamespace, name: str, level: str | None, text: str) -> None:
+    bank = bank_named(name)
+    kind = PaymentType(service_level=level) if level else None
+    terms, transfer = replace(payments.sepa_terms(), payment_type=kind, charge_bearer="SHAR"), payments.sepa_transfer()
+    for field, put in (
+        ("creditor.name", lambda transfer, value: replace(transfer, creditor=replace(transfer.creditor, name=value))),
+        ("end_to_end_id", lambda transfer, value: replace(transfer, end_to_end_id=value)),
+    ):
+        _settled(put, text, terms, transfer, payments, field, bank)
