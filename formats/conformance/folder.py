@@ -5,8 +5,9 @@
     inbound/NAME.xml, NAME.sta, …    a file as the bank sends it
     inbound/NAME.expected.jsonl      its records, as `bankgate parse FILE --json` prints them (what is empty may be left out)
     bad/NAME.json                    payments that the bank would refuse; NAME may end in ".MESSAGE"
-    bad/NAME.rules                   what must be found: a line each, "payments[0].amount sepa.amount-max"; a first line
-                                     "on YYYY-MM-DD" says the day of sending, which otherwise is the first execution date
+    bad/NAME.rules                   what must be found: a line each, "payments[0].amount sepa.amount-max", with "warning"
+                                     after it where it is one; a first line "on YYYY-MM-DD" says the day of sending, which is
+                                     the first execution date otherwise
     exempt.toml                      rules of the card this bank is exempt from: rule = "reason", or [rule] subject = "reason"
 
 A file that ends in ".proposed" waits to be read by a person.
@@ -24,6 +25,7 @@ from formats.conformance.samples import BadSample, Exemptions, InboundSample, Pr
 PROPOSED: Final = ".proposed"
 RECORDS: Final = ".expected.jsonl"
 RULES: Final = ".rules"
+WARNING: Final = "warning"
 _REMARKS: Final = frozenset({"README.md", ".gitkeep"})
 
 
@@ -164,7 +166,7 @@ class _Folder:
             return None
         return BadSample(file=self._name(path), payments=payments, on=on, message=message, expected=expected)
 
-    def _rules(self, file: Path, on: date) -> tuple[date, tuple[tuple[str, str], ...] | None]:
+    def _rules(self, file: Path, on: date) -> tuple[date, tuple[tuple[str, ...], ...] | None]:
         """The day and the expected findings of a bad sample; None: not said yet."""
         if not file.exists():
             return on, None
@@ -175,8 +177,10 @@ class _Folder:
                 if words[:1] == ["on"] and number == 1:
                     on = date.fromisoformat(words[1])
                 elif words and not line.startswith("#"):
-                    field, rule = words
-                    found.append((field, rule))
+                    field, rule, *severity = words
+                    if severity not in ([], [WARNING]):
+                        raise ValueError(line)  # told below
+                    found.append((field, rule, *severity))
             except (ValueError, IndexError):
                 direction = 'Write a line a finding, "payments[0].amount sepa.amount-max"; the first may be "on YYYY-MM-DD".'
                 raise _Unusable(self._name(file), f"line {number} says no finding.", direction) from None

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from lxml import etree
 
 from formats.conformance.card import Case, Found, many
+from formats.conformance.folder import WARNING
 from formats.conformance.requests import SamplePayment, initiation_of
 from formats.conformance.samples import BadSample, Problem, RequestSample, expected_file
 from formats.errors import Unrenderable, Violation, refusing
@@ -311,9 +312,12 @@ def _sum(place: str, found: str | None, amounts: Sequence[Decimal]) -> Iterator[
         yield f"{place} says {found or 'nothing'}, and the amounts add up to {total:f}."
 
 
-def findings(found: Sequence[tuple[int, Violation]]) -> list[tuple[str, str]]:
-    """Violations as the .rules file of a bad sample says them: field with its payment, and rule."""
-    return [(f"payments[{index}].{violation.field}".rstrip("."), violation.rule) for index, violation in found]
+def findings(found: Sequence[tuple[int, Violation]]) -> list[tuple[str, ...]]:
+    """Violations as the .rules file of a bad sample says them: field with its payment, rule, and "warning" where it is one."""
+    return [
+        (f"payments[{index}].{violation.field}".rstrip("."), violation.rule, *([WARNING] * (not refusing((violation,)))))
+        for index, violation in found
+    ]
 
 
 def judge_bad_samples(case: Case) -> Found:
@@ -329,7 +333,7 @@ def judge_bad_samples(case: Case) -> Found:
             direction = f"Add the rule that refuses it to {case.plugin}, or move the sample to requests/."
             problems.append(Problem(place=sample.file, problem="the plugin takes it.", direction=direction))
         elif sample.expected is None:
-            told = ", ".join(f"{field} {rule}" for field, rule in names)
+            told = ", ".join(map(" ".join, names))
             direction = f"Write into {file}, a line each, what the bank says to it; the plugin finds: {told}."
             problems.append(Problem(place=file, problem="does not say which rules the sample breaks.", direction=direction))
         elif sorted(sample.expected) != names:
@@ -348,8 +352,8 @@ def judge_bad_samples(case: Case) -> Found:
 def _other_rules(
     case: Case,
     file: str,
-    expected: Sequence[tuple[str, str]],
-    names: Sequence[tuple[str, str]],
+    expected: Sequence[tuple[str, ...]],
+    names: Sequence[tuple[str, ...]],
     found: Sequence[tuple[int, Violation]],
 ) -> Problem:
     missing = [" ".join(name) for name in expected if name not in names]

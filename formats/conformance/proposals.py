@@ -21,7 +21,7 @@ def proposals(case: Case) -> Iterator[tuple[str, bytes]]:
     for sample in case.samples.bad:
         said = findings(violations_of(case, sample, sample.message))
         if said and sorted(said) != sorted(sample.expected or ()):
-            lines = [f"on {sample.on.isoformat()}", *(f"{field} {rule}" for field, rule in said)]
+            lines = [f"on {sample.on.isoformat()}", *map(" ".join, said)]
             yield sample.file.removesuffix(".json") + RULES, ("\n".join(lines) + "\n").encode()
 
 

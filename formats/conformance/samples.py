@@ -62,13 +62,14 @@ class InboundSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadSample:
-    """Payments the bank refuses, and the (field, rule) pairs that must be found; None: not said yet."""
+    """Payments the bank refuses, and what must be found, a tuple of words each: field, rule, and
+    "warning" where it is told and not refused. None: not said yet."""
 
     file: str
     payments: tuple[SamplePayment, ...]
     on: date
     message: str | None
-    expected: tuple[tuple[str, str], ...] | None
+    expected: tuple[tuple[str, ...], ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

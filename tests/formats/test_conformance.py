@@ -304,6 +304,11 @@ BAD_SAMPLES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "two files of one name": (write("inbound/status.sta", ":20:"), "samples", "two files have this name"),
     "records that are no JSON": (write("inbound/status.expected.jsonl", "{"), "samples", "is no JSON Lines"),
     "rules that are none": (write("bad/amounts.rules", "three words here"), "samples", "line 1 says no finding"),
+    "a warning that is told as a refusal": (
+        reword("bad/repeated_ids.rules", " warning", ""),
+        "bad-samples",
+        "not found: payments[1].end_to_end_id end-to-end-id.repeated; found",
+    ),
     "exemptions that are no TOML": (write("exempt.toml", "="), "samples", "is no TOML"),
     "an exemption without a reason": (write("exempt.toml", 'routes = " "'), "samples", "routes gives no reason"),
     "an exemption from no rule": (write("exempt.toml", 'speed = "slow"'), "exemptions", "speed is no rule"),

@@ -21,7 +21,7 @@ GUIDE = ROOT / "docs" / "add-a-bank.md"
 EXAMPLE = ROOT / "docs" / "examples" / "bankgate-acme"
 
 STEP = re.compile(r"^```([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"`(bankgate_acme/[^`]+)`[^\n]*:\n\n\Z")
+NAMED = re.compile(r"`(bankgate_acme/[^`]+)`[^`]*:\n\n\Z")
 LEFT_BY_TOOLS = {"__pycache__", ".pytest_cache"}
 
 
