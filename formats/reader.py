@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from formats import camt, camt_repetitive, mt940, pacs004, pain001_read, pain002
+from formats import camt, camt029, camt_repetitive, mt940, pacs004, pain001_read, pain002
 from formats.camt_shapes import STATEMENTS
 from formats.camt_survey import Survey
 from formats.errors import Unparsable
@@ -59,12 +59,14 @@ _MESSAGES = {
     "SysEvtNtfctn": "admi.004",
     "RctAck": "admi.007",
 }
-_READ = {"pain.001", "pain.002", "pacs.004", "camt.052", "camt.053", "camt.054"}
+_READ = {"pain.001", "pain.002", "pacs.004", "camt.029", "camt.052", "camt.053", "camt.054"}
 _REQUESTS = {"camt.055", "camt.060"}  # go to banks, and come from none
 _ROOTS = frozenset(name for name, kind in _MESSAGES.items() if kind in _READ)
 _HEADER = {
     "GrpHdr/MsgId": "message_id",
     "GrpHdr/CreDtTm": "created",
+    "Assgnmt/Id": "message_id",  # of an exception or investigation, which has no group header
+    "Assgnmt/CreDtTm": "created",
     "GrpHdr/MsgPgntn/PgNb": "page",
     "GrpHdr/MsgPgntn/LastPgInd": "last_page",
 }
@@ -186,7 +188,8 @@ class _XmlFile:
         self._judged: tuple[bool | None, tuple[str, ...]] = (valid, problems)
         self._survey = Survey(source)
         self._roots = _ROOTS | {root}
-        names = {*camt.NAMES, *pain002.NAMES, *pacs004.NAMES, *pain001_read.NAMES, *self._roots, "Document", "GrpHdr", "AppHdr"}
+        readers = (camt, camt029, pain002, pacs004, pain001_read)
+        names = {*(name for reader in readers for name in reader.NAMES), *self._roots, "Document", "GrpHdr", "AppHdr"}
         self._stream = ElementStream(source, sorted(names))
         self._document: Document | None = None  # until it has been told
         self._document_id: str | None = None
@@ -269,17 +272,19 @@ class _XmlFile:
         self._messages += 1
         self._document = Document(message=message, schema_valid=valid, schema_problems=problems)
         self._root = element
-        reader = self._reader_of(family)
+        reader = self._reader_of(family, element)
         self._outside = Reading(Shape({**_HEADER, **dict.fromkeys(reader.apart, OWN)}))
         return reader
 
-    def _reader_of(self, family: str) -> MessageReader:
+    def _reader_of(self, family: str, root: etree._Element) -> MessageReader:
         if family == "pain.001":
             return pain001_read.InitiationDocument(self._stream)
         if family == "pain.002":
             return pain002.StatusReportDocument(self._stream)
         if family == "pacs.004":
             return pacs004.ReturnDocument(self._stream)
+        if family == "camt.029":
+            return camt029.ResolutionDocument(self._stream, root)
         return camt.CamtDocument(self._stream, self._survey)
 
     def _message_ends(self, element: etree._Element, reader: MessageReader) -> Sequence[ReportRecord]:

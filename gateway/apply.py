@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from formats.report import (
+    CancellationStatus,
     Document,
     Entry,
     PaymentInformationStatus,
@@ -24,6 +25,7 @@ from formats.report import Reason as BankReason
 from gateway import discrepancies as say
 from gateway.apply_parts import Facts, Group, Line, Told, after, change_of
 from gateway.batch_booking import booked_block, is_batch_booking
+from gateway.cancellation import answered
 from gateway.continuity import Reading, StatementFacts, findings
 from gateway.discrepancies import Origin
 from gateway.fall_back import (
@@ -146,6 +148,8 @@ class NewsApplier:
             await self._flush()
             if self._group:
                 self._group.blocks.append((record, self._place.words))
+        elif isinstance(record, CancellationStatus):
+            await self._note(await answered(self._store, self._origin, str(self.records), record))
         elif isinstance(record, Remainder):
             return  # what a message says beside its records moves nothing, and ends no group; the file itself is kept
         else:

@@ -23,7 +23,7 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from 
 
 
 def parse(files: Files, as_json: Json = False, schemas: Schemas = None) -> None:
-    """Show what is in files from a bank: pain.001, pain.002, camt.052/053/054, pacs.004, MT940."""
+    """Show what is in files from a bank: pain.001, pain.002, camt.029, camt.052/053/054, pacs.004, MT940."""
     own = schemas_of(schemas)
     failed = False
     for name in files:
@@ -57,6 +57,7 @@ _LINES = {
     "payment_information_status": "  block {original_payment_information_id}: {status}",
     "transaction_status": "  {original_end_to_end_id}: {status}",
     "payment_return": "  returned: {original_end_to_end_id} {amount} {currency}",
+    "cancellation_status": "  cancellation of {original_end_to_end_id}: {status} ({level})",
     "remainder": "  more of {of} {of_id}",
     "payment": "  {end_to_end_id}: {amount} {currency} to {creditor_name}",
 }

@@ -71,6 +71,7 @@ def test_every_text_and_attribute_of_the_corpus_is_in_a_record(corpus):
 
 def test_every_text_and_attribute_of_our_samples_is_in_a_record(records, sample):
     for name in (
+        "camt029.xml",
         "camt053.xml",
         "camt054_first_generation.xml",
         "pacs004.xml",
@@ -141,9 +142,9 @@ NAMES = re.findall(
     Amt CdtDbtInd Sts Cd Prtry BookgDt ValDt Dt DtTm AcctSvcrRef BkTxCd Domn Fmly SubFmlyCd Btch MsgId
     PmtInfId NtryDtls Refs EndToEndId AmtDtls InstdAmt TxAmt CcyXchg RltdPties Dbtr Cdtr UltmtDbtr Nm Pty
     DbtrAcct Id IBAN Othr RltdAgts CdtrAgt FinInstnId BICFI RmtInf Ustrd Strd CdtrRefInf Ref RtrInf Rsn
-    AddtlInf Chrgs Rcrd Tp Purp Avlbty RvslInd NtryRef AddtlNtryInf AddtlTxInf StsRsnInf Orgtr OrgnlTxRef
-    TxSts OrgnlEndToEndId Unheard Of Bal Acct Ccy RltdAcct FrToDt StmtPgntn PgNb CdOrPrtry RfrdDocInf Nb
-    RfrdDocAmt RmtdAmt SplmtryData Envlp
+    AddtlInf Chrgs Rcrd Tp Purp Avlbty RvslInd NtryRef AddtlNtryInf AddtlTxInf StsRsnInf CxlStsRsnInf
+    RslvdCase OrgnlInstdAmt Orgtr OrgnlTxRef TxSts OrgnlEndToEndId Unheard Of Bal Acct Ccy RltdAcct FrToDt
+    StmtPgntn PgNb CdOrPrtry RfrdDocInf Nb RfrdDocAmt RmtdAmt SplmtryData Envlp
     """,
 )
 TREES = st.recursive(
@@ -188,6 +189,8 @@ PLACES = {
     "<TxInfAndSts>{}</TxInfAndSts>{}<TxInfAndSts/>{}</OrgnlPmtInfAndSts>{}</CstmrPmtStsRpt></Document>",
     "order": "<Document><CstmrCdtTrfInitn>{}<PmtInf>{}<CdtTrfTxInf>{}</CdtTrfTxInf>{}</PmtInf>{}<PmtInf>{}</PmtInf>"
     "</CstmrCdtTrfInitn></Document>",
+    "cancellation": "<Document><RsltnOfInvstgtn>{}<CxlDtls>{}<OrgnlGrpInfAndSts>{}</OrgnlGrpInfAndSts>{}<OrgnlPmtInfAndSts>{}"
+    "<TxInfAndSts>{}</TxInfAndSts>{}<TxInfAndSts/>{}</OrgnlPmtInfAndSts>{}</CxlDtls>{}</RsltnOfInvstgtn></Document>",
     "return": "<Document><PmtRtr><GrpHdr>{}</GrpHdr><OrgnlGrpInf>{}</OrgnlGrpInf><TxInf>{}</TxInf>{}</PmtRtr></Document>",
 }
 
