@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from formats.errors import Unparsable
+from formats.lines import lines_of
 from gateway.apply import NewsApplier
 from gateway.intake import REPLAY_UNFINISHED, Intake
 from gateway.lifecycle import PaymentState
+from gateway.matching import MatchKind
 from gateway.replay_space import ReplaySpace, Spool
-from gateway.shadow import Shadow
+from gateway.shadow import Move, Shadow
 from gateway.store.records import NewDiscrepancy, Reason
 from gateway.store.store import Store
 from keys.seal import BadSeal
@@ -22,7 +24,8 @@ Chunk = tuple[str, bytes | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedChange:
-    """`place`: where in the file the reason stands (`gateway.place`); `matched_by`: the key by which the payment was found."""
+    """`place`: where in the file the reason stands (`gateway.place`); `matched_by`: the key by which the payment was found, and
+    `line` where that key stands, if it does so once."""
 
     file: str
     payment_id: str
@@ -32,6 +35,7 @@ class ReplayedChange:
     reason: Reason
     matched_by: str
     place: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class Replay:
         try:
             opened = await asyncio.to_thread(self._opened, name, source) if sealed else source
             applier, message = await self._apply(name, source, opened)
+            moves, problems = self.shadow.take()
+            lines = await asyncio.to_thread(lines_of, opened, {_key_of(move) for move in moves})
         except (BadSeal, Unparsable) as fault:
             line = fault.line if isinstance(fault, Unparsable) else None
             for result in unreadable(name, fault.problem if isinstance(fault, Unparsable) else str(fault), line):
@@ -97,7 +103,6 @@ class Replay:
         finally:
             if opened is not None and opened is not source:
                 opened.close()
-        moves, problems = self.shadow.take()
         for move in moves:
             yield ReplayedChange(
                 file=name,
@@ -108,6 +113,7 @@ class Replay:
                 reason=move.reason,
                 matched_by=move.matched_by,
                 place=move.place,
+                line=lines.get(_key_of(move)),
             )
         for problem in problems:
             yield _shown(name, problem)
@@ -187,6 +193,19 @@ def unreadable(name: str, problem: str, line: int | None = None) -> tuple[Replay
 def unreadable_words(problem: str) -> dict[str, str]:
     """The summaries of a file that cannot be read."""
     return {"summary_en": f"The file cannot be read: {problem}", "summary_zh": f"文件无法读取：{problem}"}
+
+
+def _key_of(move: Move) -> tuple[str, str]:
+    """The key by which the payment was found, in the words of `formats.lines`."""
+    payment = move.before
+    keys = {
+        MatchKind.INSTRUCTION.value: ("instruction_id", payment.payment_id),
+        MatchKind.END_TO_END.value: ("end_to_end_id", payment.end_to_end_id),
+        MatchKind.UETR.value: ("uetr", payment.uetr),
+        MatchKind.SERVICER_REFERENCE.value: ("account_servicer_reference", payment.account_servicer_reference),
+    }
+    kind, value = keys.get(move.matched_by, ("message_id", payment.message_id))
+    return kind, value or ""
 
 
 def _shown(name: str, problem: NewDiscrepancy) -> ReplayedProblem:

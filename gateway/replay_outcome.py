@@ -1,6 +1,7 @@
 """What a replay came to, in a form that stays the same from run to run, and in what two of them differ. Pure.
 
-    {"files": [{"file", "message", "changes": [{"payment", "from", "to", "code", "bank_text", "matched_by", "place"}],
+    {"files": [{"file", "message", "changes": [{"payment", "from", "to", "code", "bank_text", "matched_by", "place",
+                             "line"}],
                 "problems": [{"kind", "line", "facts"}]}],
      "payments": [{"payment", "state"}]}
 
@@ -117,6 +118,7 @@ def _change(change: Mapping[str, Any]) -> dict[str, Any]:
         "bank_text": reason.get("bank_text", ""),
         "matched_by": change.get("matched_by", ""),
         "place": change.get("place", ""),
+        "line": change.get("line") or None,
     }
 
 

@@ -256,12 +256,13 @@ class _Show:
             change = result["change"]
             move = f"{state_word(change.get('from'))} → {state_word(change.get('to'))}"
             words = reason_words(change.get("reason"), self.language)
-            where = f"[{change.get('place', '')}; by {change.get('matched_by', '')}]"
+            line = f"line {change['line']}, " if change.get("line") else ""
+            where = f"[{line}{change.get('place', '')}; by {change.get('matched_by', '')}]"
             console.print(f"  {change.get('payment_reference', '')}: {move}  {words}  {where}", markup=False)
         elif "problem" in result:
             problem = result["problem"]
             summary = problem.get(f"summary_{self.language.value}", "")
-            place = json.loads(problem.get("evidence") or "{}").get("place")
+            place = json.loads(problem.get("evidence") or "{}").get("place")  # a line, where known, is in the summary
             at = f" [{place}]" if place else ""
             print_error(f"{problem.get('file', '')}: {problem.get('kind', '')}: {summary}{at}")
         elif "payment" in result:

@@ -64,6 +64,7 @@ def response_of(result: ReplayedChange | ReplayedProblem | ReplayedFile) -> pb.R
                 reason=reason_message(result.reason),
                 matched_by=result.matched_by,
                 place=result.place,
+                line=result.line or 0,
             )
             setattr(change, "from", PAYMENT_STATES[result.before])  # the field's name is a Python keyword
             return pb.ReplayResponse(change=change)

@@ -67,7 +67,7 @@ def test_the_recorded_outcome_is_the_golden_one_to_the_byte(bankgate: Any, tmp_p
 def test_each_change_is_told_with_its_code_in_words_its_place_and_its_key(bankgate: Any) -> None:
     done = bankgate("replay", ANSWERS, "--sent", SENT)
     assert "INV-4712: sent → rejected  AC04: The account is closed. (Account closed 2026-10-31)" in done.out
-    assert "[record 5, report 1, transaction 2; by message_id+payment_information_id+instruction_id]" in done.out
+    assert "[line 17, record 5, report 1, transaction 2; by message_id+payment_information_id+instruction_id]" in done.out
     assert "INV-4714: no news in these files" in done.out
     assert "expected payments at the end: 1 rejected, 1 sent, 2 settled" in done.out
     assert "3-foreign.xml: unmatched: " in done.err

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from bankgate.v1 import types_pb2 as bankgate_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61nkgate/v1/replay.proto\x12\x0b\x62\x61nkgate.v1\x1a\x17\x62\x61nkgate/v1/types.proto\"v\n\rReplayRequest\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x02 \x01(\x08\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\x12\x0e\n\x06sealed\x18\x05 \x01(\x08\x12\x11\n\tabandoned\x18\x06 \x01(\x08\"\xa5\x01\n\x0eReplayResponse\x12-\n\x06\x63hange\x18\x01 \x01(\x0b\x32\x1b.bankgate.v1.ReplayedChangeH\x00\x12/\n\x07problem\x18\x02 \x01(\x0b\x32\x1c.bankgate.v1.ReplayedProblemH\x00\x12)\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x19.bankgate.v1.ReplayedFileH\x00\x42\x08\n\x06result\"\xec\x01\n\x0eReplayedChange\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x19\n\x11payment_reference\x18\x03 \x01(\t\x12\'\n\x04\x66rom\x18\x04 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12%\n\x02to\x18\x05 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12*\n\x06reason\x18\x06 \x01(\x0b\x32\x1a.bankgate.v1.PaymentReason\x12\x12\n\nmatched_by\x18\x07 \x01(\t\x12\r\n\x05place\x18\x08 \x01(\t\"u\n\x0fReplayedProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nsummary_en\x18\x03 \x01(\t\x12\x12\n\nsummary_zh\x18\x04 \x01(\t\x12\x10\n\x08\x65vidence\x18\x05 \x01(\t\x12\x0c\n\x04line\x18\x06 \x01(\r\"t\n\x0cReplayedFile\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x01(\r\x12\x0f\n\x07\x63hanges\x18\x04 \x01(\r\x12\x10\n\x08problems\x18\x05 \x01(\r\x12\x11\n\tcommitted\x18\x06 \x01(\x08\x32V\n\rReplayService\x12\x45\n\x06Replay\x12\x1a.bankgate.v1.ReplayRequest\x1a\x1b.bankgate.v1.ReplayResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x61nkgate/v1/replay.proto\x12\x0b\x62\x61nkgate.v1\x1a\x17\x62\x61nkgate/v1/types.proto\"v\n\rReplayRequest\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x02 \x01(\x08\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\x12\x0e\n\x06sealed\x18\x05 \x01(\x08\x12\x11\n\tabandoned\x18\x06 \x01(\x08\"\xa5\x01\n\x0eReplayResponse\x12-\n\x06\x63hange\x18\x01 \x01(\x0b\x32\x1b.bankgate.v1.ReplayedChangeH\x00\x12/\n\x07problem\x18\x02 \x01(\x0b\x32\x1c.bankgate.v1.ReplayedProblemH\x00\x12)\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x19.bankgate.v1.ReplayedFileH\x00\x42\x08\n\x06result\"\xfa\x01\n\x0eReplayedChange\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x19\n\x11payment_reference\x18\x03 \x01(\t\x12\'\n\x04\x66rom\x18\x04 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12%\n\x02to\x18\x05 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12*\n\x06reason\x18\x06 \x01(\x0b\x32\x1a.bankgate.v1.PaymentReason\x12\x12\n\nmatched_by\x18\x07 \x01(\t\x12\r\n\x05place\x18\x08 \x01(\t\x12\x0c\n\x04line\x18\t \x01(\r\"u\n\x0fReplayedProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nsummary_en\x18\x03 \x01(\t\x12\x12\n\nsummary_zh\x18\x04 \x01(\t\x12\x10\n\x08\x65vidence\x18\x05 \x01(\t\x12\x0c\n\x04line\x18\x06 \x01(\r\"t\n\x0cReplayedFile\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x01(\r\x12\x0f\n\x07\x63hanges\x18\x04 \x01(\r\x12\x10\n\x08problems\x18\x05 \x01(\r\x12\x11\n\tcommitted\x18\x06 \x01(\x08\x32V\n\rReplayService\x12\x45\n\x06Replay\x12\x1a.bankgate.v1.ReplayRequest\x1a\x1b.bankgate.v1.ReplayResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,11 +37,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYRESPONSE']._serialized_start=187
   _globals['_REPLAYRESPONSE']._serialized_end=352
   _globals['_REPLAYEDCHANGE']._serialized_start=355
-  _globals['_REPLAYEDCHANGE']._serialized_end=591
-  _globals['_REPLAYEDPROBLEM']._serialized_start=593
-  _globals['_REPLAYEDPROBLEM']._serialized_end=710
-  _globals['_REPLAYEDFILE']._serialized_start=712
-  _globals['_REPLAYEDFILE']._serialized_end=828
-  _globals['_REPLAYSERVICE']._serialized_start=830
-  _globals['_REPLAYSERVICE']._serialized_end=916
+  _globals['_REPLAYEDCHANGE']._serialized_end=605
+  _globals['_REPLAYEDPROBLEM']._serialized_start=607
+  _globals['_REPLAYEDPROBLEM']._serialized_end=724
+  _globals['_REPLAYEDFILE']._serialized_start=726
+  _globals['_REPLAYEDFILE']._serialized_end=842
+  _globals['_REPLAYSERVICE']._serialized_start=844
+  _globals['_REPLAYSERVICE']._serialized_end=930
 # @@protoc_insertion_point(module_scope)

@@ -99,6 +99,7 @@ class ReplayedChange(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MATCHED_BY_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
     file: _builtins.str
     payment_id: _builtins.str
     payment_reference: _builtins.str
@@ -110,6 +111,8 @@ class ReplayedChange(_message.Message):
     """"message_id": it was told of the whole message or block
     where in the file: "record 4, report 1, transaction 2"; records as `bankgate parse --json` prints them
     """
+    line: _builtins.int
+    """of the key, where it stands in the file once; 0: not known"""
     @_builtins.property
     def reason(self) -> _types_pb2.PaymentReason: ...
     def __init__(
@@ -122,10 +125,11 @@ class ReplayedChange(_message.Message):
         reason: _types_pb2.PaymentReason | None = ...,
         matched_by: _builtins.str = ...,
         place: _builtins.str = ...,
+        line: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "from", b"from", "matched_by", b"matched_by", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "place", b"place", "reason", b"reason", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "from", b"from", "line", b"line", "matched_by", b"matched_by", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "place", b"place", "reason", b"reason", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
