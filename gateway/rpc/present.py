@@ -12,6 +12,7 @@ from bankgate.v1 import statements_pb2 as statements
 from bankgate.v1 import types_pb2 as pb
 from formats import report
 from formats.bank import bank_named
+from formats.codes import explain_bank_transaction_code
 from formats.errors import Violation
 from formats.model import (
     Account,
@@ -351,11 +352,15 @@ def entry_message(statement_row_id: int, row: EntryRow) -> statements.Entry:
     if not transactions and any(matched):
         transactions = (report.EntryTransaction(amount=entry.amount, currency=entry.currency, credit_debit=entry.credit_debit),)
     ids = (*matched, *(None for _ in range(len(transactions) - len(matched))))
+    code = entry.bank_transaction_code
+    text_en, text_zh = explain_bank_transaction_code(code) if code else ("", "")
     return statements.Entry(
         **_texts(entry, *_ENTRY_TEXTS),
         statement_id=str(statement_row_id),
         position=row.position,
         reversal=entry.reversal,
+        bank_transaction_text_en=text_en,
+        bank_transaction_text_zh=text_zh,
         transactions=[
             statements.EntryTransaction(
                 **_texts(transaction, *_TRANSACTION_TEXTS),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from formats.bank import bank_named
 from formats.model import (
+    Account,
     CreditTransfer,
     OrganisationIdentification,
     OtherIdentification,
@@ -56,6 +57,30 @@ def test_each_scheme_gets_what_it_carries(payments: SimpleNamespace, bank: str, 
     assert {one.field: (one.fix, one.severity) for one in found.changed if one.field == "creditor.name"} == (
         {} if asked == expected else {"creditor.name": (expected, "warning")}
     )
+
+
+OTHER_SCHEMES = [
+    ("ch_sps", "CHF", "CH9300762011623852957", "Müller “X” – Ș", "Müller 'X' - Ș"),  # SPS 2026: Latin, extended A
+    ("ch_sps", "CHF", "CH9300762011623852957", "Αθήνα София", "Athina Sofiya"),
+    ("cgi_cross_border", "USD", "GB29NWBK60161331926819", "MÜLLER & “É”", "MUELLER & 'E'"),  # printable ASCII
+    ("cgi_cross_border", "USD", "GB29NWBK60161331926819", "Ψυχή Щербак", "Psychi Shterbak"),
+]
+
+
+@pytest.mark.parametrize(("bank", "currency", "iban", "asked", "expected"), OTHER_SCHEMES)
+def test_schemes_outside_sepa_get_what_they_carry(
+    payments: SimpleNamespace, bank: str, currency: str, iban: str, asked: str, expected: str
+) -> None:
+    plugin = bank_named(bank)
+    terms = replace(payments.sepa_terms(), payment_type=None, charge_bearer=None)
+
+    def check(terms, transfer):  # type: ignore[no-untyped-def]
+        return plugin.check(terms, transfer, payments.day, NINE)
+
+    transfer = replace(named(payments, asked), currency=currency, creditor_account=Account(iban=iban))
+    found = as_written(terms, transfer, check(terms, transfer), check)
+    assert found.transfer.creditor.name == expected
+    assert {"creditor.name": expected}.items() <= {one.field: one.fix for one in found.changed}.items()
 
 
 def test_names_addresses_and_remittance_are_replaced_and_told_field_by_field(payments: SimpleNamespace) -> None:

@@ -111,6 +111,7 @@ ENTRIES = [
             currency="EUR",
             credit_debit="DBIT",
             status="BOOK",
+            bank_transaction_code="PMNT-ICDT-ESCT" if position == 1 else None,
             transactions=(EntryTransaction(end_to_end_id="E1", amount="10.00"), EntryTransaction(end_to_end_id="E2"))
             if position == 1
             else (),
@@ -285,6 +286,11 @@ async def test_statements_and_their_entries_name_the_payments_they_were_matched_
     assert (shown.account.iban, shown.balances[0].type, shown.entry_count) == ("DE89370400440532013000", "CLBD", 3)
     entries = (await statements.ListEntries(statements_pb2.ListEntriesRequest(id="9"))).entries
     assert [[t.payment_id for t in entry.transactions] for entry in entries] == [["p1", ""], ["p3"], []]
+    assert [(entry.bank_transaction_text_en, entry.bank_transaction_text_zh) for entry in entries] == [
+        ("Payments: credit transfer sent, SEPA credit transfer.", "支付：发出的贷记转账，SEPA 贷记转账。"),
+        ("", ""),
+        ("", ""),
+    ]
 
 
 async def test_entries_come_page_by_page(statements: Any) -> None:

@@ -180,6 +180,8 @@ class Entry(_message.Message):
     ACCOUNT_SERVICER_REFERENCE_FIELD_NUMBER: _builtins.int
     BANK_TRANSACTION_CODE_FIELD_NUMBER: _builtins.int
     TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    BANK_TRANSACTION_TEXT_EN_FIELD_NUMBER: _builtins.int
+    BANK_TRANSACTION_TEXT_ZH_FIELD_NUMBER: _builtins.int
     statement_id: _builtins.str
     """ours"""
     position: _builtins.int
@@ -196,6 +198,9 @@ class Entry(_message.Message):
     account_servicer_reference: _builtins.str
     bank_transaction_code: _builtins.str
     """"PMNT-ICDT-ESCT", or the proprietary code"""
+    bank_transaction_text_en: _builtins.str
+    """the code in plain words; empty without a code"""
+    bank_transaction_text_zh: _builtins.str
     @_builtins.property
     def transactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryTransaction]: ...
     def __init__(
@@ -213,10 +218,12 @@ class Entry(_message.Message):
         account_servicer_reference: _builtins.str = ...,
         bank_transaction_code: _builtins.str = ...,
         transactions: _abc.Iterable[Global___EntryTransaction] | None = ...,
+        bank_transaction_text_en: _builtins.str = ...,
+        bank_transaction_text_zh: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "amount", b"amount", "bank_transaction_code", b"bank_transaction_code", "booking_date", b"booking_date", "credit_debit", b"credit_debit", "currency", b"currency", "position", b"position", "reversal", b"reversal", "statement_id", b"statement_id", "status", b"status", "transactions", b"transactions", "value_date", b"value_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "amount", b"amount", "bank_transaction_code", b"bank_transaction_code", "bank_transaction_text_en", b"bank_transaction_text_en", "bank_transaction_text_zh", b"bank_transaction_text_zh", "booking_date", b"booking_date", "credit_debit", b"credit_debit", "currency", b"currency", "position", b"position", "reversal", b"reversal", "statement_id", b"statement_id", "status", b"status", "transactions", b"transactions", "value_date", b"value_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
