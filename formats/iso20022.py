@@ -9,7 +9,7 @@ from datetime import date
 from functools import cached_property
 from typing import BinaryIO
 
-from formats.bank import Capabilities
+from formats.bank import Capabilities, Validity
 from formats.errors import Unrenderable, Violation
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001 import write_pain001
@@ -60,7 +60,9 @@ class IsoBank:
         if validity is not None and version is not None and validity.covers(on):
             return version, ()
         takes = tuple(known for known, span in self.capabilities.sends.items() if span.covers(on))
-        return version or VERSIONS["pain.001.001.09"], (unsupported_message(name or "", takes),)
+        span = validity or Validity()
+        told = unsupported_message(name or "", takes, first=span.valid_from, last=span.valid_until)
+        return version or VERSIONS["pain.001.001.09"], (told,)
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """Writes the message, streaming; the same message gives the same bytes.

@@ -89,14 +89,23 @@ def check_message(message: PaymentInitiation) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def unsupported_message(message_name: str, takes: tuple[str, ...] = tuple(VERSIONS)) -> Violation:
-    """The violation for a message that cannot be written, or that the bank does not take on the day."""
+def unsupported_message(
+    message_name: str, takes: tuple[str, ...] = tuple(VERSIONS), *, first: date | None = None, last: date | None = None
+) -> Violation:
+    """The violation for a message that cannot be written, or that the bank does not take on the day.
+
+    `first` and `last` are the days on which it does take it, where the day asked for lies outside them.
+    """
+    days = [*((f"from {first.isoformat()}",) if first else ()), *((f"until {last.isoformat()}",) if last else ())]
+    days_zh = [*((f"自 {first.isoformat()} 起",) if first else ()), *((f"至 {last.isoformat()} 止",) if last else ())]
+    others, others_zh = ", ".join(takes) or "none", "、".join(takes) or "无"
+    when, when_zh = (f" on that day (but {' '.join(days)})", f"（有效期：{''.join(days_zh)}）") if days else ("", "")
     return Violation(
         field="message_name",
         rule="message.unsupported",
         source="the bank's agreement (Capabilities.sends)",
-        message_en=f"The message {message_name!r} is not taken here. Send one of: {', '.join(takes)}.",
-        message_zh=f"此处不接受报文 {message_name!r}，可用：{', '.join(takes)}。",
+        message_en=f"The message {message_name!r} is not taken here{when}. Send one of: {others}.",
+        message_zh=f"此处不接受报文 {message_name!r}{when_zh}，可用：{others_zh}。",
     )
 
 

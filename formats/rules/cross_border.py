@@ -131,7 +131,7 @@ CROSS_BORDER = Pack(
         ),
         Rule(
             id="cross-border.purpose",
-            source="CGI-MP, country rules on payment purpose (appendix B); to be confirmed with the bank",
+            source="CGI-MP, country-specific rules on the purpose of payments; to be confirmed with the bank",
             severity="warning",
             parts=("abroad",),
             field="purpose",

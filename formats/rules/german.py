@@ -74,7 +74,7 @@ DK_URGENT = Pack(
         ),
         Rule(
             id="dk.urgent-salary",
-            source=f"{_GUIDE}, CategoryPurpose SALA: for SEPA credit transfers",
+            source=f"{_GUIDE}, CategoryPurpose; German banks' special service for salaries",
             severity="warning",
             parts=("payment_type",),
             field="category_purpose",

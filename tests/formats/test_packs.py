@@ -433,6 +433,13 @@ def test_a_version_is_taken_from_its_first_day_to_its_last_and_on_no_other(
     assert len(taken) == 2
 
 
+def test_a_version_that_is_over_says_until_when_it_was_taken_and_what_is() -> None:
+    (found,) = bank_of("de_dk SEPA").check(*GOOD["de_dk SEPA"], ON, "pain.001.001.03")
+    for words in (found.message_en, found.message_zh):
+        assert "2026-11-13" in words
+        assert "pain.001.001.09" in words
+
+
 def _around(first: date | None, last: date | None) -> list[date]:
     return [*((first - DAY, first) if first else ()), *((last, last + DAY) if last else ())]
 
