@@ -1,7 +1,6 @@
 """The card as a pytest suite. pytest is imported when a test runs, and nowhere else."""
 
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,7 +36,7 @@ class BankConformance:
     samples: ClassVar[Path]
     plugin: ClassVar[str] = "the plugin"
 
-    @cached_property
+    @property
     def _case(self) -> Case:
         return case_of(self.bank, self.samples, self.plugin)
 

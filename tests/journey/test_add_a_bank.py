@@ -16,6 +16,8 @@ import pytest
 
 from formats.conformance import RULES
 
+pytestmark = pytest.mark.timeout(600)  # pip, pytest and the command some thirty times, each a process of its own
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "add-a-bank.md"
 EXAMPLE = ROOT / "docs" / "examples" / "bankgate-acme"
