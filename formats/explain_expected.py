@@ -146,7 +146,7 @@ def _optional(content: Any, outline: etree._Element) -> Expected | None:
     start = 0 if elder is None else members.index(elder) + (content[members.index(elder)].max_occurs == 1)
     names = [str(name) for name in members[start:]]
     if not names:
-        return Expected("Nothing may follow here.", "此处之后不得再有元素。")
+        return Expected("Nothing may follow here: remove this element.", "此处不得再有元素，请删除。")
     several = ", ".join(names[:_CHOICES_MAX]) + (", …" if len(names) > _CHOICES_MAX else "")
     alike = get_close_matches(local(outline[-1]), names, n=1, cutoff=0.7)
     meant_en, meant_zh = (f"Did you mean {alike[0]}? ", f"是否应为 {alike[0]}？") if alike else ("", "")

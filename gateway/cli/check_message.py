@@ -19,6 +19,7 @@ SCHEMA_PROBLEMS_MAX: Final = 1_000
 VIOLATIONS_MAX: Final = 10_000
 """More than these are counted (rules), or said to be more (schema), and not kept."""
 
+_DOTS: Final = 3  # of a full name: pain.001.001.09
 _TOLD_ONCE: Final = "message.unsupported"  # the same for every payment of a file: told for the file
 
 
@@ -122,7 +123,7 @@ def _judge_orders(source: BinaryIO, plugin: BankFormat, day: date, verdict: Verd
     takes = name in sends and sends[name].covers(day)
     if not takes:
         valid = tuple(known for known, validity in sends.items() if validity.covers(day))
-        verdict.add(replace(unsupported_message(name, valid or ("-",)), place=Place(path="/Document")))
+        verdict.add(_version_unknown(name, valid) if name.count(".") < _DOTS else _not_taken(name, valid))
     for violation in broken_totals(source):
         verdict.add(violation)
     index = None
@@ -140,6 +141,25 @@ def _judge_orders(source: BinaryIO, plugin: BankFormat, day: date, verdict: Verd
                 place=Place(path="/Document"),
             )
         )
+
+
+def _not_taken(name: str, takes: tuple[str, ...]) -> Violation:
+    return replace(unsupported_message(name, takes or ("-",)), place=Place(path="/Document"))
+
+
+def _version_unknown(name: str, takes: tuple[str, ...]) -> Violation:
+    """A file that says by its elements which message it is, and nowhere which version."""
+    wanted = takes[0] if takes else f"{name}.001.09"
+    declared = f'xmlns="urn:iso:std:iso:20022:tech:xsd:{wanted}"'
+    return Violation(
+        field="Document",
+        rule="message.version",
+        source="ISO 20022 XML design rules, namespaces of messages",
+        message_en=f"The file does not say which version of {name} it is: its Document has no namespace. Write it as {wanted},"
+        f" and {declared} into its Document.",
+        message_zh=f"文件未声明 {name} 的版本：Document 缺少命名空间。请按 {wanted} 生成，并在 Document 中写明 {declared}。",
+        place=Place(path="/Document"),
+    )
 
 
 def _broken(order: OrderRead, plugin: BankFormat, day: date, name: str | None) -> Iterator[Violation]:
