@@ -101,7 +101,7 @@ def run_group(group: Group, count: int, rounds: int, place: Path) -> None:
             print(f"    {name:16} not installed")
             continue
         each[name] = statistics.median(r["cpu"] for r in results) / counts[name] * 1e6
-        memory = max(r["rss_mib"] for r in results)
+        memory = statistics.median(r["rss_mib"] for r in results)
         ratio = "" if name == group.ours else f"  {each[name] / each[group.ours]:6.2f} × ours"
         print(f"    {name:16} {each[name]:8.1f} µs a transaction, peak {memory:4.0f} MiB{ratio}")
     for name, bound in group.at_most:

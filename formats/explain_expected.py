@@ -43,8 +43,8 @@ class Expectations:
 
     def __init__(self, message_name: str, schema: bytes) -> None:
         """`schema` is the text of the message's XSD."""
-        cut = CUTS.get(".".join(message_name.split(".")[:2]))
-        self._repeated = None if cut is None else cut.element
+        cuts = CUTS.get(".".join(message_name.split(".")[:2]), ())
+        self._repeated = {cut.block: cut.element for cut in cuts}  # what a run below a block stands for
         self._text = schema
         self._schema: XMLSchema10 | None = None
         self._asked = 0
@@ -87,7 +87,8 @@ class Expectations:
     def _missing(self, names: list[str], element: etree._Element) -> Expected | None:
         parent = element.getparent()
         if parent is not None and local(parent) == RUN_TAG:
-            return _listed([self._repeated]) if self._repeated and local(element) != self._repeated else None
+            repeated = self._repeated.get(names[-2])
+            return _listed([repeated]) if repeated and local(element) != repeated else None
         if parent is not None and names:
             misplaced = self._wanted(names[:-1], parent, element)
             if misplaced:
@@ -97,10 +98,11 @@ class Expectations:
     def _wanted(self, names: list[str], parent: etree._Element, until: etree._Element | None) -> Expected | None:
         """What the content of `parent` wants instead of its child `until`, or (None) at its end."""
         outline = etree.Element(parent.tag)
+        repeated = self._repeated.get(local(parent), "")
         for number, child in enumerate(parent.iterchildren("*")):
             if number >= _CHILDREN_MAX:
                 return None
-            outline.append(etree.Element(self._real(child.tag)))
+            outline.append(etree.Element(child.tag.replace(RUN_TAG, repeated)))
             if child is until:
                 break
         for error in self._declared(names).iter_errors(outline):
@@ -109,10 +111,6 @@ class Expectations:
                 named = _listed([name for one in error.expected or () if (name := getattr(one, "local_name", None))])
                 return named or (None if until is None else _optional(self._declared(names).type.content, outline))
         return None
-
-    def _real(self, tag: str) -> str:
-        namespace, name = tag.rpartition("}")[::2]
-        return f"{namespace}}}{self._repeated}" if name == RUN_TAG else tag
 
     def _wrong_attribute(self, names: list[str], element: etree._Element) -> str:
         """The name of an attribute whose value is the fault, or ""."""
@@ -148,7 +146,7 @@ def _optional(content: Any, outline: etree._Element) -> Expected | None:
     start = 0 if elder is None else members.index(elder) + (content[members.index(elder)].max_occurs == 1)
     names = [str(name) for name in members[start:]]
     if not names:
-        return Expected("Nothing may follow here.", "此处之后不得再有元素。")
+        return Expected("Nothing may follow here: remove this element.", "此处不得再有元素，请删除。")
     several = ", ".join(names[:_CHOICES_MAX]) + (", …" if len(names) > _CHOICES_MAX else "")
     alike = get_close_matches(local(outline[-1]), names, n=1, cutoff=0.7)
     meant_en, meant_zh = (f"Did you mean {alike[0]}? ", f"是否应为 {alike[0]}？") if alike else ("", "")

@@ -87,7 +87,7 @@ def _outbound(message_name: str, brought: OwnSchema | None) -> OutboundValidator
     schema = schema_text(message_name) if brought is None else brought.text
     if schema is None or not message_name.startswith(_SENT):
         raise SchemaViolation((problem("NO_SCHEMA", f"there is no schema at hand for {message_name}"),))
-    if message_name.startswith("pain.001.") and (brought is None or brought.can_be_cut_at(CUTS["pain.001"].element)):
+    if message_name.startswith("pain.001.") and (brought is None or brought.can_be_cut_at(CUTS["pain.001"][0].element)):
         return OutboundValidator(schema)
     return WholeValidator(schema_tree(schema) if brought is None else brought.tree(), message_name)
 
@@ -122,11 +122,11 @@ def examine(
 
 
 def _inbound(message_name: str, brought: OwnSchema | None) -> InboundValidator:
-    cut = CUTS.get(".".join(message_name.split(".")[:2]))
+    cuts = CUTS.get(".".join(message_name.split(".")[:2]), ())
     if brought is None:
         schema = schema_text(message_name) or b""
-        return InboundValidator(schema_tree(schema), schema, cut)
-    return InboundValidator(brought.tree(), brought.text, cut if cut and brought.can_be_cut_at(cut.element) else None)
+        return InboundValidator(schema_tree(schema), schema, cuts)
+    return InboundValidator(brought.tree(), brought.text, [cut for cut in cuts if brought.can_be_cut_at(cut.element)])
 
 
 _Validator = TypeVar("_Validator")

@@ -6,7 +6,9 @@ verdict. Reading stops once more faults are known than were asked for.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import BinaryIO, Final
 
 from lxml import etree
@@ -49,11 +51,11 @@ class Examination:
 class InboundValidator:
     """Examines files of one message, given its schema. Holds the state of the last one: one for each thread."""
 
-    def __init__(self, tree: etree._Element, text: bytes, cut: Cut | None) -> None:
-        """`tree` is the schema, `text` the same as text; `cut` None: files are judged as a tree only."""
+    def __init__(self, tree: etree._Element, text: bytes, cuts: Sequence[Cut]) -> None:
+        """`tree` is the schema, `text` the same as text; no `cuts`: files are judged as a tree only."""
         self._schema = etree.XMLSchema(tree)
         self._namespace = str(tree.get("targetNamespace"))
-        self._pieces = None if cut is None else PieceValidator(text, cut)
+        self._pieces = [lru_cache(maxsize=1)(partial(PieceValidator, text, cut)) for cut in cuts]  # made when first needed
 
     def examine(self, source: BinaryIO, *, most: int = PROBLEMS_MAX, explain: Explain | None = None) -> Examination:
         """Reads `source` from its start and leaves it where it stood. At most `most` problems. Never raises on bad input."""
@@ -69,12 +71,15 @@ class InboundValidator:
         start = len(_MARK) if head.startswith(_MARK) else 0
         root = _ROOT.match(head[start:])
         why: SchemaProblem | None = None
-        if self._pieces is not None and root is not None and root[1].decode("utf-8", "replace") == self._namespace:
-            source.seek(start)
-            try:
-                return self._in_pieces(self._pieces, source, most, explain)
-            except Uncuttable as refused:
-                why = refused.problem
+        if root is not None and root[1].decode("utf-8", "replace") == self._namespace:
+            for pieces in self._pieces:
+                source.seek(start)
+                try:
+                    return self._in_pieces(pieces(), source, most, explain)
+                except Uncuttable as refused:
+                    why = refused.problem
+                    if why.type_name != "TOO_LARGE":
+                        break  # no other cut would help
         source.seek(0)
         text = _at_most(source, TREE_BYTES_MAX + 1)
         if len(text) > TREE_BYTES_MAX:

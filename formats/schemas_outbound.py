@@ -30,7 +30,7 @@ class OutboundValidator:
 
     def __init__(self, schema: bytes) -> None:
         """`schema` is the text of a pain.001 XSD from the catalogue."""
-        self._pieces = PieceValidator(schema, CUTS["pain.001"])
+        self._pieces = PieceValidator(schema, CUTS["pain.001"][0])
 
     def validate(self, source: BinaryIO) -> None:
         """Reads `source` to its end, or to the end of the piece with the first fault, and raises `SchemaViolation` there."""

@@ -69,6 +69,11 @@ class OwnSchema:
             together.update(sha256(name.encode()).digest() + sha256(self.files[name]).digest())
         return together.hexdigest()
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it includes and imports nothing."""
+        return next(self.tree().iter(*_REFERENCES), None) is None
+
     def can_be_cut_at(self, element: str) -> bool:
         """Whether a file may be judged in pieces that end at `element`: where the schema stands in one file, lets the element
         repeat without bound, declares it once and with a named type, and compares nothing across the pieces."""

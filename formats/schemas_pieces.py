@@ -16,7 +16,7 @@ and is refused for that.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -64,21 +64,33 @@ _PLACEHOLDER = f"<{RUN_TAG}/>".encode()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Where a kind of message can be cut: Document / `message` / `block` … / `element`, which repeats."""
+    """Where a kind of message can be cut: Document / `message` / … `block` / `element`, which repeats.
+
+    `complete`: a block stands right below the message, so that several make a document by themselves.
+    """
 
     message: str
     block: str
     element: str
+    complete: bool = True
 
 
-CUTS = {
-    "pain.001": Cut(message="CstmrCdtTrfInitn", block="PmtInf", element="CdtTrfTxInf"),
-    "pain.002": Cut(message="CstmrPmtStsRpt", block="OrgnlPmtInfAndSts", element="TxInfAndSts"),
-    "camt.052": Cut(message="BkToCstmrAcctRpt", block="Rpt", element="Ntry"),
-    "camt.053": Cut(message="BkToCstmrStmt", block="Stmt", element="Ntry"),
-    "camt.054": Cut(message="BkToCstmrDbtCdtNtfctn", block="Ntfctn", element="Ntry"),
+def _statement(message: str, block: str) -> tuple[Cut, Cut]:
+    """At the entries; or, where a single entry books a whole batch, at the transactions it stands for."""
+    return (
+        Cut(message=message, block=block, element="Ntry"),
+        Cut(message=message, block="NtryDtls", element="TxDtls", complete=False),
+    )
+
+
+CUTS: Mapping[str, tuple[Cut, ...]] = {
+    "pain.001": (Cut(message="CstmrCdtTrfInitn", block="PmtInf", element="CdtTrfTxInf"),),
+    "pain.002": (Cut(message="CstmrPmtStsRpt", block="OrgnlPmtInfAndSts", element="TxInfAndSts"),),
+    "camt.052": _statement("BkToCstmrAcctRpt", "Rpt"),
+    "camt.053": _statement("BkToCstmrStmt", "Stmt"),
+    "camt.054": _statement("BkToCstmrDbtCdtNtfctn", "Ntfctn"),
 }
-"""By the message's family."""
+"""By the message's family, in the order in which they are tried."""
 
 
 class Uncuttable(Exception):
@@ -269,6 +281,7 @@ class _Envelope:
     """What stands around the repeated elements: the document's start, the blocks' own elements, the document's end."""
 
     def __init__(self, cut: Cut) -> None:
+        self._cut = cut
         self.text = _Patchwork()
         self._runs: list[_Run] = []  # the first run of each placeholder in the text
         self._head: tuple[bytes, int] | None = None  # the document before its first block
@@ -315,7 +328,7 @@ class _Envelope:
         if ended:
             yield _Lot(self.text, self._runs, self._blocks_gone)
         elif self.text.size > PIECE_BYTES:
-            lot = self._complete_blocks()
+            lot = self._complete_blocks() if self._cut.complete else None
             if lot is not None:
                 yield lot
             elif self.text.size > PENDING_BYTES_MAX:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from formats.bank import BankFormat
+from formats.bank import BankFormat, Capabilities, Validity
 from formats.errors import Place, Unparsable, Violation, refusing
 from formats.explain import NOT_READ_FURTHER, violation_of
 from formats.explain_expected import Expectations
@@ -21,6 +21,7 @@ SCHEMA_PROBLEMS_MAX: Final = 1_000
 VIOLATIONS_MAX: Final = 10_000
 """More than these are counted (rules), or said to be more (schema), and not kept."""
 
+_DOTS: Final = 3  # of a full name: pain.001.001.09
 _TOLD_ONCE: Final = "message.unsupported"  # the same for every payment of a file: told for the file
 
 
@@ -115,7 +116,9 @@ def _judge_schema(source: BinaryIO, verdict: Verdict, own: OwnSchemas | None) ->
     if schema is None:
         verdict.schema_note = "there is no schema at hand for this message" if name[:4] in {"pain", "camt", "pacs"} else ""
         return
-    found = examine(source, name, most=SCHEMA_PROBLEMS_MAX, explain=Expectations(name, schema), own=own)
+    # What explains looks included files up by itself, so it is given no schema that includes any.
+    explain = Expectations(name, schema) if brought is None or brought.stands_alone else None
+    found = examine(source, name, most=SCHEMA_PROBLEMS_MAX, explain=explain, own=own)
     verdict.schema_checked, verdict.schema_complete, verdict.schema_note = found.valid is not None, found.complete, found.reason
     for problem in found.problems:
         verdict.add(violation_of(problem, name))
@@ -139,7 +142,7 @@ def _judge_orders(source: BinaryIO, plugin: BankFormat, day: date, verdict: Verd
     taken_as = plugin.capabilities.taken_as(name, day)
     if taken_as is None:
         valid = tuple(known for known, validity in plugin.capabilities.sends.items() if validity.covers(day))
-        verdict.add(replace(unsupported_message(name, valid or ("-",)), place=Place(path="/Document")))
+        verdict.add(_version_unknown(name, valid) if name.count(".") < _DOTS else _not_taken(name, valid, plugin.capabilities))
     for violation in broken_totals(source):
         verdict.add(violation)
     index = None
@@ -161,6 +164,27 @@ def _judge_orders(source: BinaryIO, plugin: BankFormat, day: date, verdict: Verd
                 place=Place(path="/Document"),
             )
         )
+
+
+def _not_taken(name: str, takes: tuple[str, ...], bank: Capabilities) -> Violation:
+    days = bank.sends.get(bank.variants.get(name, name), Validity())
+    told = unsupported_message(name, takes, first=days.valid_from, last=days.valid_until)
+    return replace(told, place=Place(path="/Document"))
+
+
+def _version_unknown(name: str, takes: tuple[str, ...]) -> Violation:
+    """A file that says by its elements which message it is, and nowhere which version."""
+    wanted = takes[0] if takes else f"{name}.001.09"
+    declared = f'xmlns="urn:iso:std:iso:20022:tech:xsd:{wanted}"'
+    return Violation(
+        field="Document",
+        rule="message.version",
+        source="ISO 20022 XML design rules, namespaces of messages",
+        message_en=f"The file does not say which version of {name} it is: its Document has no namespace. Write it as {wanted},"
+        f" and {declared} into its Document.",
+        message_zh=f"文件未声明 {name} 的版本：Document 缺少命名空间。请按 {wanted} 生成，并在 Document 中写明 {declared}。",
+        place=Place(path="/Document"),
+    )
 
 
 def _broken(order: OrderRead, plugin: BankFormat, day: date, name: str | None) -> Iterator[Violation]:

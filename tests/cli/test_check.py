@@ -88,3 +88,12 @@ def test_no_value_of_a_payment_is_told(bankgate: Any, good: bytes, tmp_path: Pat
     assert done.code == 1
     assert "SECRET" not in done.err
     assert iban.decode() not in done.err
+
+
+def test_a_file_without_its_namespace_is_told_what_to_write(bankgate: Any, good: bytes, tmp_path: Path) -> None:
+    bare = good.replace(b' xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"', b"")
+    answer = json.loads(checked(bankgate, tmp_path, bare, "--json").out)
+    (found,) = answer["violations"]
+    assert found["rule"] == "message.version"
+    assert 'xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"' in found["description_en"]
+    assert answer["schema_checked"] is False

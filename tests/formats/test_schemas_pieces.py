@@ -50,7 +50,7 @@ def official(message_name: str) -> etree.XMLSchema:
 
 @lru_cache
 def validator(message_name: str) -> PieceValidator:
-    return PieceValidator(schema_text(message_name) or b"", CUTS[message_name[:8]])
+    return PieceValidator(schema_text(message_name) or b"", CUTS[message_name[:8]][0])
 
 
 def whole(document: bytes, message_name: str) -> tuple[bool, set[tuple[str, int | None]]]:
@@ -125,6 +125,43 @@ def test_a_large_statement_is_judged_to_its_last_entry() -> None:
     assert fault.line == document.count(b"\n", 0, document.index(b"-1.00")) + 1
     assert fault.end_to_end_id == f"E-{count + 9}"
     assert fault.type_name == "CVC_MININCLUSIVE_VALID"
+
+
+def batch(count: int) -> bytes:
+    """A statement with one entry, which books a batch of so many transactions."""
+    document = statement(1)
+    transaction = document[document.index(b"<TxDtls>") : document.index(b"</TxDtls>") + 9]
+    many = b"\n".join(transaction.replace(b"E-0", b"E-%d" % number) for number in range(count))
+    return document.replace(transaction, many)
+
+
+def test_a_single_entry_that_books_a_large_batch_is_judged_to_its_last_transaction() -> None:
+    document = batch(150_000)
+    assert len(document) > TREE_BYTES_MAX
+    assert examine(io.BytesIO(document), CAMT).valid is True
+    at = document.index(b"E-149000<")
+    broken = document[:at] + b"x" * 36 + document[at:]
+    (fault,) = examine(io.BytesIO(broken), CAMT).problems
+    assert fault.path == "/Document/BkToCstmrStmt/Stmt[1]/Ntry[1]/NtryDtls/TxDtls[149001]/Refs/EndToEndId"
+    assert fault.line == broken.count(b"\n", 0, at) + 1
+
+
+def test_batches_cut_at_their_transactions_get_the_verdict_of_the_whole_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemas_pieces, "PIECE_BYTES", 150)
+    random_ = random.Random(53)
+    pieces = PieceValidator(schema_text(CAMT) or b"", CUTS["camt.053"][1])
+    verdicts = []
+    for document in (batch(4), statement(3), statement(1, 0, 2), batch(1)):
+        for one in [document, *(mutations(document, random_) for _ in range(60))]:
+            expected_valid, expected = whole(one, CAMT)
+            found = {
+                (fault.type_name, fault.line) for several in pieces.faults(io.BytesIO(one), most=10_000) for fault in several
+            }
+            assert (not found) is expected_valid, one
+            assert {kind for kind, _ in expected} <= {kind for kind, _ in found}, one
+            verdicts.append(expected_valid)
+    assert verdicts.count(True) > 10
+    assert verdicts.count(False) > 100
 
 
 def test_a_fault_in_the_second_block_is_told_with_its_block_and_its_place_there(golden: Path) -> None:
@@ -221,7 +258,7 @@ def test_trap_iterparse_with_a_schema_raises_at_the_end_and_we_stop_at_the_fault
         handed_out.extend(1 for _ in etree.iterparse(io.BytesIO(broken_in_the_middle), tag="{*}CdtTrfTxInf", schema=schema))
     assert len(handed_out) == broken_in_the_middle.count(b"<CdtTrfTxInf>")  # every transaction had been handed out: the trap
     source = _Counting(broken_in_the_middle)
-    faults = PieceValidator(schema_text(NINE) or b"", CUTS["pain.001"]).faults(source)
+    faults = PieceValidator(schema_text(NINE) or b"", CUTS["pain.001"][0]).faults(source)
     (fault,) = next(faults)
     assert fault.path.endswith("PmtInf[1]/CdtTrfTxInf[1001]/Amt/InstdAmt")
     assert source.pulled <= broken_in_the_middle.index(b"E-001000") + PIECE_BYTES
