@@ -184,7 +184,7 @@ def _difference(expected: bytes, found: bytes) -> str:
 
 
 def judge_deterministic(case: Case) -> Found:
-    """The same message gives the same bytes, and the same file the same records, however often."""
+    """The same message gives the same bytes, however often; that another process gives them too, the golden files show."""
     problems = []
     count = 0
     for request, message, first in _renderings(case):

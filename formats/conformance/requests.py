@@ -36,8 +36,8 @@ class SamplePayment:
 
 def payments_of(content: object) -> tuple[SamplePayment, ...]:
     """The payments of a sample's JSON. Raises `BadRequest`."""
-    payments = content.get("payments") if isinstance(content, Mapping) else None
-    if not isinstance(payments, list) or not payments or set(content) != {"payments"}:  # type: ignore[call-overload]
+    payments = content["payments"] if isinstance(content, Mapping) and set(content) == {"payments"} else None
+    if not isinstance(payments, list) or not payments:
         raise BadRequest('a sample is {"payments": [ … ]} with at least one payment, as in SubmitPaymentsRequest')
     return tuple(_payment(item, index) for index, item in enumerate(payments))
 
@@ -74,7 +74,7 @@ def _payment(item: object, index: int) -> SamplePayment:
     place = f"payments[{index}]"
     if not isinstance(item, Mapping):
         raise BadRequest(f"{place} is no JSON object")
-    values = {name: value for name, value in item.items() if name not in _IGNORED}
+    values = {name: value for name, value in item.items() if name not in _IGNORED and value is not None}
     terms_names, transfer_names = get_type_hints(PaymentTerms), get_type_hints(CreditTransfer)
     _known(values, place, {*terms_names, *transfer_names} - {"instruction_id"})
     values["instruction_id"] = f"I{index + 1:04}"
@@ -99,6 +99,7 @@ def _object(values: object, kind: type[Any], place: str) -> Any:
     if not isinstance(values, Mapping):
         raise BadRequest(f"{place} is a JSON object")
     hints = get_type_hints(kind)
+    values = {name: value for name, value in values.items() if value is not None}  # null is absent, as in the contract
     _known(values, place, set(hints))
     missing = [field.name for field in fields(kind) if field.default is field.default_factory and field.name not in values]
     if missing:
@@ -120,11 +121,18 @@ def _value(value: object, hint: Any, place: str) -> Any:
             raise BadRequest(f'{place} is no amount; write it unsigned with a dot, "1250.00"')
         return Decimal(value)
     if hint is date:
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise BadRequest(f"{place} is no date; write YYYY-MM-DD") from None
+        return _day(value, place)
     return value
+
+
+def _day(text: str, place: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:  # Python takes weeks and compact forms too
+        raise BadRequest(f"{place} is no date; write YYYY-MM-DD")
+    return day
 
 
 def _several(value: object, item: Any, place: str) -> tuple[Any, ...]:
