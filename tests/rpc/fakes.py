@@ -37,7 +37,7 @@ class FakeGateway:
     batches_at_once_most: int = 0
     hold: asyncio.Event | None = None
     error: Exception | None = None
-    replayed: list[tuple[str, bytes]] = field(default_factory=list)
+    replayed: list[tuple[str, bytes | None]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
 
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
@@ -201,7 +201,7 @@ class FakeGateway:
             await self.happened.wait()
 
     async def replay(
-        self, caller: Caller, connection_id: str, files: AsyncIterator[tuple[str, bytes]], sealed: bool, commit: bool
+        self, caller: Caller, connection_id: str, files: AsyncIterator[tuple[str, bytes | None]], sealed: bool, commit: bool
     ) -> AsyncIterator[Any]:
         async for name, chunk in files:
             self.replayed.append((name, chunk))
