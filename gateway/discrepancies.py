@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from formats.report import CancellationStatus
 from gateway import continuity
 from gateway.continuity import Finding
+from gateway.masking import mask_text
 from gateway.matching import News, NoMatch
 from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy, chain_key
 
@@ -49,7 +50,8 @@ class Origin:
         )
 
     def _where(self) -> dict[str, object]:
-        return {"source": self.source, **({"place": self.place} if self.place else {})}
+        source = mask_text(self.source, numbers=False)  # an MT940's :20: may be an account
+        return {"source": source, **({"place": self.place} if self.place else {})}
 
 
 def foreign_message(origin: Origin, key: str, message_id: str | None, status: str | None) -> NewDiscrepancy:
@@ -342,7 +344,8 @@ MENDED_BY_A_STATEMENT = (
 def out_of_line(origin: Origin, chain: str, finding: Finding) -> NewDiscrepancy:
     """One of the three kinds below. Its key is the fact's, whichever file made it visible."""
     words = {continuity.GAP: _gap, continuity.DUPLICATE: _said_twice, continuity.BREAK: _break}[finding.kind]
-    told = words(origin, finding.facts)
+    shown = {name: mask_text(value, numbers=False) if isinstance(value, str) else value for name, value in finding.facts.items()}
+    told = words(origin, shown)  # banks put account numbers into the identification of a statement
     return replace(told, key=f"{chain_key(origin.connection_id, chain)}{finding.key}")
 
 

@@ -2,18 +2,20 @@
 
 # ruff: noqa: N802 - the methods are named by the contract
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from bankgate.v1 import replay_pb2 as pb
 from bankgate.v1 import replay_pb2_grpc as services
 from gateway.callers import Caller
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, TooMany
 from gateway.replay import Chunk, ReplayedChange, ReplayedFile, ReplayedProblem
 from gateway.rpc.door import Servicer, streaming
 from gateway.rpc.present import PAYMENT_STATES, reason_message
 
 CHUNK_MAX = 1024 * 1024
 NAME_MAX = 255
+QUIET_SECONDS = 120.0  # between two chunks
 
 
 class ReplayServicer(Servicer, services.ReplayServiceServicer):
@@ -37,9 +39,18 @@ async def _chunks(first: pb.ReplayRequest, rest: AsyncIterator[pb.ReplayRequest]
     """The chunks with the name of their file. What the first chunk says of the whole call may only be repeated."""
     name = _checked(first, first)
     yield name, None if first.abandoned else first.chunk
-    async for request in rest:
+    while (request := await _next(rest)) is not None:
         name = _checked(request, first) or name
         yield name, None if request.abandoned else request.chunk
+
+
+async def _next(requests: AsyncIterator[pb.ReplayRequest]) -> pb.ReplayRequest | None:
+    """The next request; None at the end. Raises `TooMany` where none comes: few replays run at once, and others wait."""
+    try:
+        async with asyncio.timeout(QUIET_SECONDS):
+            return await anext(requests, None)
+    except TimeoutError:
+        raise TooMany(f"nothing came for {QUIET_SECONDS:g} seconds; the replay's place is for others now") from None
 
 
 def _checked(request: pb.ReplayRequest, first: pb.ReplayRequest) -> str:

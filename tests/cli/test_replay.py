@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ import pytest
 from gateway.cli.replay_local import _listed
 from gateway.clock import now
 from gateway.expectations import sent_messages, store_expected
+from gateway.replay import Replay
 from gateway.store.factory import open_store
 from gateway.store.sqlite import SqliteStore
 from keys.plain import PlainSeal
@@ -279,6 +281,27 @@ def test_a_running_service_s_store_can_be_copied_and_answers_the_same_over_the_w
     assert on_copy.code == 1
     asked = bankgate("replay", ANSWERS, "--connection", "house", "--target", service, "--expect", tmp_path / "copy.json")
     assert (asked.code, "the outcome is as expected" in asked.out) == (0, True), asked.err
+
+
+def test_a_replay_that_breaks_off_midway_leaves_the_store_as_it_was_and_no_copy_behind(
+    bankgate: Any, directory: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(directory)
+    before = digests(directory)
+    replayed = Replay.file
+
+    async def until_the_second(self: Replay, name: str, source: BinaryIO, *, sealed: bool) -> AsyncIterator[Any]:
+        if name.startswith("2"):
+            raise KeyboardInterrupt
+        async for result in replayed(self, name, source, sealed=sealed):
+            yield result
+
+    monkeypatch.setattr(Replay, "file", until_the_second)
+    done = bankgate("replay", ANSWERS, "--config", directory, "--connection", "house")
+    assert done.code != 0
+    assert "INV-4711: sent → accepted" in done.out
+    assert digests(directory).items() >= before.items()
+    assert list(temporary.iterdir()) == []
 
 
 def test_what_is_no_store_of_ours_is_named(bankgate: Any, directory: Path) -> None:

@@ -149,3 +149,11 @@ async def test_statements_that_do_not_follow_still_settle_payments(make_desk) ->
     await desk.receive(camt053(7, "2026-11-26", "100.00", "1.00", entry))
     assert (await desk.payment(ids[0])).state is PaymentState.SETTLED
     assert await desk.discrepancies() == ["balance_break"]
+
+
+async def test_an_account_number_in_a_statement_s_identification_is_not_told(make_desk) -> None:
+    desk = await make_desk()
+    await desk.receive(mt940("7", "1120", "1,00", "5,00", "C1,00NTRFA", made=ACCOUNT))
+    (found,), _ = await desk.store.list_discrepancies(limit=9)
+    assert found.kind == "balance_break"
+    assert ACCOUNT not in repr(found)

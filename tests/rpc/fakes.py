@@ -47,6 +47,7 @@ class FakeGateway:
     error: Exception | None = None
     warnings_each: int = 0
     replayed: list[tuple[str, bytes]] = field(default_factory=list)
+    replayed: list[tuple[str, bytes | None]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
 
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
@@ -212,7 +213,7 @@ class FakeGateway:
             await self.happened.wait()
 
     async def replay(
-        self, caller: Caller, connection_id: str, files: AsyncIterator[tuple[str, bytes]], sealed: bool, commit: bool
+        self, caller: Caller, connection_id: str, files: AsyncIterator[tuple[str, bytes | None]], sealed: bool, commit: bool
     ) -> AsyncIterator[Any]:
         async for name, chunk in files:
             self.replayed.append((name, chunk))

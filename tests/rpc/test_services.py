@@ -339,3 +339,25 @@ async def test_a_replay_that_is_not_put_right_names_the_argument(channel: grpc.a
         [answer async for answer in call]
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert str(caught.value.details()).startswith(field)
+
+
+async def test_a_replay_that_goes_quiet_gives_its_place_to_others(
+    channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.rpc.replay.QUIET_SECONDS", 0.01)
+    call = replay_pb2_grpc.ReplayServiceStub(channel).Replay()
+    await call.write(replay_pb2.ReplayRequest(connection_id="house", name="a.xml", chunk=b"1"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [answer async for answer in call]
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "nothing came for" in str(caught.value.details())
+
+
+async def test_a_file_that_its_sender_gives_up_arrives_as_given_up(channel: grpc.aio.Channel, gateway: Operations) -> None:
+    requests = [
+        replay_pb2.ReplayRequest(connection_id="house", name="a.xml", chunk=b"1"),
+        replay_pb2.ReplayRequest(abandoned=True),
+        replay_pb2.ReplayRequest(name="b.xml", chunk=b"3"),
+    ]
+    [answer async for answer in replay_pb2_grpc.ReplayServiceStub(channel).Replay(iter(requests))]
+    assert gateway.replayed == [("a.xml", b"1"), ("a.xml", None), ("b.xml", b"3")]

@@ -48,7 +48,8 @@ class ReplayServiceServicer:
         """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
         stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
         is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
-        A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
+        A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED;
+        so, too, for a caller that sends nothing for two minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

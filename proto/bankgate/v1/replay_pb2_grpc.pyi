@@ -35,7 +35,8 @@ class ReplayServiceStub:
     """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
     stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
     is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
-    A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
+    A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED;
+    so, too, for a caller that sends nothing for two minutes.
     """
 
 @_typing.type_check_only
@@ -45,7 +46,8 @@ class ReplayServiceAsyncStub(ReplayServiceStub):
     """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
     stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
     is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
-    A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
+    A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED;
+    so, too, for a caller that sends nothing for two minutes.
     """
 
 class ReplayServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -58,7 +60,8 @@ class ReplayServiceServicer(metaclass=_abc_1.ABCMeta):
         """Upload files in chunks (a new name starts a new file); get back, per file, each status change they would cause, and what
         stays unmatched. With commit the files are stored as inbound files and applied like files fetched from the bank: only what
         is missing changes. Without commit nothing is changed or stored. Give connection_id and commit in the first chunk.
-        A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED.
+        A file may have 2 GiB. Few replays run at once, over bounded temporary space: beyond either, RESOURCE_EXHAUSTED;
+        so, too, for a caller that sends nothing for two minutes.
         """
 
 def add_ReplayServiceServicer_to_server(servicer: ReplayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
