@@ -318,6 +318,9 @@ class NewsApplier:
             return
         place = f"{self._statements}.{self._position}"
         if not booked.amounts_agree:
+            if booked.exceeds:
+                part = Part(booked.delivery, booked.payment_information_id, frozenset())
+                await contradict_part(self._store, part, self._origin, PaymentEvent.BANK_SETTLED, self._created)
             expected = f"{booked.expected} {entry.currency}"
             amount = f"{entry.amount} {entry.currency}"
             await self._note(say.batch_of_other_amount(self._origin, place, amount, expected, booked.delivery))

@@ -18,7 +18,8 @@ from gateway.store.records import Delivery, PaymentFilter
 class BookedBlock:
     """A block (None: the whole message) that an entry booked. `amounts_agree` False: it must not be taken for settled.
 
-    `left_out` are payments the bank rejected before and left out of the booking.
+    `left_out` are payments the bank rejected before and left out of the booking. `exceeds`: it booked more than they leave, and
+    may have executed some of them.
     """
 
     delivery: Delivery
@@ -26,6 +27,7 @@ class BookedBlock:
     expected: Decimal
     amounts_agree: bool
     left_out: frozenset[str] = frozenset()
+    exceeds: bool = False
 
 
 def is_batch_booking(entry: Entry) -> bool:
@@ -62,6 +64,7 @@ async def booked_block(store: BlockStore, connection_id: str, entry: Entry) -> B
         expected=left,
         amounts_agree=bool(meant) and booked == left,
         left_out=frozenset(rejected),
+        exceeds=booked > left,
     )
 
 

@@ -140,7 +140,7 @@ def refused_and_executed(origin: Origin, key: str, says: str, payment_id: str, m
         f"The bank says {says} of an instant payment that it had refused. Nothing more of this payment goes out until a "
         "person has asked the bank which is true. Do not submit it anew before.",
         f"银行此前拒绝了该即时付款，现又通知 {says}。该付款已停止发出，请先向银行核实；核实之前请勿重新提交。",
-        {"event": says, "refused_message_id": message_id},
+        {"event": says, "message_id": message_id},
         payment_id=payment_id,
     )
 
@@ -152,7 +152,7 @@ def paid_twice(origin: Origin, key: str, says: str, payment_id: str, message_id:
         f"The bank says {says} of an instant payment that it had refused, or books the payment a second time, and the normal "
         "payment in its place has left or is leaving: it may be paid twice. Call the bank at once.",
         f"银行此前拒绝了该即时付款，现又通知 {says} 或再次扣款；替代的普通付款已经或正在发出，可能重复付款，请立即致电银行。",
-        {"event": says, "refused_message_id": message_id},
+        {"event": says, "message_id": message_id},
         payment_id=payment_id,
     )
 

@@ -122,7 +122,7 @@ def executed_after_all(key: str, news: News, candidate: Candidate, told: str | N
 
 
 def hold_back(origin: Origin, key: str, event: PaymentEvent, payment_id: str, message_id: str | None) -> HoldBack:
-    """Keeps the second attempt from going out, and tells a person. `message_id` is of the refused message, where it is known."""
+    """Keeps the second attempt from going out, and tells a person. `message_id` is that of the attempt the news is about."""
     says = event.value.removeprefix("bank_")
     return HoldBack(
         payment_id=payment_id,

@@ -438,6 +438,18 @@ async def test_a_batch_booked_without_the_refused_payment_settles_the_others_in_
         assert [(await desk.payment(row.payment_id)).state for row in rows] == [P.APPROVED, P.SETTLED]
 
 
+@pytest.mark.parametrize(("booked", "state"), [("20.00", P.HELD), ("5.00", P.APPROVED)])
+async def test_a_batch_booked_with_more_than_the_refusals_leave_holds_what_was_refused(make_desk, files, booked, state) -> None:
+    desk, ids, message = await sent(make_desk, 3)
+    await desk.receive(refusal(files, message, ids[0], "AB06"), "1.xml")
+    await desk.receive(refusal(files, message, ids[1], "AC04", end="INV-2"), "2.xml")
+    booking = f"<NtryDtls><Btch><MsgId>{message}</MsgId></Btch></NtryDtls></Ntry>"
+    head = f'<Ntry><Amt Ccy="EUR">{booked}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>'
+    await desk.receive(files.camt054(head + booking), "3.xml")
+    assert [(await desk.payment(i)).state for i in ids] == [state, P.REJECTED, P.SENT]
+    assert "mismatch" in await desk.discrepancies()
+
+
 async def test_refusal_and_debit_in_one_file_hold_the_payment_before_anything_can_go_out(make_desk, files) -> None:
     desk, (payment_id,), message = await sent(make_desk)
     refused, settled = (

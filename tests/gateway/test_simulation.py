@@ -158,7 +158,7 @@ class Bank:
     def _lie(self, message_id: str, orders: list[tuple[str, str]]) -> None:
         for payment_id, end_to_end_id in orders:
             self.refused.add(payment_id)
-            if self.lies and self.dice.random() < 0.5:
+            if self.lies and self.dice.random() < 0.9:
                 self.executed[payment_id] += 1
                 self._say([self._debit(message_id, payment_id, end_to_end_id)])
 
@@ -354,9 +354,11 @@ async def compare(world: World) -> None:
     health = await store.health(name)
     discrepancies = await store.list_discrepancies(connection_ids=[name], limit=100)
     if world.bank.lies:  # then nobody can prevent every harm; but nothing is executed twice without somebody being told
-        told = {one.payment_id for one in discrepancies[0] if one.kind == "paid_twice"}
-        assert set(twice) <= told, f"executed more than once at the bank, and nobody knows: {set(twice) - told}"
+        told = {(one.kind, one.payment_id) for one in discrepancies[0]}
+        unknown = {payment_id for payment_id in twice if ("paid_twice", payment_id) not in told}
+        assert not unknown, f"executed more than once at the bank, and nobody knows: {unknown}"
         world.chaos.seen["paid twice by a lie"] += len(twice)
+        world.chaos.seen["held because of a lie"] += len({one for kind, one in told if kind == "contradiction"} - set(twice))
         return
     assert not twice, f"executed more than once at the bank: {twice}"
     for payment in payments:
@@ -446,12 +448,12 @@ async def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(make_de
 async def test_a_payment_that_goes_out_again_as_normal_is_executed_once_all_the_same(make_desk, files, guarantee: str) -> None:
     idempotent = guarantee == "idempotent"
     seen = await simulate(make_desk, files, range(SEEDS // 2), claimed=guarantee, idempotent=idempotent, share=0.8)
-    assert seen["out again as normal"] > 5
+    assert seen["out again as normal"] > 2
 
 
 async def test_what_a_lying_bank_executes_twice_is_told_every_time(make_desk, files) -> None:
-    seen = await simulate(make_desk, files, range(SEEDS), claimed="blind", idempotent=False, share=0.9, lies=True)
-    assert seen["paid twice by a lie"] > 0
+    seen = await simulate(make_desk, files, range(SEEDS), claimed="blind", idempotent=False, share=1.0, lies=True)
+    assert seen["paid twice by a lie"] + seen["held because of a lie"] > 5
 
 
 async def test_the_simulation_catches_a_gateway_that_takes_silence_for_a_refusal(make_desk, files, monkeypatch) -> None:
