@@ -1,4 +1,4 @@
-"""What is in a file from a bank, and its records: the one way in for everything that is read.
+"""What is in a file from a bank, and its records: the one way in for everything that is read, a ZIP archive of files included.
 
 Records come while the file is being read. A file that turns out to be cut short or broken raises `Unparsable` after some of its
 records, so a caller applies nothing before the iterator has ended.
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from formats import camt, camt029, camt_repetitive, mt940, pacs004, pain001_read, pain002
+from formats import camt, camt029, camt_repetitive, container, mt940, pacs004, pain001_read, pain002
 from formats.camt_shapes import STATEMENTS
 from formats.camt_survey import Survey
 from formats.errors import Unparsable
@@ -72,7 +72,7 @@ _HEADER = {
 }
 
 _OTHER_KINDS = (
-    (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive; unpack it first"),
+    (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive inside another; bankgate reads one level"),
     (re.compile(rb"\x1f\x8b"), "gzip data; unpack it first"),
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----"), "sealed (PEM); open its seal first"),
@@ -85,9 +85,20 @@ _OTHER_KINDS = (
 def sniff(source: BinaryIO) -> str:
     """The name of the message the file begins with ("camt.053.001.08", "pain.002" where no version is said, "MT940").
 
-    Reads no more than it must. Raises `Unparsable` for a kind that is not read, saying what it is.
+    Reads no more than it must; of a ZIP archive the first member. Raises `Unparsable` for a kind that is not read, saying what it
+    is.
     """
-    return _identify(source)[0]
+    for _name, content in files_in(source):
+        return _identify(content)[0]
+    raise Unparsable("an archive without a file in it")
+
+
+def files_in(source: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+    """The files of a ZIP archive with their names, each good until the next is asked for; any other file is itself, named ""."""
+    if container.is_container(source):
+        yield from container.members(source)
+    else:
+        yield "", source
 
 
 def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool = True) -> Iterator[ReportRecord]:
@@ -96,8 +107,17 @@ def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool =
     `source` must be seekable; it is read twice for camt and MT, in constant memory. `validate` judges the first message against
     its schema before anything is read; what it finds is told in the `Document`, and the file is read all the same.
     `strict` false, for showing only: an MT940 statement without its closing balance is told as breaking its rules, not refused.
+    A ZIP archive gives the records of its files one after another; a problem in one of them says which.
     Raises `Unparsable` and nothing else, also midway: apply no record before the iterator has ended.
     """
+    for name, content in files_in(source):
+        try:
+            yield from _parse_file(content, validate, strict=strict)
+        except Unparsable as problem:
+            raise (Unparsable(f"{name}: {problem.problem}", problem.line) if name else problem) from None
+
+
+def _parse_file(source: BinaryIO, validate: Validator | None, *, strict: bool) -> Iterator[ReportRecord]:
     message, root = _identify(source)
     if not root:
         yield from mt940.parse(source, message, strict=strict)

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 import typer
@@ -12,6 +12,7 @@ import typer
 from formats import report
 from formats.codes import explain_bank_transaction_code
 from formats.errors import Unparsable
+from formats.reader import files_in
 from formats.reader import parse as read
 from formats.schemas import validate_inbound
 from formats.schemas_own import OwnSchemas
@@ -23,7 +24,7 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from 
 
 
 def parse(files: Files, as_json: Json = False, schemas: Schemas = None) -> None:
-    """Show what is in files from a bank: pain.001, pain.002, camt.029, camt.052/053/054, pacs.004, MT940."""
+    """Show what is in files from a bank: pain.001, pain.002, camt.029, camt.052/053/054, pacs.004, MT940; a ZIP of such files."""
     own = schemas_of(schemas)
     failed = False
     for name in files:
@@ -34,7 +35,8 @@ def parse(files: Files, as_json: Json = False, schemas: Schemas = None) -> None:
 
 
 def records(name: str, own: OwnSchemas | None = None) -> Iterator[dict[str, Any]]:
-    """The records of a file in the published shape; a file that cannot be read ends in an `error` record. `own` schemas win.
+    """The records of a file, or of each file of a ZIP archive, in the published shape; what cannot be read is an `error` record.
+    `own` schemas win.
 
     Nothing is booked from what is shown here, so an MT940 without its closing balance is shown, and said to be incomplete; the
     gateway quarantines it (docs/decisions.md, 14).
@@ -42,12 +44,21 @@ def records(name: str, own: OwnSchemas | None = None) -> Iterator[dict[str, Any]
     file = shown(name)
     try:
         with opened(name) as source:
-            for record in read(source, validate=partial(validate_inbound, own=own), strict=False):
-                yield report.as_json(record, file)
+            for member, content in files_in(source):
+                yield from _records_of(f"{file}/{member}" if member else file, content, own)
     except Unparsable as error:
         yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
     except OSError as error:
         yield {"kind": "error", "file": file, "problem": f"cannot be read: {why(error)}", "line": None}
+
+
+def _records_of(file: str, content: BinaryIO, own: OwnSchemas | None) -> Iterator[dict[str, Any]]:
+    """Of one file, or one of an archive: the others are read all the same."""
+    try:
+        for record in read(content, validate=partial(validate_inbound, own=own), strict=False):
+            yield report.as_json(record, file)
+    except Unparsable as error:
+        yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
 
 
 _LINES = {

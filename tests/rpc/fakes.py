@@ -46,7 +46,6 @@ class FakeGateway:
     hold: asyncio.Event | None = None
     error: Exception | None = None
     warnings_each: int = 0
-    replayed: list[tuple[str, bytes]] = field(default_factory=list)
     replayed: list[tuple[str, bytes | None]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
 
