@@ -45,7 +45,7 @@ from formats.camt_survey import Survey
 from formats.errors import Unparsable
 from formats.pain002 import reasons_of
 from formats.report import AccountIdentification, Entry, EntryTransaction, Party, ReportRecord, Statement
-from formats.shapes import Reading, Supplement, local_name
+from formats.shapes import Reading, Supplement
 from formats.xml import NOTHING, ElementStream, MessageReader
 
 NAMES = (*sorted(STATEMENTS), "Ntry", "NtryDtls", "TxDtls")
@@ -209,7 +209,8 @@ class CamtDocument(MessageReader):
         if read >= TRANSACTIONS_MAX:
             raise Unparsable(f"an entry with more than {TRANSACTIONS_MAX} transactions", self.stream.line_of(element))
         if read == 0:
-            self._direction = (_text(entry, "CdtDbtInd"), _text(entry, "RvslInd") in ("true", "1"))
+            head = self._reading.take(entry, until=element if parent is entry else parent)
+            self._direction = (head.get("credit_debit"), head.get("reversal") in ("true", "1"))
         self._transactions.append(self._transaction_record(*TRANSACTION.whole(element)))
         if read % _RELEASE_EVERY == _RELEASE_EVERY - 1:
             self._release(element, parent, entry)
@@ -303,11 +304,3 @@ def _together(transactions: list[EntryTransaction]) -> dict[str, str | None]:
 
 def _named(found: dict[str, Any], side: str) -> bool:
     return f"{side}_name" in found or f"ultimate_{side}_name" in found or f"{side}_account" in found
-
-
-def _text(element: etree._Element, name: str) -> str | None:
-    """The text of the child of that local name."""
-    for child in element:
-        if local_name(child.tag) == name:
-            return (child.text or "").strip() or None
-    return None

@@ -22,6 +22,9 @@ Choices where the standard leaves room or banks take it:
   fragments of that kind are passed around as examples, and nothing is booked from what is shown.
 - An IBAN that stands alone in the supplementary details of :61: (Rabobank) is the counterparty's account, unless :86: has one.
 - A blank between amount and type, which some German banks put there, is passed over.
+- What has no field is `supplementary`, by tag, subfield and, on a repeat, index: of the statement (":90D:", ":34F:[2]", the SWIFT
+  header "{1:", a heading of the bank "heading"), of an entry (":61:/3", the funds code) or of its transaction (":86:/?34",
+  ":86:/CSID/", ":86:/CRED+"). The words that say there is no reference ("NONREF", "NOTPROVIDED") are not kept.
 """
 
 import re
@@ -32,8 +35,9 @@ from typing import BinaryIO
 
 from formats import mt_information
 from formats.errors import Unparsable
-from formats.mt_fields import Blocks, Field, fields
+from formats.mt_fields import HEADER, HEADING, Blocks, Field, fields
 from formats.report import AccountIdentification, Balance, Document, Entry, EntryTransaction, ReportRecord, Statement
+from formats.shapes import Supplement
 
 _BALANCES = {"60F": "OPBD", "60M": "60M", "62F": "CLBD", "62M": "62M", "64": "CLAV", "65": "FWAV"}
 _BALANCE = re.compile(r"([CD])(\d{6})([A-Z]{3})?(\d+(?:[.,]\d*)?|,\d+)\s*")
@@ -43,6 +47,7 @@ _LINE = re.compile(
 )
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _BALANCES_MAX = 1000
+_MARKS_MAX = 1000
 _KIND_FIELD = re.compile(rb"^:(60[FM]|34F):", re.MULTILINE)
 _BLOCK_KIND = re.compile(rb"\{2:[IO](\d{3})")
 _FIRST_FIELD = re.compile(rb"^:20:", re.MULTILINE)
@@ -82,6 +87,8 @@ class _Head:
     line: int = 1
     next_offset: int | None = None
     next_line: int = 1
+    supplement: Supplement = field(default_factory=Supplement)
+    between: list[Field] = field(default_factory=list)  # what stands between this statement and the next, whose heading it is
 
 
 def parse(source: BinaryIO, message: str, *, strict: bool = True) -> Iterator[ReportRecord]:
@@ -92,8 +99,10 @@ def parse(source: BinaryIO, message: str, *, strict: bool = True) -> Iterator[Re
     offset, line = 0, 1
     told: tuple[str, tuple[str, ...]] | None = None
     blocks = Blocks()
+    between: list[Field] = []
     while True:
-        head = _head(source, offset, line, blocks)
+        head = _head(source, offset, line, blocks, between)
+        between = head.between
         kind = "MT942" if head.interim else "MT940"
         problems = _incomplete(head, kind, strict=strict)
         if told is None:
@@ -128,8 +137,9 @@ def _incomplete(head: _Head, kind: str, *, strict: bool) -> tuple[str, ...]:
     return (f"line {head.line}: {problem}",)
 
 
-def _head(source: BinaryIO, offset: int, line: int, blocks: Blocks) -> _Head:
+def _head(source: BinaryIO, offset: int, line: int, blocks: Blocks, before: list[Field]) -> _Head:
     head = _Head(line=line)
+    _keep(head, before)
     in_entries = False
     for item in fields(source, offset, line):
         if item.tag == "20":
@@ -139,6 +149,7 @@ def _head(source: BinaryIO, offset: int, line: int, blocks: Blocks) -> _Head:
             head.reference, head.line = item.first_line().strip(), item.line
         elif not item.tag.isalnum():
             blocks.met(item)
+            _between(head, item)
             continue
         elif head.reference is None:
             if item.tag in ("61", "86"):
@@ -149,35 +160,70 @@ def _head(source: BinaryIO, offset: int, line: int, blocks: Blocks) -> _Head:
         if item.tag == "61":
             head.entries += 1
             in_entries = True
-        elif item.tag == "86":
+        elif item.tag in ("86", "NS"):
             if not in_entries or head.closed:
-                head.information.append(item.text(head.encoding))
+                _of_statement(head, item)
         else:
             _head_field(head, item)
     blocks.end()
+    _keep(head, head.between)
     return head
+
+
+def _of_statement(head: _Head, item: Field) -> None:
+    """Field 86 or NS of the statement as a whole."""
+    if item.tag == "86":
+        head.information.append(item.text(head.encoding))
+    else:
+        head.supplement.add_next(":NS:", item.text(head.encoding))
+
+
+def _between(head: _Head, item: Field) -> None:
+    """What stands outside the text of messages belongs to the statement after it, but for the trailer."""
+    if head.reference is None or item.raw.startswith(b"{5:") or len(head.between) >= _MARKS_MAX:
+        _keep(head, [item])
+    else:
+        head.between.append(item)
+
+
+def _keep(head: _Head, marks: list[Field]) -> None:
+    """Keeps the other SWIFT blocks, and the bank's own headings."""
+    for item in marks:
+        text = item.text("iso8859-1")
+        if item.tag == HEADING:
+            head.supplement.add_next("heading", text)
+        elif item.tag == HEADER:
+            head.supplement.add_next(text[: text.find(":") + 1], text)
 
 
 def _head_field(head: _Head, item: Field) -> None:
     text = item.first_line().strip()
-    if item.tag in ("25", "25P"):
-        head.account = head.account or text or None
-    elif item.tag in ("28", "28C"):
+    path = f":{item.tag}:"
+    head.supplement.add_next(f"{path}/more", item.text("iso8859-1").partition("\n")[2])
+    if item.tag in ("25", "25P") and head.account is None:
+        head.account = text or None
+    elif item.tag in ("28", "28C") and head.sequence is None:
         head.sequence = text or None
     elif item.tag in _BALANCES:
         if len(head.balances) >= _BALANCES_MAX:
             raise Unparsable(f"a statement with more than {_BALANCES_MAX} balances", item.line)
         balance = _balance(item.tag, text, item.line)
         head.balances.append(balance)
+        if balance.date is None:
+            head.supplement.add_next(path, text)
         head.currency = head.currency or balance.currency
         head.closed = head.closed or item.tag.startswith("62")
     elif item.tag == "34F":
         head.interim = True
         head.currency = head.currency or (text[:3] if text[:3].isalpha() else None)
+        head.supplement.add_next(path, text)
     elif item.tag in ("90C", "90D"):
         head.interim = head.closed = True
-    elif item.tag in ("13", "13D"):
+        head.supplement.add_next(path, text)
+    elif item.tag in ("13", "13D") and head.created is None and _creation(text) is not None:
         head.created = _creation(text)
+    elif item.tag != "20":
+        head.supplement.add_next(path, text)
 
 
 def _balance(tag: str, text: str, line: int) -> Balance:
@@ -202,6 +248,7 @@ def _statement(head: _Head) -> Statement:
         sequence_number=head.sequence,
         creation_date_time=head.created,
         additional_information=" ".join(" ".join(head.information).split()) or None,
+        supplementary=head.supplement.pairs(),
     )
 
 
@@ -252,6 +299,17 @@ def _entry(item: Field, information: list[str], head: _Head, kind: str) -> Entry
     bank_reference = (match["bank"] or "").strip() or None
     kind_of_entry = (match["type"] or "").strip() or None
     code = "+".join(part for part in (kind_of_entry, said.transaction_code) if part is not None)
+    supplement = Supplement()
+    booked = _entry_date(match["booked"], value)
+    for path, text, kept in (("1", match["value"], value), ("2", match["booked"], booked), ("3", match["funds"], None)):
+        if kept is None:
+            supplement.add_next(f":61:/{path}", text)
+    owner = mt_information.reference(match["owner"])
+    of_transaction = Supplement()
+    if said.customer_reference is not None and owner != said.customer_reference:
+        of_transaction.add_next(":61:/7", owner)
+    for path, text in said.more:
+        of_transaction.add_next(path, text)
     more = [said.booking_text or "", *(line.strip() for line in supplementary.split("\n"))]
     return Entry(
         statement_id=head.reference,
@@ -260,7 +318,7 @@ def _entry(item: Field, information: list[str], head: _Head, kind: str) -> Entry
         credit_debit=credit_debit,
         reversal=reversal,
         status="BOOK" if kind == "MT940" else ("PDNG" if mark in ("EC", "ED") else None),
-        booking_date=_iso(_entry_date(match["booked"], value)),
+        booking_date=_iso(booked),
         value_date=_iso(value),
         account_servicer_reference=mt_information.reference(bank_reference),
         bank_transaction_code=code or None,
@@ -275,9 +333,14 @@ def _entry(item: Field, information: list[str], head: _Head, kind: str) -> Entry
                 remittance_information=said.lines,
                 return_reason=said.return_reason,
                 account_servicer_reference=mt_information.reference(bank_reference),
-                customer_reference=said.customer_reference or mt_information.reference(match["owner"]),
+                customer_reference=said.customer_reference or owner,
+                counterparty_agent_bic=said.counterparty_agent_bic,
+                purpose=said.purpose,
+                mandate_id=said.mandate_id,
+                supplementary=of_transaction.pairs(),
             ),
         ),
+        supplementary=supplement.pairs(),
         additional_information=" ".join(part for part in more if part) or None,
     )
 

@@ -18,11 +18,12 @@ _KIND = re.compile(rb"\{2:[IO](\d{3})")
 
 HEADER = "{"
 END = "-"
+HEADING = "="
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field, or a mark between messages (`HEADER`, `END`). `offset` and `line` say where it begins in the file."""
+    """A field, a mark between messages (`HEADER`, `END`) or a line there (`HEADING`). `offset` and `line`: where it begins."""
 
     tag: str
     raw: bytes  # its lines, divided by line feeds
@@ -67,7 +68,7 @@ class Blocks:
                 self.kind_read(kind[1].decode(), mark.line)
             if b"{4:" in mark.raw:
                 self._open_line = mark.line
-        elif b"}" in mark.raw:
+        elif mark.tag == END and b"}" in mark.raw:
             self._open_line = None
 
     def end(self) -> None:
@@ -99,8 +100,8 @@ class _Open:
 def fields(source: BinaryIO, offset: int, line: int) -> Iterator[Field]:
     """The fields from `offset` on, which is line `line` of the file.
 
-    Lines before the first field and after a mark are the bank's own headings ("ABNANL2A", "940") and are passed over. A line
-    with a lone "-" ends a message, unless text goes on after it, which free text does when a bank breaks it there.
+    Lines before the first field and after a mark are the bank's own headings ("ABNANL2A", "940"). A line with a lone "-" ends a
+    message, unless text goes on after it, which free text does when a bank breaks it there.
     """
     source.seek(offset)
     scanner = _Scanner()
@@ -160,6 +161,8 @@ class _Scanner:
             self._after_dash = True
         elif self._current is not None:
             self._current.add(text, line)
+        elif text.strip():
+            done.append(Field(HEADING, text.strip(), offset, line))
         return done
 
     def _dash(self, text: bytes, *, ends: bool, line: int) -> tuple[list[Field], bytes]:

@@ -10,7 +10,7 @@ SWIFT leaves the field free (Standards MT, category 9: 6 lines of 65), so three 
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _SUBFIELD_WIDTH = 27
 
@@ -23,6 +23,8 @@ _CODE = re.compile(
     r"/(EREF|PREF|KREF|MARF|CSID|CNTP|REMI|PURP|RTRN|ULTD|ULTC|ULTB|TRTP|TRCD|IBAN|BIC|NAME|ORDP|BENM|ADDR|CITY|ID|ISDT|CREF"
     r"|OCMT|CHGS|EXCH|SVCL|INIT|ACCW)/"
 )
+_REMITTANCE_KIND = re.compile(r"USTD//|STRD/[A-Z]*/")
+_BIC = re.compile(r"[A-Z]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
 _NO_REFERENCE = frozenset(("", "NONREF", "NOTPROVIDED"))
 _PURPOSE = frozenset([f"{number}" for number in (*range(20, 30), *range(60, 64))])
 
@@ -38,7 +40,11 @@ class Information:
     counterparty_account: str | None = None
     return_reason: str | None = None
     booking_text: str | None = None
+    counterparty_agent_bic: str | None = None
+    purpose: str | None = None
+    mandate_id: str | None = None
     lines: tuple[str, ...] = field(default=())
+    more: tuple[tuple[str, str], ...] = field(default=())  # (":86:/…", value) of what has no field; a path may come again
 
 
 def read(text: str) -> Information:
@@ -67,12 +73,17 @@ def _structured(code: str, separator: str, text: str) -> Information:
             subfields.setdefault(number, []).append(value)
     name = _flowed([*subfields.get("32", ()), *subfields.get("33", ())])
     account = "".join(subfields.get("38", subfields.get("31", ()))).strip()
+    bank = "".join(subfields.get("30", ())).strip()
+    bic = bank if _BIC.fullmatch(bank) else None
+    used = {"00", "32", "33", "38" if "38" in subfields else "31", *(("30",) if bic else ())}
     found = Information(
         transaction_code=code,
         counterparty_name=name or None,
         counterparty_account=account or None,
         booking_text=_flowed(subfields.get("00", [])) or None,
+        counterparty_agent_bic=bic,
         lines=tuple(line.strip() for line in purpose if line.strip()),
+        more=tuple((f":86:/?{number}", value) for number, values in subfields.items() if number not in used for value in values),
     )
     tags = _sepa_tags(_flowed(purpose))
     return _with_tags(found, tags) if tags else found
@@ -90,46 +101,83 @@ def _flowed(parts: list[str]) -> str:
     return text.strip()
 
 
-def _sepa_tags(text: str) -> dict[str, str]:
+def _sepa_tags(text: str) -> dict[str, list[str]]:
     """The SEPA fields of a purpose by tag; what stands before the first has the tag ""."""
     pieces = _SEPA_TAG.split(text)
     if len(pieces) == 1:
         return {}
-    tags = {"": pieces[0].strip()}
+    tags = {"": [pieces[0].strip()]}
     for tag, value in zip(pieces[1::2], pieces[2::2], strict=True):
-        tags.setdefault(tag, " ".join(value.split()))
+        tags.setdefault(tag, []).append(" ".join(value.split()))
     return tags
 
 
-def _with_tags(found: Information, tags: dict[str, str]) -> Information:
-    remittance = [" ".join(tags[tag].split("\n")) for tag in ("", "SVWZ") if tags.get(tag)]
-    return Information(
-        transaction_code=found.transaction_code,
-        end_to_end_id=_IN_WORDS.split(tags.get("EREF", ""))[0] or None,
-        customer_reference=reference(_IN_WORDS.split(tags.get("KREF", ""))[0]),
-        counterparty_name=found.counterparty_name,
-        counterparty_account=found.counterparty_account or tags.get("IBAN") or None,
-        booking_text=found.booking_text,
-        lines=tuple(remittance),
+def _with_tags(found: Information, tags: dict[str, list[str]]) -> Information:
+    def first(tag: str) -> str:
+        return tags.get(tag, [""])[0]
+
+    end_to_end_id, customer_reference = _IN_WORDS.split(first("EREF"))[0], reference(_IN_WORDS.split(first("KREF"))[0])
+    bic = first("BIC") if _BIC.fullmatch(first("BIC")) else ""
+    taken = {"": first(""), "SVWZ": first("SVWZ"), "EREF": end_to_end_id, "KREF": customer_reference or first("KREF")}
+    taken |= {"MREF": first("MREF"), "PURP": first("PURP")}
+    if found.counterparty_account is None:
+        taken["IBAN"] = first("IBAN")
+    if found.counterparty_agent_bic is None:
+        taken["BIC"] = bic
+    beside = tuple(
+        (f":86:/{tag}+", value)
+        for tag, values in tags.items()
+        for place, value in enumerate(values)
+        if place or value != taken.get(tag)
+    )
+    return replace(
+        found,
+        end_to_end_id=end_to_end_id or None,
+        customer_reference=customer_reference,
+        counterparty_account=found.counterparty_account or first("IBAN") or None,
+        counterparty_agent_bic=found.counterparty_agent_bic or bic or None,
+        purpose=first("PURP") or None,
+        mandate_id=first("MREF") or None,
+        lines=tuple(" ".join(first(tag).split("\n")) for tag in ("", "SVWZ") if first(tag)),
+        more=(*found.more, *beside),
     )
 
 
 def _coded(text: str) -> Information:
-    codes: dict[str, str] = {}
     pieces = _CODE.split(text)
+    codes: dict[str, str] = {}
+    more = [(":86:", pieces[0])]
+    taken = {"EREF", "RTRN", "TRTP", "NAME", "IBAN", "REMI", "CNTP", "PURP", "MARF", "BIC", "PREF", "KREF"}
     for code, value in zip(pieces[1::2], pieces[2::2], strict=True):
+        if code in codes or code not in taken:
+            more.append((f":86:/{code}/", value.strip("/ ")))
         codes.setdefault(code, value.strip("/ "))
     account, _, rest = codes.get("CNTP", "").partition("/")
-    name = rest.partition("/")[2].partition("/")[0]
-    remittance = re.sub(r"^(USTD//|STRD/[A-Z]*/)", "", codes.get("REMI", ""))
+    bic, _, rest = rest.partition("/")
+    name, _, rest = rest.partition("/")
+    prefix = _REMITTANCE_KIND.match(codes.get("REMI", ""))
+    remittance = codes.get("REMI", "")[prefix.end() if prefix else 0 :]
+    if prefix is not None and prefix[0].startswith("STRD"):
+        more.append((":86:/REMI/", prefix[0].strip("/")))
+    if "NAME" in codes or "IBAN" in codes or "BIC" in codes:
+        more.append((":86:/CNTP/", codes.get("CNTP", "")))
+    else:
+        more.append((":86:/CNTP/", rest))
+    references = [reference(codes.get("PREF")), reference(codes.get("KREF"))]
+    if references[0] is not None and references[1] is not None:
+        more.append((":86:/KREF/", references[1]))
     return Information(
         end_to_end_id=codes.get("EREF") or None,
-        customer_reference=reference(codes.get("PREF")) or reference(codes.get("KREF")),
+        customer_reference=references[0] or references[1],
         counterparty_name=codes.get("NAME") or name.strip() or None,
         counterparty_account=codes.get("IBAN") or account.strip() or None,
         return_reason=codes.get("RTRN") or None,
         booking_text=codes.get("TRTP") or None,
+        counterparty_agent_bic=codes.get("BIC") or bic.strip() or None,
+        purpose=codes.get("PURP") or None,
+        mandate_id=codes.get("MARF") or None,
         lines=(remittance.strip(),) if remittance.strip() else (),
+        more=tuple((path, value) for path, value in more if value.strip("/ ")),
     )
 
 

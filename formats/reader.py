@@ -1,4 +1,4 @@
-"""What is in a file from a bank, and its records: the one way in for everything that is read.
+"""What is in a file from a bank, and its records: the one way in for everything that is read, a ZIP archive of files included.
 
 Records come while the file is being read. A file that turns out to be cut short or broken raises `Unparsable` after some of its
 records, so a caller applies nothing before the iterator has ended.
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from formats import camt, camt_repetitive, mt940, pacs004, pain001_read, pain002
+from formats import camt, camt029, camt_repetitive, container, mt940, pacs004, pain001_read, pain002
 from formats.camt_shapes import STATEMENTS
 from formats.camt_survey import Survey
 from formats.errors import Unparsable
@@ -59,17 +59,19 @@ _MESSAGES = {
     "SysEvtNtfctn": "admi.004",
     "RctAck": "admi.007",
 }
-_READ = {"pain.001", "pain.002", "pacs.004", "camt.052", "camt.053", "camt.054"}
+_READ = {"pain.001", "pain.002", "pacs.004", "camt.029", "camt.052", "camt.053", "camt.054"}
 _ROOTS = frozenset(name for name, kind in _MESSAGES.items() if kind in _READ)
 _HEADER = {
     "GrpHdr/MsgId": "message_id",
     "GrpHdr/CreDtTm": "created",
+    "Assgnmt/Id": "message_id",  # of an exception or investigation, which has no group header
+    "Assgnmt/CreDtTm": "created",
     "GrpHdr/MsgPgntn/PgNb": "page",
     "GrpHdr/MsgPgntn/LastPgInd": "last_page",
 }
 
 _OTHER_KINDS = (
-    (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive; unpack it first"),
+    (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive inside another; bankgate reads one level"),
     (re.compile(rb"\x1f\x8b"), "gzip data; unpack it first"),
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----"), "sealed (PEM); open its seal first"),
@@ -82,9 +84,20 @@ _OTHER_KINDS = (
 def sniff(source: BinaryIO) -> str:
     """The name of the message the file begins with ("camt.053.001.08", "pain.002" where no version is said, "MT940").
 
-    Reads no more than it must. Raises `Unparsable` for a kind that is not read, saying what it is.
+    Reads no more than it must; of a ZIP archive the first member. Raises `Unparsable` for a kind that is not read, saying what it
+    is.
     """
-    return _identify(source)[0]
+    for _name, content in files_in(source):
+        return _identify(content)[0]
+    raise Unparsable("an archive without a file in it")
+
+
+def files_in(source: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+    """The files of a ZIP archive with their names, each good until the next is asked for; any other file is itself, named ""."""
+    if container.is_container(source):
+        yield from container.members(source)
+    else:
+        yield "", source
 
 
 def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool = True) -> Iterator[ReportRecord]:
@@ -93,8 +106,17 @@ def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool =
     `source` must be seekable; it is read twice for camt and MT, in constant memory. `validate` judges the first message against
     its schema before anything is read; what it finds is told in the `Document`, and the file is read all the same.
     `strict` false, for showing only: an MT940 statement without its closing balance is told as breaking its rules, not refused.
+    A ZIP archive gives the records of its files one after another; a problem in one of them says which.
     Raises `Unparsable` and nothing else, also midway: apply no record before the iterator has ended.
     """
+    for name, content in files_in(source):
+        try:
+            yield from _parse_file(content, validate, strict=strict)
+        except Unparsable as problem:
+            raise (Unparsable(f"{name}: {problem.problem}", problem.line) if name else problem) from None
+
+
+def _parse_file(source: BinaryIO, validate: Validator | None, *, strict: bool) -> Iterator[ReportRecord]:
     message, root = _identify(source)
     if not root:
         yield from mt940.parse(source, message, strict=strict)
@@ -183,7 +205,8 @@ class _XmlFile:
         self._judged: tuple[bool | None, tuple[str, ...]] = (valid, problems)
         self._survey = Survey(source)
         self._roots = _ROOTS | {root}
-        names = {*camt.NAMES, *pain002.NAMES, *pacs004.NAMES, *pain001_read.NAMES, *self._roots, "Document", "GrpHdr", "AppHdr"}
+        readers = (camt, camt029, pain002, pacs004, pain001_read)
+        names = {*(name for reader in readers for name in reader.NAMES), *self._roots, "Document", "GrpHdr", "AppHdr"}
         self._stream = ElementStream(source, sorted(names))
         self._document: Document | None = None  # until it has been told
         self._document_id: str | None = None
@@ -266,17 +289,19 @@ class _XmlFile:
         self._messages += 1
         self._document = Document(message=message, schema_valid=valid, schema_problems=problems)
         self._root = element
-        reader = self._reader_of(family)
+        reader = self._reader_of(family, element)
         self._outside = Reading(Shape({**_HEADER, **dict.fromkeys(reader.apart, OWN)}))
         return reader
 
-    def _reader_of(self, family: str) -> MessageReader:
+    def _reader_of(self, family: str, root: etree._Element) -> MessageReader:
         if family == "pain.001":
             return pain001_read.InitiationDocument(self._stream)
         if family == "pain.002":
             return pain002.StatusReportDocument(self._stream)
         if family == "pacs.004":
             return pacs004.ReturnDocument(self._stream)
+        if family == "camt.029":
+            return camt029.ResolutionDocument(self._stream, root)
         return camt.CamtDocument(self._stream, self._survey)
 
     def _message_ends(self, element: etree._Element, reader: MessageReader) -> Sequence[ReportRecord]:

@@ -280,6 +280,33 @@ class PaymentReturn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationStatus:
+    """[camt.029] What became of a request for cancellation.
+
+    `level` is "message", "payment_information", "transaction", or "investigation" for an answer that names none of them.
+    """
+
+    kind: ClassVar[str] = "cancellation_status"
+    level: str
+    original_message_id: str | None
+    original_message_name: str | None
+    original_payment_information_id: str | None
+    original_instruction_id: str | None
+    original_end_to_end_id: str | None
+    status: str | None  # of this level: "ACCR", "RJCR", "PDCR", "PACR"
+    reasons: tuple[Reason, ...] = ()
+    resolution_id: str | None = None  # [Assgnmt/Id]
+    case_id: str | None = None
+    investigation_status: str | None = None  # [Sts/Conf] of the answer as a whole: "CNCL", "RJCR", "PDCR", …
+    cancellation_id: str | None = None
+    original_transaction_id: str | None = None
+    original_uetr: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    supplementary: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRead:
     """[CdtTrfTxInf] A payment of a pain.001 read back."""
 
@@ -320,6 +347,7 @@ ReportRecord = (
     | PaymentInformationStatus
     | TransactionStatus
     | PaymentReturn
+    | CancellationStatus
     | PaymentRead
     | Remainder
 )

@@ -42,10 +42,11 @@ class Supplement:
     tells the number: ("(not kept)", "12").
     """
 
-    __slots__ = ("_characters", "_left_out", "_pairs")
+    __slots__ = ("_characters", "_counts", "_left_out", "_pairs")
 
     def __init__(self) -> None:
         self._pairs: list[tuple[str, str]] = []
+        self._counts: dict[str, int] = {}
         self._characters = 0
         self._left_out = 0
 
@@ -56,6 +57,11 @@ class Supplement:
             self.leave_out()
         else:
             self._pairs.append((path, value))
+
+    def add_next(self, path: str, value: str | None) -> None:
+        """One more value under a path that may come again and is counted here; nothing where the value is blank."""
+        if value is not None and (value := value.strip()):
+            self.add(_step(self._counts, path) if len(self._pairs) < SUPPLEMENTARY_MAX else path, value)
 
     def leave_out(self) -> None:
         """One more that is not kept."""
@@ -169,30 +175,34 @@ class Shape:
 class Reading:
     """The reading of one element by a shape, at once or piece by piece, so that what was read can be freed on the way."""
 
-    __slots__ = ("_begun", "_counts", "_path", "_shape", "found", "supplement")
+    __slots__ = ("_begun", "_counts", "_names", "_path", "_stopped_at", "found", "supplement")
 
     def __init__(self, shape: Shape, path: str = "", supplement: Supplement | None = None) -> None:
         self.found: dict[str, Any] = {}
         self.supplement = Supplement() if supplement is None else supplement
-        self._shape = shape
+        self._names = shape.names
         self._path = path
         self._begun = False
         self._counts: dict[str, int] = {}
+        self._stopped_at: etree._Element | None = None
 
     def take(self, element: etree._Element, until: etree._Element | None = None) -> dict[str, Any]:
         """Reads the element's children up to `until`, one of them that is still open; all that was found so far.
 
-        The caller frees what was read before the next piece is taken.
+        The next piece begins with that one, so it must not be freed before. What stands before it may be.
         """
-        supplement = self.supplement
+        first = self._stopped_at
         if not self._begun:
             self._begun = True
-            for path, value in attributes_of(element, self._path):
-                supplement.add(path, value)
+            first = element[0] if len(element) else None
+            if element.keys():
+                for path, value in attributes_of(element, self._path):
+                    self.supplement.add(path, value)
             text = element.text
             if text is not None and (text := text.strip()):
-                supplement.add(self._path + _step(self._counts, "text()"), text)
-        _gather_whole(element, self._shape.names, self.found, supplement, self._path, counts=self._counts, until=until)
+                self.supplement.add(self._path + _step(self._counts, "text()"), text)
+        self._stopped_at = until
+        _gather_whole(first, self._names, self.found, self.supplement, self._path, counts=self._counts, until=until)
         return self.found
 
 
@@ -235,7 +245,7 @@ def _keep(child: etree._Element, node: _Node, text: str, found: dict[str, Any]) 
 
 
 def _gather_whole(
-    element: etree._Element,
+    child: etree._Element | None,
     names: _Names,
     found: dict[str, Any],
     supplement: Supplement,
@@ -244,10 +254,11 @@ def _gather_whole(
     counts: dict[str, int],
     until: etree._Element | None = None,
 ) -> None:
-    """As `_gather`; what nobody wants goes to the supplement. `path` ends in a slash, but for the record's own element."""
-    for child in element:
-        if child is until:
-            return
+    """As `_gather`, from `child` on; what nobody wants goes to the supplement. `path` ends in a slash, but for the record's own.
+
+    Siblings are followed one by one because asking lxml for an iterator costs as much as reading a few elements.
+    """
+    while child is not None and child is not until:
         node = names[child.tag]
         name = node.name
         count = counts[name] = counts.get(name, 0) + 1
@@ -258,14 +269,23 @@ def _gather_whole(
                 taken = _keep(child, node, text, found)
                 if not taken:
                     supplement.add(path + (name if count == 1 else f"{name}[{count}]"), text)
-            attributes = child.keys()
-            if attributes:
+            if child.keys():
                 _attributes(child, node, taken, supplement, path + (name if count == 1 else f"{name}[{count}]"))
-            if node.each is not None or len(child):
-                _below(child, node, found, supplement, path + (name if count == 1 else f"{name}[{count}]"))
+            each = node.each
+            if each is not None or len(child):
+                here = path + (f"{name}/" if count == 1 else f"{name}[{count}]/")
+                inner = found
+                if each is not None:
+                    inner = {}
+                    found.setdefault(each, []).append(inner)
+                if len(here) > _PATH_CHARACTERS_MAX:
+                    supplement.leave_out()
+                elif len(child):
+                    _gather_whole(child[0], node.below, inner, supplement, here, counts={})
         tail = child.tail
         if tail is not None and (tail := tail.strip()):
             supplement.add(path + _step(counts, "text()"), tail)
+        child = child.getnext()
 
 
 def attributes_of(element: etree._Element, path: str) -> list[tuple[str, str]]:
@@ -283,14 +303,3 @@ def _attributes(child: etree._Element, node: _Node, taken: bool, supplement: Sup
     for attribute, value in _items(child):
         if value and not (taken and attribute in node.attributes):
             supplement.add(_step(seen, f"{here}@{local_name(attribute)}"), value)
-
-
-def _below(child: etree._Element, node: _Node, found: dict[str, Any], supplement: Supplement, here: str) -> None:
-    if len(here) > _PATH_CHARACTERS_MAX:
-        supplement.leave_out()
-        return
-    if node.each is not None:
-        inner: dict[str, Any] = {}
-        found.setdefault(node.each, []).append(inner)
-        found = inner
-    _gather_whole(child, node.below, found, supplement, f"{here}/", counts={})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from formats.report import (
+    CancellationStatus,
     Document,
     Entry,
     PaymentInformationStatus,
@@ -23,6 +24,7 @@ from formats.report import (
 )
 from gateway import discrepancies as say
 from gateway.batch_booking import BlockStore, booked_block, is_batch_booking
+from gateway.cancellation import answered
 from gateway.discrepancies import Origin
 from gateway.lifecycle import (
     DELIVERY_TABLE,
@@ -171,6 +173,8 @@ class NewsApplier:
             await self._flush()
             if self._group:
                 self._group.blocks.append(record)
+        elif isinstance(record, CancellationStatus):
+            await self._note(await answered(self._store, self._origin, str(self.records), record))
         elif isinstance(record, Remainder):
             return  # what a message says beside its records moves nothing, and ends no group; the file itself is kept
         else:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from formats.report import CancellationStatus
 from gateway.matching import News, NoMatch
 from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy
 
@@ -150,6 +151,44 @@ def duplicate_reported(origin: Origin, key: str, delivery: Delivery | None) -> N
         "银行以重复为由拒绝。这证明银行已持有该付款，并不证明付款被拒：状态未改为拒绝，以对账单为准。",
         {"message_id": delivery.message_id if delivery else None},
         delivery_id=delivery.delivery_id if delivery else None,
+    )
+
+
+# The words of camt.029: of the answer as a whole (ISO external code set, investigation execution confirmation) and of the levels.
+_CANCELLATION = {
+    "CNCL": ("cancelled", "已撤销"),
+    "ACCR": ("cancelled", "已撤销"),
+    "PACR": ("cancelled in part", "部分撤销"),
+    "RJCR": ("not cancelled", "未撤销"),
+    "PDCR": ("still open", "处理中"),
+}
+
+
+def cancellation_answered(
+    origin: Origin, key: str, record: CancellationStatus, *, payment_id: str | None, delivery_id: str | None
+) -> NewDiscrepancy:
+    word = record.status or record.investigation_status or ""
+    en, zh = _CANCELLATION.get(word, ("a word not known here", "含义未知"))
+    return origin.discrepancy(
+        f"cancellation:{key}",
+        "cancellation_answered",
+        f"The bank answered a request for cancellation: {word or 'no status'} ({en}). No payment was moved; the bank's status or "
+        "statement decides.",
+        f"银行答复撤销请求：{word or '无状态'}（{zh}）。未改变任何付款状态，请以银行状态报告或对账单为准。",
+        {
+            "level": record.level,
+            "status": record.status,
+            "investigation_status": record.investigation_status,
+            "resolution_id": record.resolution_id,
+            "case_id": record.case_id,
+            "message_id": record.original_message_id,
+            "payment_information_id": record.original_payment_information_id,
+            "instruction_id": record.original_instruction_id,
+            "end_to_end_id": record.original_end_to_end_id,
+            "reasons": [reason.code for reason in record.reasons],
+        },
+        payment_id=payment_id,
+        delivery_id=delivery_id,
     )
 
 

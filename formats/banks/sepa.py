@@ -19,7 +19,7 @@ BANK = IsoBank(
             "pain.001.001.09": Validity(),
             "pain.001.001.03": Validity(valid_until=date(2026, 11, 13)),
         },
-        reads=("pain.002", "camt.052", "camt.053", "camt.054", "pacs.004"),
+        reads=("pain.002", "camt.029", "camt.052", "camt.053", "camt.054", "pacs.004"),
         currencies=frozenset({"EUR"}),
         time_zone="Europe/Brussels",
     ),

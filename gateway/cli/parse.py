@@ -3,13 +3,14 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 import typer
 
 from formats import report
 from formats.errors import Unparsable
+from formats.reader import files_in
 from formats.reader import parse as read
 from formats.schemas import validate_inbound
 from gateway.cli.output import PROBLEMS, Json, out, print_error
@@ -19,7 +20,7 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from 
 
 
 def parse(files: Files, as_json: Json = False) -> None:
-    """Show what is in files from a bank: pain.001, pain.002, camt.052/053/054, pacs.004, MT940."""
+    """Show what is in files from a bank: pain.001, pain.002, camt.029, camt.052/053/054, pacs.004, MT940; a ZIP of such files."""
     failed = False
     for name in files:
         show = _print_json if as_json else _show
@@ -29,7 +30,7 @@ def parse(files: Files, as_json: Json = False) -> None:
 
 
 def records(name: str) -> Iterator[dict[str, Any]]:
-    """The records of a file in the published shape; a file that cannot be read ends in an `error` record.
+    """The records of a file, or of each file of a ZIP archive, in the published shape; what cannot be read is an `error` record.
 
     Nothing is booked from what is shown here, so an MT940 without its closing balance is shown, and said to be incomplete; the
     gateway quarantines it (docs/decisions.md, 14).
@@ -37,12 +38,21 @@ def records(name: str) -> Iterator[dict[str, Any]]:
     file = shown(name)
     try:
         with opened(name) as source:
-            for record in read(source, validate=validate_inbound, strict=False):
-                yield report.as_json(record, file)
+            for member, content in files_in(source):
+                yield from _records_of(f"{file}/{member}" if member else file, content)
     except Unparsable as error:
         yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
     except OSError as error:
         yield {"kind": "error", "file": file, "problem": f"cannot be read: {why(error)}", "line": None}
+
+
+def _records_of(file: str, content: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Of one file, or one of an archive: the others are read all the same."""
+    try:
+        for record in read(content, validate=validate_inbound, strict=False):
+            yield report.as_json(record, file)
+    except Unparsable as error:
+        yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
 
 
 _LINES = {
@@ -52,6 +62,7 @@ _LINES = {
     "payment_information_status": "  block {original_payment_information_id}: {status}",
     "transaction_status": "  {original_end_to_end_id}: {status}",
     "payment_return": "  returned: {original_end_to_end_id} {amount} {currency}",
+    "cancellation_status": "  cancellation of {original_end_to_end_id}: {status} ({level})",
     "remainder": "  more of {of} {of_id}",
     "payment": "  {end_to_end_id}: {amount} {currency} to {creditor_name}",
 }

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,21 @@ def test_parsing_prints_the_published_records(bankgate: Any, examples: Path, tmp
     assert records[0]["schema_valid"] is True
     assert records[1]["amount"] == "1250.00"
     assert records[1]["requested_execution_date"] == "2026-11-25"
+
+
+def test_each_file_of_an_archive_is_parsed_under_its_own_name(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    good = tmp_path / "a.xml"
+    bankgate("render", examples / "request.json", "--bank", "iso20022", *ON, "--out", good)
+    archive = tmp_path / "outer.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.write(good, "first.xml")
+        packed.writestr("second.pdf", b"%PDF-1.7")
+        packed.write(good, "third.xml")
+    done = bankgate("parse", archive, "--json")
+    assert done.code == 1
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert [record["kind"] for record in records] == ["document", "payment", "payment", "error", "document", "payment", "payment"]
+    assert {record["file"] for record in records} == {f"{archive}/{name}" for name in ("first.xml", "second.pdf", "third.xml")}
 
 
 def test_a_file_that_cannot_be_read_is_an_error_record_and_the_next_is_still_read(

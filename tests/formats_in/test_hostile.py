@@ -104,7 +104,7 @@ def test_bytes_that_are_not_in_the_declared_encoding():
 
 
 @pytest.mark.parametrize(
-    "name", ["camt053.xml", "pain002_levels.xml", "pacs004.xml", "pain001.xml", "camt054_first_generation.xml"]
+    "name", ["camt053.xml", "pain002_levels.xml", "pacs004.xml", "pain001.xml", "camt029.xml", "camt054_first_generation.xml"]
 )
 def test_a_file_cut_anywhere_is_refused(sample, name):
     data = sample(name).rstrip()

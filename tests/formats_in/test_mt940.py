@@ -33,6 +33,7 @@ GERMAN_ENTRIES = [
         value_date="2026-12-30",
         account_servicer_reference="BANK-1",
         bank_transaction_code="NTRF+177",
+        supplementary=((":61:/3", "R"),),
         additional_information="SEPA UEBERWEISUNG",
         transactions=(
             EntryTransaction(
@@ -45,6 +46,8 @@ GERMAN_ENTRIES = [
                 remittance_information=("Rechnung 4711 vom 20.12.2026",),
                 account_servicer_reference="BANK-1",
                 customer_reference="BLOCK-1",
+                counterparty_agent_bic="ABNANL2A",
+                supplementary=((":86:/?10", "9310"), (":86:/?34", "000")),
             ),
         ),
     ),
@@ -78,6 +81,7 @@ GERMAN_ENTRIES = [
         value_date="2026-12-30",
         account_servicer_reference="BANK-3",
         bank_transaction_code="NTRF",
+        supplementary=((":61:/3", "R"),),
         transactions=(
             EntryTransaction(
                 amount="30.00",
@@ -110,6 +114,10 @@ def test_code_words_in_swift_blocks_and_two_pages(records, sample):
         ),
         entry_count=3,
         sequence_number="324",
+        supplementary=(
+            ("{1:", "{1:F01EXMPNL2AXXXX0000000000}{2:I940EXMPNL2AXXXXN}{4:"),
+            ("{5:", "{5:{CHK:0123456789AB}}"),
+        ),
     )
     transfer, returned, card = (record.transactions[0] for record in told[2:5])
     assert transfer.end_to_end_id == "E-1"
@@ -136,6 +144,7 @@ def test_free_text_after_the_banks_own_heading_with_an_impossible_date(records, 
         account_servicer_reference="B-1",
         bank_transaction_code="NMSC",
         additional_information="paid at the desk",
+        supplementary=((":61:/1", "260230"),),
         transactions=(
             EntryTransaction(
                 amount="250",
@@ -256,3 +265,36 @@ def test_a_file_of_another_kind_behind_a_statement_is_refused(records, sample):
     other = b"{1:F01EXMPNL2AXXXX0000000000}{2:I103EXMPNL2AXXXXN}{4:\n:20:X\n-}\n"
     with pytest.raises(Unparsable, match="MT103"):
         records(sample("mt940_coded.sta") + other)
+
+
+def test_what_has_no_field_is_kept_under_its_tag(records):
+    told = records(
+        b"HEAD 1\n:20:A\n:21:REL\n:25:1\n:28C:1/1\nmore\n:60F:C261120EUR0,\n:61:2611201120C1,NTRFOWNER//B\n"
+        b":86:166?00TEXT?20EREF+E-1?21MREF+M-1?22CRED+C-1?23CRED+C-2?24PURP+SALA?25IBAN+NL91ABNA0417164300?31DE1?34011\n"
+        b":61:2611201120D1,NTRFNONREF\n:86:/XX/1/EREF/E/CSID/S/CSID/T/CNTP/NL1/BICCNL2A/N/TOWN/REMI/STRD/CUR/R/PREF/P/KREF/K/\n"
+        b":62F:C261120EUR0,\n:NS:after\n-\nTAIL\n"
+    )
+    assert told[1].supplementary == (
+        ("heading", "HEAD 1"),
+        (":21:", "REL"),
+        (":28C:/more", "more"),
+        (":NS:", "after"),
+        ("heading[2]", "TAIL"),
+    )
+    german, coded = (record.transactions[0] for record in told[2:])
+    assert (german.mandate_id, german.purpose, german.counterparty_account) == ("M-1", "SALA", "DE1")
+    assert dict(german.supplementary) == {
+        ":86:/?34": "011",
+        ":86:/CRED+": "C-1",
+        ":86:/CRED+[2]": "C-2",
+        ":86:/IBAN+": "NL91ABNA0417164300",
+    }
+    assert coded.counterparty_agent_bic == "BICCNL2A"
+    assert dict(coded.supplementary) == {
+        ":86:": "/XX/1",
+        ":86:/CSID/": "S",
+        ":86:/CSID/[2]": "T",
+        ":86:/CNTP/": "TOWN",
+        ":86:/REMI/": "STRD/CUR",
+        ":86:/KREF/": "K",
+    }

@@ -319,3 +319,20 @@ async def test_state_changes_are_counted_as_they_are_made(make_desk, files) -> N
         return desk.intake.metrics.registry.get_sample_value(name, {"connection": "bank", "state": state})
 
     assert (counted("sent"), counted("settled"), counted("rejected")) == (3, 2, 1)
+
+
+async def test_an_answer_to_a_cancellation_is_put_before_a_person_and_moves_nothing(make_desk, files) -> None:
+    desk, ids, message, block = await sent(make_desk, 2)
+    answer = (
+        f"<CxlDtls><OrgnlGrpInfAndSts><OrgnlMsgId>{message}</OrgnlMsgId><GrpCxlSts>PACR</GrpCxlSts></OrgnlGrpInfAndSts>"
+        f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>{block}</OrgnlPmtInfId><TxInfAndSts><OrgnlInstrId>{ids[1]}</OrgnlInstrId>"
+        "<OrgnlEndToEndId>INV-2</OrgnlEndToEndId><TxCxlSts>ACCR</TxCxlSts></TxInfAndSts></OrgnlPmtInfAndSts></CxlDtls>"
+    )
+    namespace = "urn:iso:std:iso:20022:tech:xsd:camt.029.001.09"
+    await desk.receive(f'<Document xmlns="{namespace}"><RsltnOfInvstgtn>{answer}</RsltnOfInvstgtn></Document>')
+    assert await desk.states() == {PaymentState.SENT: 2}
+    assert await desk.discrepancies() == ["cancellation_answered"] * 3
+    found, _ = await desk.store.list_discrepancies(connection_ids=["bank"], limit=10)
+    assert {item.payment_id for item in found} == {None, ids[1]}
+    assert {item.delivery_id for item in found} == {(await desk.delivery()).delivery_id}
+    assert any("ACCR (cancelled)" in item.summary_en and "已撤销" in item.summary_zh for item in found)

@@ -385,9 +385,9 @@ class Discrepancy(_message.Message):
     discrepancy_id: _builtins.str
     connection_id: _builtins.str
     kind: _builtins.str
-    """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported". Files:
-    "unreadable", "left_at_the_bank". Messages of ours: "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice",
-    "unforeseen". Keys: "key_unavailable". docs/operator.md says of each what to do; more kinds may come.
+    """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported",
+    "cancellation_answered". Files: "unreadable", "left_at_the_bank". Messages of ours: "unrenderable", "refused", "gave_up",
+    "in_doubt", "sent_twice", "unforeseen". Keys: "key_unavailable". docs/operator.md says of each what to do; more kinds may come.
     """
     summary_en: _builtins.str
     summary_zh: _builtins.str
