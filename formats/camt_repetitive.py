@@ -47,6 +47,7 @@ _START, _END = b"<Ntry>", ENTRY_END.encode()
 _START_TEXT = _START.decode()
 _RUN_END = re.compile(rb"</Ntry>[ \t\r\n]*+(?!<Ntry>)")
 _BETWEEN = re.compile(rb"</Ntry>[ \t\r\n]*+<Ntry>")
+_NOWHERE = b"\xff"  # in no UTF-8
 _BLANKS = b" \t\r\n"
 _DECLARATION = re.compile(
     rb"""<\?xml\s+version\s*=\s*(?:"1\.0"|'1\.0')(?:\s+encoding\s*=\s*(?:"[\w.-]+"|'[\w.-]+'))?"""
@@ -121,46 +122,48 @@ class _Frame:
         return self.outside[-1][ends[-1] :]
 
 
-def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes]]:
-    """The document as pairs: what stands before some entries (blanks only, within a run), and these entries; at the end no more.
+def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
+    """The document piece by piece: what stands before some entries (blanks only, within a run), these entries, and how many.
 
-    `one_run`: nothing but blanks is known to stand between the entries. Raises `_Odd` where an entry is too large, or ends that
-    did not start.
+    The last piece has no entries. `one_run`: nothing but blanks is known to stand between the entries, and they are not counted
+    again. Raises `_Odd` where an entry is too large, or ends that did not start.
     """
     reader = Utf8Reader(source)
-    rest, between = b"", b""
+    rest, between = b"", _NOWHERE
     while piece := reader.read(_READ_BYTES):
         data = rest + piece
         last = data.rfind(_END)
         ends = [last] if last >= 0 else []
+        count = 0 if one_run else data.count(_END)
         # As a rule the same blanks stand between all entries: counting is faster than looking at each.
-        if last >= 0 and not one_run and data.count(between, 0, last + len(_END)) != data.count(_END) - 1:
+        if count > 1 and data.count(between, 0, last + len(_END)) != count - 1:
             ends = sorted({match.start() for match in _RUN_END.finditer(data)} | {last})
             found = _BETWEEN.search(data)
-            between = b"" if found is None else found[0]
+            between = _NOWHERE if found is None else found[0]
         done = 0
         for end in ends:
             first = data.find(_START, done, end)
             if first < 0:
                 raise _Odd
-            yield data[done:first], data[first : end + len(_END)]
+            block = data[first : end + len(_END)]
+            yield data[done:first], block, count if len(ends) == 1 else block.count(_END)
             done = end + len(_END)
         rest = data[done:]
         if len(rest) > ENTRY_BYTES_MAX:
             raise _Odd
-    yield rest, b""
+    yield rest, b"", 0
 
 
 def _surveyed(source: BinaryIO) -> _Frame | None:
     """The first pass; None where the file is for the plain reader."""
     frame = _Frame([], [], [])
     size = 0
-    for outside, block in _blocks(source):
+    for outside, block, count in _blocks(source):
         if not frame.outside:
             declared = _DECLARATION.match(outside)
             outside = outside[declared.end() :] if declared is not None else outside  # noqa: PLW2901 - the bytes are UTF-8 by now
         elif block and not outside.strip(_BLANKS):
-            frame.counts[-1] += block.count(_END)
+            frame.counts[-1] += count
             continue
         angles = outside.translate(None, _NOT_ANGLES)
         if angles != b"<>" * (len(angles) // 2) or b"Ntry" in outside or outside.startswith(b"<?xml"):
@@ -168,7 +171,7 @@ def _surveyed(source: BinaryIO) -> _Frame | None:
         frame.outside.append(outside)
         size += len(outside)
         if block:
-            frame.counts.append(block.count(_END))
+            frame.counts.append(count)
             frame.firsts.append(block[: block.find(_END) + len(_END)])
             size += len(frame.firsts[-1])
         if size > _FRAME_BYTES_MAX:
@@ -209,7 +212,7 @@ class _Reading:
                 if reader is None:
                     raise _Odd
                 yield from reader.records(first)
-                for outside, block in blocks:
+                for outside, block, _ in blocks:
                     if outside.strip(_BLANKS) or not block:
                         first = block
                         break
