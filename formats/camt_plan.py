@@ -2,9 +2,9 @@
 
 An entry of a camt file is markup with texts in it. Entries of the same markup are read to records alike, but for the texts: so
 the reader of `formats.camt` is asked once, with marks in the place of the texts, and where each mark turns up in its record is
-where that text goes: a plan. The plan's pattern is the markup, letter by letter, with a group for each text; whatever the
-pattern matches is, by XML 1.0 (fifth edition, 2.4 and 3.1), the same tree with other texts in it, for a text may hold neither
-`<` nor `>` nor a control character nor, unless it is one of the five predefined ones (4.6), a reference.
+where that text goes: a plan. It serves entries of exactly that markup, letter by letter: such an entry is, by XML 1.0 (fifth
+edition, 2.4 and 3.1), the same tree with other texts in it, for a text may hold neither `<` nor `>` nor a control character nor,
+unless it is one of the five predefined ones (4.6), a reference.
 
 What a text may steer, beyond where it goes itself, is no place for a mark:
 
@@ -36,8 +36,9 @@ ACCOUNTS = frozenset(("IBAN", "BBAN", "UPIC", "Id"))
 _SPLIT = re.compile(r">([^<>\x00-\x20][^<>\x00-\x1f]*+)<").split
 _NAME = re.compile(r"<([^<>\s/]+)(?:\s[^<>]*)?\Z")
 _TEXT = r"([^<>\x00-\x20\s][^<>\x00-\x1f]*+)(?<!\s)"
-_PADDED = r"([^<>\x00-\x20\s][^<>\x00-\x1f]*+)"
+_PADDED = r"([^<>\x00-\x20][^<>\x00-\x1f]*+)"
 _NUMBER = r"([0-9]++(?:\.[0-9]*+)?)"
+_is_number = re.compile(_NUMBER).fullmatch
 _BLANKS = r"[ \t\n]*+"
 _REFERENCE = re.compile(r"&(?:(amp|lt|gt|quot|apos);)?")
 _PREDEFINED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -113,19 +114,35 @@ def accounts_in(text: str) -> frozenset[str]:
     return frozenset(text.strip() for text, kind in zip(texts, shape.kinds, strict=True) if kind == _ACCOUNT_SLOT)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Plan:
-    """Reads the entries that `match` matches; its groups are the texts, in order."""
+    """Reads the entries of one variant of a shape.
 
-    match: Callable[..., re.Match[str] | None]
-    padded: bool  # some texts have blanks after them, which are not told
+    `free` are the places of the texts that vary among all texts of the entry, `numbers` those of them that are amounts.
+    """
+
+    pattern: str
+    padded: bool  # some texts have blanks around them, which are not told
+    free: tuple[int, ...]
+    numbers: tuple[int, ...]
     constants: tuple[Any, ...]
     steps: tuple[_Step, ...]
+    uses: int = 0
+
+    def varying(self, texts: Sequence[str]) -> list[str] | None:
+        """Of all texts of an entry of this variant those that vary; None where one is not what the pattern would match."""
+        if not all(_is_number(texts[at]) for at in self.numbers):
+            return None
+        return [texts[at] for at in self.free]
+
+    def cleared(self, texts: Sequence[str]) -> list[str] | None:
+        """The varying texts without references and the blanks around them; None where one is not told so simply."""
+        known = [without_references(text) if "&" in text else text for text in texts]
+        cleared = [text.strip() for text in known if text]
+        return cleared if len(cleared) == len(texts) and "" not in cleared else None
 
     def record(self, texts: Sequence[str]) -> Entry:
-        """The record of an entry with these texts, which are without references."""
-        if self.padded:
-            texts = [text.strip() for text in texts]
+        """The record of an entry with these varying texts, which are cleared."""
         values: list[Any] = [*self.constants, *texts]
         add = values.append
         for kind, twin, pick in self.steps:
@@ -170,8 +187,9 @@ def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable
     if len(records) != len(trials):
         raise Unlearnable
     constants, steps = _steps(records[0], [trials[0][at] for at in free])
-    pattern = re.compile(_pattern(shape, texts, frozenset(free), own_accounts))
-    plan = Plan(pattern.match, _padded(texts), constants, steps)
+    numbers = tuple(at for at in free if shape.kinds[at] == _NUMBER_SLOT)
+    pattern = _pattern(shape, texts, frozenset(free), own_accounts)
+    plan = Plan(pattern, _padded(texts), tuple(free), numbers, constants, steps)
     for trial, record in zip(trials, records, strict=True):
         given = [without_references(trial[at].strip()) for at in free]
         if None in given or plan.record(cast("list[str]", given)) != record:
@@ -180,7 +198,7 @@ def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable
 
 
 def _padded(texts: Sequence[str]) -> bool:
-    return any(text != text.rstrip() for text in texts)
+    return [*map(str.strip, texts)] != [*texts]
 
 
 def _mark(kind: int, number: int, *, long: bool = False) -> str:
@@ -190,7 +208,7 @@ def _mark(kind: int, number: int, *, long: bool = False) -> str:
 
 
 def _blanked(kind: int, mark: str) -> str:
-    return mark if kind == _NUMBER_SLOT else f" {mark}  "
+    return mark if kind == _NUMBER_SLOT else f"\u00a0 {mark} \u2003"
 
 
 def _filled(texts: Sequence[str], free: Sequence[int], mark: Callable[[int], str]) -> list[str]:

@@ -16,9 +16,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from formats.camt_plan import ENTRY_END, Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts, without_references
+from formats.camt_plan import ENTRY_END, Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts
 from formats.errors import Unparsable
 from formats.report import Document, Entry, ReportRecord, Statement
 from formats.xml import Utf8Reader
@@ -33,21 +33,21 @@ _READ_BYTES = 128 * 1024
 _PLANNED_CHARACTERS_MAX = 32 * 1024  # a longer entry is read plainly: no bound of the reader's on one record is near
 _SHAPES_CHARACTERS_MAX = 2 * 1024 * 1024  # of all shapes kept at a time
 _VARIANTS_MAX = 512  # of one shape
-_PLANS_MAX = 256
-_PLANS_CHARACTERS_MAX = (
-    512 * 1024
-)  # of the entries they were learned from; a plan takes some fifteen times that, most of it the pattern
-_PLANS_AT_ONCE = 16  # learning costs as much as reading some twenty entries: after these, one plan for every
-_ENTRIES_A_PLAN = 200  # entries read
-_RECENT_MAX = 8
 _SIGHTS = 2  # a shape is learned when it is met this often
-_REST = 8  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
+_PLANS_MAX = 1024
+_PLANS_CHARACTERS_MAX = 1024 * 1024  # of the entries they were learned from
+_PLANS_AT_ONCE = 8  # learning costs as much as reading some six entries: after these, one plan for every
+_ENTRIES_A_PLAN = 25  # entries looked up
+_PATTERNS_MAX = 8  # compiled; compiling costs as much as reading some fifteen entries, so it is for plans that are
+_PATTERN_USES_MIN = 32  # used this often, and for one in `_PATTERNS_MAX` of the entries that were looked up
+_REST = 2  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
 _HITS_MIN = 5
 
 _START, _END = b"<Ntry>", ENTRY_END.encode()
 _START_TEXT = _START.decode()
 _RUN_END = re.compile(rb"</Ntry>[ \t\r\n]*+(?!<Ntry>)")
 _BETWEEN = re.compile(rb"</Ntry>[ \t\r\n]*+<Ntry>")
+_NOWHERE = b"\xff"  # in no UTF-8
 _BLANKS = b" \t\r\n"
 _DECLARATION = re.compile(
     rb"""<\?xml\s+version\s*=\s*(?:"1\.0"|'1\.0')(?:\s+encoding\s*=\s*(?:"[\w.-]+"|'[\w.-]+'))?"""
@@ -122,46 +122,48 @@ class _Frame:
         return self.outside[-1][ends[-1] :]
 
 
-def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes]]:
-    """The document as pairs: what stands before some entries (blanks only, within a run), and these entries; at the end no more.
+def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
+    """The document piece by piece: what stands before some entries (blanks only, within a run), these entries, and how many.
 
-    `one_run`: nothing but blanks is known to stand between the entries. Raises `_Odd` where an entry is too large, or ends that
-    did not start.
+    The last piece has no entries. `one_run`: nothing but blanks is known to stand between the entries, and they are not counted
+    again. Raises `_Odd` where an entry is too large, or ends that did not start.
     """
     reader = Utf8Reader(source)
-    rest, between = b"", b""
+    rest, between = b"", _NOWHERE
     while piece := reader.read(_READ_BYTES):
         data = rest + piece
         last = data.rfind(_END)
         ends = [last] if last >= 0 else []
+        count = 0 if one_run else data.count(_END)
         # As a rule the same blanks stand between all entries: counting is faster than looking at each.
-        if last >= 0 and not one_run and data.count(between, 0, last + len(_END)) != data.count(_END) - 1:
+        if count > 1 and data.count(between, 0, last + len(_END)) != count - 1:
             ends = sorted({match.start() for match in _RUN_END.finditer(data)} | {last})
             found = _BETWEEN.search(data)
-            between = b"" if found is None else found[0]
+            between = _NOWHERE if found is None else found[0]
         done = 0
         for end in ends:
             first = data.find(_START, done, end)
             if first < 0:
                 raise _Odd
-            yield data[done:first], data[first : end + len(_END)]
+            block = data[first : end + len(_END)]
+            yield data[done:first], block, count if len(ends) == 1 else block.count(_END)
             done = end + len(_END)
         rest = data[done:]
         if len(rest) > ENTRY_BYTES_MAX:
             raise _Odd
-    yield rest, b""
+    yield rest, b"", 0
 
 
 def _surveyed(source: BinaryIO) -> _Frame | None:
     """The first pass; None where the file is for the plain reader."""
     frame = _Frame([], [], [])
     size = 0
-    for outside, block in _blocks(source):
+    for outside, block, count in _blocks(source):
         if not frame.outside:
             declared = _DECLARATION.match(outside)
             outside = outside[declared.end() :] if declared is not None else outside  # noqa: PLW2901 - the bytes are UTF-8 by now
         elif block and not outside.strip(_BLANKS):
-            frame.counts[-1] += block.count(_END)
+            frame.counts[-1] += count
             continue
         angles = outside.translate(None, _NOT_ANGLES)
         if angles != b"<>" * (len(angles) // 2) or b"Ntry" in outside or outside.startswith(b"<?xml"):
@@ -169,7 +171,7 @@ def _surveyed(source: BinaryIO) -> _Frame | None:
         frame.outside.append(outside)
         size += len(outside)
         if block:
-            frame.counts.append(block.count(_END))
+            frame.counts.append(count)
             frame.firsts.append(block[: block.find(_END) + len(_END)])
             size += len(frame.firsts[-1])
         if size > _FRAME_BYTES_MAX:
@@ -210,7 +212,7 @@ class _Reading:
                 if reader is None:
                     raise _Odd
                 yield from reader.records(first)
-                for outside, block in blocks:
+                for outside, block, _ in blocks:
                     if outside.strip(_BLANKS) or not block:
                         first = block
                         break
@@ -228,14 +230,9 @@ class _EntryReader:
         if any(character in account for account in own_accounts for character in "&<>"):
             raise _Odd
         self._head, self._tail = head, tail
-        self._own_accounts = own_accounts
         self._plainly = plainly
         self._tally = tally
-        self._shapes: dict[str, Shape] = {}
-        self._shapes_characters = 0
-        self._plans = self._plans_characters = 0
-        self._entries = 0
-        self._recent: list[Plan] = []  # tried in this order before an entry is looked up by its markup
+        self._plans = _Plans(own_accounts, self._read, tally)
         self._rest = 0
 
     def records(self, block: bytes) -> list[Entry]:
@@ -254,7 +251,6 @@ class _EntryReader:
             for (at, _), record in zip(left, plain, strict=True):
                 told[at] = record
         hits = len(told) - len(left)
-        self._entries += len(told)
         self._tally.by_plan += hits
         if hits * _HITS_MIN < len(told):
             self._rest = _REST
@@ -278,54 +274,55 @@ class _EntryReader:
         """The records of those entries that have a plan, and the others with their places."""
         told: list[Entry | None] = []
         left: list[tuple[int, str]] = []
-        recent = self._recent
+        patterns, look_up = self._plans.patterns, self._plans.look_up
         place, reference = 0, text.find("&")
         while place < len(text):
-            match = None
-            for plan in recent:
-                match = plan.match(text, place)
-                if match is not None:
+            texts: Sequence[str] | None = None
+            plan: Plan | None = None
+            for at, (match, plan_of_match) in enumerate(patterns):
+                matched = match(text, place)
+                if matched is not None:
+                    plan, texts, stop = plan_of_match, matched.groups(), matched.end()
+                    if at > 1:  # the two before it are tried cheaply
+                        patterns.insert(0, patterns.pop(at))
                     break
             else:
                 stop = text.index(ENTRY_END, place) + len(ENTRY_END)
-                entry = text[place:stop].lstrip()
-                if not entry.startswith(_START_TEXT):
-                    raise _Odd
-                found = self._plan(entry)
-                if found is not None:
-                    plan, match = found, found.match(text, place)
+                plan, texts = look_up(text[place:stop].lstrip())
+            if -1 < reference < stop or (plan is not None and plan.padded):
+                reference = text.find("&", stop)
+                texts = plan.cleared(texts) if plan is not None and texts else None
             record = None
-            if match is not None:
-                if not recent or plan is not recent[0]:
-                    self._used(plan)
-                stop = match.end()
-                texts: Sequence[Any] = match.groups()
-                if -1 < reference < stop:
-                    reference = text.find("&", stop)
-                    texts = [without_references(one) for one in texts]
-                    if None in texts:
-                        texts = ()
-                if texts and stop - place <= _PLANNED_CHARACTERS_MAX:
-                    record = plan.record(texts)
-            if record is None:
+            if texts and plan is not None and stop - place <= _PLANNED_CHARACTERS_MAX:
+                record = plan.record(texts)
+            else:
                 left.append((len(told), text[place:stop]))
             told.append(record)
             place = stop
         return told, left
 
-    def _used(self, plan: Plan) -> None:
-        """Puts it first among the plans that are tried before an entry is looked up, unless it is the second already."""
-        recent = self._recent
-        if plan not in recent[:2]:
-            if plan in recent:
-                recent.remove(plan)
-            recent.insert(0, plan)
-            del recent[_RECENT_MAX:]
 
-    def _plan(self, entry: str) -> Plan | None:
-        """The plan for an entry, learned now if its kind has been met before; None: it is read plainly."""
+class _Plans:
+    """The plans for the entries of one statement, learned as they come, within bounds."""
+
+    def __init__(self, own_accounts: frozenset[str], read: Callable[[str], list[Entry]], tally: Tally) -> None:
+        self.patterns: list[tuple[Callable[..., re.Match[str] | None], Plan]] = []
+        """The plans most used, compiled, to be tried before an entry is looked up."""
+        self._own_accounts = own_accounts
+        self._read = read
+        self._tally = tally
+        self._shapes: dict[str, Shape] = {}
+        self._shapes_characters = 0
+        self._learned = self._learned_characters = 0
+        self._looked_up = 0
+
+    def look_up(self, entry: str) -> tuple[Plan | None, list[str] | None]:
+        """The plan for an entry, learned now if its kind has been met before, and its varying texts; None: it is read plainly."""
+        self._looked_up += 1
+        if not entry.startswith(_START_TEXT):
+            raise _Odd
         if len(entry) > _PLANNED_CHARACTERS_MAX:
-            return None
+            return None, None
         parts, texts = parts_and_texts(entry)
         markup = "\x00".join(parts)
         shape = self._shapes.get(markup)
@@ -334,6 +331,17 @@ class _EntryReader:
             self._shapes_characters += len(markup)
             if self._shapes_characters > _SHAPES_CHARACTERS_MAX:
                 self._forget()
+        plan = self._plan(shape, entry, texts)
+        if plan is None:
+            return None, None
+        plan.uses += 1
+        if plan.uses >= _PATTERN_USES_MIN and plan.uses * _PATTERNS_MAX > self._looked_up:
+            plan.uses = 0
+            self.patterns.insert(0, (re.compile(plan.pattern).match, plan))
+            del self.patterns[_PATTERNS_MAX:]
+        return plan, plan.varying(texts)
+
+    def _plan(self, shape: Shape, entry: str, texts: list[str]) -> Plan | None:
         variant = shape.variant(texts, self._own_accounts)
         known = shape.variants.get(variant, 0)
         if not isinstance(known, int):
@@ -343,8 +351,8 @@ class _EntryReader:
                 shape.forget()
             shape.variants[variant] = known + 1
             return None
-        self._plans += 1
-        self._plans_characters += len(entry)
+        self._learned += 1
+        self._learned_characters += len(entry)
         try:
             plan = learn(shape, entry, self._own_accounts, self._read)
         except (Unlearnable, Unparsable):
@@ -353,11 +361,11 @@ class _EntryReader:
         shape.variants[variant] = plan
         return plan
 
+    def _may_learn(self) -> bool:
+        most = min(_PLANS_MAX, _PLANS_AT_ONCE + self._looked_up // _ENTRIES_A_PLAN)
+        return self._learned < most and self._learned_characters < _PLANS_CHARACTERS_MAX
+
     def _forget(self) -> None:
         """Drops the shapes that have no plan."""
         self._shapes = {markup: shape for markup, shape in self._shapes.items() if shape.forget()}
         self._shapes_characters = sum(map(len, self._shapes))
-
-    def _may_learn(self) -> bool:
-        most = min(_PLANS_MAX, _PLANS_AT_ONCE + self._entries // _ENTRIES_A_PLAN)
-        return self._plans < most and self._plans_characters < _PLANS_CHARACTERS_MAX

@@ -51,18 +51,19 @@ Outcome = list[ReportRecord] | tuple[str, int | None]
 
 
 @contextmanager
-def reading(*, plans: bool) -> Iterator[Tally]:
-    """With plans for however few entries, or with none. The tally says how the entries were read."""
+def reading(*, plans: bool, patterns: bool = True) -> Iterator[Tally]:
+    """With plans for however few entries (and patterns after one use), or without. The tally says how the entries were read."""
     tally = Tally()
     with (
         patch.object(camt_repetitive, "ENTRIES_MIN", 1 if plans else 1 << 60),
+        patch.object(camt_repetitive, "_PATTERN_USES_MIN", 1 if patterns else 1 << 60),
         patch.object(camt_repetitive, "records", partial(camt_repetitive.records, tally=tally)),
     ):
         yield tally
 
 
-def outcome(data: bytes, *, plans: bool) -> tuple[Outcome, Tally]:
-    with reading(plans=plans) as tally:
+def outcome(data: bytes, *, plans: bool, patterns: bool = True) -> tuple[Outcome, Tally]:
+    with reading(plans=plans, patterns=patterns) as tally:
         try:
             return list(parse(io.BytesIO(data))), tally
         except Unparsable as refused:
@@ -70,8 +71,9 @@ def outcome(data: bytes, *, plans: bool) -> tuple[Outcome, Tally]:
 
 
 def same(data: bytes) -> Tally:
-    """Asserts that both ways agree; how it was read."""
+    """Asserts that all ways agree: by plans and their patterns, by plans alone, and plainly; how the first one went."""
     told, tally = outcome(data, plans=True)
     expected, _ = outcome(data, plans=False)
     assert told == expected
+    assert outcome(data, plans=True, patterns=False)[0] == expected
     return tally

@@ -107,6 +107,8 @@ def test_any_encoding_that_is_read_is_read_alike(encoding):
         (lambda text: text.replace("Invoice ", "Rechnung Nr\u00a0"), 8),
         (lambda text: re.sub(r"(Invoice \d)", "\\1  ", text), 8),
         (lambda text: re.sub(r"(Invoice \d)", "\\1\u00a0", text), 8),
+        (lambda text: re.sub(r"(Invoice \d)", "\\1 ", text).replace("Invoice 5 ", "\u00a0").replace(">We<", ">We <"), 7),
+        (lambda text: re.sub(r"(Invoice \d)", "\\1 ", text).replace("Invoice 5 ", "&amp;"), 8),
         (lambda text: re.sub(r"(Invoice \d)", " \\1", text), 0),
         (lambda text: text.replace("Invoice 5", "&#73;nvoice 5"), 7),
         (lambda text: text.replace("Invoice 5", "two\nlines"), 7),

@@ -224,7 +224,9 @@ def test_what_stands_between_entries_is_found_wherever_the_blocks_end():
         text += "\n".join(["<Ntry><A>1</A></Ntry>"] * number) + between
     for size in range(1, len(text) + 1):
         with patch.object(camt_repetitive, "_READ_BYTES", size):
-            pieces = [(before.decode(), block.decode()) for before, block in camt_repetitive._blocks(io.BytesIO(text.encode()))]
+            blocks = list(camt_repetitive._blocks(io.BytesIO(text.encode())))
+        pieces = [(before.decode(), block.decode()) for before, block, _ in blocks]
+        assert [count for *_, count in blocks] == [block.count("<Ntry>") for _, block in pieces]
         assert "".join(part for piece in pieces for part in piece) == text
         assert [before for before, _ in pieces if before.strip()] == outside, size
         assert all(re.fullmatch(r"(\s*<Ntry><A>1</A></Ntry>)+", block) for _, block in pieces[:-1])
