@@ -151,6 +151,7 @@ class PieceValidator:
         self._schema = etree.XMLSchema(_with_runs(tree, cut.element))
         self._parser = hardened_parser()
         self._cut = cut
+        self.overwhelmed = False  # whether the last file held a piece of so many faults that only its beginning was judged
         self._open = re.compile(rb"<%s[\s>]" % cut.element.encode())
         self._close = f"</{cut.element}>".encode()
         self._block_close = f"</{cut.block}>".encode()
@@ -162,6 +163,7 @@ class PieceValidator:
 
         Raises `Uncuttable`, also midway: then what came before is no verdict.
         """
+        self.overwhelmed = False
         envelope = _Envelope(self._cut)
         told: set[SchemaProblem] = set()  # the document's beginning is judged again with every lot of blocks
         elder = 0
@@ -271,6 +273,7 @@ class PieceValidator:
                 line = naming.line(crowded, source_line(crowded))
                 return (problem("ATTRIBUTES", f"an element has more than {ATTRIBUTES_MAX} attributes", line),)
         beginning = beginning_with_all_we_tell(tree, self._schema) if text.size > _LARGE_BYTES else None
+        self.overwhelmed = self.overwhelmed or beginning is not None
         judged = tree if beginning is None else beginning
         if self._schema.validate(judged):
             return ()
