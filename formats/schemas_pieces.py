@@ -59,6 +59,7 @@ _DECLARATION = re.compile(
 _FOREIGN_MARKUP = re.compile(rb"<[!?]")
 _ROOT = re.compile(rb"\A\s*<Document(?:\s[^<>]*)?>")
 _PREFIXES = re.compile(rb"""\sxmlns:[A-Za-z_][\w.-]*\s*=\s*(?:"[^"<]*"|'[^'<]*')""")
+_DECLARED = re.compile(rb"<[^<>]*\sxmlns[:=\s]")
 _PLACEHOLDER = f"<{RUN_TAG}/>".encode()
 
 
@@ -302,9 +303,9 @@ class _Envelope:
         self._placed = False
         block = self._block_open.search(text)
         self._block_opened = self._block_opened or block is not None
-        declared = text.find(b"xmlns") if self.text.pieces else -1
-        if declared >= 0:
-            at = line + text.count(b"\n", 0, declared)
+        declared = _DECLARED.search(text) if self.text.pieces else None
+        if declared is not None:
+            at = line + text.count(b"\n", 0, declared.start())
             raise Uncuttable(problem("NAMESPACES", "a namespace is declared within the message", at))
         if not self.text.pieces:
             self._head = None if block is None else (text[: block.start()], line)
