@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import setting
-from bench.messages_contestants import CONTESTANTS, COUNTS_MAX, LARGE_BYTES, Missing, beyond_the_fault, prepare
+from bench.messages_contestants import CONTESTANTS, COUNTS_MAX, LARGE_BYTES, Missing, beyond_the_fault, large_seed, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +120,7 @@ def memory(streamed: int, place: Path, *, large: bool) -> None:
     aim(f"growth of the writer from 1,000 to {streamed:,} transactions", many - few, 10, " MiB")
     aim("read beyond a fault when validating", beyond_the_fault(place) / 1024, 1024, " KiB")
     if large:
+        large_seed(place)
         found = measured("validate-large", 11, place)
         megabytes = LARGE_BYTES / 1e6
         print(f"    {megabytes:.0f} MB validated: {found['cpu']:.1f} s CPU, {megabytes / found['cpu']:.0f} MB/s")
@@ -129,6 +129,8 @@ def memory(streamed: int, place: Path, *, large: bool) -> None:
 
 def main(count: int, rounds: int, streamed: int, *, large: bool) -> None:
     """All tables."""
+    from bench import setting  # brings the gateway: not into the processes whose memory is measured
+
     print(f"messages: {setting.machine()}; {count:,} transactions, medians of {rounds} interleaved rounds, CPU time")
     with tempfile.TemporaryDirectory(prefix="bankgate-bench-") as scratch:
         place = Path(scratch)

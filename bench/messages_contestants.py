@@ -17,8 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.messages_made import DAY, Repeated, make_camt053, message, transfers
-from gateway.demo.cast import creditor_iban
+from bench.messages_made import DAY, Repeated, creditor_iban, make_camt053, message, transfers
 
 NINE = "pain.001.001.09"
 CAMT = "camt.053.001.08"
@@ -248,12 +247,17 @@ def xmllint_schema_camt(count: int, place: Path) -> None:
     _xmllint("--schema", _schema_file(CAMT, place), place / f"camt053-{count}.xml")
 
 
+def large_seed(place: Path) -> Path:
+    """What the large file is made of; made by another process than the one that validates."""
+    return _pain_file(1_000, place)
+
+
 def validate_large(count: int, place: Path) -> None:
     """Ours: `LARGE_BYTES`, nowhere whole."""
     from formats.schemas import validate_outbound
 
     size = 1_000_000 if count <= 10 else LARGE_BYTES
-    validate_outbound(Repeated(_pain_file(1_000, place).read_bytes(), size), NINE)  # type: ignore[arg-type]
+    validate_outbound(Repeated(large_seed(place).read_bytes(), size), NINE)  # type: ignore[arg-type]
 
 
 def beyond_the_fault(place: Path) -> int:

@@ -94,7 +94,7 @@ class InboundValidator:
             if len(found) > most:
                 break
         told = tuple(sorted(found, key=lambda one: one.line or 0)[:most])
-        return Examination(valid=not found, problems=told, complete=len(found) <= most)
+        return Examination(valid=not found, problems=told, complete=len(found) <= most and not pieces.overwhelmed)
 
     def _as_tree(self, text: bytes, most: int, explain: Explain | None) -> Examination:
         try:

@@ -59,6 +59,7 @@ _DECLARATION = re.compile(
 _FOREIGN_MARKUP = re.compile(rb"<[!?]")
 _ROOT = re.compile(rb"\A\s*<Document(?:\s[^<>]*)?>")
 _PREFIXES = re.compile(rb"""\sxmlns:[A-Za-z_][\w.-]*\s*=\s*(?:"[^"<]*"|'[^'<]*')""")
+_DECLARED = re.compile(rb"<[^<>]*\sxmlns[:=\s]")
 _PLACEHOLDER = f"<{RUN_TAG}/>".encode()
 
 
@@ -151,6 +152,7 @@ class PieceValidator:
         self._schema = etree.XMLSchema(_with_runs(tree, cut.element))
         self._parser = hardened_parser()
         self._cut = cut
+        self.overwhelmed = False  # whether the last file held a piece of so many faults that only its beginning was judged
         self._open = re.compile(rb"<%s[\s>]" % cut.element.encode())
         self._close = f"</{cut.element}>".encode()
         self._block_close = f"</{cut.block}>".encode()
@@ -162,6 +164,7 @@ class PieceValidator:
 
         Raises `Uncuttable`, also midway: then what came before is no verdict.
         """
+        self.overwhelmed = False
         envelope = _Envelope(self._cut)
         told: set[SchemaProblem] = set()  # the document's beginning is judged again with every lot of blocks
         elder = 0
@@ -271,6 +274,7 @@ class PieceValidator:
                 line = naming.line(crowded, source_line(crowded))
                 return (problem("ATTRIBUTES", f"an element has more than {ATTRIBUTES_MAX} attributes", line),)
         beginning = beginning_with_all_we_tell(tree, self._schema) if text.size > _LARGE_BYTES else None
+        self.overwhelmed = self.overwhelmed or beginning is not None
         judged = tree if beginning is None else beginning
         if self._schema.validate(judged):
             return ()
@@ -299,9 +303,9 @@ class _Envelope:
         self._placed = False
         block = self._block_open.search(text)
         self._block_opened = self._block_opened or block is not None
-        declared = text.find(b"xmlns") if self.text.pieces else -1
-        if declared >= 0:
-            at = line + text.count(b"\n", 0, declared)
+        declared = _DECLARED.search(text) if self.text.pieces else None
+        if declared is not None:
+            at = line + text.count(b"\n", 0, declared.start())
             raise Uncuttable(problem("NAMESPACES", "a namespace is declared within the message", at))
         if not self.text.pieces:
             self._head = None if block is None else (text[: block.start()], line)

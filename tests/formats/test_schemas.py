@@ -352,6 +352,14 @@ def test_a_cut_message_is_a_violation(sepa_golden: bytes) -> None:
         assert outbound(sepa_golden[:end]) is not None, end
 
 
+def test_a_payee_called_like_markup_is_no_markup(sepa_golden: bytes) -> None:
+    changed = sepa_golden.replace(b"<Dbtr><Nm>", b"<Dbtr><Nm> xmlns= Ltd! &lt;CdtTrfTxInf&gt; ?").replace(
+        b"Lyon", b"xmlns: Ntry?!"
+    )
+    assert changed.count(b"xmlns=") > 2
+    assert outbound(changed) is None
+
+
 def test_an_endless_text_is_refused_in_bounded_memory() -> None:
     class Endless(io.RawIOBase):
         pulled = 0

@@ -199,6 +199,18 @@ def test_more_problems_than_asked_for_are_said_to_be_more() -> None:
     assert examine(io.BytesIO(document), CAMT, most=600).complete
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", [b"<Ntry></Ntry>", b"<Bal></Bal>", b"<Ntry>" + b"<NtryDtls><X/></NtryDtls>" * 200 + b"</Ntry>"])
+def test_a_file_full_of_faults_costs_no_more_than_its_first_ones(unit: bytes) -> None:
+    document = statement(1)
+    at = document.index(b"<Ntry>")
+    flood = document[:at] + unit * ((6 << 20) // len(unit)) + document[at:]
+    found = examine(io.BytesIO(flood), CAMT, most=1000)
+    assert found.valid is False
+    assert not found.complete
+    assert 0 < len(found.problems) <= 1000
+
+
 @pytest.mark.parametrize(
     "document",
     [
