@@ -5,19 +5,19 @@ sample has therefore the very form that `bankgate check` and `bankgate render` t
 moment of creation) follows from the place in the sample here, so that the same sample always gives the same bytes.
 """
 
-import re
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Final
 
+from formats.json_form import BadForm, from_json
 from formats.model import CreditTransfer, Party, PaymentBlock, PaymentInitiation, PaymentTerms
 
-_AMOUNT = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,17})?")
+_TERMS: Final = frozenset(PaymentTerms.__dataclass_fields__)
+_TRANSFER: Final = frozenset(CreditTransfer.__dataclass_fields__) - {"instruction_id"}
 _IGNORED = frozenset({"payment_reference", "connection_id"})  # the caller's and the gateway's; no bank sees them
 _REFERENCE_MAX = 35  # an end-to-end id; a payment reference that fits is the default, as in the gateway
 
@@ -74,73 +74,21 @@ def _payment(item: object, index: int) -> SamplePayment:
     place = f"payments[{index}]"
     if not isinstance(item, Mapping):
         raise BadRequest(f"{place} is no JSON object")
-    values = {name: value for name, value in item.items() if name not in _IGNORED and value is not None}
-    terms_names, transfer_names = get_type_hints(PaymentTerms), get_type_hints(CreditTransfer)
-    _known(values, place, {*terms_names, *transfer_names} - {"instruction_id"})
-    values["instruction_id"] = f"I{index + 1:04}"
+    values = {name: value for name, value in item.items() if name not in _IGNORED}
     reference = item.get("payment_reference")
-    if "end_to_end_id" not in values:
+    if values.get("end_to_end_id") is None:
         fits = isinstance(reference, str) and 0 < len(reference) <= _REFERENCE_MAX
         values["end_to_end_id"] = reference if fits else "NOTPROVIDED"
-    return SamplePayment(
-        _object({name: values[name] for name in values if name in terms_names}, PaymentTerms, place),
-        _object({name: values[name] for name in values if name in transfer_names}, CreditTransfer, place),
-    )
-
-
-def _known(values: Mapping[str, object], place: str, names: set[str]) -> None:
-    for name in values:
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
+    terms = {name: value for name, value in values.items() if name in _TERMS}
+    others = {name: value for name, value in values.items() if name not in _TERMS}
+    for name in others:
+        if name not in _TRANSFER:
+            close = get_close_matches(name, [*_TERMS, *_TRANSFER], n=1)
             raise BadRequest(f"{place}.{name} is no field" + (f"; did you mean {close[0]}?" if close else ""))
-
-
-def _object(values: object, kind: type[Any], place: str) -> Any:
-    if not isinstance(values, Mapping):
-        raise BadRequest(f"{place} is a JSON object")
-    hints = get_type_hints(kind)
-    values = {name: value for name, value in values.items() if value is not None}  # null is absent, as in the contract
-    _known(values, place, set(hints))
-    missing = [field.name for field in fields(kind) if field.default is field.default_factory and field.name not in values]
-    if missing:
-        raise BadRequest(f"{place}.{missing[0]} is missing; a sample says both sides of the payment")
-    return kind(**{name: _value(value, hints[name], f"{place}.{name}") for name, value in values.items()})
-
-
-def _value(value: object, hint: Any, place: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = (part for part in get_args(hint) if part is not type(None))
-    if is_dataclass(hint) and isinstance(hint, type):
-        return _object(value, hint, place)
-    if get_origin(hint) is tuple:
-        return _several(value, get_args(hint)[0], place)
-    if not isinstance(value, str):
-        raise BadRequest(f"{place} is a JSON string")
-    if hint is Decimal:
-        if not _AMOUNT.fullmatch(value):
-            raise BadRequest(f'{place} is no amount; write it unsigned with a dot, "1250.00"')
-        return Decimal(value)
-    if hint is date:
-        return _day(value, place)
-    return value
-
-
-def _day(text: str, place: str) -> date:
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:  # Python takes weeks and compact forms too
-        raise BadRequest(f"{place} is no date; write YYYY-MM-DD")
-    return day
-
-
-def _several(value: object, item: Any, place: str) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise BadRequest(f"{place} is a JSON array")
-    if get_origin(item) is tuple:  # supplementary: (name, value) pairs, objects with these names in the contract
-        pairs = [one for one in value if isinstance(one, Mapping) and set(one) == {"name", "value"}]
-        if len(pairs) != len(value):
-            raise BadRequest(f'{place} holds objects {{"name": …, "value": …}}')
-        return tuple((str(one["name"]), str(one["value"])) for one in pairs)
-    return tuple(_value(one, item, f"{place}[{index}]") for index, one in enumerate(value))
+        return SamplePayment(
+            from_json(PaymentTerms, terms, {}, place),
+            from_json(CreditTransfer, others, {"instruction_id": f"I{index + 1:04}"}, place),
+        )
+    except BadForm as error:
+        raise BadRequest(str(error)) from None

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, Final
 from formats.camt055 import write_camt055
 from formats.camt060 import write_camt060
 from formats.errors import Unrenderable
+from formats.json_form import BadForm, from_json
 from formats.model_requests import AccountReportingRequest, CancellationRequest
 from formats.request_versions import CAMT055, CAMT060
 from formats.schemas import SchemaViolation, validate_outbound
-from gateway.cli.json_form import BadForm, from_json
 from gateway.cli.output import USAGE, CommandFailed
 from gateway.rpc.client import BadPayment, parse_json
 

@@ -67,7 +67,7 @@ def test_mutants_are_the_same_each_time_and_really_differ_from_the_file() -> Non
         ([], "at least one payment"),
         ({"payments": [], "more": 1}, "at least one payment"),
         ({"payments": ["x"]}, "payments[0] is no JSON object"),
-        ({"payments": [{"amount": 1}]}, "payments[0].debtor is missing"),
+        ({"payments": [{"amount": 1}]}, "payments[0].debtor: is required"),
         ({"payments": [{"instruction_id": "mine"}]}, "payments[0].instruction_id is no field"),
     ],
 )

@@ -4,26 +4,29 @@ Takes what the requests to a bank are made of: texts, whole numbers, true and fa
 dataclasses, and None for what is absent. A key that is no field is a mistake, never ignored.
 """
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final
 
 _NOTHING: Final = object()
+_DECIMAL: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,17})?")
 
 
 class BadForm(ValueError):
     """The JSON is not of the form: every problem, one a line, each with its place."""
 
 
-def from_json(kind: type[Any], content: Any, given: Mapping[str, Any]) -> Any:
-    """A `kind` from its JSON form. `given`: fields that are known already, which the JSON may not say. Raises `BadForm`."""
+def from_json(kind: type[Any], content: Any, given: Mapping[str, Any], at: str = "") -> Any:
+    """A `kind` from its JSON form. `given`: fields that are known already, which the JSON may not say; `at`: where it stands
+    in the file. Raises `BadForm`."""
     problems: list[str] = []
-    made = _dataclass(kind, content, "", problems, given)
+    made = _dataclass(kind, content, at, problems, given)
     if problems:
         raise BadForm("\n".join(problems))
     return made
@@ -71,7 +74,7 @@ def _value(hint: Any, content: Any, path: str, problems: list[str]) -> Any:
         return _NOTHING
     try:
         return read(content)
-    except (ValueError, InvalidOperation):
+    except ValueError:
         problems.append(f"{path}: must be {wanted}")
         return _NOTHING
 
@@ -90,6 +93,12 @@ def _aware(text: str) -> datetime:
     return moment.replace(microsecond=0)
 
 
+def _decimal(text: str) -> Decimal:
+    if _DECIMAL.fullmatch(text) is None:  # Python takes signs, exponents, NaN and the digits of every script
+        raise ValueError(text)
+    return Decimal(text)
+
+
 def _day(text: str) -> date:
     day = date.fromisoformat(text)
     if day.isoformat() != text:  # Python takes weeks ("2026-W48-3") and compact forms too
@@ -102,7 +111,7 @@ _PLAIN: Final[Mapping[Any, tuple[type[Any], str, Callable[[Any], Any]]]] = {
     str: (str, "a text", str),
     bool: (bool, "true or false", bool),
     int: (int, "a whole number", int),
-    Decimal: (str, 'a decimal number as a text ("1250.00")', Decimal),
+    Decimal: (str, 'an unsigned decimal number as a text ("1250.00")', _decimal),
     date: (str, "a date as a text (YYYY-MM-DD)", _day),
     time: (str, "a time of day as a text (HH:MM:SS)", time.fromisoformat),
     datetime: (str, "a moment with its zone as a text (2026-11-25T13:00:00Z)", _aware),
