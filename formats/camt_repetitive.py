@@ -29,7 +29,7 @@ PlainReader = Callable[[BinaryIO], Iterator[ReportRecord]]
 ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter than this on average
 ENTRY_BYTES_MAX = 1024 * 1024
 _FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
-_READ_BYTES = 128 * 1024
+_READ_BYTES = 256 * 1024
 _PLANNED_CHARACTERS_MAX = 32 * 1024  # a longer entry is read plainly: no bound of the reader's on one record is near
 _SHAPES_CHARACTERS_MAX = 2 * 1024 * 1024  # of all shapes kept at a time
 _VARIANTS_MAX = 512  # of one shape
@@ -40,8 +40,9 @@ _PLANS_AT_ONCE = 8  # learning costs as much as reading some six entries: after 
 _ENTRIES_A_PLAN = 25  # entries looked up
 _PATTERNS_MAX = 8  # compiled; compiling costs as much as reading some fifteen entries, so it is for plans that are
 _PATTERN_USES_MIN = 32  # used this often, and for one in `_PATTERNS_MAX` of the entries that were looked up
-_REST = 2  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan
-_HITS_MIN = 5
+_RESTS = (1, 16)  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan: ever more, for a file of ever
+# new shapes, from the first number to the second
+_HITS_MIN = 8
 
 _START, _END = b"<Ntry>", ENTRY_END.encode()
 _START_TEXT = _START.decode()
@@ -233,7 +234,7 @@ class _EntryReader:
         self._plainly = plainly
         self._tally = tally
         self._plans = _Plans(own_accounts, self._read, tally)
-        self._rest = 0
+        self._rest, self._next_rest = 0, _RESTS[0]
 
     def records(self, block: bytes) -> list[Entry]:
         """The records of some complete entries."""
@@ -253,7 +254,9 @@ class _EntryReader:
         hits = len(told) - len(left)
         self._tally.by_plan += hits
         if hits * _HITS_MIN < len(told):
-            self._rest = _REST
+            self._rest, self._next_rest = self._next_rest, min(2 * self._next_rest, _RESTS[1])
+        else:
+            self._next_rest = _RESTS[0]
         return cast("list[Entry]", told)
 
     def _plain(self, entries: str, count: int) -> list[Entry]:
