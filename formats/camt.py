@@ -230,17 +230,19 @@ class CamtDocument(MessageReader):
         direction, reversal = self._direction
         credit_debit = get("credit_debit")
         reasons = reasons_of(found)
-        parties = {side: party_of(found, f"{side}_") for side in ("debtor", "creditor")}
+        parties = {side: party_of(found, side) for side in ("debtor", "creditor")}
         side = self._counterparty(found, credit_debit or direction, undone=reversal or "reasons" in found)
         counterparty = parties.get(side) or Party()
         amounts = amounts_of(found)
         amount, currency = get("amount"), get("currency")
-        if amount is None:
+        if amount is None and amounts:
             amount, currency = next(
                 ((item.amount, item.currency) for item in amounts if item.kind == "transaction"), (None, None)
             )
         structured = structured_of(found)
-        references = (item.creditor_reference for item in structured if item.creditor_reference is not None)
+        lines = tuple(get("lines", ()))
+        if structured:
+            lines += tuple(item.creditor_reference for item in structured if item.creditor_reference is not None)
         code, proprietary = code_of(found)
         return EntryTransaction(
             end_to_end_id=get("end_to_end_id"),
@@ -251,7 +253,7 @@ class CamtDocument(MessageReader):
             credit_debit=credit_debit,
             counterparty_name=counterparty.name or get(f"ultimate_{side}_name"),
             counterparty_account=counterparty.account,
-            remittance_information=(*get("lines", ()), *references),
+            remittance_information=lines,
             return_reason=reasons[0].code if reasons else None,
             payment_information_id=get("payment_information_id"),
             uetr=get("uetr"),
@@ -263,8 +265,8 @@ class CamtDocument(MessageReader):
             counterparty_agent_bic=counterparty.agent_bic,
             debtor=parties["debtor"],
             creditor=parties["creditor"],
-            ultimate_debtor=party_of(found, "ultimate_debtor_"),
-            ultimate_creditor=party_of(found, "ultimate_creditor_"),
+            ultimate_debtor=party_of(found, "ultimate_debtor"),
+            ultimate_creditor=party_of(found, "ultimate_creditor"),
             purpose=get("purpose"),
             structured_remittance=structured,
             additional_information=get("additional_information"),

@@ -93,6 +93,7 @@ _AMOUNT_KINDS = {
     "AnncdPstngAmt": "announced",
     "PrtryAmt": "proprietary",
 }
+_AMOUNT_SLOTS = {kind: f"{kind}_amount" for kind in _AMOUNT_KINDS.values()}
 _CODE: dict[str, str] = {
     "BkTxCd/Domn/Cd": "domain",
     "BkTxCd/Domn/Fmly/Cd": "family",
@@ -102,7 +103,7 @@ _CODE: dict[str, str] = {
 _MONEY_DETAILS: dict[str, Target] = {
     **_MONEY,
     "CdtDbtInd": "credit_debit",
-    **{f"AmtDtls/{name}": Each(f"{kind}_amount", _AMOUNT) for name, kind in _AMOUNT_KINDS.items()},
+    **{f"AmtDtls/{name}": Each(_AMOUNT_SLOTS[kind], _AMOUNT) for name, kind in _AMOUNT_KINDS.items()},
     "Chrgs": Each("charges", _CHARGES),
     "Avlbty": Each("availability", _AVAILABILITY),
     **_CODE,
@@ -212,13 +213,17 @@ def balance_of(found: dict[str, Any]) -> Balance:
 
 def availability_of(found: dict[str, Any]) -> tuple[Availability, ...]:
     """When how much of it can be used."""
-    return tuple(Availability(**item) for item in found.get("availability", ()) if item)
+    items = found.get("availability")
+    return () if items is None else tuple(Availability(**item) for item in items if item)
 
 
 def charges_of(found: dict[str, Any]) -> tuple[Charge, ...]:
     """Every charge, whichever generation of the message it is said in."""
+    items = found.get("charges")
+    if items is None:
+        return ()
     charges: list[Charge] = []
-    for item in found.get("charges", ()):
+    for item in items:
         records = item.pop("records", [])
         charges += [Charge(**one) for one in (item, *records) if one]
     return tuple(charges)
@@ -226,8 +231,10 @@ def charges_of(found: dict[str, Any]) -> tuple[Charge, ...]:
 
 def amounts_of(found: dict[str, Any]) -> tuple[DetailedAmount, ...]:
     """The amounts beside the booked one."""
+    if found.keys().isdisjoint(_AMOUNT_SLOTS.values()):
+        return ()
     return tuple(
-        DetailedAmount(kind=kind, **item) for kind in _AMOUNT_KINDS.values() for item in found.get(f"{kind}_amount", ()) if item
+        DetailedAmount(kind=kind, **item) for kind, slot in _AMOUNT_SLOTS.items() for item in found.get(slot, ()) if item
     )
 
 
@@ -238,14 +245,23 @@ def code_of(found: dict[str, Any]) -> tuple[str | None, str | None]:
     return ("-".join(parts), proprietary) if parts else (proprietary, None)
 
 
-def party_of(found: dict[str, Any], slot: str) -> Party | None:
-    """The party whose slots begin with `slot`, if anything is said of it."""
-    name, account, bic = found.get(f"{slot}name"), found.get(f"{slot}account"), found.get(f"{slot}bic")
+_PARTY_SLOTS = {
+    role: (f"{role}_name", f"{role}_account", f"{role}_bic")
+    for role in ("debtor", "creditor", "ultimate_debtor", "ultimate_creditor")
+}
+
+
+def party_of(found: dict[str, Any], role: str) -> Party | None:
+    """The debtor, the creditor or an ultimate one, if anything is said of it."""
+    name, account, bic = map(found.get, _PARTY_SLOTS[role])
     return None if name is None and account is None and bic is None else Party(name=name, account=account, agent_bic=bic)
 
 
 def structured_of(found: dict[str, Any]) -> tuple[StructuredRemittance, ...]:
     """Each structured remittance that says something in the fields it has here."""
+    items = found.get("structured")
+    if items is None:
+        return ()
     return tuple(
         StructuredRemittance(
             document_type=item.get("document_type"),
@@ -257,6 +273,6 @@ def structured_of(found: dict[str, Any]) -> tuple[StructuredRemittance, ...]:
             creditor_reference=item.get("creditor_reference"),
             additional_information=tuple(item.get("additional_information", ())),
         )
-        for item in found.get("structured", ())
+        for item in items
         if item
     )

@@ -60,11 +60,10 @@ _TRANSACTION = Shape(
 
 def reasons_of(found: dict[str, Any]) -> tuple[Reason, ...]:
     """The reasons of a status or a return. A code and its words may be absent; a reason with neither says nothing."""
-    return tuple(
-        Reason(code=item.get("code"), text=" ".join(item["text"]) if "text" in item else None)
-        for item in found.get("reasons", ())
-        if item
-    )
+    items = found.get("reasons")
+    if items is None:
+        return ()
+    return tuple(Reason(code=item.get("code"), text=" ".join(item["text"]) if "text" in item else None) for item in items if item)
 
 
 class StatusReportDocument(MessageReader):

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from formats.errors import Unparsable
 from formats.report import Document, ReportRecord
 from gateway import discrepancies as say
 from gateway.apply import NewsApplier, NewsStore
+from gateway.compact import compact
 from gateway.connection import Connection
 from gateway.discrepancies import Origin, is_booking
 from gateway.store.records import InboundFile
@@ -206,13 +207,14 @@ class _Spool:
     def add(self, record: ReportRecord) -> None:
         if not self.complete:
             return
-        encoded = self._encoder.encode(record)
+        kind: Any = type(record)
+        encoded = self._encoder.encode(msgspec.convert(record, compact(kind), from_attributes=True))
         self._bytes += len(encoded) + 100
         if self._bytes > SPOOL_BYTES_MAX:
             self.complete = False
             self._items.clear()
             return
-        self._items.append((type(record), encoded))
+        self._items.append((kind, encoded))
 
     def records(self) -> Iterator[ReportRecord]:
         decoders: dict[type[ReportRecord], msgspec.msgpack.Decoder[ReportRecord]] = {}

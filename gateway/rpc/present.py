@@ -261,6 +261,7 @@ def _remittance(remittance: RemittanceInformation | None) -> pb.RemittanceInform
 def statement_message(row: StatementRow) -> statements.Statement:
     """A stored statement with its balances; absent values are empty strings."""
     statement = row.statement
+    related = statement.related_account
     return statements.Statement(
         id=str(row.statement_row_id),
         connection_id=row.connection_id,
@@ -275,11 +276,20 @@ def statement_message(row: StatementRow) -> statements.Statement:
         sequence_number=statement.sequence_number or "",
         received_at=moment(row.received_at),
         inbound_file_id=str(row.inbound_file_id),
-        period_from=statement.period_from or "",
-        period_until=statement.period_until or "",
+        **_texts(statement, *_STATEMENT_TEXTS),
+        related_account=None if related is None else pb.Account(**_texts(related, "iban", "other_id", "currency")),
+        supplementary=dict(statement.supplementary),
     )
 
 
+_STATEMENT_TEXTS = (
+    *("period_from", "period_until", "additional_information", "legal_sequence_number", "page_number", "last_page"),
+)
+_CHARGE_TEXTS = ("amount", "currency", "credit_debit", "type", "bearer", "included")
+_AMOUNT_TEXTS = ("kind", "amount", "currency", "source_currency", "target_currency", "unit_currency", "exchange_rate")
+_REMITTANCE_TEXTS = (
+    *("document_type", "document_number", "document_date", "amount", "currency", "creditor_reference_type", "creditor_reference"),
+)
 _ENTRY_TEXTS = (
     "amount",
     "currency",
@@ -289,6 +299,9 @@ _ENTRY_TEXTS = (
     "value_date",
     "account_servicer_reference",
     "bank_transaction_code",
+    "additional_information",
+    "entry_reference",
+    "proprietary_transaction_code",
 )
 _TRANSACTION_TEXTS = (
     "end_to_end_id",
@@ -300,6 +313,13 @@ _TRANSACTION_TEXTS = (
     "counterparty_name",
     "counterparty_account",
     "return_reason",
+    "counterparty_agent_bic",
+    "uetr",
+    "account_servicer_reference",
+    "return_reason_text",
+    "purpose",
+    "mandate_id",
+    "additional_information",
 )
 
 
@@ -318,15 +338,38 @@ def entry_message(statement_row_id: int, row: EntryRow) -> statements.Entry:
         statement_id=str(statement_row_id),
         position=row.position,
         reversal=entry.reversal,
-        transactions=[
-            statements.EntryTransaction(
-                **_texts(transaction, *_TRANSACTION_TEXTS),
-                remittance_information=transaction.remittance_information,
-                payment_id=payment_id or "",
-            )
-            for transaction, payment_id in zip(transactions, ids, strict=False)
-        ],
+        charges=[_charge(charge) for charge in entry.charges],
+        amounts=[_amount(amount) for amount in entry.amounts],
+        supplementary=dict(entry.supplementary),
+        transactions=[_transaction(item, payment_id or "") for item, payment_id in zip(transactions, ids, strict=False)],
     )
+
+
+def _transaction(transaction: report.EntryTransaction, payment_id: str) -> statements.EntryTransaction:
+    debtor, creditor = transaction.ultimate_debtor, transaction.ultimate_creditor
+    return statements.EntryTransaction(
+        **_texts(transaction, *_TRANSACTION_TEXTS),
+        remittance_information=transaction.remittance_information,
+        payment_id=payment_id,
+        return_reasons=[reason.code for reason in transaction.return_reasons if reason.code],
+        ultimate_debtor_name=(debtor.name if debtor else None) or "",
+        ultimate_creditor_name=(creditor.name if creditor else None) or "",
+        charges=[_charge(charge) for charge in transaction.charges],
+        amounts=[_amount(amount) for amount in transaction.amounts],
+        structured_remittance=[
+            statements.RemittanceDetail(**_texts(item, *_REMITTANCE_TEXTS), additional_information=item.additional_information)
+            for item in transaction.structured_remittance
+        ],
+        supplementary=dict(transaction.supplementary),
+    )
+
+
+def _charge(charge: report.Charge) -> statements.Charge:
+    return statements.Charge(**_texts(charge, *_CHARGE_TEXTS))
+
+
+def _amount(amount: report.DetailedAmount) -> statements.DetailedAmount:
+    return statements.DetailedAmount(**_texts(amount, *_AMOUNT_TEXTS))
 
 
 # -- operations ------------------------------------------------------------------------------------------------------------

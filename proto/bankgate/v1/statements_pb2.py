@@ -26,33 +26,51 @@ from bankgate.v1 import types_pb2 as bankgate_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62\x61nkgate/v1/statements.proto\x12\x0b\x62\x61nkgate.v1\x1a\x17\x62\x61nkgate/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x07\x42\x61lance\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\"\xc7\x02\n\tStatement\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12\x14\n\x0cstatement_id\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12%\n\x07\x61\x63\x63ount\x18\x05 \x01(\x0b\x32\x14.bankgate.v1.Account\x12&\n\x08\x62\x61lances\x18\x06 \x03(\x0b\x32\x14.bankgate.v1.Balance\x12\x13\n\x0b\x65ntry_count\x18\x07 \x01(\r\x12\x17\n\x0fsequence_number\x18\x08 \x01(\t\x12/\n\x0breceived_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0finbound_file_id\x18\n \x01(\t\x12\x13\n\x0bperiod_from\x18\x0b \x01(\t\x12\x14\n\x0cperiod_until\x18\x0c \x01(\t\"\x91\x02\n\x10\x45ntryTransaction\x12\x15\n\rend_to_end_id\x18\x01 \x01(\t\x12\x16\n\x0einstruction_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x06 \x01(\t\x12\x19\n\x11\x63ounterparty_name\x18\x07 \x01(\t\x12\x1c\n\x14\x63ounterparty_account\x18\x08 \x01(\t\x12\x1e\n\x16remittance_information\x18\t \x03(\t\x12\x15\n\rreturn_reason\x18\n \x01(\t\x12\x12\n\npayment_id\x18\x0b \x01(\t\"\xab\x02\n\x05\x45ntry\x12\x14\n\x0cstatement_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x05 \x01(\t\x12\x10\n\x08reversal\x18\x06 \x01(\x08\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x14\n\x0c\x62ooking_date\x18\x08 \x01(\t\x12\x12\n\nvalue_date\x18\t \x01(\t\x12\"\n\x1a\x61\x63\x63ount_servicer_reference\x18\n \x01(\t\x12\x1d\n\x15\x62\x61nk_transaction_code\x18\x0b \x01(\t\x12\x33\n\x0ctransactions\x18\x0c \x03(\x0b\x32\x1d.bankgate.v1.EntryTransaction\"n\n\x15ListStatementsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x0b\x32\x11.bankgate.v1.Page\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12\x0c\n\x04iban\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"]\n\x16ListStatementsResponse\x12*\n\nstatements\x18\x01 \x03(\x0b\x32\x16.bankgate.v1.Statement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x13GetStatementRequest\x12\n\n\x02id\x18\x01 \x01(\t\"A\n\x14GetStatementResponse\x12)\n\tstatement\x18\x01 \x01(\x0b\x32\x16.bankgate.v1.Statement\"A\n\x12ListEntriesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.bankgate.v1.Page\"S\n\x13ListEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.bankgate.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x94\x02\n\x10StatementService\x12Y\n\x0eListStatements\x12\".bankgate.v1.ListStatementsRequest\x1a#.bankgate.v1.ListStatementsResponse\x12S\n\x0cGetStatement\x12 .bankgate.v1.GetStatementRequest\x1a!.bankgate.v1.GetStatementResponse\x12P\n\x0bListEntries\x12\x1f.bankgate.v1.ListEntriesRequest\x1a .bankgate.v1.ListEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62\x61nkgate/v1/statements.proto\x12\x0b\x62\x61nkgate.v1\x1a\x17\x62\x61nkgate/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x07\x42\x61lance\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\"\xd5\x04\n\tStatement\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12\x14\n\x0cstatement_id\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12%\n\x07\x61\x63\x63ount\x18\x05 \x01(\x0b\x32\x14.bankgate.v1.Account\x12&\n\x08\x62\x61lances\x18\x06 \x03(\x0b\x32\x14.bankgate.v1.Balance\x12\x13\n\x0b\x65ntry_count\x18\x07 \x01(\r\x12\x17\n\x0fsequence_number\x18\x08 \x01(\t\x12/\n\x0breceived_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0finbound_file_id\x18\n \x01(\t\x12\x13\n\x0bperiod_from\x18\x0b \x01(\t\x12\x14\n\x0cperiod_until\x18\x0c \x01(\t\x12\x1e\n\x16\x61\x64\x64itional_information\x18\r \x01(\t\x12\x1d\n\x15legal_sequence_number\x18\x0e \x01(\t\x12\x13\n\x0bpage_number\x18\x0f \x01(\t\x12\x11\n\tlast_page\x18\x10 \x01(\t\x12-\n\x0frelated_account\x18\x11 \x01(\x0b\x32\x14.bankgate.v1.Account\x12@\n\rsupplementary\x18\x12 \x03(\x0b\x32).bankgate.v1.Statement.SupplementaryEntry\x1a\x34\n\x12SupplementaryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"p\n\x06\x43harge\x12\x0e\n\x06\x61mount\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x0e\n\x06\x62\x65\x61rer\x18\x05 \x01(\t\x12\x10\n\x08included\x18\x06 \x01(\t\"\xa0\x01\n\x0e\x44\x65tailedAmount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x17\n\x0fsource_currency\x18\x04 \x01(\t\x12\x17\n\x0ftarget_currency\x18\x05 \x01(\t\x12\x15\n\runit_currency\x18\x06 \x01(\t\x12\x15\n\rexchange_rate\x18\x07 \x01(\t\"\xd8\x01\n\x10RemittanceDetail\x12\x15\n\rdocument_type\x18\x01 \x01(\t\x12\x17\n\x0f\x64ocument_number\x18\x02 \x01(\t\x12\x15\n\rdocument_date\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x1f\n\x17\x63reditor_reference_type\x18\x06 \x01(\t\x12\x1a\n\x12\x63reditor_reference\x18\x07 \x01(\t\x12\x1e\n\x16\x61\x64\x64itional_information\x18\x08 \x03(\t\"\xab\x06\n\x10\x45ntryTransaction\x12\x15\n\rend_to_end_id\x18\x01 \x01(\t\x12\x16\n\x0einstruction_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x06 \x01(\t\x12\x19\n\x11\x63ounterparty_name\x18\x07 \x01(\t\x12\x1c\n\x14\x63ounterparty_account\x18\x08 \x01(\t\x12\x1e\n\x16remittance_information\x18\t \x03(\t\x12\x15\n\rreturn_reason\x18\n \x01(\t\x12\x12\n\npayment_id\x18\x0b \x01(\t\x12\x1e\n\x16\x63ounterparty_agent_bic\x18\x0c \x01(\t\x12\x0c\n\x04uetr\x18\r \x01(\t\x12\"\n\x1a\x61\x63\x63ount_servicer_reference\x18\x0e \x01(\t\x12\x1a\n\x12return_reason_text\x18\x0f \x01(\t\x12\x16\n\x0ereturn_reasons\x18\x10 \x03(\t\x12\x0f\n\x07purpose\x18\x11 \x01(\t\x12\x12\n\nmandate_id\x18\x12 \x01(\t\x12\x1e\n\x16\x61\x64\x64itional_information\x18\x13 \x01(\t\x12\x1c\n\x14ultimate_debtor_name\x18\x14 \x01(\t\x12\x1e\n\x16ultimate_creditor_name\x18\x15 \x01(\t\x12$\n\x07\x63harges\x18\x16 \x03(\x0b\x32\x13.bankgate.v1.Charge\x12,\n\x07\x61mounts\x18\x17 \x03(\x0b\x32\x1b.bankgate.v1.DetailedAmount\x12<\n\x15structured_remittance\x18\x18 \x03(\x0b\x32\x1d.bankgate.v1.RemittanceDetail\x12G\n\rsupplementary\x18\x19 \x03(\x0b\x32\x30.bankgate.v1.EntryTransaction.SupplementaryEntry\x1a\x34\n\x12SupplementaryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x04\n\x05\x45ntry\x12\x14\n\x0cstatement_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x14\n\x0c\x63redit_debit\x18\x05 \x01(\t\x12\x10\n\x08reversal\x18\x06 \x01(\x08\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x14\n\x0c\x62ooking_date\x18\x08 \x01(\t\x12\x12\n\nvalue_date\x18\t \x01(\t\x12\"\n\x1a\x61\x63\x63ount_servicer_reference\x18\n \x01(\t\x12\x1d\n\x15\x62\x61nk_transaction_code\x18\x0b \x01(\t\x12\x33\n\x0ctransactions\x18\x0c \x03(\x0b\x32\x1d.bankgate.v1.EntryTransaction\x12\x1e\n\x16\x61\x64\x64itional_information\x18\r \x01(\t\x12\x17\n\x0f\x65ntry_reference\x18\x0e \x01(\t\x12$\n\x1cproprietary_transaction_code\x18\x0f \x01(\t\x12$\n\x07\x63harges\x18\x10 \x03(\x0b\x32\x13.bankgate.v1.Charge\x12,\n\x07\x61mounts\x18\x11 \x03(\x0b\x32\x1b.bankgate.v1.DetailedAmount\x12<\n\rsupplementary\x18\x12 \x03(\x0b\x32%.bankgate.v1.Entry.SupplementaryEntry\x1a\x34\n\x12SupplementaryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x15ListStatementsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x0b\x32\x11.bankgate.v1.Page\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12\x0c\n\x04iban\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"]\n\x16ListStatementsResponse\x12*\n\nstatements\x18\x01 \x03(\x0b\x32\x16.bankgate.v1.Statement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x13GetStatementRequest\x12\n\n\x02id\x18\x01 \x01(\t\"A\n\x14GetStatementResponse\x12)\n\tstatement\x18\x01 \x01(\x0b\x32\x16.bankgate.v1.Statement\"A\n\x12ListEntriesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.bankgate.v1.Page\"S\n\x13ListEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.bankgate.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x94\x02\n\x10StatementService\x12Y\n\x0eListStatements\x12\".bankgate.v1.ListStatementsRequest\x1a#.bankgate.v1.ListStatementsResponse\x12S\n\x0cGetStatement\x12 .bankgate.v1.GetStatementRequest\x1a!.bankgate.v1.GetStatementResponse\x12P\n\x0bListEntries\x12\x1f.bankgate.v1.ListEntriesRequest\x1a .bankgate.v1.ListEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bankgate.v1.statements_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STATEMENT_SUPPLEMENTARYENTRY']._loaded_options = None
+  _globals['_STATEMENT_SUPPLEMENTARYENTRY']._serialized_options = b'8\001'
+  _globals['_ENTRYTRANSACTION_SUPPLEMENTARYENTRY']._loaded_options = None
+  _globals['_ENTRYTRANSACTION_SUPPLEMENTARYENTRY']._serialized_options = b'8\001'
+  _globals['_ENTRY_SUPPLEMENTARYENTRY']._loaded_options = None
+  _globals['_ENTRY_SUPPLEMENTARYENTRY']._serialized_options = b'8\001'
   _globals['_BALANCE']._serialized_start=103
   _globals['_BALANCE']._serialized_end=196
   _globals['_STATEMENT']._serialized_start=199
-  _globals['_STATEMENT']._serialized_end=526
-  _globals['_ENTRYTRANSACTION']._serialized_start=529
-  _globals['_ENTRYTRANSACTION']._serialized_end=802
-  _globals['_ENTRY']._serialized_start=805
-  _globals['_ENTRY']._serialized_end=1104
-  _globals['_LISTSTATEMENTSREQUEST']._serialized_start=1106
-  _globals['_LISTSTATEMENTSREQUEST']._serialized_end=1216
-  _globals['_LISTSTATEMENTSRESPONSE']._serialized_start=1218
-  _globals['_LISTSTATEMENTSRESPONSE']._serialized_end=1311
-  _globals['_GETSTATEMENTREQUEST']._serialized_start=1313
-  _globals['_GETSTATEMENTREQUEST']._serialized_end=1346
-  _globals['_GETSTATEMENTRESPONSE']._serialized_start=1348
-  _globals['_GETSTATEMENTRESPONSE']._serialized_end=1413
-  _globals['_LISTENTRIESREQUEST']._serialized_start=1415
-  _globals['_LISTENTRIESREQUEST']._serialized_end=1480
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=1482
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=1565
-  _globals['_STATEMENTSERVICE']._serialized_start=1568
-  _globals['_STATEMENTSERVICE']._serialized_end=1844
+  _globals['_STATEMENT']._serialized_end=796
+  _globals['_STATEMENT_SUPPLEMENTARYENTRY']._serialized_start=744
+  _globals['_STATEMENT_SUPPLEMENTARYENTRY']._serialized_end=796
+  _globals['_CHARGE']._serialized_start=798
+  _globals['_CHARGE']._serialized_end=910
+  _globals['_DETAILEDAMOUNT']._serialized_start=913
+  _globals['_DETAILEDAMOUNT']._serialized_end=1073
+  _globals['_REMITTANCEDETAIL']._serialized_start=1076
+  _globals['_REMITTANCEDETAIL']._serialized_end=1292
+  _globals['_ENTRYTRANSACTION']._serialized_start=1295
+  _globals['_ENTRYTRANSACTION']._serialized_end=2106
+  _globals['_ENTRYTRANSACTION_SUPPLEMENTARYENTRY']._serialized_start=744
+  _globals['_ENTRYTRANSACTION_SUPPLEMENTARYENTRY']._serialized_end=796
+  _globals['_ENTRY']._serialized_start=2109
+  _globals['_ENTRY']._serialized_end=2703
+  _globals['_ENTRY_SUPPLEMENTARYENTRY']._serialized_start=744
+  _globals['_ENTRY_SUPPLEMENTARYENTRY']._serialized_end=796
+  _globals['_LISTSTATEMENTSREQUEST']._serialized_start=2705
+  _globals['_LISTSTATEMENTSREQUEST']._serialized_end=2815
+  _globals['_LISTSTATEMENTSRESPONSE']._serialized_start=2817
+  _globals['_LISTSTATEMENTSRESPONSE']._serialized_end=2910
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=2912
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=2945
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=2947
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=3012
+  _globals['_LISTENTRIESREQUEST']._serialized_start=3014
+  _globals['_LISTENTRIESREQUEST']._serialized_end=3079
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=3081
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=3164
+  _globals['_STATEMENTSERVICE']._serialized_start=3167
+  _globals['_STATEMENTSERVICE']._serialized_end=3443
 # @@protoc_insertion_point(module_scope)

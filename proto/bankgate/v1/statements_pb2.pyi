@@ -57,6 +57,26 @@ Global___Balance: _TypeAlias = Balance  # noqa: Y015
 class Statement(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SupplementaryEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     CONNECTION_ID_FIELD_NUMBER: _builtins.int
     STATEMENT_ID_FIELD_NUMBER: _builtins.int
@@ -69,6 +89,12 @@ class Statement(_message.Message):
     INBOUND_FILE_ID_FIELD_NUMBER: _builtins.int
     PERIOD_FROM_FIELD_NUMBER: _builtins.int
     PERIOD_UNTIL_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_INFORMATION_FIELD_NUMBER: _builtins.int
+    LEGAL_SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
+    PAGE_NUMBER_FIELD_NUMBER: _builtins.int
+    LAST_PAGE_FIELD_NUMBER: _builtins.int
+    RELATED_ACCOUNT_FIELD_NUMBER: _builtins.int
+    SUPPLEMENTARY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """ours"""
     connection_id: _builtins.str
@@ -83,12 +109,24 @@ class Statement(_message.Message):
     period_from: _builtins.str
     """[FrToDt]; as the bank wrote it"""
     period_until: _builtins.str
+    additional_information: _builtins.str
+    legal_sequence_number: _builtins.str
+    page_number: _builtins.str
+    """of a statement in several parts"""
+    last_page: _builtins.str
+    """as written: "true", "false" """
     @_builtins.property
     def account(self) -> _types_pb2.Account: ...
     @_builtins.property
     def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Balance]: ...
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def related_account(self) -> _types_pb2.Account: ...
+    @_builtins.property
+    def supplementary(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the bank wrote and no field holds, by its path from the statement's element: "Acct/Ownr/Nm", ":90D:"."""
+
     def __init__(
         self,
         *,
@@ -104,18 +142,165 @@ class Statement(_message.Message):
         inbound_file_id: _builtins.str = ...,
         period_from: _builtins.str = ...,
         period_until: _builtins.str = ...,
+        additional_information: _builtins.str = ...,
+        legal_sequence_number: _builtins.str = ...,
+        page_number: _builtins.str = ...,
+        last_page: _builtins.str = ...,
+        related_account: _types_pb2.Account | None = ...,
+        supplementary: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "received_at", b"received_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "received_at", b"received_at", "related_account", b"related_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "balances", b"balances", "connection_id", b"connection_id", "entry_count", b"entry_count", "id", b"id", "inbound_file_id", b"inbound_file_id", "message", b"message", "period_from", b"period_from", "period_until", b"period_until", "received_at", b"received_at", "sequence_number", b"sequence_number", "statement_id", b"statement_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "additional_information", b"additional_information", "balances", b"balances", "connection_id", b"connection_id", "entry_count", b"entry_count", "id", b"id", "inbound_file_id", b"inbound_file_id", "last_page", b"last_page", "legal_sequence_number", b"legal_sequence_number", "message", b"message", "page_number", b"page_number", "period_from", b"period_from", "period_until", b"period_until", "received_at", b"received_at", "related_account", b"related_account", "sequence_number", b"sequence_number", "statement_id", b"statement_id", "supplementary", b"supplementary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Statement: _TypeAlias = Statement  # noqa: Y015
 
 @_typing.final
+class Charge(_message.Message):
+    """What the bank took for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    CREDIT_DEBIT_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    BEARER_FIELD_NUMBER: _builtins.int
+    INCLUDED_FIELD_NUMBER: _builtins.int
+    amount: _builtins.str
+    currency: _builtins.str
+    credit_debit: _builtins.str
+    type: _builtins.str
+    bearer: _builtins.str
+    included: _builtins.str
+    """whether the entry's amount contains it, as written"""
+    def __init__(
+        self,
+        *,
+        amount: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        credit_debit: _builtins.str = ...,
+        type: _builtins.str = ...,
+        bearer: _builtins.str = ...,
+        included: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "bearer", b"bearer", "credit_debit", b"credit_debit", "currency", b"currency", "included", b"included", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Charge: _TypeAlias = Charge  # noqa: Y015
+
+@_typing.final
+class DetailedAmount(_message.Message):
+    """An amount beside the booked one, and the exchange it comes from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    SOURCE_CURRENCY_FIELD_NUMBER: _builtins.int
+    TARGET_CURRENCY_FIELD_NUMBER: _builtins.int
+    UNIT_CURRENCY_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"instructed", "transaction", "counter_value", "announced", "proprietary" """
+    amount: _builtins.str
+    currency: _builtins.str
+    source_currency: _builtins.str
+    target_currency: _builtins.str
+    unit_currency: _builtins.str
+    exchange_rate: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        source_currency: _builtins.str = ...,
+        target_currency: _builtins.str = ...,
+        unit_currency: _builtins.str = ...,
+        exchange_rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "exchange_rate", b"exchange_rate", "kind", b"kind", "source_currency", b"source_currency", "target_currency", b"target_currency", "unit_currency", b"unit_currency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetailedAmount: _TypeAlias = DetailedAmount  # noqa: Y015
+
+@_typing.final
+class RemittanceDetail(_message.Message):
+    """What is paid, said in fields."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_TYPE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_NUMBER_FIELD_NUMBER: _builtins.int
+    DOCUMENT_DATE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    CREDITOR_REFERENCE_TYPE_FIELD_NUMBER: _builtins.int
+    CREDITOR_REFERENCE_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_INFORMATION_FIELD_NUMBER: _builtins.int
+    document_type: _builtins.str
+    document_number: _builtins.str
+    document_date: _builtins.str
+    amount: _builtins.str
+    """the remitted one"""
+    currency: _builtins.str
+    creditor_reference_type: _builtins.str
+    creditor_reference: _builtins.str
+    @_builtins.property
+    def additional_information(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        document_type: _builtins.str = ...,
+        document_number: _builtins.str = ...,
+        document_date: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        creditor_reference_type: _builtins.str = ...,
+        creditor_reference: _builtins.str = ...,
+        additional_information: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additional_information", b"additional_information", "amount", b"amount", "creditor_reference", b"creditor_reference", "creditor_reference_type", b"creditor_reference_type", "currency", b"currency", "document_date", b"document_date", "document_number", b"document_number", "document_type", b"document_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemittanceDetail: _TypeAlias = RemittanceDetail  # noqa: Y015
+
+@_typing.final
 class EntryTransaction(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SupplementaryEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     END_TO_END_ID_FIELD_NUMBER: _builtins.int
     INSTRUCTION_ID_FIELD_NUMBER: _builtins.int
@@ -128,6 +313,20 @@ class EntryTransaction(_message.Message):
     REMITTANCE_INFORMATION_FIELD_NUMBER: _builtins.int
     RETURN_REASON_FIELD_NUMBER: _builtins.int
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    COUNTERPARTY_AGENT_BIC_FIELD_NUMBER: _builtins.int
+    UETR_FIELD_NUMBER: _builtins.int
+    ACCOUNT_SERVICER_REFERENCE_FIELD_NUMBER: _builtins.int
+    RETURN_REASON_TEXT_FIELD_NUMBER: _builtins.int
+    RETURN_REASONS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    MANDATE_ID_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_INFORMATION_FIELD_NUMBER: _builtins.int
+    ULTIMATE_DEBTOR_NAME_FIELD_NUMBER: _builtins.int
+    ULTIMATE_CREDITOR_NAME_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    STRUCTURED_REMITTANCE_FIELD_NUMBER: _builtins.int
+    SUPPLEMENTARY_FIELD_NUMBER: _builtins.int
     end_to_end_id: _builtins.str
     instruction_id: _builtins.str
     message_id: _builtins.str
@@ -139,8 +338,31 @@ class EntryTransaction(_message.Message):
     return_reason: _builtins.str
     payment_id: _builtins.str
     """our payment it was matched with"""
+    counterparty_agent_bic: _builtins.str
+    uetr: _builtins.str
+    account_servicer_reference: _builtins.str
+    return_reason_text: _builtins.str
+    purpose: _builtins.str
+    mandate_id: _builtins.str
+    additional_information: _builtins.str
+    ultimate_debtor_name: _builtins.str
+    ultimate_creditor_name: _builtins.str
     @_builtins.property
     def remittance_information(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def return_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the codes of all of them"""
+
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]: ...
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetailedAmount]: ...
+    @_builtins.property
+    def structured_remittance(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemittanceDetail]: ...
+    @_builtins.property
+    def supplementary(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """as in Statement, from the transaction's element"""
+
     def __init__(
         self,
         *,
@@ -155,10 +377,24 @@ class EntryTransaction(_message.Message):
         remittance_information: _abc.Iterable[_builtins.str] | None = ...,
         return_reason: _builtins.str = ...,
         payment_id: _builtins.str = ...,
+        counterparty_agent_bic: _builtins.str = ...,
+        uetr: _builtins.str = ...,
+        account_servicer_reference: _builtins.str = ...,
+        return_reason_text: _builtins.str = ...,
+        return_reasons: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
+        mandate_id: _builtins.str = ...,
+        additional_information: _builtins.str = ...,
+        ultimate_debtor_name: _builtins.str = ...,
+        ultimate_creditor_name: _builtins.str = ...,
+        charges: _abc.Iterable[Global___Charge] | None = ...,
+        amounts: _abc.Iterable[Global___DetailedAmount] | None = ...,
+        structured_remittance: _abc.Iterable[Global___RemittanceDetail] | None = ...,
+        supplementary: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "counterparty_account", b"counterparty_account", "counterparty_name", b"counterparty_name", "credit_debit", b"credit_debit", "currency", b"currency", "end_to_end_id", b"end_to_end_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "remittance_information", b"remittance_information", "return_reason", b"return_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "additional_information", b"additional_information", "amount", b"amount", "amounts", b"amounts", "charges", b"charges", "counterparty_account", b"counterparty_account", "counterparty_agent_bic", b"counterparty_agent_bic", "counterparty_name", b"counterparty_name", "credit_debit", b"credit_debit", "currency", b"currency", "end_to_end_id", b"end_to_end_id", "instruction_id", b"instruction_id", "mandate_id", b"mandate_id", "message_id", b"message_id", "payment_id", b"payment_id", "purpose", b"purpose", "remittance_information", b"remittance_information", "return_reason", b"return_reason", "return_reason_text", b"return_reason_text", "return_reasons", b"return_reasons", "structured_remittance", b"structured_remittance", "supplementary", b"supplementary", "uetr", b"uetr", "ultimate_creditor_name", b"ultimate_creditor_name", "ultimate_debtor_name", b"ultimate_debtor_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -167,6 +403,26 @@ Global___EntryTransaction: _TypeAlias = EntryTransaction  # noqa: Y015
 @_typing.final
 class Entry(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SupplementaryEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     STATEMENT_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
@@ -180,6 +436,12 @@ class Entry(_message.Message):
     ACCOUNT_SERVICER_REFERENCE_FIELD_NUMBER: _builtins.int
     BANK_TRANSACTION_CODE_FIELD_NUMBER: _builtins.int
     TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    ADDITIONAL_INFORMATION_FIELD_NUMBER: _builtins.int
+    ENTRY_REFERENCE_FIELD_NUMBER: _builtins.int
+    PROPRIETARY_TRANSACTION_CODE_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    SUPPLEMENTARY_FIELD_NUMBER: _builtins.int
     statement_id: _builtins.str
     """ours"""
     position: _builtins.int
@@ -196,8 +458,20 @@ class Entry(_message.Message):
     account_servicer_reference: _builtins.str
     bank_transaction_code: _builtins.str
     """"PMNT-ICDT-ESCT", or the proprietary code"""
+    additional_information: _builtins.str
+    entry_reference: _builtins.str
+    proprietary_transaction_code: _builtins.str
+    """where it stands beside ISO's"""
     @_builtins.property
     def transactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryTransaction]: ...
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]: ...
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetailedAmount]: ...
+    @_builtins.property
+    def supplementary(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """as in Statement, from the entry's element"""
+
     def __init__(
         self,
         *,
@@ -213,10 +487,16 @@ class Entry(_message.Message):
         account_servicer_reference: _builtins.str = ...,
         bank_transaction_code: _builtins.str = ...,
         transactions: _abc.Iterable[Global___EntryTransaction] | None = ...,
+        additional_information: _builtins.str = ...,
+        entry_reference: _builtins.str = ...,
+        proprietary_transaction_code: _builtins.str = ...,
+        charges: _abc.Iterable[Global___Charge] | None = ...,
+        amounts: _abc.Iterable[Global___DetailedAmount] | None = ...,
+        supplementary: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "amount", b"amount", "bank_transaction_code", b"bank_transaction_code", "booking_date", b"booking_date", "credit_debit", b"credit_debit", "currency", b"currency", "position", b"position", "reversal", b"reversal", "statement_id", b"statement_id", "status", b"status", "transactions", b"transactions", "value_date", b"value_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "additional_information", b"additional_information", "amount", b"amount", "amounts", b"amounts", "bank_transaction_code", b"bank_transaction_code", "booking_date", b"booking_date", "charges", b"charges", "credit_debit", b"credit_debit", "currency", b"currency", "entry_reference", b"entry_reference", "position", b"position", "proprietary_transaction_code", b"proprietary_transaction_code", "reversal", b"reversal", "statement_id", b"statement_id", "status", b"status", "supplementary", b"supplementary", "transactions", b"transactions", "value_date", b"value_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
