@@ -204,6 +204,14 @@ def test_shapes_that_do_not_come_again_are_read_in_batches_without_a_plan():
     assert tally == Tally(by_plan=0, plainly=90, plans=0)
 
 
+def test_after_a_stretch_of_ever_new_shapes_plans_are_used_again():
+    strange = [entry(n, text="</Ustrd><Ustrd>".join(["x"] * (n + 2))) for n in range(40)]
+    with patch.object(camt_repetitive, "_READ_BYTES", 8_000):
+        tally = same(document(*strange, *(entry(n) for n in range(300))))
+    assert not tally.given_up
+    assert 100 < tally.by_plan < 300
+
+
 def test_plans_are_bounded_in_number():
     entries = [entry(n, text="</Ustrd><Ustrd>".join(["x"] * (n % 9 + 1))) for n in range(90)]
     with patch.object(camt_repetitive, "_PLANS_MAX", 4):
