@@ -6,10 +6,15 @@ from typing import Any, cast
 
 from lxml import etree
 
+from formats.errors import Unparsable
+
 SUPPLEMENTARY_MAX = 10_000  # pairs of one record
 SUPPLEMENTARY_CHARACTERS_MAX = 4 * 1024 * 1024  # of one record's pairs, paths included
 NOT_KEPT = "(not kept)"
 TAGS_KEPT_MAX = 4096
+ATTRIBUTES_MAX = 256  # of one element; ISO 20022 has one, Ccy
+_TAG_CHARACTERS_MAX = 256
+_NAMES_COUNTED_MAX = 20_000  # of siblings with different names; no schema has more than some dozens
 _PATH_CHARACTERS_MAX = 1024  # some 100 steps of ISO's names; deeper down nothing is kept
 
 
@@ -67,6 +72,10 @@ class Supplement:
         """One more that is not kept."""
         self._left_out += 1
 
+    def close(self) -> None:
+        """Nothing more is kept."""
+        self._characters = SUPPLEMENTARY_CHARACTERS_MAX
+
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """All of them, in document order."""
         if self._left_out:
@@ -111,7 +120,7 @@ class _Names(dict[str, _Node]):
         node = self.by_local.get(name)
         if node is None:
             node = _Node(name)
-        if len(self) < TAGS_KEPT_MAX:
+        if len(self) < TAGS_KEPT_MAX and len(tag) <= _TAG_CHARACTERS_MAX:
             self[tag] = node
         return node
 
@@ -201,6 +210,9 @@ class Reading:
             text = element.text
             if text is not None and (text := text.strip()):
                 self.supplement.add(self._path + _step(self._counts, "text()"), text)
+        if len(self._counts) > _NAMES_COUNTED_MAX:  # what is read in pieces may be without end, and is remembered by its names
+            self._counts.clear()
+            self.supplement.close()
         self._stopped_at = until
         _gather_whole(first, self._names, self.found, self.supplement, self._path, counts=self._counts, until=until)
         return self.found
@@ -295,6 +307,9 @@ def attributes_of(element: etree._Element, path: str) -> list[tuple[str, str]]:
 
 
 def _items(element: etree._Element) -> list[tuple[str, str]]:
+    """Names and values. Asking for the values takes the square of their number, so a flood of them is refused before."""
+    if len(element.keys()) > ATTRIBUTES_MAX:
+        raise Unparsable(f"an element with more than {ATTRIBUTES_MAX} attributes", cast("Any", element).sourceline)
     return [(name, value.strip()) for name, value in cast("list[tuple[str, str]]", element.items())]
 
 

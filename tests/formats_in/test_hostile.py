@@ -7,6 +7,7 @@ import pytest
 
 from formats.errors import Unparsable
 from formats.reader import parse
+from formats.shapes import NOT_KEPT, SUPPLEMENTARY_CHARACTERS_MAX, SUPPLEMENTARY_MAX
 from formats.xml import PART_BYTES_MAX
 
 HEAD = b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>'
@@ -132,3 +133,50 @@ def test_what_hostile_markup_costs_is_bounded():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64 * 2**20
+
+
+def test_names_without_end_between_the_entries_are_not_remembered_without_end():
+    names = b"".join(
+        b"<n%d/>%s" % (number, b"<Ntry><Amt>1</Amt></Ntry>" if number % 50 == 0 else b"") for number in range(120_000)
+    )
+    document = (
+        b"<Document><BkToCstmrStmt><Stmt><Id>1</Id><Ntry><Amt>1</Amt></Ntry>%s<n1>x</n1></Stmt></BkToCstmrStmt></Document>"
+        % names
+    )
+    source = io.BytesIO(document)
+    tracemalloc.start()
+    *_, last = parse(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert last.supplementary == ((NOT_KEPT, "1"),)
+    assert peak < 16 * 2**20
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"<a/>" * 400_000,
+        b"<a>x</a>" * 200_000,
+        b"<a b='c' d='e' f='g'/>" * 80_000,
+        (b"<%s>" % (b"n" * 500)) * 200 + b"x" + (b"</%s>" % (b"n" * 500)) * 200,
+        b"<a>" * 200 + b"<b>x</b>" * 100_000 + b"</a>" * 200,
+        b"x<a/>" * 300_000,
+    ],
+    ids=["elements", "texts", "attributes", "long names", "deep", "mixed"],
+)
+@pytest.mark.parametrize("where", ["<Ntry><Amt>1</Amt>{}</Ntry>", "{}<Ntry><Amt>1</Amt></Ntry>", "<Ntry><Amt>1</Amt></Ntry>{}"])
+def test_what_nobody_has_a_field_for_is_kept_within_its_bound(part, where):
+    before, after = where.encode().split(b"{}")
+    document = b"<Document><BkToCstmrStmt><Stmt>%s%s%s</Stmt></BkToCstmrStmt></Document>" % (before, part, after)
+    for record in parse(io.BytesIO(document)):
+        kept = record.supplementary
+        assert len(kept) <= SUPPLEMENTARY_MAX + 1
+        assert sum(len(path) + len(value) for path, value in kept) <= SUPPLEMENTARY_CHARACTERS_MAX + 100
+        assert len({path for path, _ in kept}) == len(kept)
+
+
+@pytest.mark.parametrize("place", ["<Ntry><Amt>1</Amt>{}</Ntry>", "{}<Ntry><Amt>1</Amt></Ntry>", "<Ntry><Amt>1</Amt></Ntry>{}"])
+def test_an_attribute_flood_is_refused_by_name_before_it_costs_time(place):
+    flood = "<a {}/>".format(" ".join(f"b{number}='1'" for number in range(100_000)))
+    document = f"<Document><BkToCstmrStmt><Stmt>{place.format(flood)}</Stmt></BkToCstmrStmt></Document>"
+    assert "more than 256 attributes" in refused(document.encode()).problem
