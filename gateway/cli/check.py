@@ -9,10 +9,11 @@ import typer
 from rich.markup import escape
 
 from formats.bank import BankFormat
-from formats.errors import Place, Violation
+from formats.errors import Place, Unparsable, Violation
+from formats.reader import files_in
 from formats.schemas import SchemaUnavailable
 from formats.schemas_own import OwnSchemas
-from gateway.cli.check_message import Verdict, judged
+from gateway.cli.check_message import Verdict, judged, unreadable
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, err, out, print_error, print_json, print_warning
 from gateway.cli.render import Bank, Message, On, day_of, default_message, known_message, plugin_named
 from gateway.cli.schemas import Schemas, schemas_of
@@ -23,7 +24,9 @@ SHOWN_MAX: Final = 100
 
 
 def check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="REQUEST.json, or a message (XML, MT940); - is standard input.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="REQUEST.json, or a message (XML, MT940, ZIP); - is standard input.")
+    ],
     *,
     bank: Bank = "iso20022",
     message: Message = None,
@@ -41,12 +44,14 @@ def check(
     if file.lower().endswith(".json"):
         good = _check_request(Path(file), plugin, wanted or default_message(plugin, day), day, as_json=as_json)
     else:
-        verdict = _verdict(file, plugin, day, own)
-        good = verdict.ok
+        verdicts = _verdicts(file, plugin, day, own)
+        good = all(verdict.ok for verdict in verdicts.values())
         if as_json:
-            print_json(verdict.as_dict())
+            told = [{"file": name, **verdict.as_dict()} for name, verdict in verdicts.items()]
+            print_json(told[0] if list(verdicts) == [shown(file)] else {"ok": good, "files": told})
         else:
-            _tell(shown(file), verdict, f"{plugin.name} on {day.isoformat()}", language, verbose=verbose)
+            for name, verdict in verdicts.items():
+                _tell(name, verdict, f"{plugin.name} on {day.isoformat()}", language, verbose=verbose)
     if not good:
         raise typer.Exit(PROBLEMS)
 
@@ -65,15 +70,21 @@ def _check_request(file: Path, plugin: BankFormat, message: str, day: date, *, a
     return not broken
 
 
-def _verdict(file: str, plugin: BankFormat, day: date, own: OwnSchemas | None) -> Verdict:
-    """A message as a file: its kind, its schema, reading it to its end, and for payments what the bank says to each."""
+def _verdicts(file: str, plugin: BankFormat, day: date, own: OwnSchemas | None) -> dict[str, Verdict]:
+    """What is to be said of a message as a file, by its name: its kind, its schema, reading it to its end, and for payments what
+    the bank says to each. Of a ZIP archive, each of its files."""
+    name, found = shown(file), dict[str, Verdict]()
     try:
         with opened(file) as source:
-            return judged(source, plugin, day, own)
+            for member, content in files_in(source):
+                found[f"{name}/{member}" if member else name] = judged(content, plugin, day, own)
+    except Unparsable as error:  # of the archive itself
+        found[name] = unreadable(error)
     except OSError as error:
-        raise CommandFailed(f"{shown(file)}: {why(error)}") from None
+        raise CommandFailed(f"{name}: {why(error)}") from None
     except SchemaUnavailable as error:
         raise CommandFailed(str(error)) from None
+    return found
 
 
 def _tell(file: str, verdict: Verdict, for_whom: str, language: Language, *, verbose: bool) -> None:

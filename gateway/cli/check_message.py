@@ -109,6 +109,13 @@ def judged(source: BinaryIO, plugin: BankFormat, day: date, own: OwnSchemas | No
     return verdict
 
 
+def unreadable(error: Unparsable) -> Verdict:
+    """The verdict on a file of which nothing can be read."""
+    verdict = Verdict()
+    verdict.add(_unreadable(error))
+    return verdict
+
+
 def _judge_schema(source: BinaryIO, verdict: Verdict, own: OwnSchemas | None) -> None:
     name = verdict.message
     brought = own.get(name) if own is not None else None

@@ -93,6 +93,21 @@ def test_warnings_are_told_and_marked_and_refuse_nothing(bankgate: Any, examples
         assert [(one["rule"], one["severity"]) for one in answer["warnings"]] == [("address.repeated-town", "warning")]
 
 
+def test_every_file_of_an_archive_is_checked_by_its_own_name(bankgate: Any, examples: Path, tmp_path: Path) -> None:
+    good, archive = tmp_path / "good.xml", tmp_path / "both.zip"
+    assert bankgate("render", examples / "request.json", "--bank", "sepa", *ON, "--out", good).code == 0
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a.xml", good.read_bytes())
+        made.writestr("b.xml", good.read_bytes().replace(b"<Ccy>", b"<Cyc>").replace(b"EUR", b"eur"))
+    done = bankgate("check", archive, "--bank", "sepa", *ON, "--json")
+    answer = json.loads(done.out)
+    assert (done.code, answer["ok"]) == (1, False)
+    assert [(Path(one["file"]).name, one["ok"]) for one in answer["files"]] == [("a.xml", True), ("b.xml", False)]
+    archive.write_bytes(archive.read_bytes()[:200])
+    cut = json.loads(bankgate("check", archive, "--bank", "sepa", *ON, "--json").out)
+    assert [violation["rule"] for violation in cut["violations"]] == ["file.unreadable"]
+
+
 def test_one_end_to_end_id_for_two_payments_is_told_in_a_request_and_in_a_message(
     bankgate: Any, examples: Path, tmp_path: Path
 ) -> None:

@@ -65,8 +65,8 @@ def test_a_statement_of_many_lines(repeated):
 
 @pytest.mark.parametrize("wrap", [b"%s", b"<NtryDtls>%s</NtryDtls>"])
 def test_one_entry_of_many_transactions_keeps_no_tree(repeated, wrap):
-    # What has a meaning is kept in the record; blanks between elements have none, and stand in a tree all the same.
-    transaction = wrap % (b"<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs>%s</TxDtls>" % (b" " * 2000))
+    # Blanks: what says something is kept, with the transaction it belongs to.
+    transaction = wrap % (b"<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs><AddtlTxInf>%s</AddtlTxInf></TxDtls>" % (b" " * 2000))
     source = repeated(
         b"<Document><BkToCstmrStmt><Stmt><Id>1</Id><Ntry><Amt Ccy='EUR'>1</Amt>",
         transaction,
