@@ -12,6 +12,7 @@ done once at first use before the guard stands (imports, schema files), which is
 What is seen is reported, not prevented.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ def watched() -> Iterator[list[str]]:
     _install()
     seen: list[str] = []
     before = sys.getprofile()
+    collecting = gc.isenabled()
+    gc.disable()  # a collection runs others' callbacks and finalisers: hypothesis, for one, reads the clock in its own
     _watching[get_ident()] = seen
     sys.setprofile(_profiler(seen))
     try:
@@ -47,6 +50,8 @@ def watched() -> Iterator[list[str]]:
     finally:
         sys.setprofile(before)
         del _watching[get_ident()]
+        if collecting:
+            gc.enable()
 
 
 def _profiler(seen: list[str]) -> Callable[[FrameType, str, object], None]:

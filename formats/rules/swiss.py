@@ -197,6 +197,7 @@ SPS = Pack(
             "Swiss Payment Standards up to release 2024, Name: at most 70; from release 2025 on for payment type S only",
             valid_until=date(2025, 11, 20),
         ),
+        texts(_SCHEME, LATIN, carries_en="Swiss banks carry Latin letters only", carries_zh="瑞士银行仅支持拉丁字母"),
     ),
 )
 """For every payment at a Swiss bank."""
@@ -211,8 +212,7 @@ SPS_TEXTS = Pack(
     applies=_not_sepa,
     rules=(
         *identifiers(_SCHEME, "section 3.1"),
-        texts(_SCHEME, LATIN, carries_en="Swiss banks carry Latin letters only", carries_zh="瑞士银行仅支持拉丁字母"),
         remittance_one(_SCHEME),
     ),
 )
-"""For payments of types D and X; those of type S keep to SEPA's texts."""
+"""For payments of types D and X; in those of type S, SEPA has the say of identifiers and of the remittance line."""

@@ -1,5 +1,6 @@
 """What the conformance kit is made of: the guard, the dice, the mutants, requests as samples."""
 
+import gc
 import io
 import random
 import subprocess
@@ -38,6 +39,21 @@ def test_the_guard_sees_every_way_out_and_leaves_honest_code_alone() -> None:
             way()
         assert seen, f"{name} was not seen"
         assert all("test_conformance_parts.py:" in line for line in seen)
+
+
+def test_what_others_do_when_memory_is_collected_is_not_laid_at_a_bank_s_door() -> None:
+    def clock(_phase: str, _found: dict[str, int]) -> None:
+        time.time()
+
+    gc.callbacks.append(clock)
+    try:
+        with watched() as seen:
+            kept = [[number] for number in range(100_000)]
+        assert len(kept) == 100_000
+        assert seen == []
+        assert gc.isenabled()
+    finally:
+        gc.callbacks.remove(clock)
 
 
 def test_the_guard_gives_a_profiler_of_others_back() -> None:

@@ -191,6 +191,7 @@ CASES: list[tuple[str, Change, str, str, str]] = [
     ("ch_sps abroad", of_transfer(end_to_end_id="A//B"), "sps.slashes", "end_to_end_id", "error"),
     ("ch_sps plain", of_transfer(end_to_end_id="É1"), "sps.identifier-characters", "end_to_end_id", "error"),
     ("ch_sps plain", of_creditor(name="Ελλάς"), "sps.characters", "creditor.name", "error"),
+    ("ch_sps SEPA", of_creditor(name="Ελλάς"), "sps.characters", "creditor.name", "error"),
     (
         "ch_sps plain",
         of_transfer(remittance_information=lines("a", "b")),
