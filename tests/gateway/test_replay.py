@@ -84,6 +84,24 @@ async def test_the_shadow_decides_like_the_store(make_desk, files) -> None:
     assert dry == real
 
 
+def booked_batch(files, message: str, amount: str) -> str:  # type: ignore[no-untyped-def]
+    """One line of a statement for a whole block of ours."""
+    batch = f"<Btch><MsgId>{message}</MsgId><PmtInfId>{message}-1</PmtInfId></Btch>"
+    line = f'<Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><NtryDtls>{batch}</NtryDtls>'
+    return files.camt054(f"<Ntry>{line}</Ntry>")  # type: ignore[no-any-return]
+
+
+async def test_a_dry_run_knows_in_a_booked_batch_what_its_earlier_file_rejected(make_desk, files) -> None:
+    desk, ids, message = await sent(make_desk, 3)
+    bad = files.block(f"{message}-1", files.transaction(ids[1], "INV-2", "RJCT", "AC04"))
+    both = ("1.xml", files.pain002(message, body=bad)), ("2.xml", booked_batch(files, message, "20.00"))
+    results = await run(desk, *both)
+    dry = {r.payment_id: r.after for r in results if isinstance(r, ReplayedChange)}
+    assert not [r for r in results if isinstance(r, ReplayedProblem)]
+    await run(desk, *both, commit=True)
+    assert dry == {i: (await desk.payment(i)).state for i in ids}
+
+
 async def test_with_commit_several_files_about_one_payment_follow_each_other(make_desk, files) -> None:
     desk, ids, message = await sent(make_desk)
     own = files.block(f"{message}-1", files.transaction(ids[0], "INV-1", "ACCP"))
