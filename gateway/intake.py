@@ -132,12 +132,12 @@ class Intake:
         if done.told or done.resolved:
             facts = {"told": done.told, "resolved": done.resolved}
             log.warning("statements_compared", connection=self.connection.id, file=file.inbound_file_id, **facts)
-        await self._read_bookings_again(file, applier.rejected_in)
+        await self.read_bookings_again(file.inbound_file_id, applier.rejected_in)
         return applier
 
-    async def _read_bookings_again(self, file: InboundFile, delivery_ids: set[str]) -> None:
+    async def read_bookings_again(self, after: int, delivery_ids: set[str]) -> None:
         """A batch booked without the payments that the bank rejected fits only once the rejections are known: whichever file
-        comes first, the same payments settle."""
+        comes first, the same payments settle. `after`: the file that told of them; these others are read with the next fetch."""
         token: str | None = None
         again: set[int] = set()
         while delivery_ids:
@@ -145,7 +145,7 @@ class Intake:
             again |= {d.inbound_file_id for d in found if d.inbound_file_id and d.delivery_id in delivery_ids and is_booking(d)}
             if token is None:
                 break
-        for inbound_file_id in sorted(again - {file.inbound_file_id}):
+        for inbound_file_id in sorted(again - {after}):
             await self.store.finish_inbound(inbound_file_id, state="stored")
 
     async def apply_opened(self, source: Callable[[], BinaryIO], applier: NewsApplier) -> str | None:
@@ -164,6 +164,8 @@ class Intake:
     # -- in threads ----------------------------------------------------------------------------------------------------
 
     def _open_seal(self, file: InboundFile) -> int:
+        if file.opened:
+            return file.document_id
         with self.metrics.stage(self.connection.id, "open"):
             opened = self.store.document_writer("opened")
             try:

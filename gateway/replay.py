@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, cast
 
 from formats.errors import Unparsable
@@ -129,7 +130,7 @@ class Replay:
     async def _apply(self, name: str, upload: BinaryIO, opened: BinaryIO) -> tuple[NewsApplier, str | None]:
         inbound_file_id = 0
         if self.commit:
-            inbound_file_id = await self._keep(name, upload)
+            inbound_file_id = await self._keep(name, upload, opened=opened is upload)
         applier = NewsApplier(
             self.shadow,
             connection_id=self.intake.connection.id,
@@ -145,6 +146,7 @@ class Replay:
             raise
         if self.commit:
             await self.store.finish_inbound(inbound_file_id, state="read", message=message, records_applied=applier.records)
+            await self.intake.read_bookings_again(inbound_file_id, applier.rejected_in)
         return applier, message
 
     def _opened(self, name: str, upload: BinaryIO) -> BinaryIO:
@@ -158,7 +160,7 @@ class Replay:
         opened.seek(0)
         return opened
 
-    async def _keep(self, name: str, upload: BinaryIO) -> int:
+    async def _keep(self, name: str, upload: BinaryIO, *, opened: bool) -> int:
         writer = self.store.document_writer("inbound")
 
         def copy() -> tuple[int, str, int]:
@@ -168,8 +170,9 @@ class Replay:
             return writer.finish()
 
         document_id, sha256, size = await asyncio.to_thread(copy)
-        # Not "read": what breaks off here would be lost. Not "stored": the worker would open what may be opened already.
-        file, new = await self.store.keep_inbound(self.intake.connection.id, name, document_id, sha256, size, state="quarantined")
+        # Not "read": what breaks off here would be lost. Not "stored": the worker would read it at the same time.
+        keep = partial(self.store.keep_inbound, self.intake.connection.id, name, document_id, sha256, size)
+        file, new = await keep(state="quarantined", opened=opened)
         if new:
             await self.store.finish_inbound(file.inbound_file_id, state="quarantined", problem=REPLAY_UNFINISHED)
         return file.inbound_file_id

@@ -103,7 +103,12 @@ class Shadow:
     async def list_payments(
         self, where: PaymentFilter, *, limit: int, before: str | None = None
     ) -> tuple[list[Payment], str | None]:
-        return await self._store.list_payments(where, limit=limit, before=before)
+        """Those of a message as they would stand: in the state that they moved to here, without those that left the message."""
+        if self._commit:
+            return await self._store.list_payments(where, limit=limit, before=before)
+        page, token = await self._store.list_payments(replace(where, states=()), limit=limit, before=before)
+        moved = [replace(payment, state=self.state_of(payment)) for payment in page if payment.payment_id not in self._again]
+        return [payment for payment in moved if not where.states or payment.state in where.states], token
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         moving: list[tuple[Candidate, PaymentState]] = []

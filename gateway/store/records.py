@@ -415,7 +415,10 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundFile:
-    """A file from a bank. `state`: "stored" (raw bytes only) → "read" | "quarantined"; quarantined → read after a fix."""
+    """A file from a bank. `state`: "stored" (raw bytes only) → "read" | "quarantined"; quarantined → read after a fix.
+
+    `opened`: a replay kept it as it is inside its seal, so there is none to open when it is read again.
+    """
 
     inbound_file_id: int
     connection_id: str
@@ -428,6 +431,7 @@ class InboundFile:
     problem: str | None
     received_at: datetime
     records_applied: int
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

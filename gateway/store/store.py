@@ -179,10 +179,18 @@ class Store(Protocol):
     # -- inbound -------------------------------------------------------------------------------------------------------
 
     async def keep_inbound(
-        self, connection_id: str, name: str, document_id: int, sha256: str, size: int, *, state: str = "stored"
+        self,
+        connection_id: str,
+        name: str,
+        document_id: int,
+        sha256: str,
+        size: int,
+        *,
+        state: str = "stored",
+        opened: bool = False,
     ) -> tuple[InboundFile, bool]:
         """Registers raw bytes (a finished document) as an inbound file; unique by (connection, sha256). False: known before,
-        and the duplicate document is dropped. "stored" wakes the lane; "read": whoever calls is reading it already."""
+        and the duplicate document is dropped. "stored" wakes the lane; any other state does not. `opened`: see `InboundFile`."""
 
     async def inbound_file(self, inbound_file_id: int) -> InboundFile | None: ...
 

@@ -1,11 +1,23 @@
 """A replay shows what files would change and changes nothing, unless it is told to."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import BinaryIO
 
 import pytest
 
 from gateway.lifecycle import PaymentState
 from gateway.replay import Replay, ReplayedChange, ReplayedFile, ReplayedProblem
+from keys.seal import BadSeal
+
+
+class Sealed:
+    """A seal that is one word before the content, so that a test sees whether it was opened."""
+
+    def open(self, source: BinaryIO, out: BinaryIO) -> None:
+        if source.read(7) != b"sealed ":
+            raise BadSeal("there is no seal")
+        out.write(source.read())
 
 
 async def chunks(*files: tuple[str, str]) -> AsyncIterator[tuple[str, bytes]]:
@@ -82,6 +94,44 @@ async def test_the_shadow_decides_like_the_store(make_desk, files) -> None:
     await run(desk, file, commit=True)
     real = {(i, (await desk.payment(i)).state) for i in ids}
     assert dry == real
+
+
+def booked_batch(files, message: str, amount: str) -> str:  # type: ignore[no-untyped-def]
+    """One line of a statement for a whole block of ours."""
+    batch = f"<Btch><MsgId>{message}</MsgId><PmtInfId>{message}-1</PmtInfId></Btch>"
+    line = f'<Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><NtryDtls>{batch}</NtryDtls>'
+    return files.camt054(f"<Ntry>{line}</Ntry>")  # type: ignore[no-any-return]
+
+
+async def test_a_dry_run_knows_in_a_booked_batch_what_its_earlier_file_rejected(make_desk, files) -> None:
+    desk, ids, message = await sent(make_desk, 3)
+    bad = files.block(f"{message}-1", files.transaction(ids[1], "INV-2", "RJCT", "AC04"))
+    both = ("1.xml", files.pain002(message, body=bad)), ("2.xml", booked_batch(files, message, "20.00"))
+    results = await run(desk, *both)
+    dry = {r.payment_id: r.after for r in results if isinstance(r, ReplayedChange)}
+    assert not [r for r in results if isinstance(r, ReplayedProblem)]
+    await run(desk, *both, commit=True)
+    assert dry == {i: (await desk.payment(i)).state for i in ids}
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+async def test_a_booking_that_came_first_settles_when_a_committed_replay_tells_of_the_rejection(
+    make_desk, files, replayed: bool
+) -> None:
+    """And where a replay kept the booking as it is inside its seal, there is no seal to open when it is read again."""
+    desk, ids, message = await sent(make_desk, 3)
+    desk.intake = replace(desk.intake, connection=replace(desk.connection, seal=Sealed()))
+    booking = booked_batch(files, message, "20.00")
+    if replayed:
+        await run(desk, ("0.xml", booking), commit=True)
+    else:
+        await desk.receive(f"sealed {booking}")
+    assert await desk.states() == {PaymentState.SENT: 3}
+    bad = files.block(f"{message}-1", files.transaction(ids[1], "INV-2", "RJCT", "AC04"))
+    await run(desk, ("1.xml", files.pain002(message, body=bad)), commit=True)
+    await desk.intake.read_waiting()
+    assert await desk.states() == {PaymentState.REJECTED: 1, PaymentState.SETTLED: 2}
+    assert {one.state for one in (await desk.store.list_inbound(limit=10))[0]} == {"read"}
 
 
 async def test_with_commit_several_files_about_one_payment_follow_each_other(make_desk, files) -> None:

@@ -16,7 +16,20 @@ from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.schema import MIGRATIONS
 from gateway.store.store import Stale, Store
 
-from .support.make import CONNECTION, START, HandClock, change, discrepancy, feed, moved, new_delivery, payment, states, terms
+from .support.make import (
+    CONNECTION,
+    START,
+    HandClock,
+    change,
+    discrepancy,
+    feed,
+    make_older,
+    moved,
+    new_delivery,
+    payment,
+    states,
+    terms,
+)
 
 INST = PaymentType(service_level="SEPA", local_instrument="INST")
 UETR = "97ed4827-7b6f-4491-a06f-b548d5a7512d"
@@ -203,14 +216,7 @@ async def test_a_database_from_before_instant_payments_is_brought_up_with_everyt
     plain = payment()
     await with_the_bank(new, plain)
     await new.close()
-    with closing(sqlite3.connect(file)) as db:  # as it was before
-        for index in ("refused_attempts_block", "refused_attempts_uetr"):
-            db.execute(f"DROP INDEX {index}")
-        db.execute("DROP TABLE refused_attempts")
-        for table, column in (("payments", "instant"), ("payments", "may_fall_back"), ("deliveries", "stopped")):
-            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        db.execute("PRAGMA user_version = 2")
-        db.commit()
+    make_older(file, 2)
     store = SqliteStore(file, clock=clock)
     await store.open()
     try:

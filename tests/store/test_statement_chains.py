@@ -1,9 +1,7 @@
 """Discrepancies of a chain of statements: one per fact, kept as the statements that are there now say."""
 
 import hashlib
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from gateway.store.records import (
     chain_key,
 )
 from gateway.store.store import ChainJudge, Store
-from tests.store.support.make import CONNECTION
+from tests.store.support.make import CONNECTION, make_older
 
 
 def a_statement(number: int, amount: str = "10.00", iban: str = "NL41MOCK0000000001") -> Statement:
@@ -180,12 +178,7 @@ async def test_a_database_of_schema_version_1_keeps_its_statements_and_gets_thei
     )
     await store.put_statement(report)
     await store.close()
-    with closing(sqlite3.connect(place / "store.db")) as db:
-        db.execute("DROP INDEX statements_chain")
-        for column in ("chain", "facts"):
-            db.execute(f"ALTER TABLE statements DROP COLUMN {column}")
-        db.execute("PRAGMA user_version = 1")
-        db.commit()
+    make_older(place / "store.db", 1)
     migrated = await another()
     found = await migrated.statement(row)
     assert found is not None

@@ -11,7 +11,8 @@ from gateway.store.sqlite.writer import Tx
 STORED, READ, QUARANTINED = "stored", "read", "quarantined"
 
 _SELECT = """
-SELECT inbound_file_id, connection_id, name, sha256, size, document_id, state, message, problem, received_at, records_applied
+SELECT inbound_file_id, connection_id, name, sha256, size, document_id, state, message, problem, received_at, records_applied,
+    opened
 FROM inbound_files
 """
 
@@ -29,11 +30,12 @@ def _inbound(row: Sequence[Any]) -> InboundFile:
         problem=row[8],
         received_at=codec.moment(row[9]),
         records_applied=row[10],
+        opened=bool(row[11]),
     )
 
 
 def keep_inbound(
-    tx: Tx, connection_id: str, name: str, *, document_id: int, sha256: str, size: int, state: str
+    tx: Tx, connection_id: str, name: str, *, document_id: int, sha256: str, size: int, state: str, opened: bool
 ) -> tuple[InboundFile, bool]:
     """The file, and whether it is new. Of one known before, the second copy of its bytes is removed."""
     db = tx.db
@@ -50,10 +52,10 @@ def keep_inbound(
         raise ValueError(f"document {document_id} is not a finished document with this digest and size")
     (inbound_file_id,) = db.execute(
         """
-        INSERT INTO inbound_files (connection_id, name, sha256, size, document_id, state, received_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING inbound_file_id
+        INSERT INTO inbound_files (connection_id, name, sha256, size, document_id, state, received_at, opened)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING inbound_file_id
         """,
-        (connection_id, name, sha256, size, document_id, state, tx.now),
+        (connection_id, name, sha256, size, document_id, state, tx.now, opened),
     ).fetchone()
     if state == STORED:
         tx.wake(connection_id)

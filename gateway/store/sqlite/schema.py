@@ -248,7 +248,10 @@ _INSTANT = (
     "CREATE INDEX refused_attempts_uetr ON refused_attempts (uetr) WHERE uetr IS NOT NULL",
 )
 
-MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY, _INSTANT)
+# Files that a replay kept as they are inside their seal.
+_OPENED = ("ALTER TABLE inbound_files ADD COLUMN opened INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED)
 
 
 class UnknownSchema(StoreUnavailable):

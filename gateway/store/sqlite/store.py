@@ -227,9 +227,17 @@ class SqliteStore:
     # -- inbound -------------------------------------------------------------------------------------------------------
 
     async def keep_inbound(
-        self, connection_id: str, name: str, document_id: int, sha256: str, size: int, *, state: str = "stored"
+        self,
+        connection_id: str,
+        name: str,
+        document_id: int,
+        sha256: str,
+        size: int,
+        *,
+        state: str = "stored",
+        opened: bool = False,
     ) -> tuple[InboundFile, bool]:
-        keep = partial(inbound.keep_inbound, document_id=document_id, sha256=sha256, size=size, state=state)
+        keep = partial(inbound.keep_inbound, document_id=document_id, sha256=sha256, size=size, state=state, opened=opened)
         return await self._write(lambda tx: keep(tx, connection_id, name))
 
     async def inbound_file(self, inbound_file_id: int) -> InboundFile | None:

@@ -2,9 +2,12 @@
 
 import hashlib
 import itertools
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
@@ -25,6 +28,34 @@ from gateway.store.store import Store
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
+
+_UNDO = {  # by the schema version that each step made
+    4: ("ALTER TABLE inbound_files DROP COLUMN opened",),
+    3: (
+        "DROP INDEX refused_attempts_block",
+        "DROP INDEX refused_attempts_uetr",
+        "DROP TABLE refused_attempts",
+        "ALTER TABLE payments DROP COLUMN instant",
+        "ALTER TABLE payments DROP COLUMN may_fall_back",
+        "ALTER TABLE deliveries DROP COLUMN stopped",
+    ),
+    2: (
+        "DROP INDEX statements_chain",
+        "ALTER TABLE statements DROP COLUMN chain",
+        "ALTER TABLE statements DROP COLUMN facts",
+    ),
+}
+
+
+def make_older(file: Path, version: int) -> None:
+    """Makes of a current database, which nobody has open, one of an earlier schema version with the same rows."""
+    with closing(sqlite3.connect(file)) as db:
+        (now,) = db.execute("PRAGMA user_version").fetchone()
+        for step in range(now, version, -1):
+            for statement in _UNDO[step]:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {version}")
+        db.commit()
 
 
 @dataclass
