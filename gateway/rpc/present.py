@@ -8,11 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from bankgate.v1 import operations_pb2 as operations
 from bankgate.v1 import payments_pb2 as payments
-from bankgate.v1 import statements_pb2 as statements
 from bankgate.v1 import types_pb2 as pb
-from formats import report
 from formats.bank import bank_named
-from formats.codes import explain_bank_transaction_code
 from formats.errors import Violation
 from formats.model import (
     Account,
@@ -37,13 +34,11 @@ from gateway.store.records import (
     ConnectionHealth,
     Delivery,
     Discrepancy,
-    EntryRow,
     Evidence,
     InboundFile,
     Payment,
     PaymentEventRow,
     Reason,
-    StatementRow,
 )
 
 PAYMENT_STATES = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state.name}") for state in PaymentState}
@@ -208,7 +203,7 @@ def conflict_message(conflict: OrderConflict) -> payments.Conflict:
 # -- parts of a request ----------------------------------------------------------------------------------------------------
 
 
-def _texts(value: Any, *names: str) -> dict[str, str]:
+def texts_of(value: Any, *names: str) -> dict[str, str]:
     """The attributes of those names that are there; names are the same on both sides."""
     return {name: text for name in names if (text := getattr(value, name)) is not None}
 
@@ -220,18 +215,18 @@ _PAYMENT_TYPE_TEXTS = tuple(PaymentType.__dataclass_fields__)
 def _address(address: PostalAddress | None) -> pb.PostalAddress | None:
     if address is None:
         return None
-    return pb.PostalAddress(**_texts(address, *_ADDRESS_TEXTS), address_line=address.address_line)
+    return pb.PostalAddress(**texts_of(address, *_ADDRESS_TEXTS), address_line=address.address_line)
 
 
 def _others(others: tuple[OtherIdentification, ...]) -> list[pb.OtherIdentification]:
-    return [pb.OtherIdentification(**_texts(other, "id", "scheme_code", "scheme_proprietary", "issuer")) for other in others]
+    return [pb.OtherIdentification(**texts_of(other, "id", "scheme_code", "scheme_proprietary", "issuer")) for other in others]
 
 
 def _party(party: Party | None) -> pb.Party | None:
     if party is None:
         return None
     return pb.Party(
-        **_texts(party, "name", "country_of_residence"),
+        **texts_of(party, "name", "country_of_residence"),
         postal_address=_address(party.postal_address),
         organisation=_organisation(party.organisation),
         person=_person(party.person),
@@ -241,7 +236,7 @@ def _party(party: Party | None) -> pb.Party | None:
 def _organisation(organisation: OrganisationIdentification | None) -> pb.OrganisationIdentification | None:
     if organisation is None:
         return None
-    return pb.OrganisationIdentification(**_texts(organisation, "bic", "lei"), other=_others(organisation.other))
+    return pb.OrganisationIdentification(**texts_of(organisation, "bic", "lei"), other=_others(organisation.other))
 
 
 def _person(person: PrivateIdentification | None) -> pb.PrivateIdentification | None:
@@ -249,7 +244,7 @@ def _person(person: PrivateIdentification | None) -> pb.PrivateIdentification | 
         return None
     return pb.PrivateIdentification(
         birth_date=person.birth_date.isoformat() if person.birth_date else "",
-        **_texts(person, "city_of_birth", "country_of_birth"),
+        **texts_of(person, "city_of_birth", "country_of_birth"),
         other=_others(person.other),
     )
 
@@ -257,20 +252,20 @@ def _person(person: PrivateIdentification | None) -> pb.PrivateIdentification | 
 def _account(account: Account | None) -> pb.Account | None:
     if account is None:
         return None
-    return pb.Account(**_texts(account, "iban", "other_id", "other_scheme", "currency"))
+    return pb.Account(**texts_of(account, "iban", "other_id", "other_scheme", "currency"))
 
 
 def _agent(agent: Agent | None) -> pb.Agent | None:
     if agent is None:
         return None
     return pb.Agent(
-        **_texts(agent, "bic", "clearing_system_id", "clearing_system_member_id", "lei", "name"),
+        **texts_of(agent, "bic", "clearing_system_id", "clearing_system_member_id", "lei", "name"),
         postal_address=_address(agent.postal_address),
     )
 
 
 def _payment_type(kind: PaymentType | None) -> pb.PaymentType | None:
-    return None if kind is None else pb.PaymentType(**_texts(kind, *_PAYMENT_TYPE_TEXTS))
+    return None if kind is None else pb.PaymentType(**texts_of(kind, *_PAYMENT_TYPE_TEXTS))
 
 
 def _remittance(remittance: RemittanceInformation | None) -> pb.RemittanceInformation | None:
@@ -278,7 +273,7 @@ def _remittance(remittance: RemittanceInformation | None) -> pb.RemittanceInform
         return None
     structured = [
         pb.StructuredRemittance(
-            **_texts(
+            **texts_of(
                 item,
                 "document_type",
                 "document_number",
@@ -292,127 +287,6 @@ def _remittance(remittance: RemittanceInformation | None) -> pb.RemittanceInform
         for item in remittance.structured
     ]
     return pb.RemittanceInformation(unstructured=remittance.unstructured, structured=structured)
-
-
-# -- statements ------------------------------------------------------------------------------------------------------------
-
-
-def statement_message(row: StatementRow) -> statements.Statement:
-    """A stored statement with its balances; absent values are empty strings."""
-    statement = row.statement
-    related = statement.related_account
-    return statements.Statement(
-        id=str(row.statement_row_id),
-        connection_id=row.connection_id,
-        statement_id=statement.statement_id or "",
-        message=row.message,
-        account=pb.Account(**_texts(statement.account, "iban", "other_id", "currency")),
-        balances=[
-            statements.Balance(**_texts(balance, "type", "amount", "currency", "credit_debit", "date"))
-            for balance in statement.balances
-        ],
-        entry_count=statement.entry_count,
-        sequence_number=statement.sequence_number or "",
-        received_at=moment(row.received_at),
-        inbound_file_id=str(row.inbound_file_id),
-        **_texts(statement, *_STATEMENT_TEXTS),
-        related_account=None if related is None else pb.Account(**_texts(related, "iban", "other_id", "currency")),
-        supplementary=dict(statement.supplementary),
-    )
-
-
-_STATEMENT_TEXTS = (
-    *("period_from", "period_until", "additional_information", "legal_sequence_number", "page_number", "last_page"),
-)
-_CHARGE_TEXTS = ("amount", "currency", "credit_debit", "type", "bearer", "included")
-_AMOUNT_TEXTS = ("kind", "amount", "currency", "source_currency", "target_currency", "unit_currency", "exchange_rate")
-_REMITTANCE_TEXTS = (
-    *("document_type", "document_number", "document_date", "amount", "currency", "creditor_reference_type", "creditor_reference"),
-)
-_ENTRY_TEXTS = (
-    "amount",
-    "currency",
-    "credit_debit",
-    "status",
-    "booking_date",
-    "value_date",
-    "account_servicer_reference",
-    "bank_transaction_code",
-    "additional_information",
-    "entry_reference",
-    "proprietary_transaction_code",
-)
-_TRANSACTION_TEXTS = (
-    "end_to_end_id",
-    "instruction_id",
-    "message_id",
-    "amount",
-    "currency",
-    "credit_debit",
-    "counterparty_name",
-    "counterparty_account",
-    "return_reason",
-    "counterparty_agent_bic",
-    "uetr",
-    "account_servicer_reference",
-    "return_reason_text",
-    "purpose",
-    "mandate_id",
-    "additional_information",
-)
-
-
-def entry_message(statement_row_id: int, row: EntryRow) -> statements.Entry:
-    """One entry, each transaction with the payment of ours that it was matched with.
-
-    An entry without transactions that was matched as a whole is shown with one transaction that says so.
-    """
-    entry, matched = row.entry, row.payment_ids
-    transactions = entry.transactions
-    if not transactions and any(matched):
-        transactions = (report.EntryTransaction(amount=entry.amount, currency=entry.currency, credit_debit=entry.credit_debit),)
-    ids = (*matched, *(None for _ in range(len(transactions) - len(matched))))
-    code = entry.bank_transaction_code
-    text_en, text_zh = explain_bank_transaction_code(code) if code else ("", "")
-    return statements.Entry(
-        **_texts(entry, *_ENTRY_TEXTS),
-        statement_id=str(statement_row_id),
-        position=row.position,
-        reversal=entry.reversal,
-        bank_transaction_text_en=text_en,
-        bank_transaction_text_zh=text_zh,
-        charges=[_charge(charge) for charge in entry.charges],
-        amounts=[_amount(amount) for amount in entry.amounts],
-        supplementary=dict(entry.supplementary),
-        transactions=[_transaction(item, payment_id or "") for item, payment_id in zip(transactions, ids, strict=False)],
-    )
-
-
-def _transaction(transaction: report.EntryTransaction, payment_id: str) -> statements.EntryTransaction:
-    debtor, creditor = transaction.ultimate_debtor, transaction.ultimate_creditor
-    return statements.EntryTransaction(
-        **_texts(transaction, *_TRANSACTION_TEXTS),
-        remittance_information=transaction.remittance_information,
-        payment_id=payment_id,
-        return_reasons=[reason.code for reason in transaction.return_reasons if reason.code],
-        ultimate_debtor_name=(debtor.name if debtor else None) or "",
-        ultimate_creditor_name=(creditor.name if creditor else None) or "",
-        charges=[_charge(charge) for charge in transaction.charges],
-        amounts=[_amount(amount) for amount in transaction.amounts],
-        structured_remittance=[
-            statements.RemittanceDetail(**_texts(item, *_REMITTANCE_TEXTS), additional_information=item.additional_information)
-            for item in transaction.structured_remittance
-        ],
-        supplementary=dict(transaction.supplementary),
-    )
-
-
-def _charge(charge: report.Charge) -> statements.Charge:
-    return statements.Charge(**_texts(charge, *_CHARGE_TEXTS))
-
-
-def _amount(amount: report.DetailedAmount) -> statements.DetailedAmount:
-    return statements.DetailedAmount(**_texts(amount, *_AMOUNT_TEXTS))
 
 
 # -- operations ------------------------------------------------------------------------------------------------------------
@@ -501,7 +375,9 @@ def connection_message(settings: ConnectionSettings, health: ConnectionHealth) -
         seal=str(settings.seal.get("kind", "")),
         guarantee=settings.guarantee.kind,
         message_name=settings.message or next(iter(bank_named(settings.bank).capabilities.sends)),
-        accounts=[pb.Account(**_texts(account, "iban", "other_id", "other_scheme", "currency")) for account in settings.accounts],
+        accounts=[
+            pb.Account(**texts_of(account, "iban", "other_id", "other_scheme", "currency")) for account in settings.accounts
+        ],
         time_zone=settings.time_zone or bank_named(settings.bank).capabilities.time_zone,
         payments_waiting=health.payments_waiting,
         deliveries_in_doubt=health.deliveries_in_doubt,

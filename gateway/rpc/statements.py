@@ -6,7 +6,7 @@ from bankgate.v1 import statements_pb2 as pb
 from bankgate.v1 import statements_pb2_grpc as services
 from gateway.callers import Caller
 from gateway.rpc.door import Servicer, page_of, row_id, unary
-from gateway.rpc.present import entry_message, statement_message
+from gateway.rpc.present_statements import entry_message, statement_message
 
 
 class StatementServicer(Servicer, services.StatementServiceServicer):

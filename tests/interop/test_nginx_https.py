@@ -73,7 +73,8 @@ class Nginx:
             **identity(client),
         }
         base = changes.pop("base", None)
-        return channel_of({**table, **changes}, secrets=world().secrets, base=base)
+        where = {} if base is None else {"base": base, "resolved": True}
+        return channel_of({**table, **changes}, secrets=world().secrets, **where)
 
 
 @pytest.fixture(scope="module", params=["TLSv1.2", "TLSv1.3"])

@@ -50,6 +50,7 @@ class Sshd:
             **changes.pop("secrets", {}),
         }
         final, base = changes.pop("final", False), changes.pop("base", None)
+        where = {} if base is None else {"base": base, "resolved": True}
         table = {
             "kind": "sftp",
             "host": "127.0.0.1",
@@ -65,7 +66,7 @@ class Sshd:
             "timeouts": {"connect": 5, "login": 10, "operation": 5, "total": 30},
             **changes,
         }
-        return channel_of(table, secrets=secrets, final=final, base=base)
+        return channel_of(table, secrets=secrets, final=final, **where)
 
     def files(self, directory: str = "inbox") -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self.root / directory).iterdir()}

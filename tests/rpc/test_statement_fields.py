@@ -13,7 +13,7 @@ from formats.report import (
     Statement,
     StructuredRemittance,
 )
-from gateway.rpc.present import entry_message, statement_message
+from gateway.rpc.present_statements import entry_message, statement_message
 from gateway.store.records import EntryRow, StatementRow
 
 

@@ -60,18 +60,19 @@ def channel_of(
     secrets: dict[str, bytes] | None = None,
     guarantee: Guarantee = Guarantee.QUERYABLE,
     final: bool = False,
-    base: Path | None = None,
+    base: Path = Path("/nowhere"),
+    resolved: bool = False,
 ) -> Channel:
-    """A channel from its table, as the gateway builds one. With a `base`, references are resolved as the gateway does."""
+    """A channel from its table, as the gateway builds one. `resolved`: references are looked up as the gateway does."""
     known = from_dictionary(secrets or {})
     return build_channel(
         parse_profile(table),
         guarantee=guarantee,
         absence_is_final=final,
-        secret=known if base is None else lambda reference: resolve(reference, base),
-        certificate=known if base is None else lambda reference: certificate_pem(reference, base),
+        secret=(lambda reference: resolve(reference, base)) if resolved else known,
+        certificate=(lambda reference: certificate_pem(reference, base)) if resolved else known,
         clock=lambda: NOON,
-        base=base or Path("/nowhere"),
+        base=base,
     )
 
 
