@@ -65,6 +65,7 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
     ("message.version", "error", "A file does not say which version of its message it is: its Document has no namespace."),
     ("file.unreadable", "error", "The file cannot be read to its end."),
     ("schema.not-checked", "error", "A payment file could not be put to its schema."),
+    ("instant.unknown", "error", "The wish for instant or normal is none that this version knows."),
     ("instant.not-offered", "error", "The bank, or the connection, does not take instant payments."),
     ("instant.contradiction", "error", "The payment asks for instant or normal, and its local instrument says otherwise."),
     ("connection.unknown", "error", "There is no connection of that name."),
