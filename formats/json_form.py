@@ -43,7 +43,7 @@ def _dataclass(kind: type[Any], content: Any, path: str, problems: list[str], gi
     for key in content:
         if key not in known:
             close = get_close_matches(key, known, n=1)
-            problems.append(f"{_at(path, key)}: there is no such field" + (f"; did you mean {close[0]}?" if close else ""))
+            problems.append(f"{_at(path, key)}: there is no such field" + (f" (did you mean {close[0]}?)" if close else ""))
     for name, field in known.items():
         if content.get(name) is None:
             if field.default is MISSING and field.default_factory is MISSING:

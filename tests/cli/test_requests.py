@@ -44,7 +44,7 @@ def changed(examples: Path, tmp_path: Path, **changes: object) -> Path:
     ("changes", "says"),
     [
         ({"whole": True}, "cancellations[0].whole: This asks for the whole and names parts of it"),
-        ({"hole": True}, "cancellations[0].hole: there is no such field; did you mean whole?"),
+        ({"hole": True}, "cancellations[0].hole: there is no such field (did you mean whole?)"),
         ({"whole": "yes"}, "cancellations[0].whole: must be true or false"),
         ({"original_message_id": None}, "cancellations[0].original_message_id: is required"),
         ({"original_message_id": 7}, "cancellations[0].original_message_id: must be a text"),
