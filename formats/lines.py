@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection
 from typing import BinaryIO, Final
 
+from formats.container import is_container
+
 BYTES_MAX: Final = 16 * 1024 * 1024
 
 _KINDS: Final = {
@@ -28,12 +30,14 @@ _ELEMENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(" + _NAMES + rb")(?:\s[^
 def lines_of(source: BinaryIO, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """The line, from 1, of each (kind, value) that stands in the file once; `kind` is a key of the table above.
 
-    `source` is seekable and read from its start. A file of more than `BYTES_MAX` tells nothing, and so does one that is no XML in
-    UTF-8 (or a part of it) with its identifications as they are; nothing is raised.
+    `source` is seekable and read from its start. A file of more than `BYTES_MAX` tells nothing, and so do an archive and one that
+    is no XML in UTF-8 (or a part of it) with its identifications as they are; nothing is raised.
     """
+    if not wanted or is_container(source):
+        return {}
     source.seek(0)
     content = source.read(BYTES_MAX + 1)
-    if not wanted or len(content) > BYTES_MAX:
+    if len(content) > BYTES_MAX:
         return {}
     found: dict[tuple[str, str], int] = {}
     twice: set[tuple[str, str]] = set()

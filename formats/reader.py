@@ -110,9 +110,14 @@ def parse(source: BinaryIO, *, validate: Validator | None = None, strict: bool =
     A ZIP archive gives the records of its files one after another; a problem in one of them says which.
     Raises `Unparsable` and nothing else, also midway: apply no record before the iterator has ended.
     """
+    return each_file(source, lambda content: _parse_file(content, validate, strict=strict))
+
+
+def each_file(source: BinaryIO, read: Callable[[BinaryIO], Iterator[ReportRecord]]) -> Iterator[ReportRecord]:
+    """What `read` makes of each of `files_in`; a problem in a file of an archive says in which."""
     for name, content in files_in(source):
         try:
-            yield from _parse_file(content, validate, strict=strict)
+            yield from read(content)
         except Unparsable as problem:
             raise (Unparsable(f"{name}: {problem.problem}", problem.line) if name else problem) from None
 

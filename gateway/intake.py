@@ -15,6 +15,7 @@ import structlog
 
 from channels.channel import Arrival, Channel, Unreachable
 from formats.errors import Unparsable
+from formats.reader import each_file
 from formats.report import Document, ReportRecord
 from formats.schemas import validate_inbound
 from formats.schemas_own import OwnSchemas
@@ -185,19 +186,18 @@ class Intake:
 
     def _parsed(self, source: Callable[[], BinaryIO]) -> Iterator[ReportRecord]:
         with closing(source()) as stream:
-            records = self.connection.bank.parse(stream)
-            if self.connection.schemas is not None:
-                records = self._judged_again(records, source, self.connection.schemas)
-            yield from records
+            schemas = self.connection.schemas
+            if schemas is None:
+                yield from self.connection.bank.parse(stream)
+            else:
+                yield from each_file(stream, lambda content: self._judged_again(content, schemas))
 
-    def _judged_again(
-        self, records: Iterator[ReportRecord], source: Callable[[], BinaryIO], schemas: OwnSchemas
-    ) -> Iterator[ReportRecord]:
-        """The same, but that the schema brought from the bank judges the first message of a file, where there is one for it."""
+    def _judged_again(self, source: BinaryIO, schemas: OwnSchemas) -> Iterator[ReportRecord]:
+        """The records of a file, whose first message is judged by the schema brought from the bank, where there is one for it."""
+        records = self.connection.bank.parse(source)
         first = next(records, None)
         if isinstance(first, Document) and schemas.get(first.message) is not None:
-            with closing(source()) as again:
-                valid, problems = validate_inbound(again, first.message, schemas)
+            valid, problems = validate_inbound(source, first.message, schemas)
             first = replace(first, schema_valid=valid, schema_problems=problems)
         if first is not None:
             yield first

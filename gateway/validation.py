@@ -34,6 +34,7 @@ from gateway.reasons import ours
 from gateway.store.records import Reason
 
 REFERENCE_LENGTH_MAX = 64
+TOLD_MAX = 50  # violations, and as many warnings, of one payment; a call has a thousand payments and one answer
 _REFERENCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/")
 # What every scheme takes in an identifier (EPC132-08, 2025, section 1.4: no slash at either end, no two in a row).
 _IDENTIFIER_CHARACTERS = _REFERENCE_CHARACTERS
@@ -138,13 +139,15 @@ class OrderCheck:
             return Checked(terms, transfer, (), may_fall_back=may_fall_back, reason=reason)
         written, broken = self._written(terms, transfer, broken, check)
         if not violations:
-            return Checked(terms, transfer, refusing(broken), warnings(broken), written, may_fall_back, reason)
+            refused, told = _bounded(refusing(broken)), _bounded(warnings(broken))
+            return Checked(terms, transfer, refused, told, written, may_fall_back, reason)
         said = {violation.field for violation in violations}
         for violation in broken:
             # A field that is missing or unreadable has been reported; what a placeholder breaks in its place is noise.
             if not _within(violation.field, said):
                 violations.append(violation)
-        return Checked(terms, transfer, refusing(violations), warnings(violations), written, may_fall_back, reason)
+        refused, told = _bounded(refusing(violations)), _bounded(warnings(violations))
+        return Checked(terms, transfer, refused, told, written, may_fall_back, reason)
 
     def _check_both(
         self, terms: PaymentTerms, transfer: CreditTransfer, on: date, message_name: str | None
@@ -357,6 +360,22 @@ def _no_message(connection: ConnectionSettings, on: date) -> Violation:
         message_en=f"The bank does not take {wanted} on {on.isoformat()}; the connection needs another message version.",
         message_zh=f"银行在 {on.isoformat()} 不接受 {wanted}，请在连接配置中改用其他报文版本。",
     )
+
+
+def _bounded(found: tuple[Violation, ...]) -> tuple[Violation, ...]:
+    """The first of them, and how many more there are."""
+    more = len(found) - TOLD_MAX
+    if more <= 0:
+        return found
+    counted = Violation(
+        field="payment",
+        rule="violations.more",
+        source="bankgate limits, what is told of one payment",
+        message_en=f"{more} more of the like are not told here.",
+        message_zh=f"另有 {more} 项同类问题未逐一列出。",
+        severity=found[0].severity,
+    )
+    return (*found[:TOLD_MAX], counted)
 
 
 def _within(field: str, said: set[str]) -> bool:

@@ -37,7 +37,11 @@ TEXT_MAX = 2_000
 REQUEST_BYTES_MAX = 64 * 1024
 """Largest single payment, serialised. Guards the store against a payment with ten thousand remittance lines."""
 
+ITEMS_MAX = 1_000
+"""Items in all lists of a payment together. Each may break rules, and every break is an object of its own."""
+
 CACHED_BYTES_MAX = 512  # larger parts are built anew each time, which bounds the caches to a few MiB
+_TOO_MUCH = frozenset({"request.size-max", "request.items-max"})
 CONVENTIONS = "bankgate.v1 types.proto, conventions"
 
 _INSTANT: dict[int, InstantChoice] = {pb.InstantChoice.Value(f"INSTANT_CHOICE_{choice.name}"): choice for choice in InstantChoice}
@@ -55,6 +59,8 @@ def order_of(request: pb.PaymentRequest) -> PaymentOrder:
     problems: list[Violation] = []
     if len(content) > TEXT_MAX:
         problems.extend(_oversize(request, len(content)))
+        if any(problem.rule in _TOO_MUCH for problem in problems):
+            request = _without_lists(request)
     has = request.HasField
     amount_text, date_text = request.amount, request.requested_execution_date
     purpose, purpose_proprietary = request.purpose, request.purpose_proprietary
@@ -385,6 +391,17 @@ def _oversize(request: pb.PaymentRequest, size: int) -> list[Violation]:
         )
         for field in _long_texts(request, "")
     ]
+    items = _items(request)
+    if items > ITEMS_MAX:
+        problems.append(
+            _violation(
+                "payment",
+                "request.items-max",
+                "bankgate limits, one payment",
+                f"The lists of this payment have {items} items together; at most {ITEMS_MAX} are taken.",
+                f"该笔付款各列表共 {items} 项，上限为 {ITEMS_MAX} 项。",
+            )
+        )
     if size > REQUEST_BYTES_MAX:
         problems.append(
             _violation(
@@ -396,6 +413,29 @@ def _oversize(request: pb.PaymentRequest, size: int) -> list[Violation]:
             )
         )
     return problems
+
+
+def _without_lists(message: Any) -> Any:
+    """The same without any list in it: what is refused for its size is not looked at item by item."""
+    short = type(message)()
+    short.CopyFrom(message)
+    for descriptor, value in short.ListFields():
+        if descriptor.is_repeated:
+            short.ClearField(descriptor.name)
+        elif descriptor.message_type is not None:
+            value.CopyFrom(_without_lists(value))
+    return short
+
+
+def _items(message: Any) -> int:
+    """How many items all its lists have together."""
+    count = 0
+    for descriptor, value in message.ListFields():
+        if descriptor.is_repeated:
+            count += len(value)
+        if descriptor.message_type is not None:
+            count += sum(_items(item) for item in (value if descriptor.is_repeated else (value,)))
+    return count
 
 
 def _long_texts(message: Any, path: str) -> Iterable[str]:

@@ -218,7 +218,7 @@ class Store(Protocol):
         """Stores a statement, once per (inbound file, position); its row id."""
 
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
-        """Stores entries, once per (statement, position); of an entry stored before, only the matches are renewed."""
+        """Stores entries, once per (statement, position); an entry stored before is renewed, as its statement is."""
 
     async def statement_facts(self, connection_id: str, chain: str) -> list[StatementFacts]:
         """Of every statement of a chain."""

@@ -1,5 +1,6 @@
 """Where in a file an identification stands: told only when it is certain."""
 
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_a_real_report_s_lines_are_those_an_editor_shows() -> None:
 def test_a_file_that_is_too_large_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "BYTES_MAX", len(TEXT) - 1)
     assert lines_of(BytesIO(TEXT), {("message_id", "M-1")}) == {}
+
+
+def test_an_archive_tells_nothing_because_its_lines_are_those_of_no_file() -> None:
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w") as stored:  # not packed: the text stands in it as it is
+        stored.writestr("a.xml", b"\n\n" + TEXT)
+    assert lines_of(archive, {("message_id", "M-1")}) == {}
 
 
 @given(st.lists(st.sampled_from([b"<InstrId>", b"</InstrId>", b"P-1", b"\n", b"<", b">", b"\xff", b"InstrId"]), max_size=30))

@@ -1,5 +1,7 @@
 """A connection's own schemas stand at its gate and judge its inbound files; the official ones do everywhere else."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,19 @@ async def test_what_a_bank_sends_is_judged_by_the_schema_it_gave_and_read_all_th
     assert isinstance(first, Document)
     assert any("maxLength" in problem.replace("MAXLENGTH", "maxLength") for problem in first.schema_problems) is bring
     assert len(records) > 1
+
+
+async def test_each_file_of_an_archive_is_judged_by_the_schema_of_the_bank(make_desk, files, tmp_path: Path) -> None:
+    text = files.pain002("MSG-1", group="ACCP")
+    desk = await make_desk(**brought(tmp_path, text[text.index("pain.002.001.") :][:15]))
+    good = text.replace("MSG-1", "M-1").replace("pain.001.001.09", "P-1")
+    place = tmp_path / "answers.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("good.xml", good)
+        archive.writestr("bad.xml", text)
+    records = list(desk.intake._parsed(lambda: place.open("rb")))
+    assert [one.schema_valid for one in records if isinstance(one, Document)] == [True, False]
+    assert len(records) == 2 * len(list(desk.intake._parsed(lambda: io.BytesIO(text.encode()))))
 
 
 def test_a_directory_is_read_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

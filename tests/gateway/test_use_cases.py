@@ -21,6 +21,7 @@ from gateway.service import Gateway
 from gateway.store.records import DeliveryFilter, NewDiscrepancy, PaymentFilter
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
+from gateway.validation import TOLD_MAX
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 ALL = frozenset({"submit", "read", "cancel", "statements", "operate", "replay"})
@@ -72,6 +73,20 @@ Broken = Callable[..., list[tuple[int, str, str]]]
 
 def broken(error: pytest.ExceptionInfo[Invalid]) -> list[tuple[int, str, str]]:
     return [(v.index, v.violation.field, v.violation.rule) for v in error.value.violations]
+
+
+async def test_what_is_told_of_one_payment_is_bounded_and_the_rest_is_counted(gateway: Gateway) -> None:
+    """A thousand payments share one answer; warnings and violations have a bound each, and nothing is dropped in silence."""
+    lines = RemittanceInformation(unstructured=("№",) * 80)
+    with pytest.raises(Invalid) as refused:
+        await gateway.submit(ERP, [order(creditor=Party(name="李"), remittance_information=lines)])
+    found = [one.violation for one in refused.value.violations]
+    violations, _, told = await gateway.check(ERP, [order(remittance_information=lines)], None)
+    assert len(found) <= TOLD_MAX + 1
+    assert len(violations) <= TOLD_MAX + 1
+    assert len(told) == TOLD_MAX + 1
+    assert (told[-1].violation.rule, told[-1].violation.severity) == ("violations.more", "warning")
+    assert told[-1].violation.message_en.startswith(f"{80 - TOLD_MAX} more")
 
 
 # -- submitting --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from bankgate.v1 import types_pb2 as pb
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
 from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder
-from gateway.rpc.convert import TEXT_MAX, order_of
+from gateway.rpc.convert import ITEMS_MAX, TEXT_MAX, order_of
 from gateway.rpc.present import request_message
 
 DATES = {"requested_execution_date", "birth_date", "document_date"}
@@ -183,7 +183,25 @@ def test_texts_longer_than_any_bank_takes_are_named_wherever_they_stand() -> Non
 
 def test_a_payment_with_too_much_in_it_is_refused_as_a_whole() -> None:
     request = pb.PaymentRequest(remittance_information=pb.RemittanceInformation(unstructured=["x" * 100] * 1000))
-    assert [problem.rule for problem in order_of(request).problems] == ["request.size-max"]
+    order = order_of(request)
+    assert [problem.rule for problem in order.problems] == ["request.size-max"]
+    assert order.remittance_information is None
+
+
+def test_what_is_refused_for_the_length_of_its_lists_is_not_looked_at_item_by_item() -> None:
+    """Else one call of 16 MiB with nothing but tiny wrong lines makes millions of violations, and takes hours to make them."""
+    lines = ["№"] * (ITEMS_MAX // 2)
+    one = pb.StructuredRemittance(additional_information="№")
+    remittance = pb.RemittanceInformation(unstructured=lines, structured=[one] * (ITEMS_MAX - len(lines) + 1))
+    order = order_of(pb.PaymentRequest(creditor=pb.Party(name="A"), remittance_information=remittance))
+    assert [problem.rule for problem in order.problems] == ["request.items-max"]
+    assert order.creditor is not None
+    assert (order.creditor.name, order.remittance_information) == ("A", None)
+    remittance.structured.pop()
+    kept = order_of(pb.PaymentRequest(remittance_information=remittance))
+    assert not kept.problems
+    assert kept.remittance_information is not None
+    assert len(kept.remittance_information.unstructured) == ITEMS_MAX // 2
 
 
 def test_equal_parts_are_one_object_and_changed_parts_are_not() -> None:

@@ -66,7 +66,7 @@ def put_entries(tx: Tx, statement_row_id: int, rows: Sequence[tuple[int, bytes, 
     tx.db.executemany(
         """
         INSERT INTO entries (entry_key, content, payment_ids) VALUES (?, ?, ?)
-        ON CONFLICT (entry_key) DO UPDATE SET payment_ids = excluded.payment_ids
+        ON CONFLICT (entry_key) DO UPDATE SET content = excluded.content, payment_ids = excluded.payment_ids
         """,
         [(first + position, content, payment_ids) for position, content, payment_ids in rows],
     )
