@@ -126,7 +126,7 @@ def _problem(entry: Any, tree: etree._Element, naming: Naming, explain: Explain 
         end_to_end_id=_end_to_end_id(element),
         payment_information_id=naming.block_id(element),
         type_name=kind,
-        message=words(entry.message, element),
+        message=_named(words(entry.message, element), path),
         expected=None if explain is None else explain(path, element, kind),
     )
 
@@ -146,6 +146,11 @@ def words(message: str, element: etree._Element | None) -> str:
                 message = message.replace(f"'{value}'", "''").replace(f"'{value.strip()}'", "''")
     shorter = _QUOTED_VALUE.sub("''", _RUN_EXPECTED.sub("", _NAMESPACE.sub("", message)))
     return shorter.replace("The value ''", "The value").replace(": '' is not a valid value", ": not a valid value").strip()
+
+
+def _named(message: str, path: str) -> str:
+    """What stands for a run of elements is no word of the file's: the message names the element instead, as the path does."""
+    return message.replace(f"'{RUN_TAG}'", f"'{path.rpartition('/')[2].partition('[')[0]}'")
 
 
 def _syntax_words(error: etree.XMLSyntaxError) -> str:

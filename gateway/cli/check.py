@@ -42,7 +42,7 @@ def check(
     wanted = known_message(message, plugin)
     own = schemas_of(schemas)
     if file.lower().endswith(".json"):
-        good = _check_request(Path(file), plugin, wanted or default_message(plugin, day), day, as_json=as_json)
+        good = _check_request(Path(file), plugin, wanted or default_message(plugin, day), day, language, as_json=as_json)
     else:
         verdicts = _verdicts(file, plugin, day, own)
         good = all(verdict.ok for verdict in verdicts.values())
@@ -56,7 +56,7 @@ def check(
         raise typer.Exit(PROBLEMS)
 
 
-def _check_request(file: Path, plugin: BankFormat, message: str, day: date, *, as_json: bool) -> bool:
+def _check_request(file: Path, plugin: BankFormat, message: str, day: date, language: Language, *, as_json: bool) -> bool:
     judged = judge(orders_of_file(file), plugin, message, day)
     broken = [violation for one in judged for violation in one.violations]
     warned = [warning for one in judged for warning in one.warnings]
@@ -64,7 +64,7 @@ def _check_request(file: Path, plugin: BankFormat, message: str, day: date, *, a
         told = {"violations": [as_dict(one) for one in broken], "warnings": [as_dict(one) for one in warned]}
         print_json({"ok": not broken, "payments": len(judged), **told})
         return not broken
-    print_violations(file, [*broken, *warned])
+    print_violations(file, [*broken, *warned], language)
     if not broken:
         out().print(f"{file}: {len(judged)} payments, good for {plugin.name} on {day.isoformat()}", markup=False)
     return not broken

@@ -62,13 +62,13 @@ def _records_of(file: str, content: BinaryIO, own: OwnSchemas | None) -> Iterato
 
 
 _LINES = {
-    "statement": "statement {statement_id}: {entry_count} entries",
+    "statement": "statement {statement_id} of account {number}: entries {entry_count}",
     "entry": "  {booking_date} {credit_debit} {amount} {currency} {status} {bank_transaction_code}",
     "status_report": "status of {original_message_id}: {group_status}",
     "payment_information_status": "  block {original_payment_information_id}: {status}",
     "transaction_status": "  {original_end_to_end_id}: {status}",
     "payment_return": "  returned: {original_end_to_end_id} {amount} {currency}",
-    "cancellation_status": "  cancellation of {original_end_to_end_id}: {status} ({level})",
+    "cancellation_status": "  cancellation of {original}: {status} ({level})",
     "remainder": "  more of {of} {of_id}",
     "payment": "  {end_to_end_id}: {amount} {currency} to {creditor_name}",
 }
@@ -106,8 +106,10 @@ def _show(name: str, found: Iterable[dict[str, Any]]) -> bool:
 
 
 def _line(kind: str, record: dict[str, Any]) -> str:
-    shown = {key: "–" if value is None else value for key, value in record.items()}
+    shown = {key: "–" if value is None else value for key, value in (record | _made_up(record)).items()}
     line = _LINES[kind].format(**shown)
+    if record.get("reversal"):
+        line += " reversal"
     if kind == "entry" and record["bank_transaction_code"]:
         line += f" – {explain_bank_transaction_code(record['bank_transaction_code'])[0].rstrip('.')}"
     reasons = record.get("reasons") or record.get("group_reasons") or ()
@@ -115,7 +117,55 @@ def _line(kind: str, record: dict[str, Any]) -> str:
     for balance in record.get("balances") or ():
         line += f"\n  {balance['type']} {balance['credit_debit']} {balance['amount']} {balance['currency']} {balance['date']}"
     line += f" ({'; '.join(words)})" if words else ""
+    line += "".join(f"\n    {detail}" for detail in _details(record))
     return line + "".join(f"\n    {path}: {value}" for path, value in _supplementary(record))
+
+
+def _made_up(record: dict[str, Any]) -> dict[str, Any]:
+    """What a line shows of several fields: the account's number, and what a cancellation is of, by its narrowest name."""
+    account = record.get("account") or {}
+    narrowest = ("end_to_end_id", "instruction_id", "transaction_id", "payment_information_id", "message_id")
+    names = (record.get(f"original_{name}") for name in narrowest)
+    return {"number": account.get("iban") or account.get("other_id"), "original": next((name for name in names if name), None)}
+
+
+def _details(record: dict[str, Any]) -> Iterator[str]:
+    """What there is below a line: text about the whole, charges, other amounts, and a line for each transaction of an entry."""
+    if record["kind"] not in {"statement", "entry"}:
+        return
+    if record["additional_information"]:
+        yield record["additional_information"]
+    if record["kind"] == "entry":
+        yield from _amounts(record)
+        for number, transaction in enumerate(record["transactions"], 1):
+            yield f"transaction {number}: {_transaction(transaction)}"
+            yield from (f"  {amount}" for amount in _amounts(transaction))
+
+
+def _transaction(transaction: dict[str, Any]) -> str:
+    returned = [_words(reason["code"], reason["text"]) for reason in transaction["return_reasons"]]
+    parts = (
+        _words(transaction["credit_debit"], transaction["amount"], transaction["currency"]),
+        transaction["end_to_end_id"] or transaction["instruction_id"] or transaction["uetr"],
+        _words(transaction["counterparty_name"], transaction["counterparty_account"]),
+        " / ".join(transaction["remittance_information"]),
+        f"returned: {'; '.join(returned) or transaction['return_reason']}" if transaction["return_reason"] else None,
+        transaction["additional_information"],
+    )
+    return ", ".join(part for part in parts if part) or "nothing said of it"
+
+
+def _amounts(record: dict[str, Any]) -> Iterator[str]:
+    """Amounts in other currencies or of other kinds, and charges, of an entry or a transaction."""
+    for amount in record["amounts"]:
+        rate = f"at {amount['exchange_rate']}" if amount["exchange_rate"] else None
+        yield f"{amount['kind'].replace('_', ' ')} amount: {_words(amount['amount'], amount['currency'], rate)}"
+    for charge in record["charges"]:
+        yield f"charge: {_words(*(charge[name] for name in ('credit_debit', 'amount', 'currency', 'type', 'bearer')))}"
+
+
+def _words(*words: str | None) -> str:
+    return " ".join(word for word in words if word)
 
 
 def _supplementary(record: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from formats.bank import BankFormat
 from formats.errors import Violation, refusing
 from formats.model import CreditTransfer, Party, PaymentBlock, PaymentInitiation, PaymentTerms
 from formats.rules.together import EndToEndIds
-from gateway.cli.output import CommandFailed, print_error, print_warning
+from gateway.cli.output import CommandFailed, Language, print_error, print_warning
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.errors import OrderViolation
 from gateway.payment import PaymentOrder
@@ -165,11 +165,12 @@ def as_dict(order: OrderViolation) -> dict[str, Any]:
     }
 
 
-def print_violations(file: Path, broken: Sequence[OrderViolation]) -> None:
+def print_violations(file: Path, broken: Sequence[OrderViolation], language: Language = Language.EN) -> None:
     """Violations for people, one a line; warnings are marked as such."""
     for order in broken:
         violation = order.violation
-        fix = f" Fix: {violation.fix}" if violation.fix else ""
+        words, fixed = (violation.message_zh, "可改为") if language is Language.ZH else (violation.message_en, "Fix")
+        fix = f" {fixed}: {violation.fix}" if violation.fix else ""
         place = f"{file}: payments[{order.index}].{violation.field}"
         tell = print_warning if violation.severity == "warning" else print_error
-        tell(f"{place}: {violation.message_en} [{violation.rule}; {violation.source}]{fix}")
+        tell(f"{place}: {words} [{violation.rule}; {violation.source}]{fix}")

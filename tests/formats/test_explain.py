@@ -141,3 +141,9 @@ def test_every_kind_of_libxml2_has_words() -> None:
         assert told.rule.startswith("schema.")
         assert told.message_en
         assert told.message_zh
+
+
+def test_the_validator_s_own_words_name_the_file_s_elements_and_nothing_else(sepa: bytes) -> None:
+    start, end = sepa.index(b"<DbtrAgt>"), sepa.index(b"</ChrgBr>") + len(b"</ChrgBr>")
+    (one,) = explained(sepa[:start] + sepa[end:])
+    assert one.detail == "Element 'CdtTrfTxInf': This element is not expected. Expected is ( DbtrAgt ). [ELEMENT_CONTENT]"
