@@ -1,12 +1,14 @@
-"""Frozen dataclasses from their JSON form: the fields' names are the keys, and every mistake is named with its place.
+"""Strict JSON, and frozen dataclasses from it: the fields' names are the keys, and every mistake is named with its place.
 
 Takes what the requests to a bank are made of: texts, whole numbers, true and false, decimals and dates as texts, lists, other
 dataclasses, and None for what is absent. A key that is no field is a mistake, never ignored.
 """
 
+import json
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date, datetime, time
@@ -15,11 +17,40 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 _NOTHING: Final = object()
+_DIGITS_MAX: Final = 1_000  # of a JSON number; Python refuses to read more than 4,300 (sys.set_int_max_str_digits)
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _DECIMAL: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,17})?")
 
 
 class BadForm(ValueError):
     """The JSON is not of the form: every problem, one a line, each with its place."""
+
+
+def read_json(text: str) -> Any:
+    """JSON in which a key stands at most once in an object (of two amounts nobody knows which is meant) and texts are whole
+    characters. Raises `BadForm`."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+            raise BadForm(f"the key {twice!r} stands twice in one object")
+        return found
+
+    def number(digits: str) -> int | float:
+        return int(digits) if len(digits) <= _DIGITS_MAX else float("inf")  # no field takes either
+
+    try:
+        found = json.loads(text, object_pairs_hook=unique, parse_int=number)
+        if _SURROGATE.search(text) is not None:
+            json.dumps(found, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise BadForm(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except UnicodeEncodeError:
+        raise BadForm(r"holds half a character: a \ud800 to \udfff without its other half") from None
+    except RecursionError:
+        raise BadForm("is nested too deep") from None
+    return found
 
 
 def from_json(kind: type[Any], content: Any, given: Mapping[str, Any], at: str = "") -> Any:

@@ -18,8 +18,10 @@ from formats.schemas_pieces import Cut, PieceValidator, Uncuttable, hardened_par
 from formats.schemas_problems import (
     PROBLEMS_MAX,
     Explain,
+    GivenUp,
     Naming,
     SchemaProblem,
+    keeps_to,
     not_well_formed,
     problem,
     problems_of,
@@ -123,8 +125,11 @@ class InboundValidator:
             words = f"an element has more than {ATTRIBUTES_MAX} attributes"
             return Examination(valid=False, problems=(problem("ATTRIBUTES", words, source_line(crowded)),))
         beginning = beginning_with_all_we_tell(document, self._schema)
-        if self._schema.validate(document if beginning is None else beginning):
-            return Examination(valid=True)
+        try:
+            if keeps_to(self._schema, document if beginning is None else beginning):
+                return Examination(valid=True)
+        except GivenUp as refused:
+            return Examination(valid=None, reason=f"not checked against the schema: {refused.problem.message}")
         before = source_line(document) - 1
         naming = Naming() if beginning is None else Naming(lambda line: line + before)
         judged = document if beginning is None else beginning

@@ -10,7 +10,7 @@ from lxml import etree
 
 from formats.errors import FormatError
 from formats.schemas_pieces import CUTS, PieceValidator, Uncuttable, hardened_parser
-from formats.schemas_problems import SchemaProblem, not_well_formed, problem, problems_of
+from formats.schemas_problems import GivenUp, SchemaProblem, keeps_to, not_well_formed, problem, problems_of
 
 WHOLE_BYTES_MAX: Final = 8 << 20
 """What is validated as a whole and is larger is not sent: its tree would take 8.5 times its size."""
@@ -60,5 +60,9 @@ class WholeValidator:
             document = etree.fromstring(text, self._parser)
         except etree.XMLSyntaxError as error:
             raise SchemaViolation((not_well_formed(error, error.lineno),)) from None
-        if not self._schema.validate(document):
+        try:
+            valid = keeps_to(self._schema, document)
+        except GivenUp as refused:
+            raise SchemaViolation((refused.problem,)) from None
+        if not valid:
             raise SchemaViolation(problems_of(self._schema, document))

@@ -33,8 +33,10 @@ from formats.schemas_problems import (
     PROBLEMS_MAX,
     RUN_TAG,
     Explain,
+    GivenUp,
     Naming,
     SchemaProblem,
+    keeps_to,
     local,
     not_well_formed,
     problem,
@@ -276,8 +278,11 @@ class PieceValidator:
         beginning = beginning_with_all_we_tell(tree, self._schema) if text.size > _LARGE_BYTES else None
         self.overwhelmed = self.overwhelmed or beginning is not None
         judged = tree if beginning is None else beginning
-        if self._schema.validate(judged):
-            return ()
+        try:
+            if keeps_to(self._schema, judged):
+                return ()
+        except GivenUp as refused:
+            raise Uncuttable(refused.problem) from None
         return problems_of(self._schema, judged, naming, most=most, explain=explain)
 
 

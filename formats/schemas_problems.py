@@ -99,6 +99,21 @@ class Naming:
         return None
 
 
+class GivenUp(Exception):
+    """libxml2 gave the validation up, as it does with a pattern that takes too many steps for a value. Nothing is said about
+    whether the document is valid."""
+
+    problem = problem("GIVEN_UP", "a pattern of the schema takes too many steps for a value; ask the bank for a simpler one")
+
+
+def keeps_to(schema: etree.XMLSchema, tree: etree._Element) -> bool:
+    """Whether the tree is valid by the schema. Raises `GivenUp`."""
+    try:
+        return schema.validate(tree)
+    except etree.XMLSchemaValidateError:  # "internal error": the schema is one that was brought from a bank
+        raise GivenUp from None
+
+
 def problems_of(
     schema: etree.XMLSchema,
     tree: etree._Element,

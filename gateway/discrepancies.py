@@ -315,6 +315,8 @@ def key_unavailable(origin: Origin, key: str, problem: str) -> NewDiscrepancy:
 
 
 def unreadable(origin: Origin, name: str, problem: str, line: int | None) -> NewDiscrepancy:
+    # Banks put account numbers into the names of files, and of those in an archive, which the problem names.
+    name, problem = mask_text(name, numbers=False), mask_text(problem, numbers=False)
     return origin.discrepancy(
         "unreadable",
         "unreadable",

@@ -13,7 +13,6 @@
 A file that ends in ".proposed" waits to be read by a person.
 """
 
-import json
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Final
 
 from formats.conformance.requests import BadRequest, SamplePayment, day_of, payments_of
 from formats.conformance.samples import BadSample, Exemptions, InboundSample, Problem, RequestSample, Samples
+from formats.json_form import BadForm, read_json
 
 PROPOSED: Final = ".proposed"
 RECORDS: Final = ".expected.jsonl"
@@ -103,10 +103,10 @@ class _Folder:
     def _payments(self, path: Path) -> tuple[SamplePayment, ...] | None:
         form = 'Write {"payments": [ … ]} in the words of SubmitPaymentsRequest.'
         try:
-            return payments_of(json.loads(path.read_text(encoding="utf-8")))
-        except BadRequest as error:
+            return payments_of(read_json(path.read_text(encoding="utf-8")))
+        except (BadRequest, BadForm) as error:
             self._tell(path, f"{error}.", form)
-        except ValueError as error:  # neither JSON nor UTF-8
+        except UnicodeDecodeError as error:
             self._tell(path, f"is no JSON ({error}).", form)
         return None
 
@@ -146,7 +146,7 @@ class _Folder:
         if not file.exists():
             return None
         try:
-            lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [read_json(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
         except ValueError as error:
             self._tell(
                 file, f"is no JSON Lines ({error}).", f"Write one record a line, as bankgate parse {path.name} --json does."

@@ -5,7 +5,6 @@ there are many. Every failed call is a `CallFailed`.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -28,6 +27,7 @@ from bankgate.v1 import (
     statements_pb2_grpc,
     types_pb2,
 )
+from formats.json_form import BadForm, read_json
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import order_of
 from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY
@@ -35,7 +35,6 @@ from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY
 ERROR_BYTES_MAX: Final = 4 * 1024 * 1024
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 CHUNK: Final = 1024 * 1024
-_DIGITS_MAX: Final = 1_000  # of a JSON number; Python refuses to read more than 4,300 (sys.set_int_max_str_digits)
 
 R = TypeVar("R")
 
@@ -313,21 +312,8 @@ def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
 
 
 def parse_json(text: str) -> Any:
-    """JSON in which a key stands at most once: of two amounts nobody knows which is meant. Raises `BadPayment`."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-            raise BadPayment(f"the key {twice!r} stands twice in one object")
-        return found
-
-    def number(digits: str) -> int | float:
-        return int(digits) if len(digits) <= _DIGITS_MAX else float("inf")  # no field of the contract takes either
-
+    """Strict JSON (`formats.json_form`). Raises `BadPayment`."""
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_int=number)
-    except json.JSONDecodeError as error:
-        raise BadPayment(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
-    except RecursionError:
-        raise BadPayment("is nested too deep") from None
+        return read_json(text)
+    except BadForm as error:
+        raise BadPayment(str(error)) from None

@@ -147,6 +147,8 @@ def test_options_that_do_not_go_together_are_refused_with_the_way_out(bankgate: 
         ('{"payments": [{"payment_reference": "a", "amount": "1", "currency": "EUR", "instruction_id": 1}]}', "instruction_id"),
         ('{"payments": [{"unknown": "a"}]}', "unknown"),
         ('{"message": "a", "payments": []}', "'message'"),
+        (r'{"payments": [{"payment_reference": "\ud800", "amount": "1", "currency": "EUR"}]}', "half a character"),
+        (r'{"payments": [{"\udfff": "a"}]}', "half a character"),
         (
             (
                 '{"payments": [{"payment_reference": "a", "amount": "1", "currency": "EUR"},'

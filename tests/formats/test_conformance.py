@@ -291,7 +291,9 @@ def delete(pattern: str) -> Callable[[Path], object]:
 BAD_SAMPLES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no folder": (shutil.rmtree, "samples", "there is no such folder"),
     "a proposal nobody read": (write("expected/x.proposed", ""), "samples", "rename it to expected/x."),
-    "a request that is no JSON": (write("requests/x.json", "{"), "samples", "requests/x.json: is no JSON"),
+    "a request that is no JSON": (write("requests/x.json", "{"), "samples", "requests/x.json: is not JSON"),
+    "a request nested too deep": (write("requests/x.json", "[" * 99_999), "samples", "requests/x.json: is nested too deep"),
+    "a key that stands twice": (write("requests/x.json", '{"a": 1, "a": 2}'), "samples", "the key 'a' stands twice"),
     "a field that is none": (
         reword("requests/plain.json", '"creditor": {"name"', '"creditor": {"nmae"'),
         "samples",

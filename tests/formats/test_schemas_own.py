@@ -1,6 +1,7 @@
 """Schemas that a user brings from a bank: found by message, able to reach each other and nothing else, and broken ones named."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,24 @@ def test_bounds_and_comparisons_across_transactions_hold_although_files_are_judg
 
 def test_what_must_be_judged_as_a_whole_is_not_sent_above_the_bound(sepa: bytes) -> None:
     assert "send less at once" in gate(sepa + b" " * WHOLE_BYTES_MAX, UNIQUE)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_pattern_that_takes_too_many_steps_lets_nothing_out_and_says_nothing_about_what_comes_in(
+    sepa: bytes, whole: bool
+) -> None:
+    """Not as an error that nobody foresaw: what is rendered is held with a reason, and what the bank sent is read."""
+    text = (schema_text("pain.001.001.09") or b"").decode()
+    plain = '<xs:maxLength value="140"/>'
+    text = text.replace(plain, f'{plain}<xs:pattern value="(.*)(.*)(.*)(.*)(.*)\u2603"/>', 1)
+    if whole:
+        text = text.replace("<xs:element", '<xs:import namespace="http://www.w3.org/XML/1998/namespace"/><xs:element', 1)
+    own = OwnSchemas.of({"pain.001.001.09.xsd": text.encode()})
+    long = re.sub(rb"<Nm>[^<]*</Nm>", b"<Nm>%s</Nm>" % (b"x" * 140), sepa)
+    assert "too many steps" in gate(long, own)
+    valid, problems = validate_inbound(io.BytesIO(long), "pain.001.001.09", own)
+    assert valid is None
+    assert "too many steps" in problems[0]
 
 
 def test_a_message_that_only_the_bank_has_a_schema_for_is_judged_by_it() -> None:

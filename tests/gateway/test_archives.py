@@ -65,3 +65,12 @@ async def test_one_bad_member_puts_the_whole_archive_aside_with_its_reason_and_n
     assert await desk.discrepancies() == ["unreadable"]
     await desk.receive(archive(good), "mended.zip")  # the next one is read
     assert await desk.states() == {PaymentState.ACCEPTED: 1}
+
+
+async def test_account_numbers_in_the_names_of_files_are_not_told(make_desk) -> None:
+    desk = await make_desk()
+    await desk.receive(archive(("c53_DE89370400440532013000.xml", "<Document>")), "NL41MOCK0000000001.zip")
+    (told,), _ = await desk.store.list_discrepancies(limit=9)
+    assert "not well-formed" in told.evidence
+    assert "DE89370400440532013000" not in told.evidence
+    assert "NL41MOCK0000000001" not in told.evidence
