@@ -177,7 +177,8 @@ def _element_at(tree: etree._Element, path: str | None) -> etree._Element | None
     if not path:
         return None
     try:
-        found = etree.ElementTree(tree).xpath(path)  # what was validated is the root of its paths, in an envelope too
+        # What was validated is the root of its paths, in an envelope too. Prefixes in a path are the file's own.
+        found = etree.ElementTree(tree).xpath(path, namespaces={key: value for key, value in tree.nsmap.items() if key})
     except etree.XPathError:
         return None
     first = found[0] if isinstance(found, list) and found else None

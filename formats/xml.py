@@ -239,6 +239,8 @@ class ElementStream:
         for entry in self._events.error_log:  # the first complaint is the cause; libxml2 reports the last
             problem, line = entry.message, entry.line
             break
+        if problem.startswith("Excessive depth"):  # below the top, which `openings` watches
+            return Unparsable(f"elements are nested more than {DEPTH_MAX} deep", line + self._reader.lines_skipped or None)
         problem = re.sub(r",? ?(try|use) XML_PARSE_HUGE.*$|, line \d+, column \d+.*$", "", problem.strip())
         return Unparsable(f"not well-formed XML: {problem[:200]}", line + self._reader.lines_skipped or None)
 

@@ -1,6 +1,7 @@
 """A schema's complaint in plain words: what kind of fault, what was expected, where, and that it is only ever an explanation."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,12 @@ def test_the_validator_s_own_words_name_the_file_s_elements_and_nothing_else(sep
     start, end = sepa.index(b"<DbtrAgt>"), sepa.index(b"</ChrgBr>") + len(b"</ChrgBr>")
     (one,) = explained(sepa[:start] + sepa[end:])
     assert one.detail == "Element 'CdtTrfTxInf': This element is not expected. Expected is ( DbtrAgt ). [ELEMENT_CONTENT]"
+
+
+def test_a_fault_in_a_file_with_prefixes_is_told_with_its_place_and_what_was_expected(sepa: bytes) -> None:
+    prefixed = re.sub(rb"<(/?)(?=[A-Z])", rb"<\1bank:", sepa).replace(b" xmlns=", b" xmlns:bank=")
+    (one,) = explained(prefixed.replace(b'">1250.50<', b'">1250,50<', 1))
+    assert one.place is not None
+    assert one.place.path == "/Document/CstmrCdtTrfInitn/PmtInf[1]/CdtTrfTxInf[1]/Amt/InstdAmt"
+    assert one.place.end_to_end_id == "INV-2026-0001"
+    assert "a number such as 1250.00, with a point" in one.message_en
