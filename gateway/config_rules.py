@@ -22,12 +22,14 @@ from gateway.addresses import is_loopback, split_address
 from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import AccountSettings, Configuration, ConnectionSettings, GuaranteeSettings, ListenSettings
 from gateway.config_words import did_you_mean, explained
+from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
 
 Found = tuple[str, str, str, str]
 """(file, key, problem, hint)"""
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_REASON_CODE: Final = re.compile(r"\S(?:.{0,33}\S)?")  # [Rsn] Cd is one of ISO's, Prtry the bank's own word of up to 35
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FILE_NAME_FIELDS: Final = frozenset({"message_id", "connection_id", "date"})
 _NETWORKED: Final = frozenset({"sftp", "https"})
@@ -54,6 +56,7 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
         *_guarantee(settings),
         *_file_name(settings),
         *_schemas(settings, directory),
+        *_fall_back_codes(settings.instant.fall_back_codes or ()),
     ):
         yield file, key, problem, hint
 
@@ -147,6 +150,15 @@ def _message(message: str | None, bank: BankFormat) -> Iterator[tuple[str, str, 
     elif (until := sends[message].valid_until) is not None and until < today:
         valid = [name for name, validity in sends.items() if validity.covers(today)]
         yield "message", f"the bank takes {message} until {until.isoformat()} only", f"valid today: {', '.join(valid) or 'none'}"
+
+
+def _fall_back_codes(codes: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    for place, code in enumerate(codes):
+        key = f"instant.fall_back_codes[{place}]"
+        if code in DUPLICATE_CODES:
+            yield key, f"{code} says that the bank has the payment already; nothing goes out again after it", "take it out"
+        elif not _REASON_CODE.fullmatch(code):
+            yield key, "is no reason code, and would never be met", 'for example "AB06", without blanks around it'
 
 
 def _is_time_zone(name: str) -> bool:

@@ -16,6 +16,8 @@ def read_schemas(directory: Path) -> OwnSchemas:
         found = sorted(path for path in directory.iterdir() if path.suffix.lower() == ".xsd" and not path.name.startswith("."))
     except OSError as error:
         raise BrokenSchemas((("", f"cannot be read: {error.strerror}"),)) from None
+    except ValueError:  # a zero byte in its name
+        raise BrokenSchemas((("", "is no name of a directory"),)) from None
     if len(found) > FILES_MAX:
         raise BrokenSchemas((("", f"there are more than {FILES_MAX} .xsd files"),))
     problems = []
