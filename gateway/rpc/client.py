@@ -7,6 +7,7 @@ there are many. Every failed call is a `CallFailed`.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -31,10 +32,13 @@ from formats.json_form import BadForm, read_json
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import order_of
 from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY
+from gateway.rpc.json_names import misfits
 
 ERROR_BYTES_MAX: Final = 4 * 1024 * 1024
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 CHUNK: Final = 1024 * 1024
+
+_MISFITS_MAX: Final = 20  # told of one payment
 
 R = TypeVar("R")
 
@@ -127,10 +131,13 @@ def payment_from_json(content: Any) -> PaymentMessage:
     choice = content.get("instant")
     if isinstance(choice, str) and choice.upper() in _CHOICES:  # the short name of the contract's value
         content = {**content, "instant": f"INSTANT_CHOICE_{choice.upper()}"}
+    problems = list(islice(misfits(content, PaymentMessage.DESCRIPTOR), _MISFITS_MAX))
+    if problems:
+        raise BadPayment("; ".join(problems))
     try:
         return json_format.ParseDict(content, PaymentMessage(), max_recursion_depth=20)
     except json_format.ParseError as error:
-        raise BadPayment(str(error)) from None
+        raise BadPayment(" ".join(str(error).split())) from None
 
 
 def payments_from_json(content: Any) -> list[PaymentMessage]:

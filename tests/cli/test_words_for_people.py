@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ON = ("--on", "2026-11-25")
 
 
@@ -18,6 +20,28 @@ def test_a_request_is_judged_in_the_language_asked_for(bankgate: Any, examples: 
     assert told["violations"][0]["description_zh"] in error
     assert told["warnings"][0]["description_zh"] in warning
     assert "可改为: 'Example' Ltd" in warning
+
+
+@pytest.mark.parametrize(
+    ("payment", "says"),
+    [
+        ({"refrence": "1"}, "payments[0]: refrence: there is no such field"),
+        ({"creditor": {"nmae": "x"}}, "payments[0]: creditor.nmae: there is no such field (did you mean name?)"),
+        ({"amount": 10.5}, 'payments[0]: amount: must be a text in quotes, such as "…"'),
+        ({"creditor": "x"}, "payments[0]: creditor: must be an object { … }"),
+        ({"remittance_information": {"unstructured": "x"}}, "remittance_information.unstructured: must be a list [ … ]"),
+        ({"remittanceInformation": {"structured": [{"x": 1}]}}, "remittanceInformation.structured[0].x: there is no such field"),
+    ],
+)
+def test_what_does_not_fit_a_request_is_told_by_place_in_the_contract_s_names(
+    bankgate: Any, tmp_path: Path, payment: dict[str, Any], says: str
+) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps({"payments": [payment]}), encoding="utf-8")
+    done = bankgate("check", file, *ON)
+    assert done.code == 1
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 STATEMENT = """<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.06"><BkToCstmrStmt>
