@@ -6,11 +6,11 @@ from gateway.discrepancies import Origin
 from gateway.fall_back import hold_back, may_fall_back, second_attempt, speaks_against
 from gateway.lifecycle import PaymentEvent
 from gateway.news_store import BY_MESSAGE, NewsStore
+from gateway.proof import STALE_RETRIES
 from gateway.store.records import Delivery, Keys, PaymentFilter, Reason
 from gateway.store.store import Stale
 
 _PAGE = 500
-_STALE_RETRIES = 5
 _SAYS_NOTHING = frozenset({PaymentEvent.BANK_PENDING, PaymentEvent.BANK_REJECTED})
 
 
@@ -51,7 +51,7 @@ async def _refuse(  # noqa: PLR0917 - one page of `refuse_part`
     origin: Origin,
     report_created: str | None,
 ) -> int:
-    for retry in range(_STALE_RETRIES):
+    for retry in range(STALE_RETRIES):
         changes = [
             second_attempt(candidate, reason, origin, report_created, BY_MESSAGE)
             for candidate in await store.find_candidates(connection_id, Keys(payment_ids=payment_ids))
@@ -60,7 +60,7 @@ async def _refuse(  # noqa: PLR0917 - one page of `refuse_part`
         try:
             await store.change_payments(changes)
         except Stale:
-            if retry == _STALE_RETRIES - 1:
+            if retry == STALE_RETRIES - 1:
                 raise
             continue  # one of them moved; look again
         return len(changes)

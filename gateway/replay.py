@@ -19,6 +19,8 @@ from gateway.store.records import NewDiscrepancy, Reason
 from gateway.store.store import Store
 from keys.seal import BadSeal
 
+NOT_SHOWN = "not_shown"  # in place of the problems of a file beyond `gateway.shadow.PROBLEMS_MAX`
+
 Chunk = tuple[str, bytes | None]
 """The name of a file (empty: the same as before) and a piece of it; None: its sender cannot read it to its end, forget it."""
 
@@ -94,7 +96,7 @@ class Replay:
         try:
             opened = await asyncio.to_thread(self._opened, name, source) if sealed else source
             applier, message = await self._apply(name, source, opened)
-            moves, problems = self.shadow.take()
+            moves, problems, more = self.shadow.take()
             lines = await asyncio.to_thread(lines_of, opened, {_key_of(move) for move in moves})
         except (BadSeal, Unparsable) as fault:
             line = fault.line if isinstance(fault, Unparsable) else None
@@ -118,12 +120,14 @@ class Replay:
             )
         for problem in problems:
             yield _shown(name, problem)
+        if more:
+            yield _not_shown(name, more)
         yield ReplayedFile(
             file=name,
             message=message,
             records=applier.records,
             changes=len(moves),
-            problems=len(problems),
+            problems=len(problems) + more,
             committed=self.commit,
         )
 
@@ -218,6 +222,16 @@ def _shown(name: str, problem: NewDiscrepancy) -> ReplayedProblem:
         summary_en=problem.summary_en,
         summary_zh=problem.summary_zh,
         evidence=problem.evidence,
+    )
+
+
+def _not_shown(name: str, more: int) -> ReplayedProblem:
+    return ReplayedProblem(
+        file=name,
+        kind=NOT_SHOWN,
+        summary_en=f"{more} more problems of this file are not told one by one.",
+        summary_zh=f"该文件另有 {more} 个问题未逐一列出。",
+        evidence="{}",
     )
 
 

@@ -39,6 +39,8 @@ from gateway.store.records import (
 )
 from gateway.store.store import ChainJudge, Store
 
+PROBLEMS_MAX = 10_000  # of one file, kept to be told; a file may name millions of payments that are none of ours
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -65,12 +67,19 @@ class Shadow:
         self._statements: dict[str, list[StatementFacts]] = {}  # by chain, those that are not stored
         self._moves: list[Move] = []
         self._problems: list[NewDiscrepancy] = []
+        self._more = 0
 
-    def take(self) -> tuple[list[Move], list[NewDiscrepancy]]:
-        """What has happened since the last call."""
+    def take(self) -> tuple[list[Move], list[NewDiscrepancy], int]:
+        """What has happened since the last call; the number is that of the problems beyond `PROBLEMS_MAX`."""
         moves, self._moves = self._moves, []
         problems, self._problems = self._problems, []
-        return moves, problems
+        more, self._more = self._more, 0
+        return moves, problems, more
+
+    def _tell(self, problems: Sequence[NewDiscrepancy]) -> None:
+        room = PROBLEMS_MAX - len(self._problems)
+        self._problems += problems[:room]
+        self._more += max(0, len(problems) - room)
 
     def state_of(self, payment: Payment) -> PaymentState:
         """Where the payment would stand now."""
@@ -125,7 +134,7 @@ class Shadow:
                 raise LookupError(change.delivery_id)
             changed = replace(known, state=change.next_state, fence=known.fence + 1)
             self._deliveries[change.delivery_id] = changed
-        self._problems += change.discrepancies
+        self._tell(change.discrepancies)
         for candidate, following in moving:
             self._moved(candidate, following, change.payment_reason, change.place, BY_MESSAGE)
         return changed
@@ -139,7 +148,7 @@ class Shadow:
         standing = {hold.payment_id: await self._present(hold.payment_id) for hold in holds}
         if self._commit:
             await self._store.change_payments(changes, discrepancies, holds)
-        self._problems += discrepancies
+        self._tell(discrepancies)
         for change in changes:
             candidate = self._matched[change.payment_id]
             if change.state is not candidate.state:
@@ -174,7 +183,7 @@ class Shadow:
                 again, first = self._again[present.payment_id]
                 self._again[present.payment_id] = replace(again, state=held), first
         gone = present.state not in {PaymentState.APPROVED, *NOTHING_GOES_OUT} and not waits
-        self._problems.append(hold.left if gone else hold.held)
+        self._tell([hold.left if gone else hold.held])
 
     async def refused_attempts(self, delivery_id: str) -> list[RefusedAttempt]:
         known = await self._store.refused_attempts(delivery_id)
@@ -231,7 +240,7 @@ class Shadow:
             before = [*await self._store.statement_facts(connection_id, chain), *self._statements.get(chain, ())]
             known = {problem.key for problem in judge(chain, before)}
             found = [problem for problem in judge(chain, [*before, *new]) if problem.key not in known]
-            self._problems += found
+            self._tell(found)
             told += len(found)
             if not self._commit:
                 self._statements.setdefault(chain, []).extend(new)
@@ -240,7 +249,7 @@ class Shadow:
         return ChainsReconciled(told=told)
 
     async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
-        self._problems += new
+        self._tell(new)
         if self._commit:
             await self._store.add_discrepancies(new)
 

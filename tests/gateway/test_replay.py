@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import pytest
 
+from gateway import shadow
 from gateway.lifecycle import PaymentState
 from gateway.replay import Replay, ReplayedChange, ReplayedFile, ReplayedProblem
 from keys.seal import BadSeal
@@ -186,6 +187,16 @@ async def test_each_change_says_where_in_the_file_its_reason_stands_and_by_what_
         ("INV-3", "record 2, report 1", "message_id"),
         ("INV-3", "record 4, statement 1, entry 2", by_instruction),
     }
+
+
+async def test_a_flood_of_problems_is_told_up_to_a_bound_and_counted_beyond(make_desk, files, monkeypatch) -> None:
+    monkeypatch.setattr(shadow, "PROBLEMS_MAX", 3)
+    desk, _, message = await sent(make_desk)
+    foreign = files.block(f"{message}-1", *(files.transaction(f"F{n}", f"F-{n}", "ACCP") for n in range(7)))
+    results = await run(desk, ("1.xml", files.pain002(message, body=foreign)), ("2.xml", files.pain002("OTHER", group="ACCP")))
+    told = [r.kind for r in results if isinstance(r, ReplayedProblem)]
+    assert told == ["unmatched"] * 3 + ["not_shown", "unmatched"]
+    assert [r.problems for r in results if isinstance(r, ReplayedFile)] == [7, 1]
 
 
 async def test_a_file_that_cannot_be_read_names_the_line(make_desk) -> None:

@@ -147,8 +147,9 @@ class ReplayedProblem(_message.Message):
     LINE_FIELD_NUMBER: _builtins.int
     file: _builtins.str
     kind: _builtins.str
-    """"unmatched", "ambiguous", "contradiction", "unreadable", "mismatch", and every kind of Discrepancy that the file would give"""
+    """"unmatched", "ambiguous", "contradiction", "unreadable", "mismatch", and every kind of Discrepancy that the file would give;"""
     summary_en: _builtins.str
+    """"not_shown" counts those beyond the first 10,000 of a file"""
     summary_zh: _builtins.str
     evidence: _builtins.str
     """JSON: the facts, and in "place" where in the file they stand"""
