@@ -75,6 +75,8 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
     ("amount.format", "error", "The text is no amount."),
     ("date.format", "error", "The text is no calendar date."),
     ("text.length-max", "error", "The text is longer than any bank message could carry."),
+    ("request.items-max", "error", "The lists of a payment hold more items together than one may have."),
+    ("violations.more", "error", "So many more rules are broken than are told (a warning where it counts warnings)."),
     ("request.size-max", "error", "The payment is larger than one may be."),
     ("choice.code-or-proprietary", "error", "Both the ISO code and the bank's own word are given."),
     ("party.organisation-or-person", "error", "A party is identified both as an organisation and as a person."),
