@@ -233,7 +233,7 @@ def _pattern(shape: Shape, texts: Sequence[str], free: frozenset[int], own_accou
         elif kind == _NUMBER_SLOT:
             pieces.append(_NUMBER)
         elif kind == _ACCOUNT_SLOT and own:
-            pieces.append(rf"(?!(?:{own})\s*<)" + text)
+            pieces.append(rf"(?!\s*(?:{own})\s*<)" + text)
         else:
             pieces.append(text)
         pieces.append("<")

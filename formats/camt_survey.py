@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from lxml import etree
+
 from formats.camt_shapes import ADDITIONAL, BALANCE, STATEMENTS
 from formats.errors import Unparsable
 from formats.xml import PART_BYTES_MAX, ElementStream, Utf8Reader
@@ -102,26 +104,32 @@ def _count(data: bytes, counted: list[Counted]) -> bool:
 
 
 def _by_parsing(source: BinaryIO) -> list[Counted]:
+    """What stands right under a statement; its entries have elements of their own."""
     stream = ElementStream(source, (*STATEMENTS, *ADDITIONAL, "Ntry", "Bal"))
     counted: list[Counted] = []
+    statement: etree._Element | None = None
     for event, name, element in stream:
         if event == "start":
             if name in STATEMENTS:
                 counted.append(Counted(balances=[], information=[]))
+                statement = element
             elif name == "Ntry" and counted:
                 counted[-1].entries += 1
-        elif name == "Bal":
-            balances = counted[-1].balances if counted else None
-            if balances is not None:
-                balances.append(BALANCE.read(element))
-                if len(balances) > _BALANCES_MAX:
-                    raise Unparsable(f"a statement with more than {_BALANCES_MAX} balances", stream.line_of(element))
-            stream.forget(element)
-        else:
-            information = counted[-1].information if counted and name in ADDITIONAL else None
-            if information is not None and (text := (element.text or "").strip()):
-                information.append(text)
-                if len(information) > _INFORMATION_MAX:
-                    raise Unparsable(f"a statement with more than {_INFORMATION_MAX} additional texts", stream.line_of(element))
-            stream.forget(element)
+            continue
+        if statement is not None and element.getparent() is statement:
+            _add(counted[-1], name, element, stream)
+        stream.forget(element)
     return counted
+
+
+def _add(counted: Counted, name: str, element: etree._Element, stream: ElementStream) -> None:
+    """A balance or additional information of a statement."""
+    balances, information = counted.balances, counted.information
+    if name == "Bal" and balances is not None:
+        balances.append(BALANCE.read(element))
+        if len(balances) > _BALANCES_MAX:
+            raise Unparsable(f"a statement with more than {_BALANCES_MAX} balances", stream.line_of(element))
+    elif name in ADDITIONAL and information is not None and (text := (element.text or "").strip()):
+        information.append(text)
+        if len(information) > _INFORMATION_MAX:
+            raise Unparsable(f"a statement with more than {_INFORMATION_MAX} additional texts", stream.line_of(element))

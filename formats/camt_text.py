@@ -1,0 +1,74 @@
+"""Entries of a camt file read from their text: what `formats.camt` makes of an entry's tree, by the same shapes and records."""
+
+from typing import Any
+
+from formats.camt_plan import without_references
+from formats.camt_records import NoAmount, entry_record, transaction_record
+from formats.camt_shapes import DETAILS, ENTRY, TRANSACTION
+from formats.report import Entry, EntryTransaction
+from formats.shapes import Supplement
+from formats.shapes_text import Odd, Walk, Within, split
+
+_TRANSACTIONS = {"TxDtls": Within(shape=TRANSACTION, whole=True, within={})}
+_ENTRY = Within(
+    shape=ENTRY, whole=True, within={"NtryDtls": Within(shape=DETAILS, whole=False, within=_TRANSACTIONS), **_TRANSACTIONS}
+)
+
+
+def entry_walk(heard: frozenset[str], *, prefixes: bool = False) -> Walk:
+    """What reads entries; `heard` are the names of the elements that the readers are called for wherever they stand."""
+    return Walk("Ntry", _ENTRY, heard, prefixes=prefixes)
+
+
+class EntryTexts:
+    """Reads the entries of one statement."""
+
+    def __init__(self, walk: Walk, statement_id: str | None, own_accounts: frozenset[str]) -> None:
+        self._walk = walk
+        self._statement_id = statement_id
+        self.own_accounts = own_accounts
+
+    def record(self, text: str) -> Entry | None:
+        """The record of this entry; None where a tree must be built to know it, or to say what is wrong with it.
+
+        The text must be well-formed but for its tags, which are looked at here.
+        """
+        parts = split(text)
+        texts = [*map(str.strip, parts[1::2])]
+        if "&" in text:
+            known = [without_references(item) if "&" in item else item for item in texts]
+            texts = [item.strip() for item in known if item]
+            if len(texts) != len(known) or "" in texts:
+                return None
+        entry = _Entry(self.own_accounts)
+        try:
+            found, supplement = self._walk.read(parts[::2], texts, entry.within)
+            return entry_record(
+                found, supplement, statement_id=self._statement_id, batch=entry.batch, transactions=entry.transactions
+            )
+        except (Odd, NoAmount):
+            return None
+
+
+class _Entry:
+    """What is gathered of one entry on the way."""
+
+    def __init__(self, own_accounts: frozenset[str]) -> None:
+        self.batch: dict[str, Any] = {}
+        self.transactions: list[EntryTransaction] = []
+        self._own_accounts = own_accounts
+        self._direction: str | None = None
+        self._reversal = False
+
+    def within(self, name: str, found: dict[str, Any], supplement: Supplement, entry: dict[str, Any]) -> None:
+        """A NtryDtls or a TxDtls is complete."""
+        if name == "NtryDtls":
+            self.batch = found or self.batch
+            return
+        if not self.transactions:
+            self._direction, self._reversal = entry.get("credit_debit"), entry.get("reversal") in ("true", "1")
+        self.transactions.append(
+            transaction_record(
+                found, supplement, direction=self._direction, reversal=self._reversal, own_accounts=self._own_accounts
+            )
+        )
