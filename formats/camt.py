@@ -6,7 +6,7 @@ Source of meanings: ISO 20022 message definition reports "Bank-to-Customer Cash 
 Which of two texts is meant where the standard leaves room is chosen in `camt_records`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lxml import etree
@@ -24,6 +24,7 @@ from formats.camt_shapes import (
     balance_of,
 )
 from formats.camt_survey import Survey
+from formats.camt_text import EntryTexts, entry_walk
 from formats.errors import Unparsable
 from formats.report import AccountIdentification, Entry, EntryTransaction, ReportRecord, Statement
 from formats.shapes import Reading
@@ -32,7 +33,10 @@ from formats.xml import NOTHING, ElementStream, MessageReader
 NAMES = (*sorted(STATEMENTS), "Ntry", "NtryDtls", "TxDtls")
 TRANSACTIONS_MAX = 1_000_000  # of one entry: it is one record, and held whole
 
+TREES_FIRST = 32  # entries of a statement: learning to read from texts is worth it for more
 _RELEASE_EVERY = 16  # transactions of an entry; each release costs a few microseconds
+_PENDING_MAX = 48  # parts of an entry
+_Pending = tuple[Callable[[etree._Element], None], etree._Element]
 
 
 class CamtDocument(MessageReader):
@@ -41,8 +45,12 @@ class CamtDocument(MessageReader):
     names = frozenset(NAMES)
     apart = STATEMENTS
 
-    def __init__(self, stream: ElementStream, survey: Survey) -> None:
+    def __init__(self, stream: ElementStream, survey: Survey, heard: frozenset[str]) -> None:
+        """`heard` are the names of all elements of the document that some reader is called for."""
         super().__init__(stream)
+        self._walk = entry_walk(heard, prefixes=True)
+        self._texts: EntryTexts | None = None  # of the statement
+        self._pending: list[_Pending] | None = None  # what waits for the entry's end: it may be read from its text
         self._survey = survey
         self._statement: etree._Element | None = None
         self._header: Statement | None = None
@@ -64,15 +72,12 @@ class CamtDocument(MessageReader):
                 raise Unparsable("an entry outside a statement", self.stream.line_of(element))
             self._entry, self._transactions, self._batch = element, [], {}
             self._reading, self._details, self._detail_blocks = Reading(ENTRY), None, 0
+            self._pending = [] if self._entries >= TREES_FIRST else None
             if self._header is None:
                 return (self._opened(self._statement, until=element),)
             self._after_header.take(self._statement, until=element)
         elif name == "NtryDtls":
-            if self._entry is not None and element.getparent() is self._entry:
-                self._reading.take(self._entry, until=element)  # what it leaves over stands before what the details do
-                self._detail_blocks += 1
-                path = "NtryDtls/" if self._detail_blocks == 1 else f"NtryDtls[{self._detail_blocks}]/"
-                self._details = Reading(DETAILS if not self._batch else DETAILS_OF_MORE, path, self._reading.supplement)
+            self._now_or_later(self._details_open, element)
         elif name in STATEMENTS:
             self._survey.advance()
             if self._statement is not None:
@@ -83,20 +88,52 @@ class CamtDocument(MessageReader):
     def end(self, name: str, element: etree._Element) -> Sequence[ReportRecord]:
         """An element is complete: the records it gives."""
         if name == "TxDtls":
-            self._transaction(element)
+            self._now_or_later(self._transaction, element)
         elif name == "NtryDtls":
-            if self._details is not None and element.getparent() is self._entry:
-                self._batch = self._details.take(element) or self._batch
-                self._details = None
+            self._now_or_later(self._details_close, element)
         elif name == "Ntry":
-            record = self._entry_record(element)
+            record = self._entry_from_text(element) if self._pending is not None else None
+            if record is None:
+                self._catch_up()
+                record = self._entry_record(element)
             self.stream.forget(element)
-            self._entry = None
+            self._entry = self._pending = None
             self._entries += 1
             return (record,)
         elif element is self._statement:
             return self._closed(element)
         return NOTHING
+
+    def _now_or_later(self, act: Callable[[etree._Element], None], element: etree._Element) -> None:
+        """Parts of an entry of few transactions wait for its end, and for nothing if it is read from its text."""
+        if self._pending is None:
+            act(element)
+            return
+        self._pending.append((act, element))
+        if len(self._pending) > _PENDING_MAX:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        pending, self._pending = self._pending or [], None
+        for act, element in pending:
+            act(element)
+
+    def _entry_from_text(self, element: etree._Element) -> Entry | None:
+        if self._texts is None or not self._texts.worthwhile:
+            return None
+        return self._texts.record(etree.tostring(element, encoding="unicode", with_tail=False))
+
+    def _details_open(self, element: etree._Element) -> None:
+        if self._entry is not None and element.getparent() is self._entry:
+            self._reading.take(self._entry, until=element)  # what it leaves over stands before what the details do
+            self._detail_blocks += 1
+            path = "NtryDtls/" if self._detail_blocks == 1 else f"NtryDtls[{self._detail_blocks}]/"
+            self._details = Reading(DETAILS if not self._batch else DETAILS_OF_MORE, path, self._reading.supplement)
+
+    def _details_close(self, element: etree._Element) -> None:
+        if self._details is not None and element.getparent() is self._entry:
+            self._batch = self._details.take(element) or self._batch
+            self._details = None
 
     def _opened(self, element: etree._Element, until: etree._Element | None = None) -> Statement:
         reading = Reading(STATEMENT)
@@ -105,6 +142,7 @@ class CamtDocument(MessageReader):
         balances = get("balances", []) if counted.balances is None else counted.balances
         information = get("information", []) if counted.information is None else counted.information
         self._own_accounts = frozenset(filter(None, (get("iban"), get("other"))))
+        self._texts = EntryTexts(self._walk, get("id"), self._own_accounts)
         related = account_of(found, "related_")
         electronic, legal = get("electronic_sequence"), get("legal_sequence")
         self._after_header = Reading(STATEMENT_TAIL)

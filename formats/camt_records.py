@@ -22,9 +22,11 @@ from formats.camt_shapes import BATCH, amounts_of, availability_of, charges_of, 
 from formats.pain002 import reasons_of
 from formats.report import Entry, EntryTransaction, Party
 from formats.shapes import Supplement
+from formats.twins import quick
 
 _NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
 _NOBODY = Party()
+_entry, _transaction = quick(Entry), quick(EntryTransaction)
 
 
 class NoAmount(Exception):
@@ -57,7 +59,7 @@ def entry_record(
     reversal = get("reversal")
     if reversal not in (None, "true", "1", "false", "0"):
         supplement.add("RvslInd", reversal)
-    return Entry(
+    return _entry(
         statement_id=statement_id,
         amount=amount,
         currency=get("currency"),
@@ -106,7 +108,7 @@ def transaction_record(
     if structured:
         lines += tuple(item.creditor_reference for item in structured if item.creditor_reference is not None)
     code, proprietary = code_of(found)
-    return EntryTransaction(
+    return _transaction(
         end_to_end_id=get("end_to_end_id"),
         instruction_id=get("instruction_id"),
         message_id=get("message_id"),

@@ -24,6 +24,7 @@ from formats.camt_text import EntryTexts, entry_walk
 from formats.errors import Unparsable
 from formats.report import Document, Entry, ReportRecord, Statement
 from formats.shapes_text import Walk
+from formats.twins import NoTwin
 from formats.xml import Utf8Reader
 
 READS = frozenset(("camt.052", "camt.053", "camt.054"))
@@ -280,7 +281,10 @@ class _EntryReader:
 
     def _unplanned(self, entries: list[str]) -> list[Entry]:
         """The records of these entries, from their texts or, where that is not enough, from a tree."""
-        told = [self._texts.record(entry) if len(entry) <= _PLANNED_CHARACTERS_MAX else None for entry in entries]
+        told = [
+            self._texts.record(entry) if self._texts.worthwhile and len(entry) <= _PLANNED_CHARACTERS_MAX else None
+            for entry in entries
+        ]
         left = [at for at, record in enumerate(told) if record is None]
         self._tally.by_text += len(told) - len(left)
         if left:
@@ -388,7 +392,7 @@ class _Plans:
         self._learned_characters += len(entry)
         try:
             plan = learn(shape, entry, self._own_accounts, self._read)
-        except (Unlearnable, Unparsable):
+        except (Unlearnable, NoTwin, Unparsable):
             plan = None
         self._tally.plans += plan is not None
         shape.variants[variant] = plan

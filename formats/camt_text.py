@@ -14,6 +14,8 @@ _ENTRY = Within(
     shape=ENTRY, whole=True, within={"NtryDtls": Within(shape=DETAILS, whole=False, within=_TRANSACTIONS), **_TRANSACTIONS}
 )
 
+_MISSES_MAX = 64  # beside one for every entry that was read
+
 
 def entry_walk(heard: frozenset[str], *, prefixes: bool = False) -> Walk:
     """What reads entries; `heard` are the names of the elements that the readers are called for wherever they stand."""
@@ -25,14 +27,28 @@ class EntryTexts:
 
     def __init__(self, walk: Walk, statement_id: str | None, own_accounts: frozenset[str]) -> None:
         self._walk = walk
+        self._read = self._missed = 0
         self._statement_id = statement_id
         self.own_accounts = own_accounts
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether entries of this statement are read so as a rule."""
+        return self._missed <= _MISSES_MAX + self._read
 
     def record(self, text: str) -> Entry | None:
         """The record of this entry; None where a tree must be built to know it, or to say what is wrong with it.
 
         The text must be well-formed but for its tags, which are looked at here.
         """
+        record = self._record(text)
+        if record is None:
+            self._missed += 1
+        else:
+            self._read += 1
+        return record
+
+    def _record(self, text: str) -> Entry | None:
         parts = split(text)
         texts = [*map(str.strip, parts[1::2])]
         if "&" in text:

@@ -136,7 +136,7 @@ def _parse_file(source: BinaryIO, validate: Validator | None, *, strict: bool) -
         return _XmlFile(part, message, root, valid, problems).records()
 
     if _family(message) in camt_repetitive.READS:
-        yield from camt_repetitive.records(source, plainly, _HEARD)
+        yield from camt_repetitive.records(source, plainly, _HEARD | {root})
     else:
         yield from plainly(source)
 
@@ -219,7 +219,8 @@ class _XmlFile:
         self._judged: tuple[bool | None, tuple[str, ...]] = (valid, problems)
         self._survey = Survey(source)
         self._roots = _ROOTS | {root}
-        self._stream = ElementStream(source, sorted({*_HEARD, root}))
+        self._heard = _HEARD | {root}
+        self._stream = ElementStream(source, sorted(self._heard))
         self._document: Document | None = None  # until it has been told
         self._document_id: str | None = None
         self._root: etree._Element | None = None  # of the message being read
@@ -314,7 +315,7 @@ class _XmlFile:
             return pacs004.ReturnDocument(self._stream)
         if family == "camt.029":
             return camt029.ResolutionDocument(self._stream, root)
-        return camt.CamtDocument(self._stream, self._survey)
+        return camt.CamtDocument(self._stream, self._survey, self._heard)
 
     def _message_ends(self, element: etree._Element, reader: MessageReader) -> Sequence[ReportRecord]:
         last = reader.close()

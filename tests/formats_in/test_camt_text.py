@@ -1,5 +1,7 @@
 """Entries read from their text are read as from a tree, or left to it."""
 
+import re
+from collections.abc import Callable
 from unittest.mock import patch
 
 import pytest
@@ -7,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formats import shapes_text
-from tests.formats_in.repetitive_documents import OTHER, document, entry, outcome, same
+from formats.camt_text import EntryTexts
+from formats.report import Entry
+from tests.formats_in.repetitive_documents import OTHER, document, entry, outcome, plainly, same
 from tests.formats_in.test_complete import NAMES, TREES
 
 AMOUNT = '<Amt Ccy="EUR">1.00</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
@@ -17,7 +21,8 @@ def by_text(content: str, *, tag: str = "Ntry") -> int:
     """How many of two entries with this content are read from their text; the records are the same either way."""
     data = document(entry(1), *(f"<{tag}>{content}</Ntry>" for _ in range(2)))
     told, tally = outcome(data, plans=False)
-    assert told == outcome(data, plans=False, texts=False)[0]
+    assert told == plainly(data)
+    assert told == outcome(data, plans=False, cut=False)[0]
     return max(tally.by_text - 1, 0) if not tally.given_up else 0
 
 
@@ -141,7 +146,7 @@ def test_steps_are_bounded_and_what_is_beyond_them_is_read_from_trees():
     entries = [f"<Ntry>{AMOUNT}<X{n}>1</X{n}></Ntry>" for n in range(50)]
     with patch.object(shapes_text, "STEPS_MAX", 30):
         told, tally = outcome(document(*entries), plans=False)
-    assert told == outcome(document(*entries), plans=False, texts=False)[0]
+    assert told == plainly(document(*entries))
     assert 10 < tally.by_text < 20
     assert tally.by_text + tally.plainly == 50
 
@@ -160,3 +165,46 @@ def test_a_step_that_lost_a_text_would_be_found():
     losing = lambda leaf, *given: None if leaf.many else take(leaf, *given)  # noqa: E731
     with patch.object(shapes_text._Leaf, "take", losing), pytest.raises(AssertionError):
         same(data)
+
+
+def of_a_tree(data: bytes) -> tuple[int, int]:
+    """How many entries the plain reader reads from the text of their tree, and from the tree itself."""
+    from_text: list[bool] = []
+    read = EntryTexts.record
+
+    def counted(texts: EntryTexts, text: str) -> Entry | None:
+        record = read(texts, text)
+        from_text.append(record is not None)
+        return record
+
+    with patch.object(EntryTexts, "record", counted):
+        told = outcome(data, plans=False, cut=False)[0]
+    assert told == plainly(data)
+    return from_text.count(True), from_text.count(False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: re.sub(r"<(/?)(\w)", r"<\1n:\2", text).replace("xmlns=", "xmlns:n="),
+        lambda text: text.replace(' xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"', ""),
+        lambda text: text.replace("<Sts>", "<!-- <Sts> --><Sts>").replace("Supplier", "<![CDATA[Supplier]]>"),
+        lambda text: text.replace("<Refs>", "<?p <Ntry> ?><Refs>").replace("Invoice", "&#73;nv&lt;oice"),
+        lambda text: text.replace("<Refs>", '<Refs><X xmlns="urn:x" xmlns:y="urn:y" y:Id="1" Id="2"><y:Z>1</y:Z></X>'),
+    ],
+)
+def test_whatever_is_legal_is_read_from_the_text_of_its_tree(change: Callable[[str], str]):
+    data = change(document(*(entry(n) for n in range(5))).decode()).encode()
+    assert of_a_tree(data) == (5, 0)
+
+
+def test_an_entry_of_many_transactions_is_read_piece_by_piece():
+    details = "<NtryDtls>" + "<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs></TxDtls>" * 60 + "</NtryDtls>"
+    few = "<NtryDtls>" + "<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs></TxDtls>" * 20 + "</NtryDtls>"
+    entries = [f"<Ntry>{AMOUNT}<NtryRef>1</NtryRef>{block}<AddtlNtryInf>x</AddtlNtryInf></Ntry>" for block in (details, few)]
+    assert of_a_tree(document(*entries)) == (1, 0)
+
+
+def test_a_file_that_texts_cannot_tell_is_soon_read_from_trees_alone():
+    entries = [f"<Ntry>{AMOUNT}<Sts>{n}<Cd>x</Cd></Sts></Ntry>" for n in range(400)]
+    assert of_a_tree(document(*entries)) == (0, 65)
