@@ -24,7 +24,7 @@ from formats.camt_shapes import (
     balance_of,
 )
 from formats.camt_survey import Survey
-from formats.camt_text import EntryTexts, entry_walk
+from formats.camt_text import EntryTexts, Texts, entry_walk, transaction_walk
 from formats.errors import Unparsable
 from formats.report import AccountIdentification, Entry, EntryTransaction, ReportRecord, Statement
 from formats.shapes import Reading
@@ -33,7 +33,7 @@ from formats.xml import NOTHING, ElementStream, MessageReader
 NAMES = (*sorted(STATEMENTS), "Ntry", "NtryDtls", "TxDtls")
 TRANSACTIONS_MAX = 1_000_000  # of one entry: it is one record, and held whole
 
-TREES_FIRST = 32  # entries of a statement: learning to read from texts is worth it for more
+TREES_FIRST = 32  # entries of a statement, transactions of an entry: learning to read from texts is worth it for more
 _RELEASE_EVERY = 16  # transactions of an entry; each release costs a few microseconds
 _PENDING_MAX = 48  # parts of an entry
 _Pending = tuple[Callable[[etree._Element], None], etree._Element]
@@ -49,6 +49,7 @@ class CamtDocument(MessageReader):
         """`heard` are the names of all elements of the document that some reader is called for."""
         super().__init__(stream)
         self._walk = entry_walk(heard, prefixes=True)
+        self._transaction_texts = Texts(transaction_walk(heard))
         self._texts: EntryTexts | None = None  # of the statement
         self._pending: list[_Pending] | None = None  # what waits for the entry's end: it may be read from its text
         self._survey = survey
@@ -121,7 +122,7 @@ class CamtDocument(MessageReader):
     def _entry_from_text(self, element: etree._Element) -> Entry | None:
         if self._texts is None or not self._texts.worthwhile:
             return None
-        return self._texts.record(etree.tostring(element, encoding="unicode", with_tail=False))
+        return self._texts.record(_text_of(element))
 
     def _details_open(self, element: etree._Element) -> None:
         if self._entry is not None and element.getparent() is self._entry:
@@ -201,7 +202,9 @@ class CamtDocument(MessageReader):
         if read == 0:
             head = self._reading.take(entry, until=element if parent is entry else parent)
             self._direction = (head.get("credit_debit"), head.get("reversal") in ("true", "1"))
-        found, supplement = TRANSACTION.whole(element)
+        texts = self._transaction_texts if read >= TREES_FIRST and self._transaction_texts.worthwhile else None
+        told = None if texts is None else texts.read(_text_of(element))
+        found, supplement = told or TRANSACTION.whole(element)
         direction, reversal = self._direction
         record = transaction_record(found, supplement, direction=direction, reversal=reversal, own_accounts=self._own_accounts)
         self._transactions.append(record)
@@ -217,3 +220,7 @@ class CamtDocument(MessageReader):
             if self._details is not None:
                 self._details.take(parent, until=element)
         self.stream.forget(element, within=entry)
+
+
+def _text_of(element: etree._Element) -> str:
+    return etree.tostring(element, encoding="unicode", with_tail=False)

@@ -281,10 +281,7 @@ class _EntryReader:
 
     def _unplanned(self, entries: list[str]) -> list[Entry]:
         """The records of these entries, from their texts or, where that is not enough, from a tree."""
-        told = [
-            self._texts.record(entry) if self._texts.worthwhile and len(entry) <= _PLANNED_CHARACTERS_MAX else None
-            for entry in entries
-        ]
+        told = [self._texts.record(entry) if self._texts.worthwhile else None for entry in entries]
         left = [at for at, record in enumerate(told) if record is None]
         self._tally.by_text += len(told) - len(left)
         if left:

@@ -7,7 +7,7 @@ from formats.camt_records import NoAmount, entry_record, transaction_record
 from formats.camt_shapes import DETAILS, ENTRY, TRANSACTION
 from formats.report import Entry, EntryTransaction
 from formats.shapes import Supplement
-from formats.shapes_text import Odd, Walk, Within, split
+from formats.shapes_text import Odd, Records, Walk, Within, split
 
 _TRANSACTIONS = {"TxDtls": Within(shape=TRANSACTION, whole=True, within={})}
 _ENTRY = Within(
@@ -17,53 +17,78 @@ _ENTRY = Within(
 _MISSES_MAX = 64  # beside one for every entry that was read
 
 
+def _no_record(_name: str, _found: dict[str, Any], _supplement: Supplement, _top: dict[str, Any]) -> None:
+    """Where nothing within is a record of its own."""
+
+
 def entry_walk(heard: frozenset[str], *, prefixes: bool = False) -> Walk:
     """What reads entries; `heard` are the names of the elements that the readers are called for wherever they stand."""
     return Walk("Ntry", _ENTRY, heard, prefixes=prefixes)
 
 
-class EntryTexts:
-    """Reads the entries of one statement."""
+def transaction_walk(heard: frozenset[str]) -> Walk:
+    """What reads transactions alone, from the text of their tree."""
+    return Walk("TxDtls", _TRANSACTIONS["TxDtls"], heard, prefixes=True)
 
-    def __init__(self, walk: Walk, statement_id: str | None, own_accounts: frozenset[str]) -> None:
+
+class Texts:
+    """Reads elements from their texts."""
+
+    def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._read = self._missed = 0
-        self._statement_id = statement_id
-        self.own_accounts = own_accounts
 
     @property
     def worthwhile(self) -> bool:
-        """Whether entries of this statement are read so as a rule."""
+        """Whether these elements are read so as a rule."""
         return self._missed <= _MISSES_MAX + self._read
 
-    def record(self, text: str) -> Entry | None:
-        """The record of this entry; None where a tree must be built to know it, or to say what is wrong with it.
+    def read(self, text: str, record: Records = _no_record) -> tuple[dict[str, Any], Supplement] | None:
+        """What is wanted of this element and what is left over; None where a tree must be built to know it.
 
         The text must be well-formed but for its tags, which are looked at here.
         """
-        record = self._record(text)
-        if record is None:
-            self._missed += 1
-        else:
-            self._read += 1
-        return record
-
-    def _record(self, text: str) -> Entry | None:
         parts = split(text)
         texts = [*map(str.strip, parts[1::2])]
-        if "&" in text:
-            known = [without_references(item) if "&" in item else item for item in texts]
-            texts = [item.strip() for item in known if item]
-            if len(texts) != len(known) or "" in texts:
-                return None
-        entry = _Entry(self.own_accounts)
         try:
-            found, supplement = self._walk.read(parts[::2], texts, entry.within)
-            return entry_record(
-                found, supplement, statement_id=self._statement_id, batch=entry.batch, transactions=entry.transactions
-            )
-        except (Odd, NoAmount):
+            if "&" in text:
+                texts = _without_references(texts)
+            read = self._walk.read(parts[::2], texts, record)
+        except Odd:
+            self._missed += 1
             return None
+        self._read += 1
+        return read
+
+
+class EntryTexts(Texts):
+    """Reads the entries of one statement."""
+
+    def __init__(self, walk: Walk, statement_id: str | None, own_accounts: frozenset[str]) -> None:
+        super().__init__(walk)
+        self._statement_id = statement_id
+        self.own_accounts = own_accounts
+
+    def record(self, text: str) -> Entry | None:
+        """The record of this entry; None where a tree must be built to know it, or to say what is wrong with it."""
+        entry = _Entry(self.own_accounts)
+        read = self.read(text, entry.within)
+        try:
+            return (
+                None
+                if read is None
+                else entry_record(*read, statement_id=self._statement_id, batch=entry.batch, transactions=entry.transactions)
+            )
+        except NoAmount:
+            return None
+
+
+def _without_references(texts: list[str]) -> list[str]:
+    known = [without_references(text) if "&" in text else text for text in texts]
+    cleared = [text.strip() for text in known if text]
+    if len(cleared) != len(texts) or "" in cleared:
+        raise Odd
+    return cleared
 
 
 class _Entry:

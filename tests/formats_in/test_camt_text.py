@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -9,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formats import shapes_text
-from formats.camt_text import EntryTexts
-from formats.report import Entry
+from formats.camt_text import Texts
 from tests.formats_in.repetitive_documents import OTHER, document, entry, outcome, plainly, same
 from tests.formats_in.test_complete import NAMES, TREES
 
@@ -168,16 +168,16 @@ def test_a_step_that_lost_a_text_would_be_found():
 
 
 def of_a_tree(data: bytes) -> tuple[int, int]:
-    """How many entries the plain reader reads from the text of their tree, and from the tree itself."""
+    """How many entries, or their transactions, the plain reader reads from the text of their tree; how many it cannot."""
     from_text: list[bool] = []
-    read = EntryTexts.record
+    read = Texts.read
 
-    def counted(texts: EntryTexts, text: str) -> Entry | None:
-        record = read(texts, text)
-        from_text.append(record is not None)
-        return record
+    def counted(texts: Texts, *given: Any) -> Any:
+        told = read(texts, *given)
+        from_text.append(told is not None)
+        return told
 
-    with patch.object(EntryTexts, "record", counted):
+    with patch.object(Texts, "read", counted):
         told = outcome(data, plans=False, cut=False)[0]
     assert told == plainly(data)
     return from_text.count(True), from_text.count(False)
@@ -199,10 +199,16 @@ def test_whatever_is_legal_is_read_from_the_text_of_its_tree(change: Callable[[s
 
 
 def test_an_entry_of_many_transactions_is_read_piece_by_piece():
-    details = "<NtryDtls>" + "<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs></TxDtls>" * 60 + "</NtryDtls>"
-    few = "<NtryDtls>" + "<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs></TxDtls>" * 20 + "</NtryDtls>"
-    entries = [f"<Ntry>{AMOUNT}<NtryRef>1</NtryRef>{block}<AddtlNtryInf>x</AddtlNtryInf></Ntry>" for block in (details, few)]
-    assert of_a_tree(document(*entries)) == (1, 0)
+    one = "<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs><RmtInf><Ustrd>1</Ustrd><Ustrd>2</Ustrd></RmtInf></TxDtls>"
+    odd = "<TxDtls Id='1'/><TxDtls><Sts>mixed<Cd/></Sts></TxDtls>"
+    entries = [
+        f"<Ntry>{AMOUNT}<NtryRef>1</NtryRef><NtryDtls>{block}</NtryDtls><NtryDtls>{one}</NtryDtls><NtryRef>2</NtryRef></Ntry>"
+        for block in (one * 58 + odd, one * 20)
+    ]
+    data = document(*(text.replace("<NtryRef>2</NtryRef>", "") for text in entries))
+    assert of_a_tree(data) == (59 + 1, 2)
+    same(data)
+    same(document(*entries))
 
 
 def test_a_file_that_texts_cannot_tell_is_soon_read_from_trees_alone():
