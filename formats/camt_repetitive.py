@@ -30,7 +30,8 @@ from formats.xml import Utf8Reader
 READS = frozenset(("camt.052", "camt.053", "camt.054"))
 PlainReader = Callable[[BinaryIO], Iterator[ReportRecord]]
 
-ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter than this on average
+ENTRIES_MIN = 256  # fewer are not worth two passes, unless they are large; nor are runs that are shorter on average
+_ENTRY_BYTES_USUAL = 1024
 ENTRY_BYTES_MAX = 1024 * 1024
 _FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
 _READ_BYTES = 256 * 1024
@@ -167,8 +168,9 @@ def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes,
 def _surveyed(source: BinaryIO) -> _Frame | None:
     """The first pass; None where the file is for the plain reader."""
     frame = _Frame([], [], [])
-    size = 0
+    size = entries_size = 0
     for outside, block, count in _blocks(source):
+        entries_size += len(block)
         if not frame.outside:
             declared = _DECLARATION.match(outside)
             outside = outside[declared.end() :] if declared is not None else outside  # noqa: PLW2901 - the bytes are UTF-8 by now
@@ -186,8 +188,8 @@ def _surveyed(source: BinaryIO) -> _Frame | None:
             size += len(frame.firsts[-1])
         if size > _FRAME_BYTES_MAX:
             return None
-    entries = sum(frame.counts)
-    return frame if entries >= ENTRIES_MIN * max(1, len(frame.counts)) else None
+    worth = max(sum(frame.counts), entries_size // _ENTRY_BYTES_USUAL)
+    return frame if worth >= ENTRIES_MIN * max(1, len(frame.counts)) else None
 
 
 class _Reading:

@@ -19,7 +19,10 @@ from formats.xml import PART_BYTES_MAX, ElementStream, Utf8Reader
 _BALANCES_MAX = 10_000
 _INFORMATION_MAX = 1_000  # texts of a statement
 _READ_BYTES = 1024 * 1024
-_TAGS = re.compile(rb"(?:Ntry|Stmt|Rpt|Ntfctn|Bal|AddtlStmtInf|AddtlRptInf|AddtlNtfctnInf)[\s/>]")
+_NAMES = rb"(Ntry|Stmt|Rpt|Ntfctn|Bal|AddtlStmtInf|AddtlRptInf|AddtlNtfctnInf)[\s/>]"
+_TAGS = re.compile(rb"<" + _NAMES)
+_TAGS_OR_AFTER_COLON = re.compile(rb"[<:]" + _NAMES)
+_after_colon = re.compile(rb":" + _NAMES).search
 _PREFIX = re.compile(rb"[^\s<>/:]+")
 
 
@@ -83,16 +86,13 @@ def _quickly(source: BinaryIO) -> list[Counted] | None:
 
 def _count(data: bytes, counted: list[Counted]) -> bool:
     """Adds the start tags of `data`, which begins and ends between tags. False: what a statement tells stands after an entry."""
-    for match in _TAGS.finditer(data):
-        start = match.start()
-        before = data[start - 1 : start]
-        if before == b":":  # after a prefix: is it the prefix of a start tag?
-            start = data.rfind(b"<", 0, start) + 1
-            if not _PREFIX.fullmatch(data, start, match.start() - 1):
+    tags = _TAGS if _after_colon(data) is None else _TAGS_OR_AFTER_COLON  # the former is found several times faster
+    for match in tags.finditer(data):
+        if match[0].startswith(b":"):  # after a prefix: is it the prefix of a start tag?
+            start = data.rfind(b"<", 0, match.start()) + 1
+            if not _PREFIX.fullmatch(data, start, match.start()):
                 continue
-        elif before != b"<":
-            continue
-        name = match[0][:-1]
+        name = match[1]
         if name == b"Ntry":
             if counted:
                 counted[-1].entries += 1

@@ -1,7 +1,9 @@
 """Entries read from their text are read as from a tree, or left to it."""
 
+import io
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -9,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats import shapes_text
+from formats import camt_repetitive, shapes_text
+from formats.camt_repetitive import Tally
 from formats.camt_text import Texts
+from formats.reader import parse
 from tests.formats_in.repetitive_documents import OTHER, document, entry, outcome, plainly, same
 from tests.formats_in.test_complete import NAMES, TREES
 
@@ -209,6 +213,16 @@ def test_an_entry_of_many_transactions_is_read_piece_by_piece():
     assert of_a_tree(data) == (59 + 1, 2)
     same(data)
     same(document(*entries))
+
+
+def test_few_entries_of_many_transactions_are_worth_cutting():
+    one = "<TxDtls><Refs><EndToEndId>E</EndToEndId></Refs></TxDtls>"
+    data = document(*(f"<Ntry>{AMOUNT}<NtryDtls>{one * 1500}</NtryDtls></Ntry>" for _ in range(4)))
+    tally = Tally()
+    with patch.object(camt_repetitive, "records", partial(camt_repetitive.records, tally=tally)):
+        told = list(parse(io.BytesIO(data)))
+    assert tally.by_text == 4
+    assert told == plainly(data)
 
 
 def test_a_file_that_texts_cannot_tell_is_soon_read_from_trees_alone():
