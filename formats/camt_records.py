@@ -96,9 +96,9 @@ def transaction_record(
     get = found.get
     credit_debit = get("credit_debit")
     reasons = reasons_of(found)
-    parties = {side: party_of(found, side) for side in ("debtor", "creditor")}
+    debtor, creditor = party_of(found, "debtor"), party_of(found, "creditor")
     side = _counterparty(found, credit_debit or direction, own_accounts, undone=reversal or "reasons" in found)
-    counterparty = parties.get(side) or _NOBODY
+    counterparty = (debtor if side == "debtor" else creditor if side == "creditor" else None) or _NOBODY
     amounts = amounts_of(found)
     amount, currency = get("amount"), get("currency")
     if amount is None and amounts:
@@ -127,8 +127,8 @@ def transaction_record(
         charges=charges_of(found),
         amounts=amounts,
         counterparty_agent_bic=counterparty.agent_bic,
-        debtor=parties["debtor"],
-        creditor=parties["creditor"],
+        debtor=debtor,
+        creditor=creditor,
         ultimate_debtor=party_of(found, "ultimate_debtor"),
         ultimate_creditor=party_of(found, "ultimate_creditor"),
         purpose=get("purpose"),

@@ -45,8 +45,8 @@ _PLANS_AT_ONCE = 8  # learning costs as much as reading some six entries: after 
 _ENTRIES_A_PLAN = 25  # entries looked up
 _PATTERNS_MAX = 8  # compiled; compiling costs as much as reading some fifteen entries, so it is for plans that are
 _PATTERN_USES_MIN = 32  # used this often, and for one in `_PATTERNS_MAX` of the entries that were looked up
-_RESTS = (1, 16)  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan: ever more, for a file of ever
-# new shapes, from the first number to the second
+_RESTS = (1, 64)  # blocks read without plans after one in which not one entry in `_HITS_MIN` had a plan: ever more, for a file
+# of ever new shapes, from the first number to the second
 _HITS_MIN = 8
 
 _START, _END = b"<Ntry>", ENTRY_END.encode()

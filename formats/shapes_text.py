@@ -168,11 +168,13 @@ class Walk:
                     found = around.pop()
                 elif act == _RECORD:
                     whole, before = value
-                    around.append((found, supplement, [*opened, *before]))
+                    opened += before
+                    around.append((found, supplement, opened))
                     found, opened, supplement = {}, [], Supplement() if whole else supplement
                 else:
                     name, before = value
-                    _no_repeats([*opened, *before])
+                    opened += before
+                    _no_repeats(opened)
                     record(name, found, supplement, top)
                     found, supplement, opened = around.pop()
             opened += new
