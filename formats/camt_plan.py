@@ -19,12 +19,13 @@ that does not is not used.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, make_dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
 from formats.report import Entry
+from formats.twins import twin
 
 ENTRY_END = "</Ntry>"
 TEXTS_MAX = 512  # an entry of more is left to the plain reader
@@ -145,32 +146,20 @@ class Plan:
         """The record of an entry with these varying texts, which are cleared."""
         values: list[Any] = [*self.constants, *texts]
         add = values.append
-        for kind, twin, pick in self.steps:
+        for kind, make, pick in self.steps:
             if kind is None:
                 add(pick(values))
             else:
-                made = twin(*pick(values))
+                made = make(*pick(values))
                 made.__class__ = kind
                 add(made)
         return cast("Entry", values[-1])
 
 
-@cache
-def _twin(kind: type) -> Callable[..., Any]:
-    """Makes what becomes an object of the frozen dataclass `kind` when it is given that class, from the values in order.
-
-    A frozen dataclass's own `__init__` takes four times as long for the same, and records are most of the cost here.
-    """
-    names = [field.name for field in fields(kind)]
-    if not set(names) <= set(getattr(kind, "__slots__", ())) or hasattr(kind, "__post_init__"):
-        raise Unlearnable
-    return make_dataclass(kind.__name__, names, slots=True)
-
-
 def learn(shape: Shape, entry: str, own_accounts: frozenset[str], read: Callable[[str], Sequence[Entry]]) -> Plan:
     """The plan for this entry and its like. `read` is the plain reader: entries as text in, their records out.
 
-    Raises `Unlearnable` where no plan foretells what the reader makes of the entry; what `read` raises goes through.
+    Raises `Unlearnable` or `NoTwin` where no plan foretells what the reader makes of the entry; what `read` raises goes through.
     """
     texts = parts_and_texts(entry)[1]
     if not shape.learnable:
@@ -233,7 +222,7 @@ def _pattern(shape: Shape, texts: Sequence[str], free: frozenset[int], own_accou
         elif kind == _NUMBER_SLOT:
             pieces.append(_NUMBER)
         elif kind == _ACCOUNT_SLOT and own:
-            pieces.append(rf"(?!(?:{own})\s*<)" + text)
+            pieces.append(rf"(?!\s*(?:{own})\s*<)" + text)
         else:
             pieces.append(text)
         pieces.append("<")
@@ -267,7 +256,7 @@ def _steps(record: Entry, marks: Sequence[str]) -> tuple[tuple[Any, ...], tuple[
         if is_dataclass(value) and not isinstance(value, type):
             kind = type(value)
             below = tuple(place(getattr(value, field.name)) for field in fields(value))
-            steps.append((kind, _twin(kind), below))
+            steps.append((kind, twin(kind), below))
             return "built", len(steps) - 1
         return constant(value)
 

@@ -1,8 +1,9 @@
-"""Large camt files whose entries are much alike: the records of the plain reader, at a fraction of its cost.
+"""Large camt files: the records of the plain reader, at a fraction of its cost.
 
-The plain reader (`formats.camt`) stays the only one who knows what a file means. It reads a frame of the document, which is all
-that stands outside the entries with the first entry of each run of them; it reads every entry of a shape that is seldom; and it
-teaches the plans (`formats.camt_plan`) by which entries of a frequent shape are read without it.
+The plain reader (`formats.camt`) reads a frame of the document, which is all that stands outside the entries with the first
+entry of each run of them; and it teaches the plans (`formats.camt_plan`) by which entries of a frequent shape are read without
+it. Entries of other shapes are read from their texts (`formats.camt_text`), by the shapes and to the records that the plain
+reader has; those that such a reading does not take for certain are the plain reader's again.
 
 Two passes, in constant memory. The first looks where entries begin and end, and hands the file to the plain reader whole where
 that cannot be told for certain or would not pay. In well-formed XML every `<` opens a tag unless a comment, a CDATA section or a
@@ -19,14 +20,18 @@ from itertools import islice
 from typing import BinaryIO, cast
 
 from formats.camt_plan import ENTRY_END, Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts
+from formats.camt_text import EntryTexts, entry_walk
 from formats.errors import Unparsable
 from formats.report import Document, Entry, ReportRecord, Statement
+from formats.shapes_text import Walk
+from formats.twins import NoTwin
 from formats.xml import Utf8Reader
 
 READS = frozenset(("camt.052", "camt.053", "camt.054"))
 PlainReader = Callable[[BinaryIO], Iterator[ReportRecord]]
 
-ENTRIES_MIN = 256  # fewer are not worth a plan; nor are runs that are shorter than this on average
+ENTRIES_MIN = 256  # fewer are not worth two passes, unless they are large; nor are runs that are shorter on average
+_ENTRY_BYTES_USUAL = 1024
 ENTRY_BYTES_MAX = 1024 * 1024
 _FRAME_BYTES_MAX = 512 * 1024  # with an entry it stays within what the plain reader allows between two records
 _READ_BYTES = 256 * 1024
@@ -40,8 +45,8 @@ _PLANS_AT_ONCE = 8  # learning costs as much as reading some six entries: after 
 _ENTRIES_A_PLAN = 25  # entries looked up
 _PATTERNS_MAX = 8  # compiled; compiling costs as much as reading some fifteen entries, so it is for plans that are
 _PATTERN_USES_MIN = 32  # used this often, and for one in `_PATTERNS_MAX` of the entries that were looked up
-_RESTS = (1, 16)  # blocks read plainly after one in which not one entry in `_HITS_MIN` had a plan: ever more, for a file of ever
-# new shapes, from the first number to the second
+_RESTS = (1, 64)  # blocks read without plans after one in which not one entry in `_HITS_MIN` had a plan: ever more, for a file
+# of ever new shapes, from the first number to the second
 _HITS_MIN = 8
 
 _START, _END = b"<Ntry>", ENTRY_END.encode()
@@ -57,6 +62,7 @@ _DECLARATION = re.compile(
 _STATEMENT_START = re.compile(rb"<(?:Stmt|Rpt|Ntfctn)[\s>]")
 _STATEMENT_END = re.compile(rb"</(?:Stmt|Rpt|Ntfctn)\s*>")
 _NOT_ANGLES = bytes(set(range(256)) - set(b"<>"))
+_CONTROLS = bytes(set(range(32)) - set(_BLANKS))
 _NO_CHARACTERS = ("\x00", "\ufffe", "\uffff")  # of the last two XML knows nothing, though UTF-8 can write them
 
 
@@ -69,19 +75,23 @@ class Tally:
     """For tests and measurements: how the entries of a file were read."""
 
     by_plan: int = 0
+    by_text: int = 0
     plainly: int = 0
     plans: int = 0
     given_up: bool = False
 
 
-def records(source: BinaryIO, plainly: PlainReader, tally: Tally | None = None) -> Iterator[ReportRecord]:
-    """The records of a camt file, in reading order: those that `plainly(source)` gives, or its `Unparsable`."""
+def records(source: BinaryIO, plainly: PlainReader, heard: frozenset[str], tally: Tally | None = None) -> Iterator[ReportRecord]:
+    """The records of a camt file, in reading order: those that `plainly(source)` gives, or its `Unparsable`.
+
+    `heard` are the names of all elements that the plain reader is called for.
+    """
     tally = tally or Tally()
     told = 0
     try:
         frame = _surveyed(source)
         if frame is not None:
-            for record in _Reading(source, frame, plainly, tally).records():
+            for record in _Reading(source, frame, plainly, entry_walk(heard), tally).records():
                 yield record
                 told += 1
             return
@@ -158,8 +168,9 @@ def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes,
 def _surveyed(source: BinaryIO) -> _Frame | None:
     """The first pass; None where the file is for the plain reader."""
     frame = _Frame([], [], [])
-    size = 0
+    size = entries_size = 0
     for outside, block, count in _blocks(source):
+        entries_size += len(block)
         if not frame.outside:
             declared = _DECLARATION.match(outside)
             outside = outside[declared.end() :] if declared is not None else outside  # noqa: PLW2901 - the bytes are UTF-8 by now
@@ -177,15 +188,16 @@ def _surveyed(source: BinaryIO) -> _Frame | None:
             size += len(frame.firsts[-1])
         if size > _FRAME_BYTES_MAX:
             return None
-    entries = sum(frame.counts)
-    return frame if entries >= ENTRIES_MIN * max(1, len(frame.counts)) else None
+    worth = max(sum(frame.counts), entries_size // _ENTRY_BYTES_USUAL)
+    return frame if worth >= ENTRIES_MIN * max(1, len(frame.counts)) else None
 
 
 class _Reading:
     """The second pass."""
 
-    def __init__(self, source: BinaryIO, frame: _Frame, plainly: PlainReader, tally: Tally) -> None:
+    def __init__(self, source: BinaryIO, frame: _Frame, plainly: PlainReader, walk: Walk, tally: Tally) -> None:
         self._source = source
+        self._walk = walk
         self._frame = frame
         self._plainly = plainly
         self._tally = tally
@@ -200,16 +212,17 @@ class _Reading:
         first = next(blocks)[1]
         tail = self._frame.tail()
         run, reader = 0, None
-        own_accounts: frozenset[str] = frozenset()
+        texts = EntryTexts(self._walk, None, frozenset())
         for record in framed:
             if isinstance(record, Statement):
                 own_accounts = frozenset(filter(None, (record.account.iban, record.account.other_id)))
+                texts = EntryTexts(self._walk, record.statement_id, own_accounts)
                 runs = self._frame.counts[run : run + record.entry_count]
                 yield replace(record, entry_count=sum(runs))
             elif isinstance(record, Entry):
                 head = self._frame.head(run)
                 if head is not None:
-                    reader = _EntryReader(head, tail, own_accounts, self._plainly, self._tally)
+                    reader = _EntryReader(head, tail, texts, self._plainly, self._tally)
                 if reader is None:
                     raise _Odd
                 yield from reader.records(first)
@@ -226,11 +239,19 @@ class _Reading:
 class _EntryReader:
     """Reads the entries of one statement, a block of them at a time."""
 
-    def __init__(self, head: bytes, tail: bytes, own_accounts: frozenset[str], plainly: PlainReader, tally: Tally) -> None:
-        own_accounts |= accounts_in(head.decode())
+    def __init__(
+        self,
+        head: bytes,
+        tail: bytes,
+        texts: EntryTexts,
+        plainly: PlainReader,
+        tally: Tally,
+    ) -> None:
+        own_accounts = texts.own_accounts | accounts_in(head.decode())
         if any(character in account for account in own_accounts for character in "&<>"):
             raise _Odd
         self._head, self._tail = head, tail
+        self._texts = texts
         self._plainly = plainly
         self._tally = tally
         self._plans = _Plans(own_accounts, self._read, tally)
@@ -243,20 +264,32 @@ class _EntryReader:
             raise _Odd
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")  # XML 1.0, 2.11
+        if "]]>" in text or len(block.translate(None, _CONTROLS)) != len(block):
+            raise _Odd  # not well-formed
         if self._rest:
             self._rest -= 1
-            return self._plain(text, block.count(_END))
+            entries = text.split(ENTRY_END)
+            return self._unplanned([entry + ENTRY_END for entry in entries[:-1]])
         told, left = self._planned(text)
-        if left:
-            plain = self._plain("".join(entry for _, entry in left), len(left))
-            for (at, _), record in zip(left, plain, strict=True):
-                told[at] = record
+        for (at, _), record in zip(left, self._unplanned([entry for _, entry in left]), strict=True):
+            told[at] = record
         hits = len(told) - len(left)
         self._tally.by_plan += hits
         if hits * _HITS_MIN < len(told):
             self._rest, self._next_rest = self._next_rest, min(2 * self._next_rest, _RESTS[1])
         else:
             self._next_rest = _RESTS[0]
+        return cast("list[Entry]", told)
+
+    def _unplanned(self, entries: list[str]) -> list[Entry]:
+        """The records of these entries, from their texts or, where that is not enough, from a tree."""
+        told = [self._texts.record(entry) if self._texts.worthwhile else None for entry in entries]
+        left = [at for at, record in enumerate(told) if record is None]
+        self._tally.by_text += len(told) - len(left)
+        if left:
+            plain = self._plain("".join(entries[at] for at in left), len(left))
+            for at, record in zip(left, plain, strict=True):
+                told[at] = record
         return cast("list[Entry]", told)
 
     def _plain(self, entries: str, count: int) -> list[Entry]:
@@ -358,7 +391,7 @@ class _Plans:
         self._learned_characters += len(entry)
         try:
             plan = learn(shape, entry, self._own_accounts, self._read)
-        except (Unlearnable, Unparsable):
+        except (Unlearnable, NoTwin, Unparsable):
             plan = None
         self._tally.plans += plan is not None
         shape.variants[variant] = plan

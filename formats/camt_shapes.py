@@ -18,6 +18,7 @@ from formats.report import (
     StructuredRemittance,
 )
 from formats.shapes import OWN, Each, Many, Shape, Target
+from formats.twins import quick
 
 STATEMENTS = frozenset(("Stmt", "Rpt", "Ntfctn"))
 
@@ -245,6 +246,7 @@ def code_of(found: dict[str, Any]) -> tuple[str | None, str | None]:
     return ("-".join(parts), proprietary) if parts else (proprietary, None)
 
 
+_party = quick(Party)
 _PARTY_SLOTS = {
     role: (f"{role}_name", f"{role}_account", f"{role}_bic")
     for role in ("debtor", "creditor", "ultimate_debtor", "ultimate_creditor")
@@ -254,7 +256,7 @@ _PARTY_SLOTS = {
 def party_of(found: dict[str, Any], role: str) -> Party | None:
     """The debtor, the creditor or an ultimate one, if anything is said of it."""
     name, account, bic = map(found.get, _PARTY_SLOTS[role])
-    return None if name is None and account is None and bic is None else Party(name=name, account=account, agent_bic=bic)
+    return None if name is None and account is None and bic is None else _party(name=name, account=account, agent_bic=bic)
 
 
 def structured_of(found: dict[str, Any]) -> tuple[StructuredRemittance, ...]:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from lxml import etree
+
 from formats.camt_shapes import ADDITIONAL, BALANCE, STATEMENTS
 from formats.errors import Unparsable
 from formats.xml import PART_BYTES_MAX, ElementStream, Utf8Reader
@@ -17,7 +19,10 @@ from formats.xml import PART_BYTES_MAX, ElementStream, Utf8Reader
 _BALANCES_MAX = 10_000
 _INFORMATION_MAX = 1_000  # texts of a statement
 _READ_BYTES = 1024 * 1024
-_TAGS = re.compile(rb"(?:Ntry|Stmt|Rpt|Ntfctn|Bal|AddtlStmtInf|AddtlRptInf|AddtlNtfctnInf)[\s/>]")
+_NAMES = rb"(Ntry|Stmt|Rpt|Ntfctn|Bal|AddtlStmtInf|AddtlRptInf|AddtlNtfctnInf)[\s/>]"
+_TAGS = re.compile(rb"<" + _NAMES)
+_TAGS_OR_AFTER_COLON = re.compile(rb"[<:]" + _NAMES)
+_after_colon = re.compile(rb":" + _NAMES).search
 _PREFIX = re.compile(rb"[^\s<>/:]+")
 
 
@@ -81,16 +86,13 @@ def _quickly(source: BinaryIO) -> list[Counted] | None:
 
 def _count(data: bytes, counted: list[Counted]) -> bool:
     """Adds the start tags of `data`, which begins and ends between tags. False: what a statement tells stands after an entry."""
-    for match in _TAGS.finditer(data):
-        start = match.start()
-        before = data[start - 1 : start]
-        if before == b":":  # after a prefix: is it the prefix of a start tag?
-            start = data.rfind(b"<", 0, start) + 1
-            if not _PREFIX.fullmatch(data, start, match.start() - 1):
+    tags = _TAGS if _after_colon(data) is None else _TAGS_OR_AFTER_COLON  # the former is found several times faster
+    for match in tags.finditer(data):
+        if match[0].startswith(b":"):  # after a prefix: is it the prefix of a start tag?
+            start = data.rfind(b"<", 0, match.start()) + 1
+            if not _PREFIX.fullmatch(data, start, match.start()):
                 continue
-        elif before != b"<":
-            continue
-        name = match[0][:-1]
+        name = match[1]
         if name == b"Ntry":
             if counted:
                 counted[-1].entries += 1
@@ -102,26 +104,32 @@ def _count(data: bytes, counted: list[Counted]) -> bool:
 
 
 def _by_parsing(source: BinaryIO) -> list[Counted]:
+    """What stands right under a statement; its entries have elements of their own."""
     stream = ElementStream(source, (*STATEMENTS, *ADDITIONAL, "Ntry", "Bal"))
     counted: list[Counted] = []
+    statement: etree._Element | None = None
     for event, name, element in stream:
         if event == "start":
             if name in STATEMENTS:
                 counted.append(Counted(balances=[], information=[]))
+                statement = element
             elif name == "Ntry" and counted:
                 counted[-1].entries += 1
-        elif name == "Bal":
-            balances = counted[-1].balances if counted else None
-            if balances is not None:
-                balances.append(BALANCE.read(element))
-                if len(balances) > _BALANCES_MAX:
-                    raise Unparsable(f"a statement with more than {_BALANCES_MAX} balances", stream.line_of(element))
-            stream.forget(element)
-        else:
-            information = counted[-1].information if counted and name in ADDITIONAL else None
-            if information is not None and (text := (element.text or "").strip()):
-                information.append(text)
-                if len(information) > _INFORMATION_MAX:
-                    raise Unparsable(f"a statement with more than {_INFORMATION_MAX} additional texts", stream.line_of(element))
-            stream.forget(element)
+            continue
+        if statement is not None and element.getparent() is statement:
+            _add(counted[-1], name, element, stream)
+        stream.forget(element)
     return counted
+
+
+def _add(counted: Counted, name: str, element: etree._Element, stream: ElementStream) -> None:
+    """A balance or additional information of a statement."""
+    balances, information = counted.balances, counted.information
+    if name == "Bal" and balances is not None:
+        balances.append(BALANCE.read(element))
+        if len(balances) > _BALANCES_MAX:
+            raise Unparsable(f"a statement with more than {_BALANCES_MAX} balances", stream.line_of(element))
+    elif name in ADDITIONAL and information is not None and (text := (element.text or "").strip()):
+        information.append(text)
+        if len(information) > _INFORMATION_MAX:
+            raise Unparsable(f"a statement with more than {_INFORMATION_MAX} additional texts", stream.line_of(element))

@@ -62,6 +62,14 @@ _MESSAGES = {
 _READ = {"pain.001", "pain.002", "pacs.004", "camt.029", "camt.052", "camt.053", "camt.054"}
 _REQUESTS = {"camt.055", "camt.060"}  # go to banks, and come from none
 _ROOTS = frozenset(name for name, kind in _MESSAGES.items() if kind in _READ)
+_HEARD = frozenset(
+    (
+        *(name for reader in (camt, camt029, pain002, pacs004, pain001_read) for name in reader.NAMES),
+        *_ROOTS,
+        *("Document", "GrpHdr", "AppHdr"),
+    )
+)
+"""The names of the elements that a reader is called for, wherever they stand."""
 _HEADER = {
     "GrpHdr/MsgId": "message_id",
     "GrpHdr/CreDtTm": "created",
@@ -132,7 +140,10 @@ def _parse_file(source: BinaryIO, validate: Validator | None, *, strict: bool) -
     def plainly(part: BinaryIO) -> Iterator[ReportRecord]:
         return _XmlFile(part, message, root, valid, problems).records()
 
-    yield from camt_repetitive.records(source, plainly) if _family(message) in camt_repetitive.READS else plainly(source)
+    if _family(message) in camt_repetitive.READS:
+        yield from camt_repetitive.records(source, plainly, _HEARD | {root})
+    else:
+        yield from plainly(source)
 
 
 def _identify(source: BinaryIO) -> tuple[str, str]:
@@ -213,9 +224,8 @@ class _XmlFile:
         self._judged: tuple[bool | None, tuple[str, ...]] = (valid, problems)
         self._survey = Survey(source)
         self._roots = _ROOTS | {root}
-        readers = (camt, camt029, pain002, pacs004, pain001_read)
-        names = {*(name for reader in readers for name in reader.NAMES), *self._roots, "Document", "GrpHdr", "AppHdr"}
-        self._stream = ElementStream(source, sorted(names))
+        self._heard = _HEARD | {root}
+        self._stream = ElementStream(source, sorted(self._heard))
         self._document: Document | None = None  # until it has been told
         self._document_id: str | None = None
         self._root: etree._Element | None = None  # of the message being read
@@ -310,7 +320,7 @@ class _XmlFile:
             return pacs004.ReturnDocument(self._stream)
         if family == "camt.029":
             return camt029.ResolutionDocument(self._stream, root)
-        return camt.CamtDocument(self._stream, self._survey)
+        return camt.CamtDocument(self._stream, self._survey, self._heard)
 
     def _message_ends(self, element: etree._Element, reader: MessageReader) -> Sequence[ReportRecord]:
         last = reader.close()

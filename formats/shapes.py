@@ -15,7 +15,7 @@ TAGS_KEPT_MAX = 4096
 ATTRIBUTES_MAX = 256  # of one element; ISO 20022 has one, Ccy
 _TAG_CHARACTERS_MAX = 256
 _NAMES_COUNTED_MAX = 20_000  # of siblings with different names; no schema has more than some dozens
-_PATH_CHARACTERS_MAX = 1024  # some 100 steps of ISO's names; deeper down nothing is kept
+PATH_CHARACTERS_MAX = 1024  # some 100 steps of ISO's names; deeper down nothing is kept
 
 
 def local_name(tag: str) -> str:
@@ -66,7 +66,7 @@ class Supplement:
     def add_next(self, path: str, value: str | None) -> None:
         """One more value under a path that may come again and is counted here; nothing where the value is blank."""
         if value is not None and (value := value.strip()):
-            self.add(_step(self._counts, path) if len(self._pairs) < SUPPLEMENTARY_MAX else path, value)
+            self.add(step(self._counts, path) if len(self._pairs) < SUPPLEMENTARY_MAX else path, value)
 
     def leave_out(self) -> None:
         """One more that is not kept."""
@@ -91,7 +91,7 @@ OWN = _Own()
 Target = str | Many | Each | _Own
 
 
-class _Node:
+class Node:
     """What a shape wants of one element."""
 
     __slots__ = ("attributes", "below", "each", "many", "name", "own", "shape", "slot", "wanted")
@@ -108,18 +108,18 @@ class _Node:
         self.shape: Shape | None = None
 
 
-class _Names(dict[str, _Node]):
+class _Names(dict[str, Node]):
     """Nodes by tag as lxml spells it. A tag met for the first time is looked up by its local name, whatever its namespace."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_local: dict[str, _Node] = {}
+        self.by_local: dict[str, Node] = {}
 
-    def __missing__(self, tag: str) -> _Node:
+    def __missing__(self, tag: str) -> Node:
         name = local_name(tag)
         node = self.by_local.get(name)
         if node is None:
-            node = _Node(name)
+            node = Node(name)
         if len(self) < TAGS_KEPT_MAX and len(tag) <= _TAG_CHARACTERS_MAX:
             self[tag] = node
         return node
@@ -151,7 +151,7 @@ class Shape:
 
     def _compile(self, tree: dict[str, Any], names: _Names) -> None:
         for name, branch in tree.items():
-            node = names.by_local[name] = _Node(name)
+            node = names.by_local[name] = Node(name)
             node.wanted = True
             for attribute, target in branch.get("targets", []):
                 if attribute:
@@ -209,7 +209,7 @@ class Reading:
                     self.supplement.add(path, value)
             text = element.text
             if text is not None and (text := text.strip()):
-                self.supplement.add(self._path + _step(self._counts, "text()"), text)
+                self.supplement.add(self._path + step(self._counts, "text()"), text)
         if len(self._counts) > _NAMES_COUNTED_MAX:  # what is read in pieces may be without end, and is remembered by its names
             self._counts.clear()
             self.supplement.close()
@@ -218,7 +218,8 @@ class Reading:
         return self.found
 
 
-def _step(counts: dict[str, int], name: str) -> str:
+def step(counts: dict[str, int], name: str) -> str:
+    """The name as a step of a path, with its number where it was counted before."""
     count = counts[name] = counts.get(name, 0) + 1
     return name if count == 1 else f"{name}[{count}]"
 
@@ -238,7 +239,7 @@ def _gather(element: etree._Element, names: _Names, found: dict[str, Any]) -> No
             _keep(child, node, text, found)
 
 
-def _keep(child: etree._Element, node: _Node, text: str, found: dict[str, Any]) -> bool:
+def _keep(child: etree._Element, node: Node, text: str, found: dict[str, Any]) -> bool:
     """Puts the text where the shape wants it, its attributes with it. False: nobody wants it, or an earlier one has the place."""
     slot = node.slot
     if slot is None:
@@ -290,20 +291,20 @@ def _gather_whole(
                 if each is not None:
                     inner = {}
                     found.setdefault(each, []).append(inner)
-                if len(here) > _PATH_CHARACTERS_MAX:
+                if len(here) > PATH_CHARACTERS_MAX:
                     supplement.leave_out()
                 elif len(child):
                     _gather_whole(child[0], node.below, inner, supplement, here, counts={})
         tail = child.tail
         if tail is not None and (tail := tail.strip()):
-            supplement.add(path + _step(counts, "text()"), tail)
+            supplement.add(path + step(counts, "text()"), tail)
         child = child.getnext()
 
 
 def attributes_of(element: etree._Element, path: str) -> list[tuple[str, str]]:
     """The attributes that are not blank, with the paths that a supplement gives them."""
     seen: dict[str, int] = {}
-    return [(_step(seen, f"{path}@{local_name(name)}"), value) for name, value in _items(element) if value]
+    return [(step(seen, f"{path}@{local_name(name)}"), value) for name, value in _items(element) if value]
 
 
 def _items(element: etree._Element) -> list[tuple[str, str]]:
@@ -313,8 +314,8 @@ def _items(element: etree._Element) -> list[tuple[str, str]]:
     return [(name, value.strip()) for name, value in cast("list[tuple[str, str]]", element.items())]
 
 
-def _attributes(child: etree._Element, node: _Node, taken: bool, supplement: Supplement, here: str) -> None:
+def _attributes(child: etree._Element, node: Node, taken: bool, supplement: Supplement, here: str) -> None:
     seen: dict[str, int] = {}
     for attribute, value in _items(child):
         if value and not (taken and attribute in node.attributes):
-            supplement.add(_step(seen, f"{here}@{local_name(attribute)}"), value)
+            supplement.add(step(seen, f"{here}@{local_name(attribute)}"), value)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from formats import camt_repetitive
+from formats import camt, camt_repetitive, shapes_text
 from formats.camt_repetitive import Tally
 from formats.errors import Unparsable
 from formats.reader import parse
@@ -51,29 +51,44 @@ Outcome = list[ReportRecord] | tuple[str, int | None]
 
 
 @contextmanager
-def reading(*, plans: bool, patterns: bool = True) -> Iterator[Tally]:
-    """With plans for however few entries (and patterns after one use), or without. The tally says how the entries were read."""
+def reading(*, plans: bool, texts: bool = True, patterns: bool = True, cut: bool = True) -> Iterator[Tally]:
+    """With plans for however few entries (and patterns after one use), or without; others by their texts, or from trees.
+
+    Not `cut`: all by the plain reader, which may take texts from its trees. The tally says how the entries were read.
+    """
     tally = Tally()
     with (
-        patch.object(camt_repetitive, "ENTRIES_MIN", 1 if plans else 1 << 60),
+        patch.object(camt_repetitive, "ENTRIES_MIN", 1 if cut else 1 << 60),
+        patch.object(camt, "TREES_FIRST", 0),
+        patch.object(camt_repetitive, "_PLANS_AT_ONCE", camt_repetitive._PLANS_AT_ONCE if plans else -(1 << 60)),
+        patch.object(shapes_text, "STEPS_MAX", shapes_text.STEPS_MAX if texts else 0),
         patch.object(camt_repetitive, "_PATTERN_USES_MIN", 1 if patterns else 1 << 60),
         patch.object(camt_repetitive, "records", partial(camt_repetitive.records, tally=tally)),
     ):
         yield tally
 
 
-def outcome(data: bytes, *, plans: bool, patterns: bool = True) -> tuple[Outcome, Tally]:
-    with reading(plans=plans, patterns=patterns) as tally:
+def outcome(data: bytes, *, plans: bool, texts: bool = True, patterns: bool = True, cut: bool = True) -> tuple[Outcome, Tally]:
+    with reading(plans=plans, texts=texts, patterns=patterns, cut=cut) as tally:
         try:
             return list(parse(io.BytesIO(data))), tally
         except Unparsable as refused:
             return (refused.problem, refused.line), tally
 
 
+def plainly(data: bytes) -> Outcome:
+    return outcome(data, plans=False, texts=False, cut=False)[0]
+
+
 def same(data: bytes) -> Tally:
-    """Asserts that all ways agree: by plans and their patterns, by plans alone, and plainly; how the first one went."""
+    """Asserts that all ways agree: by plans, patterns and texts; plans and trees; texts; texts of trees; and trees.
+
+    How the first one went.
+    """
     told, tally = outcome(data, plans=True)
-    expected, _ = outcome(data, plans=False)
+    expected = plainly(data)
     assert told == expected
-    assert outcome(data, plans=True, patterns=False)[0] == expected
+    assert outcome(data, plans=True, texts=False, patterns=False)[0] == expected
+    assert outcome(data, plans=False)[0] == expected
+    assert outcome(data, plans=False, cut=False)[0] == expected
     return tally
