@@ -64,6 +64,7 @@ def test_what_is_read_from_its_text_is_what_the_tree_says(content: str):
         AMOUNT + "<NtryDtls/><NtryRef>1</NtryRef><NtryDtls><Btch><MsgId>B</MsgId></Btch></NtryDtls>",
         AMOUNT + "<NtryDtls/><NtryDtls><Btch><MsgId>B</MsgId></Btch></NtryDtls>",
         AMOUNT + "<Sts xmlns='urn:x'>1</Sts>",
+        AMOUNT + "<X" + "".join(f" a{number}='1'" for number in range(300)) + "/>",  # refused by name
         AMOUNT + "<NtryDtls Id='1'/>",
         AMOUNT + "<TxDtls Id='1'/>",
         AMOUNT + "<NtryDtls>text</NtryDtls>",
