@@ -48,7 +48,7 @@ class CamtDocument(MessageReader):
     def __init__(self, stream: ElementStream, survey: Survey, heard: frozenset[str]) -> None:
         """`heard` are the names of all elements of the document that some reader is called for."""
         super().__init__(stream)
-        self._walk = entry_walk(heard, prefixes=True)
+        self._walk = entry_walk(heard, prefix=None)
         self._transaction_texts = Texts(transaction_walk(heard))
         self._texts: EntryTexts | None = None  # of the statement
         self._pending: list[_Pending] | None = None  # what waits for the entry's end: it may be read from its text

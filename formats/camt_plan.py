@@ -27,7 +27,6 @@ from typing import Any, cast
 from formats.report import Entry
 from formats.twins import twin
 
-ENTRY_END = "</Ntry>"
 TEXTS_MAX = 512  # an entry of more is left to the plain reader
 _LONG = 500
 _TAG_CHARACTERS_MAX = 120  # the text of a longer one is held fixed

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO, cast
 
-from formats.camt_plan import ENTRY_END, Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts
+from formats.camt_plan import Plan, Shape, Unlearnable, accounts_in, learn, parts_and_texts
 from formats.camt_text import EntryTexts, entry_walk
 from formats.errors import Unparsable
 from formats.report import Document, Entry, ReportRecord, Statement
@@ -49,21 +49,37 @@ _RESTS = (1, 64)  # blocks read without plans after one in which not one entry i
 # of ever new shapes, from the first number to the second
 _HITS_MIN = 8
 
-_START, _END = b"<Ntry>", ENTRY_END.encode()
-_START_TEXT = _START.decode()
-_RUN_END = re.compile(rb"</Ntry>[ \t\r\n]*+(?!<Ntry>)")
-_BETWEEN = re.compile(rb"</Ntry>[ \t\r\n]*+<Ntry>")
+_FIRST = re.compile(rb"<(?:([A-Za-z_][A-Za-z0-9_.-]*):|())Ntry>")
 _NOWHERE = b"\xff"  # in no UTF-8
 _BLANKS = b" \t\r\n"
 _DECLARATION = re.compile(
     rb"""<\?xml\s+version\s*=\s*(?:"1\.0"|'1\.0')(?:\s+encoding\s*=\s*(?:"[\w.-]+"|'[\w.-]+'))?"""
     rb"""(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>"""
 )
-_STATEMENT_START = re.compile(rb"<(?:Stmt|Rpt|Ntfctn)[\s>]")
-_STATEMENT_END = re.compile(rb"</(?:Stmt|Rpt|Ntfctn)\s*>")
+_STATEMENT_START = re.compile(rb"<(?:[\w.-]+:)?(?:Stmt|Rpt|Ntfctn)[\s>]")
+_STATEMENT_END = re.compile(rb"</(?:[\w.-]+:)?(?:Stmt|Rpt|Ntfctn)\s*>")
 _NOT_ANGLES = bytes(set(range(256)) - set(b"<>"))
 _CONTROLS = bytes(set(range(32)) - set(_BLANKS))
 _NO_CHARACTERS = ("\x00", "\ufffe", "\uffff")  # of the last two XML knows nothing, though UTF-8 can write them
+
+
+class _Marks:
+    """How the entries of a file begin and end."""
+
+    def __init__(self, prefix: str = "") -> None:
+        name = f"{prefix}:Ntry" if prefix else "Ntry"
+        self.prefix = prefix
+        self.start_text, self.end_text = f"<{name}>", f"</{name}>"
+        self.start, self.end = self.start_text.encode(), self.end_text.encode()
+        end, start = re.escape(self.end), re.escape(self.start)
+        self.run_end = re.compile(end + rb"[ \t\r\n]*+(?!" + start + rb")")
+        self.between = re.compile(end + rb"[ \t\r\n]*+" + start)
+
+
+def _marks(source: BinaryIO) -> _Marks:
+    """Those of the first entry, where one is near the beginning."""
+    found = _FIRST.search(Utf8Reader(source).read(_READ_BYTES))
+    return _Marks("" if found is None else (found[1] or b"").decode())
 
 
 class _Odd(Exception):
@@ -89,9 +105,12 @@ def records(source: BinaryIO, plainly: PlainReader, heard: frozenset[str], tally
     tally = tally or Tally()
     told = 0
     try:
-        frame = _surveyed(source)
+        marks = _marks(source)
+        frame = _surveyed(source, marks)
         if frame is not None:
-            for record in _Reading(source, frame, plainly, entry_walk(heard), tally).records():
+            for record in _Reading(
+                source, marks, frame, entry_walk(heard, prefix=marks.prefix), plainly=plainly, tally=tally
+            ).records():
                 yield record
                 told += 1
             return
@@ -133,7 +152,7 @@ class _Frame:
         return self.outside[-1][ends[-1] :]
 
 
-def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
+def _blocks(source: BinaryIO, marks: _Marks, *, one_run: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
     """The document piece by piece: what stands before some entries (blanks only, within a run), these entries, and how many.
 
     The last piece has no entries. `one_run`: nothing but blanks is known to stand between the entries, and they are not counted
@@ -143,33 +162,33 @@ def _blocks(source: BinaryIO, *, one_run: bool = False) -> Iterator[tuple[bytes,
     rest, between = b"", _NOWHERE
     while piece := reader.read(_READ_BYTES):
         data = rest + piece
-        last = data.rfind(_END)
+        last = data.rfind(marks.end)
         ends = [last] if last >= 0 else []
-        count = 0 if one_run else data.count(_END)
+        count = 0 if one_run else data.count(marks.end)
         # As a rule the same blanks stand between all entries: counting is faster than looking at each.
-        if count > 1 and data.count(between, 0, last + len(_END)) != count - 1:
-            ends = sorted({match.start() for match in _RUN_END.finditer(data)} | {last})
-            found = _BETWEEN.search(data)
+        if count > 1 and data.count(between, 0, last + len(marks.end)) != count - 1:
+            ends = sorted({match.start() for match in marks.run_end.finditer(data)} | {last})
+            found = marks.between.search(data)
             between = _NOWHERE if found is None else found[0]
         done = 0
         for end in ends:
-            first = data.find(_START, done, end)
+            first = data.find(marks.start, done, end)
             if first < 0:
                 raise _Odd
-            block = data[first : end + len(_END)]
-            yield data[done:first], block, count if len(ends) == 1 else block.count(_END)
-            done = end + len(_END)
+            block = data[first : end + len(marks.end)]
+            yield data[done:first], block, count if len(ends) == 1 else block.count(marks.end)
+            done = end + len(marks.end)
         rest = data[done:]
         if len(rest) > ENTRY_BYTES_MAX:
             raise _Odd
     yield rest, b"", 0
 
 
-def _surveyed(source: BinaryIO) -> _Frame | None:
+def _surveyed(source: BinaryIO, marks: _Marks) -> _Frame | None:
     """The first pass; None where the file is for the plain reader."""
     frame = _Frame([], [], [])
     size = entries_size = 0
-    for outside, block, count in _blocks(source):
+    for outside, block, count in _blocks(source, marks):
         entries_size += len(block)
         if not frame.outside:
             declared = _DECLARATION.match(outside)
@@ -184,7 +203,7 @@ def _surveyed(source: BinaryIO) -> _Frame | None:
         size += len(outside)
         if block:
             frame.counts.append(count)
-            frame.firsts.append(block[: block.find(_END) + len(_END)])
+            frame.firsts.append(block[: block.find(marks.end) + len(marks.end)])
             size += len(frame.firsts[-1])
         if size > _FRAME_BYTES_MAX:
             return None
@@ -195,8 +214,9 @@ def _surveyed(source: BinaryIO) -> _Frame | None:
 class _Reading:
     """The second pass."""
 
-    def __init__(self, source: BinaryIO, frame: _Frame, plainly: PlainReader, walk: Walk, tally: Tally) -> None:
+    def __init__(self, source: BinaryIO, marks: _Marks, frame: _Frame, walk: Walk, *, plainly: PlainReader, tally: Tally) -> None:
         self._source = source
+        self._marks = marks
         self._walk = walk
         self._frame = frame
         self._plainly = plainly
@@ -208,7 +228,7 @@ class _Reading:
         entries = sum(isinstance(record, Entry) for record in framed)
         if entries != len(self._frame.counts) or sum(isinstance(record, Document) for record in framed) != 1:
             raise _Odd
-        blocks = _blocks(self._source, one_run=len(self._frame.counts) == 1)
+        blocks = _blocks(self._source, self._marks, one_run=len(self._frame.counts) == 1)
         first = next(blocks)[1]
         tail = self._frame.tail()
         run, reader = 0, None
@@ -222,7 +242,7 @@ class _Reading:
             elif isinstance(record, Entry):
                 head = self._frame.head(run)
                 if head is not None:
-                    reader = _EntryReader(head, tail, texts, self._plainly, self._tally)
+                    reader = _EntryReader(head, tail, self._marks, texts, plainly=self._plainly, tally=self._tally)
                 if reader is None:
                     raise _Odd
                 yield from reader.records(first)
@@ -243,7 +263,9 @@ class _EntryReader:
         self,
         head: bytes,
         tail: bytes,
+        marks: _Marks,
         texts: EntryTexts,
+        *,
         plainly: PlainReader,
         tally: Tally,
     ) -> None:
@@ -251,10 +273,11 @@ class _EntryReader:
         if any(character in account for account in own_accounts for character in "&<>"):
             raise _Odd
         self._head, self._tail = head, tail
+        self._marks = marks
         self._texts = texts
         self._plainly = plainly
         self._tally = tally
-        self._plans = _Plans(own_accounts, self._read, tally)
+        self._plans = _Plans(marks.start_text, own_accounts, self._read, tally)
         self._rest, self._next_rest = 0, _RESTS[0]
 
     def records(self, block: bytes) -> list[Entry]:
@@ -268,8 +291,8 @@ class _EntryReader:
             raise _Odd  # not well-formed
         if self._rest:
             self._rest -= 1
-            entries = text.split(ENTRY_END)
-            return self._unplanned([entry + ENTRY_END for entry in entries[:-1]])
+            entries = text.split(self._marks.end_text)
+            return self._unplanned([entry + self._marks.end_text for entry in entries[:-1]])
         told, left = self._planned(text)
         for (at, _), record in zip(left, self._unplanned([entry for _, entry in left]), strict=True):
             told[at] = record
@@ -311,6 +334,7 @@ class _EntryReader:
         told: list[Entry | None] = []
         left: list[tuple[int, str]] = []
         patterns, look_up = self._plans.patterns, self._plans.look_up
+        entry_end = self._marks.end_text
         place, reference = 0, text.find("&")
         while place < len(text):
             texts: Sequence[str] | None = None
@@ -323,7 +347,7 @@ class _EntryReader:
                         patterns.insert(0, patterns.pop(at))
                     break
             else:
-                stop = text.index(ENTRY_END, place) + len(ENTRY_END)
+                stop = text.index(entry_end, place) + len(entry_end)
                 plan, texts = look_up(text[place:stop].lstrip())
             if -1 < reference < stop or (plan is not None and plan.padded):
                 reference = text.find("&", stop)
@@ -341,9 +365,10 @@ class _EntryReader:
 class _Plans:
     """The plans for the entries of one statement, learned as they come, within bounds."""
 
-    def __init__(self, own_accounts: frozenset[str], read: Callable[[str], list[Entry]], tally: Tally) -> None:
+    def __init__(self, start: str, own_accounts: frozenset[str], read: Callable[[str], list[Entry]], tally: Tally) -> None:
         self.patterns: list[tuple[Callable[..., re.Match[str] | None], Plan]] = []
         """The plans most used, compiled, to be tried before an entry is looked up."""
+        self._start = start
         self._own_accounts = own_accounts
         self._read = read
         self._tally = tally
@@ -355,7 +380,7 @@ class _Plans:
     def look_up(self, entry: str) -> tuple[Plan | None, list[str] | None]:
         """The plan for an entry, learned now if its kind has been met before, and its varying texts; None: it is read plainly."""
         self._looked_up += 1
-        if not entry.startswith(_START_TEXT):
+        if not entry.startswith(self._start):
             raise _Odd
         if len(entry) > _PLANNED_CHARACTERS_MAX:
             return None, None

@@ -21,14 +21,14 @@ def _no_record(_name: str, _found: dict[str, Any], _supplement: Supplement, _top
     """Where nothing within is a record of its own."""
 
 
-def entry_walk(heard: frozenset[str], *, prefixes: bool = False) -> Walk:
+def entry_walk(heard: frozenset[str], *, prefix: str | None) -> Walk:
     """What reads entries; `heard` are the names of the elements that the readers are called for wherever they stand."""
-    return Walk("Ntry", _ENTRY, heard, prefixes=prefixes)
+    return Walk("Ntry", _ENTRY, heard, prefix=prefix)
 
 
 def transaction_walk(heard: frozenset[str]) -> Walk:
     """What reads transactions alone, from the text of their tree."""
-    return Walk("TxDtls", _TRANSACTIONS["TxDtls"], heard, prefixes=True)
+    return Walk("TxDtls", _TRANSACTIONS["TxDtls"], heard, prefix=None)
 
 
 class Texts:

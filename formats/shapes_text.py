@@ -127,12 +127,13 @@ class Walk:
     """Reads elements named `name` by a shape from their texts; what is learned of one helps with all.
 
     `elsewhere` are names of elements that mean something to others wherever they stand, so that an element that has one in
-    another place than `root` says is not read here. `prefixes`: the text comes from a tree, so that its prefixes are declared.
+    another place than `root` says is not read here. `prefix`: the one that is known
+    to be declared; None where the text comes from a tree, so that all are.
     """
 
-    def __init__(self, name: str, root: Within, elsewhere: frozenset[str], *, prefixes: bool = False) -> None:
+    def __init__(self, name: str, root: Within, elsewhere: frozenset[str], *, prefix: str | None = "") -> None:
         self._elsewhere = elsewhere
-        self._prefixes = prefixes
+        self._prefix = prefix
         self._idents = self._steps = self._characters = 0
         self._start = _Place(self, None, "", 1, Node(""))
         self._start.within = Within(shape=Shape({}), whole=True, within={name: root})
@@ -193,7 +194,7 @@ class Walk:
         self._characters += len(markup)
         if self._steps > STEPS_MAX or self._characters > STEPS_CHARACTERS_MAX:
             raise Odd
-        return _Lesson(self._start, self._elsewhere, prefixes=self._prefixes).step(place, markup)
+        return _Lesson(self._start, self._elsewhere, prefix=self._prefix).step(place, markup)
 
 
 def _no_repeats(opened: list[int]) -> None:
@@ -205,10 +206,10 @@ def _no_repeats(opened: list[int]) -> None:
 class _Lesson:
     """Looks into one piece of markup."""
 
-    def __init__(self, start: _Place, elsewhere: frozenset[str], *, prefixes: bool) -> None:
+    def __init__(self, start: _Place, elsewhere: frozenset[str], *, prefix: str | None) -> None:
         self._start = start
         self._elsewhere = elsewhere
-        self._prefixes = prefixes
+        self._prefix = prefix
         self._acts: list[tuple[int, Any]] = []
         self._opened: list[int] = []
         self._last: _Place | None = None  # the elder sibling of what opens next
@@ -248,14 +249,14 @@ class _Lesson:
         if found:
             if len(found) > ATTRIBUTES_MAX or len({name for name, _ in found}) != len(found):
                 raise Odd
-            if not self._prefixes and any(":" in name or name == "xmlns" for name, _ in found):
+            if self._prefix is not None and any(":" in name or name == "xmlns" for name, _ in found):
                 raise Odd
         return [(name, value) for name, value in found if name != "xmlns" and not name.startswith("xmlns:")]
 
     def _child(self, parent: _Place, tag: str) -> _Place:
         """The element that opens with this tag."""
         name, last, around = local(tag), self._last, parent.within
-        if ":" in tag and not self._prefixes:
+        if ":" in tag and self._prefix is not None and tag != f"{self._prefix}:{name}":
             raise Odd
         count = last.count + 1 if last is not None and local(last.tag) == name else 1
         part = None if around is None else around.within.get(name)

@@ -229,3 +229,17 @@ def test_few_entries_of_many_transactions_are_worth_cutting():
 def test_a_file_that_texts_cannot_tell_is_soon_read_from_trees_alone():
     entries = [f"<Ntry>{AMOUNT}<Sts>{n}<Cd>x</Cd></Sts></Ntry>" for n in range(400)]
     assert of_a_tree(document(*entries)) == (0, 65)
+
+
+def test_prefixed_entries_are_cut_and_another_prefix_must_be_declared():
+    def prefixed(text: str) -> str:
+        return re.sub(r"<(/?)(\w)", r"<\1n:\2", text).replace("xmlns=", "xmlns:n=")
+
+    text = prefixed(document(*(entry(n) for n in range(8)), f"<Ntry>{AMOUNT}<Sts/></Ntry>").decode())
+    tally = same(text.encode())
+    assert (tally.by_plan, tally.by_text, tally.given_up) == (7, 2, False)
+    assert same(text.replace("<n:Sts/>", "<Sts/>").encode()).by_text == 2
+    assert same(text.replace("<n:Sts/>", "<m:Sts/>").encode()).given_up
+    assert same(text.replace("<n:Sts/>", "<m:Sts xmlns:m='urn:m'/>").encode()).plainly == 1
+    assert same(text.replace("<n:Sts/>", "<n:Sts xmlns:n='urn:m'/>").encode()).plainly == 1
+    assert same(text.replace("<n:Sts/>", "<n:Sts></m:Sts>").encode()).given_up

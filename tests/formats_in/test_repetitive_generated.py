@@ -225,7 +225,7 @@ def test_what_stands_between_entries_is_found_wherever_the_blocks_end():
         text += "\n".join(["<Ntry><A>1</A></Ntry>"] * number) + between
     for size in range(1, len(text) + 1):
         with patch.object(camt_repetitive, "_READ_BYTES", size):
-            blocks = list(camt_repetitive._blocks(io.BytesIO(text.encode())))
+            blocks = list(camt_repetitive._blocks(io.BytesIO(text.encode()), camt_repetitive._Marks()))
         pieces = [(before.decode(), block.decode()) for before, block, _ in blocks]
         assert [count for *_, count in blocks] == [block.count("<Ntry>") for _, block in pieces]
         assert "".join(part for piece in pieces for part in piece) == text
