@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from formats.errors import Unparsable
-from formats.report import Pairs, PaymentRead, ReportRecord
+from formats.report import Pairs, PaymentRead, Remainder, ReportRecord
 from formats.shapes import OWN, Reading, Shape, Supplement
 from formats.xml import NOTHING, ElementStream, MessageReader
 
@@ -84,13 +84,19 @@ class InitiationDocument(MessageReader):
         if name == "CdtTrfTxInf":
             records = (self._record(*_TRANSACTION.whole(element)),)
         elif element is self._block:
-            if self._terms is None:
-                self._reading = Reading(Shape({"PmtInfId": "id"}))
-            found = self._reading.take(element)
-            records = self.remainder("payment_information", (self._terms or found).get("id"), self._reading)
+            records = self._remainder(element)
             self._block = None
         self.stream.forget(element)
         return records
+
+    def _remainder(self, element: etree._Element) -> Sequence[ReportRecord]:
+        """What stands behind the payments of a block; of a block without any, that it was there."""
+        if self._terms is not None:
+            self._reading.take(element)
+            return self.remainder("payment_information", self._terms.get("id"), self._reading)
+        reading = Reading(Shape({"PmtInfId": "id"}))
+        found = reading.take(element)
+        return (Remainder(of="payment_information", of_id=found.get("id"), supplementary=reading.supplement.pairs()),)
 
     def _record(self, found: dict[str, Any], supplement: Supplement) -> PaymentRead:
         get, terms = found.get, self._terms or {}

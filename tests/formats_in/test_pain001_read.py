@@ -69,3 +69,11 @@ def test_a_block_without_payments_is_told_all_the_same(records):
     assert records(b"<Document><CstmrCdtTrfInitn>" + block + b"</CstmrCdtTrfInitn></Document>")[1:] == [
         Remainder(of="payment_information", of_id="B", supplementary=(("PmtMtd", "TRF"),))
     ]
+
+
+def test_a_block_without_payments_is_told_by_its_id_wherever_it_stands(records):
+    payment = b"<CdtTrfTxInf><PmtId><EndToEndId>E</EndToEndId></PmtId></CdtTrfTxInf>"
+    blocks = b"".join(b"<PmtInf><PmtInfId>B%d</PmtInfId>%s</PmtInf>" % (n, payment if n == 2 else b"") for n in (1, 2, 3))
+    found = records(b"<Document><CstmrCdtTrfInitn>" + blocks + b"</CstmrCdtTrfInitn></Document>")
+    told = [getattr(record, "of_id", None) or getattr(record, "payment_information_id", None) for record in found[1:]]
+    assert told == ["B1", "B2", "B3"]
