@@ -287,13 +287,13 @@ class _EntryReader:
             raise _Odd
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")  # XML 1.0, 2.11
-        if "]]>" in text or len(block.translate(None, _CONTROLS)) != len(block):
-            raise _Odd  # not well-formed
         if self._rest:
             self._rest -= 1
+            _refuse_what_no_text_holds(block)
             entries = text.split(self._marks.end_text)
             return self._unplanned([entry + self._marks.end_text for entry in entries[:-1]])
         told, left = self._planned(text)
+        _refuse_what_no_text_holds("".join([entry for _, entry in left]).encode())  # plans take no such text
         for (at, _), record in zip(left, self._unplanned([entry for _, entry in left]), strict=True):
             told[at] = record
         hits = len(told) - len(left)
@@ -360,6 +360,12 @@ class _EntryReader:
             told.append(record)
             place = stop
         return told, left
+
+
+def _refuse_what_no_text_holds(data: bytes) -> None:
+    """Raises `_Odd` where something stands that is not well-formed (XML 1.0, productions [2] and [14])."""
+    if b"]]>" in data or len(data.translate(None, _CONTROLS)) != len(data):
+        raise _Odd
 
 
 class _Plans:
