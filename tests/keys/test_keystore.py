@@ -293,6 +293,8 @@ def test_tls_and_ssh_get_their_key_through_memory_and_no_other_key_is_handed_out
     assert found.public_key() == key.public_key
     with pytest.raises(KeyUnavailable, match="is handed to nobody"):
         secrets.resolve("store:sign@1", directory, private=True)
+    with pytest.raises(KeyUnavailable, match="no passphrase and no PIN"):
+        secrets.passphrase("store:tls", directory)
 
 
 # ---- crashes and writers ------------------------------------------------------------------------------------------------
