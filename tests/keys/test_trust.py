@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asn1crypto import algos, core
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from keys import store
@@ -84,6 +87,25 @@ CASES: dict[str, tuple[str, Callable[[], str | None]]] = {
 def test_each_reason_has_its_own_code(case: str) -> None:
     wanted, found = CASES[case]
     assert found() == wanted
+
+
+def test_a_certificate_whose_own_signature_is_weak_vouches_for_nobody() -> None:
+    """SHA-1 (FIPS 180-4; collisions with a chosen prefix since 2020) would let a customer of the authority be the bank. OpenSSL
+    alone takes it: no security level is set for a store."""
+    assert code(Trust(CHAIN), signed_with_sha1(leaf())) == "weak-signature"
+    assert code(Trust(CHAIN), leaf()) is None
+
+
+def signed_with_sha1(certificate: Certificate) -> Certificate:
+    """The same certificate as its authority would once have signed it. `cryptography` does not write this any more."""
+    algorithm = algos.SignedDigestAlgorithm({"algorithm": "sha1_ecdsa"})
+    inner = asn1_x509.TbsCertificate.load(certificate.parsed.tbs_certificate_bytes)
+    inner["signature"] = algorithm
+    signature = BANKS.key.sign(inner.dump(force=True), ec.ECDSA(hashes.SHA1()))  # what is refused here
+    whole = asn1_x509.Certificate(
+        {"tbs_certificate": inner, "signature_algorithm": algorithm, "signature_value": core.OctetBitString(signature)}
+    )
+    return Certificate.of("bank.crt", x509.load_der_x509_certificate(whole.dump()))
 
 
 def test_a_revoked_authority_elsewhere_does_not_matter() -> None:
