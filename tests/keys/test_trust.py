@@ -306,7 +306,26 @@ def test_every_kind_of_signature_is_held_to_chain_and_revocation(bank: Workshop,
     with pytest.raises(BadSeal, match=r"signer\.revoked"):
         opened(us, message)
     problems = check(of_kind(bank, kind, "us", "bank", **TRUST), bank.directory, NOW, open_keys=False)
-    assert [problem.rpartition("[")[2] for problem in problems] == ["revoked]"]
+    uses = 2 if kind == "jwe" else 1  # the bank's certificate signs, and is encrypted for
+    assert [problem.rpartition("[")[2] for problem in problems] == ["revoked]"] * uses
+
+
+def test_nothing_is_encrypted_in_json_for_a_certificate_that_was_revoked(bank: Workshop) -> None:
+    """As under CMS. The words `chain` and `crl` stand in [seal.signed], and are meant for every certificate of the bank."""
+    pytest.importorskip("joserfc", reason="needs the package joserfc (pip install 'bankgate[jose]')")
+    us = seal_of_kind(bank, "jwe", "us", "bank", **TRUST)
+    assert sealed(us, CONTENT)
+    both = usage(digital_signature=True, key_encipherment=True)
+    pem(bank.directory / "bank-next.crt", BANKS.issue("Bank", bank.keys["bank"].public_key, serial=8, key_usage=both))
+    pem(bank.directory / "crl.pem", BANKS.crl([8]))
+    table = {"bank_encryption_certificates": ["file:bank-next.crt"]}
+    profile = parse_profile(of_kind(bank, "jwe", "us", "bank", **TRUST).model_dump() | table)
+    with pytest.raises(KeyUnavailable, match=r"bank-next.crt is not trusted.*\[revoked\]"):
+        sealed(build_seal(profile, bank.directory, lambda: NOW), CONTENT)
+    problems = check(profile, bank.directory, NOW, open_keys=False)
+    assert [problem.partition(":")[0] for problem in problems] == ["bank_encryption_certificates"]
+    both_named = parse_profile(profile.model_dump() | {"bank_encryption_certificates": ["file:bank-next.crt", "file:bank.crt"]})
+    assert sealed(build_seal(both_named, bank.directory, lambda: NOW), CONTENT), "the other one holds"
 
 
 @pytest.mark.parametrize("kind", KINDS)
