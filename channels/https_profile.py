@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from channels.settings import FileRules, Reference, Seconds, Settings, refuse_stray_passphrase
+from channels.settings import FileRules, Reference, Seconds, Secret, Settings, refuse_stray_passphrase
 
 
 def _path(value: str) -> str:
@@ -42,13 +42,13 @@ class HttpsProfile(FileRules):
     kind: Literal["https"]
     base_url: str
     allow_plaintext_loopback: bool = False  # "http://" to this machine only, for tests and local agents
-    trust: tuple[Reference, ...] = ()  # PEM certificates to believe: the bank's CA, or the server's own; nothing else is
+    trust: tuple[Secret, ...] = ()  # PEM certificates to believe: the bank's CA, or the server's own; nothing else is
     server_certificate_sha256: tuple[Fingerprint, ...] = ()  # beside trust: the server's certificate is one of these
     client_certificate: Reference | None = None  # PEM chain; a key of the key store brings its own
     client_key: Reference | None = None  # PEM, encrypted PKCS#8; or store:NAME
-    client_key_passphrase: Reference | None = None
+    client_key_passphrase: Secret | None = None
     headers: dict[Header, str] = Field(default_factory=dict)  # sent with every request: no secrets here
-    secret_headers: dict[Header, Reference] = Field(default_factory=dict)  # e.g. an API key
+    secret_headers: dict[Header, Secret] = Field(default_factory=dict)  # e.g. an API key
 
     upload_mode: Literal["put", "post"] = "put"  # put: create {upload_path}/{name} only if absent; post: to upload_path
     upload_path: Path = "/"

@@ -32,6 +32,19 @@ Reference = Annotated[str, AfterValidator(_reference)]
 and certificates of ours in the key store "store:bank-tls"."""
 
 
+def _secret(value: str) -> str:
+    if value.startswith("store:"):
+        raise ValueError(
+            "a key of the key store is no password, header or passphrase: it would be told to the other side. store:NAME belongs "
+            "into client_key; what is wanted here is given as file:PATH, env:NAME or credential:NAME"
+        )
+    return value
+
+
+Secret = Annotated[Reference, AfterValidator(_secret)]
+"""A reference in the place of a password, a header's value, a passphrase, or a certificate that is not ours: never our key."""
+
+
 def refuse_stray_passphrase(key: str | None, passphrase: str | None) -> None:
     """A passphrase opens a key in a file or variable, and nothing else. Raises `ValueError`."""
     if key is None and passphrase is not None:

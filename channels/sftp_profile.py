@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from channels.settings import Bytes, Directory, FileRules, Reference, Seconds, Settings, Suffix, refuse_stray_passphrase
+from channels.settings import Bytes, Directory, FileRules, Reference, Seconds, Secret, Settings, Suffix, refuse_stray_passphrase
 
 _KEY_TYPES = ("ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "ssh-ed448 ")
 
@@ -39,8 +39,8 @@ class SftpProfile(FileRules):
     host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()  # pinned; no others are believed
     host_authorities: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()  # beside or instead: who may certify host keys
     client_key: Reference | None = None  # private key, OpenSSH or PKCS#8 PEM, with a passphrase; or one of the key store
-    client_key_passphrase: Reference | None = None
-    password: Reference | None = None  # beside client_key: the server asks for both
+    client_key_passphrase: Secret | None = None
+    password: Secret | None = None  # beside client_key: the server asks for both
     upload: Directory  # where the bank looks for our files
     archive: tuple[Directory, ...] = ()  # where the bank moves what it took, under the same name
     partial_suffix: Suffix = ".part"  # the bank never takes a file whose name ends so: an assumption, confirm it

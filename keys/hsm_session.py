@@ -11,8 +11,8 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
@@ -126,12 +126,13 @@ class Held:
         """The session alone, for making the object. Raises `KeyUnavailable` where one of this label or id is there already."""
         pkcs11 = library_for(self.reference.text)
         with self._locked() as session:
-            try:
-                _object(self.reference, session.handle, pkcs11.ObjectClass[self._kind])
-            except NoSuchObject:
-                yield session.handle
-                return
-            raise KeyUnavailable(f"{self.reference.text}: there is such a key already, and keys are never overwritten")
+            for half in (replace(self.reference, object_id=None), replace(self.reference, label=None)):
+                if half.label is None and half.object_id is None:
+                    continue
+                with suppress(NoSuchObject):
+                    _object(half, session.handle, pkcs11.ObjectClass[self._kind])
+                    raise KeyUnavailable(f"{self.reference.text}: there is such a key already, and keys are never overwritten")
+            yield session.handle
 
     @contextmanager
     def _locked(self) -> Iterator["_Session"]:

@@ -77,7 +77,7 @@ class JweSeal:
         now = self.clock()
         if self.options.signed is not None:
             content = sign(content, self.options.signed, signer_on(self.signing(), now))
-        out.write(encrypt(content, self.options, first_valid(self.recipients(), now)))
+        out.write(encrypt(content, self.options, first_valid(self.recipients(), now, self.trust())))
 
     def open(self, source: BinaryIO, out: BinaryIO) -> None:
         """See `keys.seal.Seal`. Nothing is written unless everything holds. Raises `BadSeal`."""
@@ -91,9 +91,12 @@ class JweSeal:
         out.write(content)
 
 
-def first_valid(recipients: tuple[Certificate, ...], on: datetime) -> Certificate:
-    """Raises `KeyUnavailable` if none is."""
-    problems = [certificate.problem(on) for certificate in recipients]
+def first_valid(recipients: tuple[Certificate, ...], on: datetime, trust: Trust | None = None) -> Certificate:
+    """The first that is valid and, where a profile names authorities, trusted. Raises `KeyUnavailable` if none is."""
+    problems = [
+        certificate.problem(on) or (None if trust is None else trust.finding(certificate, "encrypt", on))
+        for certificate in recipients
+    ]
     if None not in problems:
         raise KeyUnavailable(f"no encryption certificate of the bank can be used: {'; '.join(str(p) for p in problems)}")
     return recipients[problems.index(None)]

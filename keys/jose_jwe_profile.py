@@ -15,7 +15,7 @@ from keys.keyring import OpeningKeys, OwnKey
 from keys.profile_base import Profile, Reference, Suffix, certificate_problems, key_problems
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
-from keys.trust_profile import trust_of
+from keys.trust_profile import trust_of, trust_problems
 
 
 class JweProfile(Profile):
@@ -84,10 +84,14 @@ def uses(profile: JweProfile) -> Iterator[tuple[str, str]]:
 
 def problems(profile: JweProfile, base: Directory, on: datetime, open_keys: bool) -> Iterator[str]:
     """What would keep this profile from working at that moment, in words. `open_keys`: also open the private keys."""
-    if isinstance(profile.signed, JwsProfile):
-        yield from jose_jws_profile.problems(profile.signed, base, on, open_keys)
-    known = set(jose_jws_profile.uses(profile.signed)) if isinstance(profile.signed, JwsProfile) else set()
-    yield from certificate_problems((use for use in uses(profile) if use not in known), base, on)
+    inside = profile.signed if isinstance(profile.signed, JwsProfile) else None
+    said = list(jose_jws_profile.problems(inside, base, on, open_keys)) if inside else []
+    yield from said
+    known = set(jose_jws_profile.uses(inside)) if inside else set()
+    outside = [use for use in uses(profile) if use not in known]
+    yield from certificate_problems(outside, base, on)
+    if inside:
+        yield from (problem for problem in trust_problems(inside, outside, base, on) if problem not in said)
     if open_keys:
         for entry in profile.decryption_keys:
             yield from key_problems("decryption_keys", entry.certificate, entry.key, entry.passphrase, base)

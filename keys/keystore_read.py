@@ -146,14 +146,14 @@ class Reader:
         """The private key of a version. Raises `KeyUnavailable` where it is destroyed or retired, does not open, or does not
         belong to the public key that the manifest names."""
         manifest, key = self._software(name, version)
-        if (state := manifest.version(version).state) == "retired":
-            raise KeyUnavailable(f"store:{name}@{version}: this version is {state}")
+        _refuse_retired(manifest, version)
         return StoredKey(key, f"store:{name}@{version}", manifest.purposes)
 
     def clear_pem(self, name: str, version: int, *purposes: Purpose) -> bytes:
         """A private key as PKCS#8 PEM in memory, for a library that takes nothing else: TLS and SSH. Never to be written
-        anywhere. Raises `KeyUnavailable` where the key was not made for one of these purposes."""
+        anywhere. Raises `KeyUnavailable` where the key was not made for one of these purposes, or its version is retired."""
         manifest, key = self._software(name, version)
+        _refuse_retired(manifest, version)
         if not set(purposes) & set(manifest.purposes):
             raise KeyUnavailable(f"store:{name}: this key was made to {' and '.join(manifest.purposes)} and is handed to nobody")
         return keymaterial.clear_pem(key)
@@ -265,3 +265,9 @@ def der_of(certificate: x509.Certificate) -> bytes:
 
 def spki(public: PublicKeyTypes) -> bytes:
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _refuse_retired(manifest: Manifest, version: int) -> None:
+    """Raises `KeyUnavailable`: a retired version is in use nowhere, also where it is named by its number."""
+    if (state := manifest.version(version).state) == "retired":
+        raise KeyUnavailable(f"store:{manifest.name}@{version}: this version is {state}")

@@ -64,7 +64,10 @@ def named_master() -> str | None:
 
 
 def passphrase(reference: str, base: Path) -> bytes:
-    """A passphrase: as `resolve` with `private`, without the line end that editors append. An empty one is refused."""
+    """A passphrase: as `resolve` with `private`, without the line end that editors append. An empty one is refused, and so is
+    a private key in its place: a passphrase may be told to a program or a token."""
+    if reference.startswith("store:"):
+        raise KeyUnavailable(f"{reference}: a key of the key store is no passphrase and no PIN; name one: env:NAME or file:PATH")
     value = resolve(reference, base, private=True).rstrip(b"\r\n")
     if not value:
         raise KeyUnavailable(f"{reference}: the passphrase is empty")

@@ -98,11 +98,11 @@ class StoreReference:
         return self.store.public_manifest(self.name)
 
     def chosen(self, manifest: Manifest, on: datetime) -> Version:
-        """The version meant: the one named, else the one to sign with, else, for a key that only decrypts and is not in use yet,
-        the newest. Raises `KeyUnavailable`."""
+        """The version meant: the one named, else the one in force, else, for a key that only decrypts and is not in use yet, the
+        newest. Raises `KeyUnavailable`."""
         if self.version is not None:
             return manifest.version(self.version)
-        if "sign" not in manifest.purposes and not any(version.usable_on(on) for version in manifest.versions):
+        if set(manifest.purposes) == {"decrypt"} and not any(version.usable_on(on) for version in manifest.versions):
             return next(iter(manifest.readable()), manifest.last)
         return manifest.current(on)
 

@@ -18,13 +18,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import crypto
 
+from keys.algorithms import DIGEST_OIDS
 from keys.keyring import Certificate
 from keys.seal import BadSeal, KeyUnavailable
 
 Use = Literal["sign", "encrypt"]
 
 Code = Literal[
-    "not-yet-valid", "expired", "revoked", "wrong-ca", "wrong-usage", "crl-missing", "crl-stale", "crl-invalid", "not-accepted"
+    "not-yet-valid",
+    "expired",
+    "revoked",
+    "wrong-ca",
+    "weak-signature",
+    "wrong-usage",
+    "crl-missing",
+    "crl-stale",
+    "crl-invalid",
+    "not-accepted",
 ]
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
@@ -60,6 +70,7 @@ _WORDS: Final[dict[Code, str]] = {
     "expired": "it, or an authority above it, has expired",
     "revoked": "it, or an authority above it, was revoked by its issuer: ask the bank, and take it out of the profile",
     "wrong-ca": "it was not issued below an authority of `chain`",
+    "weak-signature": "its authority signed it with a digest that proves nothing any more (SHA-1, MD5): it needs a new one",
     "wrong-usage": "its key usage does not allow what it is used for here",
     "crl-missing": "`crl` holds no revocation list of its issuer: fetch it from the authority",
     "crl-stale": "the revocation list of its issuer is out of date: fetch the current one from the authority",
@@ -95,6 +106,8 @@ class Trust:
         code = _verify(certificate.parsed, self.authorities, self.lists, on)
         if code is None and self._authority_revoked(certificate.parsed):
             code = "revoked"
+        if code is None and not _signed_well(certificate.parsed):
+            code = "weak-signature"
         if code is None and not _made_for(certificate, use):
             code = "wrong-usage"
         return None if code is None else Finding(code, f"the certificate {certificate.name} is not trusted: {_WORDS[code]}")
@@ -152,6 +165,13 @@ def _verify(
     except crypto.X509StoreContextError as problem:
         return _CODES.get(problem.errors[0], "not-accepted")
     return None
+
+
+def _signed_well(certificate: x509.Certificate) -> bool:
+    """Whether the digest its authority signed is one that is accepted in signatures. OpenSSL asks for that from security level 1
+    on (SSL_CTX_set_security_level(3)), and pyOpenSSL gives a store none. The authorities themselves are trusted as they are."""
+    found = certificate.signature_hash_algorithm
+    return found is not None and found.name in DIGEST_OIDS.values()
 
 
 def _made_for(certificate: Certificate, use: Use) -> bool:

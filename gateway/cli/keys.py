@@ -52,7 +52,7 @@ keys_store.register(app)
 app.add_typer(keys_store.master, name="master")
 app.add_typer(keys_trust.app, name="trust")
 
-ProfileFile = Annotated[Path, typer.Option("--profile", help="TOML file: a [seal] table, or its keys alone.")]
+ProfileFile = Annotated[Path, typer.Option("--profile", help=r"TOML file: a \[seal] table, or its keys alone.")]
 OutFile = Annotated[Path, typer.Argument(metavar="OUT", help="Replaced if it exists; private to its owner.")]
 
 

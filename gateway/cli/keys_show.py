@@ -46,7 +46,7 @@ def list_(
 
 
 def check_(
-    profile: Annotated[Path | None, typer.Option(help="TOML file: a [seal] table, or its keys alone.")] = None,
+    profile: Annotated[Path | None, typer.Option(help=r"TOML file: a \[seal] table, or its keys alone.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A configuration directory: all its connections, and its key store.")
     ] = None,

@@ -211,6 +211,23 @@ def test_a_key_that_a_route_cannot_use_is_refused_with_a_way_out(table: dict[str
         )
 
 
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        (SFTP, {"password": "store:bank-ssh"}),
+        (SFTP, {"client_key_passphrase": "store:bank-ssh"}),
+        (HTTPS, {"secret_headers": {"X-Api-Key": "store:bank-tls"}}),
+        (HTTPS, {"trust": ["store:bank-tls"]}),
+        (HTTPS, {"client_key": "file:k", "client_certificate": "file:c", "client_key_passphrase": "store:bank-tls"}),
+    ],
+)
+def test_a_private_key_of_the_key_store_is_never_told_to_the_bank_as_a_secret(
+    table: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError, match=r"no password, header or passphrase.*file:PATH"):
+        parse_profile({**table, **changes})
+
+
 @pytest.mark.parametrize("table", [SFTP, HTTPS])
 def test_a_key_of_the_key_store_stands_alone_and_has_no_passphrase(table: dict[str, Any]) -> None:
     parse_profile({**table, "client_key": "store:us"})

@@ -400,6 +400,26 @@ def test_a_key_made_in_the_token_is_certified_and_never_made_twice(token: Token,
     assert same[0] == same[1]
 
 
+SAME_LABEL = """
+from keys.hsm_make import new_token_key
+said = []
+for more in (";id=%41", ";id=%42", ""):
+    try:
+        said.append(repr(new_token_key("pkcs11:token=bank;object=us-made" + more, "env:TOKEN_PIN", here, "ec-p256")))
+    except KeyUnavailable as problem:
+        said.append(str(problem))
+answer(said=said, one=repr(store.load_private_key("pkcs11:token=bank;object=us-made", "env:TOKEN_PIN", here)))
+"""
+
+
+def test_a_second_key_of_the_same_label_is_not_made_under_another_id(token: Token) -> None:
+    """It would leave every reference by this label with two keys, and us without one to sign with."""
+    found = token.run(SAME_LABEL)
+    assert found["one"] == found["said"][0].replace(";id=%41", "")
+    for refused in found["said"][1:]:
+        assert "there is such a key already" in refused
+
+
 XML_SIGN = """
 from keys.profiles import build_seal, parse_profile
 uri = f"pkcs11:token=bank;object={sys.argv[3]}?pin-source=env:TOKEN_PIN"

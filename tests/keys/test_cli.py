@@ -82,6 +82,13 @@ def test_wrong_usage_is_explained(terminal: Terminal, arguments: tuple[str, ...]
     assert words in terminal.errors
 
 
+@pytest.mark.parametrize("command", ["check", "seal", "open"])
+def test_the_help_names_the_table_that_is_read(terminal: Terminal, command: str) -> None:
+    """Its brackets are markup to the terminal, which swallows them."""
+    assert terminal.run(command, "--help") == 0
+    assert "a [seal] table" in " ".join(terminal.output.replace("│", " ").split())
+
+
 def test_a_key_in_clear_is_taken_over_and_works_from_then_on(terminal: Terminal) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     Path("old.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

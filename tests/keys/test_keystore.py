@@ -284,6 +284,15 @@ def test_a_key_does_what_it_was_made_for_and_nothing_else(keystore: KeyStore, di
                 call()
 
 
+def test_a_retired_version_is_handed_to_no_library_even_by_its_number(keystore: KeyStore, directory: Path) -> None:
+    with_key(keystore, "tls", "tls-client")
+    assert secrets.resolve("store:tls@1", directory, private=True)
+    keystore.move("tls", 1, "retired", **BY)
+    for reference in ("store:tls", "store:tls@1"):
+        with pytest.raises(KeyUnavailable, match=r"version .*is retired"):
+            secrets.resolve(reference, directory, private=True)
+
+
 def test_tls_and_ssh_get_their_key_through_memory_and_no_other_key_is_handed_out(keystore: KeyStore, directory: Path) -> None:
     key = with_key(keystore, "tls", "tls-client")
     with_key(keystore, "sign", "sign")
@@ -293,6 +302,8 @@ def test_tls_and_ssh_get_their_key_through_memory_and_no_other_key_is_handed_out
     assert found.public_key() == key.public_key
     with pytest.raises(KeyUnavailable, match="is handed to nobody"):
         secrets.resolve("store:sign@1", directory, private=True)
+    with pytest.raises(KeyUnavailable, match="no passphrase and no PIN"):
+        secrets.passphrase("store:tls", directory)
 
 
 # ---- crashes and writers ------------------------------------------------------------------------------------------------

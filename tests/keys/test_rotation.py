@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from keys import store
+from keys import secrets, store
 from keys.algorithms import scheme_named
 from keys.keystore import KeyStore
 from keys.profiles import build_seal, certificates, check, check_key_stores, parse_profile
@@ -165,6 +165,25 @@ def test_an_emergency_stops_signing_at_once(bank: Workshop) -> None:
     keystore.move("us-sign", 1, "retired", **BY)
     with pytest.raises(KeyUnavailable, match="no version of this key is active"):
         sealed(us, CONTENT)
+
+
+def test_a_key_of_a_route_is_handed_out_from_its_moment_until_its_end_only(tmp_path: Path, monkeypatch: Any) -> None:
+    """For reading a key is tried before it is in use, and after; to log in at a bank it is not."""
+    keystore, clock = made(tmp_path), Clock()
+    monkeypatch.setattr(store, "system_clock", clock)
+    with_key(keystore, "tls", "tls-client", active=False)
+
+    def refused() -> None:
+        with pytest.raises(KeyUnavailable, match="no version of this key is active at this moment"):
+            secrets.resolve("store:tls", tmp_path, private=True)
+
+    refused()
+    keystore.activate("tls", 1, active_from=NOW + timedelta(days=1), active_until=NOW + timedelta(days=2), **BY)
+    refused()
+    clock.now = NOW + timedelta(days=1)
+    assert secrets.resolve("store:tls", tmp_path, private=True)
+    clock.now = NOW + timedelta(days=3)
+    refused()
 
 
 # ---- references into the store ----------------------------------------------------------------------------------------------

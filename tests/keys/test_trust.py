@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asn1crypto import algos, core
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from keys import store
@@ -84,6 +87,25 @@ CASES: dict[str, tuple[str, Callable[[], str | None]]] = {
 def test_each_reason_has_its_own_code(case: str) -> None:
     wanted, found = CASES[case]
     assert found() == wanted
+
+
+def test_a_certificate_whose_own_signature_is_weak_vouches_for_nobody() -> None:
+    """SHA-1 (FIPS 180-4; collisions with a chosen prefix since 2020) would let a customer of the authority be the bank. OpenSSL
+    alone takes it: no security level is set for a store."""
+    assert code(Trust(CHAIN), signed_with_sha1(leaf())) == "weak-signature"
+    assert code(Trust(CHAIN), leaf()) is None
+
+
+def signed_with_sha1(certificate: Certificate) -> Certificate:
+    """The same certificate as its authority would once have signed it. `cryptography` does not write this any more."""
+    algorithm = algos.SignedDigestAlgorithm({"algorithm": "sha1_ecdsa"})
+    inner = asn1_x509.TbsCertificate.load(certificate.parsed.tbs_certificate_bytes)
+    inner["signature"] = algorithm
+    signature = BANKS.key.sign(inner.dump(force=True), ec.ECDSA(hashes.SHA1()))  # what is refused here
+    whole = asn1_x509.Certificate(
+        {"tbs_certificate": inner, "signature_algorithm": algorithm, "signature_value": core.OctetBitString(signature)}
+    )
+    return Certificate.of("bank.crt", x509.load_der_x509_certificate(whole.dump()))
 
 
 def test_a_revoked_authority_elsewhere_does_not_matter() -> None:
@@ -284,7 +306,26 @@ def test_every_kind_of_signature_is_held_to_chain_and_revocation(bank: Workshop,
     with pytest.raises(BadSeal, match=r"signer\.revoked"):
         opened(us, message)
     problems = check(of_kind(bank, kind, "us", "bank", **TRUST), bank.directory, NOW, open_keys=False)
-    assert [problem.rpartition("[")[2] for problem in problems] == ["revoked]"]
+    uses = 2 if kind == "jwe" else 1  # the bank's certificate signs, and is encrypted for
+    assert [problem.rpartition("[")[2] for problem in problems] == ["revoked]"] * uses
+
+
+def test_nothing_is_encrypted_in_json_for_a_certificate_that_was_revoked(bank: Workshop) -> None:
+    """As under CMS. The words `chain` and `crl` stand in [seal.signed], and are meant for every certificate of the bank."""
+    pytest.importorskip("joserfc", reason="needs the package joserfc (pip install 'bankgate[jose]')")
+    us = seal_of_kind(bank, "jwe", "us", "bank", **TRUST)
+    assert sealed(us, CONTENT)
+    both = usage(digital_signature=True, key_encipherment=True)
+    pem(bank.directory / "bank-next.crt", BANKS.issue("Bank", bank.keys["bank"].public_key, serial=8, key_usage=both))
+    pem(bank.directory / "crl.pem", BANKS.crl([8]))
+    table = {"bank_encryption_certificates": ["file:bank-next.crt"]}
+    profile = parse_profile(of_kind(bank, "jwe", "us", "bank", **TRUST).model_dump() | table)
+    with pytest.raises(KeyUnavailable, match=r"bank-next.crt is not trusted.*\[revoked\]"):
+        sealed(build_seal(profile, bank.directory, lambda: NOW), CONTENT)
+    problems = check(profile, bank.directory, NOW, open_keys=False)
+    assert [problem.partition(":")[0] for problem in problems] == ["bank_encryption_certificates"]
+    both_named = parse_profile(profile.model_dump() | {"bank_encryption_certificates": ["file:bank-next.crt", "file:bank.crt"]})
+    assert sealed(build_seal(both_named, bank.directory, lambda: NOW), CONTENT), "the other one holds"
 
 
 @pytest.mark.parametrize("kind", KINDS)
