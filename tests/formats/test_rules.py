@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.bank import discover
@@ -473,7 +473,6 @@ def anything(draw: st.DrawFn, depth: int = 3) -> Any:
     return draw(st.sampled_from([value, (value,)]))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # how long it takes to make examples depends on the machine
 @given(st.data())
 def test_nothing_makes_a_check_raise(payments: SimpleNamespace, data: st.DataObject) -> None:
     terms_, transfer_ = sepa(payments)

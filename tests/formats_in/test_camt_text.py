@@ -127,7 +127,7 @@ def _xml(tree: tuple[str, str, object]) -> str:
     return f"<{name}{attributes}>{inside}</{name}>"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.lists(LEAVES, max_size=4), min_size=1, max_size=4))
 def test_entries_of_any_elements_in_any_order(entries):
     details = "<NtryDtls><TxDtls>{}</TxDtls></NtryDtls>"
@@ -135,7 +135,7 @@ def test_entries_of_any_elements_in_any_order(entries):
     same(document(*(f"<Ntry>{AMOUNT}{text}{details.format(text)}</Ntry>" for text in texts)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TREES, min_size=1, max_size=4))
 def test_entries_with_text_beside_elements(trees):
     def xml(tree) -> str:

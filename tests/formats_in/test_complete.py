@@ -196,7 +196,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_whatever_stands_wherever_is_told_and_under_a_path_of_its_own(place, data):
     numbered = Numbered()

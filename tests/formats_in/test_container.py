@@ -115,7 +115,7 @@ def test_an_archive_cut_anywhere_is_refused(sample):
         refused(data[:length])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_mutated_archive_is_read_or_refused(data):
     entry = b"<Document><BkToCstmrStmt><Stmt><Id>1</Id></Stmt></BkToCstmrStmt></Document>"

@@ -38,7 +38,7 @@ def read_or_refuse(data: bytes) -> None:
         assert refused.line is None or refused.line >= 1
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_mutated_samples(data):
     text = bytearray(SAMPLES[data.draw(st.sampled_from(sorted(SAMPLES)))])
@@ -58,13 +58,13 @@ def test_mutated_samples(data):
     read_or_refuse(bytes(text))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_any_bytes(data):
     read_or_refuse(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(LINES), max_size=14))
 def test_any_order_of_fields(lines):
     read_or_refuse("\n".join(lines).encode())

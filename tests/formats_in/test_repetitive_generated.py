@@ -136,7 +136,7 @@ def _filled(shape: str, chance: random.Random, rare: float) -> str:
     return re.sub(r"\{\}|\[\]", text, shape)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.0, 0.01]))
 def test_generated_entries_of_many_shapes(chance, rare):
     shapes = [_shape(chance) for _ in range(chance.randint(1, 4))]
@@ -157,7 +157,7 @@ def test_generated_entries_are_read_by_plans_for_a_good_part():
     assert total.by_plan > total.by_text + total.plainly
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_generated_statements(chance):
     shapes = [_shape(chance) for _ in range(2)]
@@ -190,7 +190,7 @@ FRAGMENTS = (
 ORDINARY = document(*(entry(n) + "\n" for n in range(1, 13)), "<Bal/>", *(entry(n, direction="CRDT") for n in range(1, 7)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_mutated_files(data):
     text = bytearray(ORDINARY)
@@ -210,7 +210,7 @@ def test_mutated_files(data):
     same(bytes(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 4000))
 def test_cutting_the_file_into_blocks_anywhere_changes_nothing(size):
     with patch.object(camt_repetitive, "_READ_BYTES", size):

@@ -58,7 +58,7 @@ def test_consistent_news_ends_in_the_same_states_in_every_order_and_number(make_
     with asyncio.Runner() as runner:
         desk = runner.run(make_desk())
 
-        @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+        @settings(max_examples=25)
         @given(st.permutations(NEWS), st.lists(st.sampled_from(NEWS), max_size=4))
         def check(order: list[int], again: list[int]) -> None:
             states = runner.run(play(desk, files, f"P{next(numbers)}", [*order, *again]))
@@ -138,7 +138,7 @@ def test_a_refused_instant_payment_goes_out_once_more_and_settles_in_every_order
     with asyncio.Runner() as runner:
         desk = runner.run(make_desk())
 
-        @settings(max_examples=12, deadline=None, derandomize=True, database=None)
+        @settings(max_examples=12)
         @given(st.permutations(FIRST), st.permutations([*FIRST, *SECOND]), st.lists(st.sampled_from(FIRST), max_size=4))
         def check(first: list[int], second: list[int], again: list[int]) -> None:
             early = first[: first.index(REFUSAL) + 1] + again
@@ -171,7 +171,7 @@ def test_a_refusal_and_a_debit_of_the_same_attempt_end_before_a_person_in_every_
             kinds = {one.kind for one in found if one.payment_id == ids[0]}
             assert kinds == ({"paid_twice"} if sends else {"contradiction"})
 
-        @settings(max_examples=12, deadline=None, derandomize=True, database=None)
+        @settings(max_examples=12)
         @given(st.permutations(["refused", "refused", "debit", "debit", "pump", "pump"]))
         def check(order: list[str]) -> None:
             runner.run(play_lie(f"L{next(numbers)}", order))

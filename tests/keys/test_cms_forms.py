@@ -31,7 +31,7 @@ def test_every_form_comes_back(workshop: Workshop, changes: dict[str, Any], cont
     assert opened(workshop.seal("bank", "us", **changes), sealed(workshop.seal("us", "bank", **changes), content)) == content
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=4000), form=st.sampled_from(["signed", "detached", "enveloped"]), chunk=st.integers(1, 500))
 def test_any_content_comes_back_however_it_trickles_in(workshop: Workshop, content: bytes, form: str, chunk: int) -> None:
     message = sealed(workshop.seal("us", "bank", form=form), content)
@@ -105,7 +105,7 @@ def test_no_altered_byte_of_a_signed_message_goes_unnoticed(workshop: Workshop, 
 SPOILS = [b"", b"\r\n", b"\n", b"--", b"=", b";", b'"', b"\xff", b"Content-Type: a/b; boundary*0=x", b"\r\n\r\n", b"\x30\x80"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), form=st.sampled_from(["signed", "detached"]))
 def test_spoilt_messages_end_in_a_named_error_or_say_what_was_signed(workshop: Workshop, data: st.DataObject, form: str) -> None:
     """However headers, boundaries and structures are broken: no other error, and no other content."""

@@ -62,7 +62,7 @@ def test_no_altered_byte_goes_unnoticed(workshop: Workshop, encryption: str) -> 
     assert survived <= {version}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), gcm=st.booleans())
 def test_altered_messages_never_open_to_something_else(workshop: Workshop, data: st.DataObject, gcm: bool) -> None:
     """With everything in the message that may be there, and any stretch of it replaced."""
@@ -341,7 +341,7 @@ def test_hostile_bytes_are_damaged_messages(workshop: Workshop, name: str) -> No
     assert refusal(workshop, HOSTILE[name]).code == "structure"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=200), cut=st.integers(0, 60))
 def test_noise_is_refused_by_the_one_named_error(workshop: Workshop, noise: bytes, cut: int) -> None:
     """Bare, behind a good beginning, and as what was decrypted."""

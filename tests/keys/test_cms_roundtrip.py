@@ -50,7 +50,7 @@ def test_no_size_is_special(workshop: Workshop, size: int, encryption: str) -> N
     assert opened(workshop.seal("bank-ec", "us-ec", signature="ecdsa-sha384"), message) == content
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=600), encoding=st.sampled_from(["der", "pem"]))
 def test_any_content_comes_back(workshop: Workshop, content: bytes, encoding: str) -> None:
     message = sealed(workshop.seal("us-ec", "bank-ec", signature="ecdsa-sha256", encoding=encoding), content)

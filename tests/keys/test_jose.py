@@ -166,7 +166,7 @@ def test_no_altered_byte_goes_unnoticed(workshop: Workshop, compact: bytes) -> N
             assert code_of(seal, altered), at
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=st.one_of(st.binary(max_size=80), st.text("eyJ.hbGci0", max_size=60).map(str.encode)))
 def test_anything_at_all_is_refused_by_name(workshop: Workshop, message: bytes) -> None:
     assert code_of(jws(workshop, "us", "us-ec"), message) in {"structure", "algorithm.refused", "content.missing"}

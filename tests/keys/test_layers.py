@@ -160,7 +160,7 @@ def test_what_is_altered_on_disk_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp
     spool.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pieces=st.lists(st.binary(max_size=90_000), max_size=6),
     memory=st.integers(0, 200_000),

@@ -250,7 +250,7 @@ def test_no_region_of_a_message_may_be_altered(workshop: OpenPgpWorkshop, small:
         assert code_of(seal, altered) in CODES, at
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_altered_messages_never_open_to_something_else(workshop: OpenPgpWorkshop, small: bytes, data: st.DataObject) -> None:
     message = bytearray(small)
@@ -321,7 +321,7 @@ def test_what_is_no_key_is_said_to_be_none(workshop: OpenPgpWorkshop) -> None:
         own_keys_in("file:bank.pub", armoured)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_keys_or_refused(data: bytes) -> None:
     for start in (b"", b"\x99\x00\x40", b"\xc5\x20\x04", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n"):

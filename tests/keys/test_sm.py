@@ -141,7 +141,7 @@ def test_cmb_request_is_encrypted_by_sm4_cbc() -> None:
 # ---- signatures -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     data=st.binary(max_size=200), user_id=st.binary(max_size=40), form=st.sampled_from(["der", "raw"]), flip=st.integers(0, 511)
 )
@@ -179,7 +179,7 @@ def test_what_is_no_strict_der_is_no_signature(signature: bytes) -> None:
 # ---- encryption -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     data=st.binary(min_size=1, max_size=255),
     form=st.sampled_from(["der", "c1c3c2", "c1c2c3"]),
@@ -228,7 +228,7 @@ def test_sm2_encrypts_no_more_than_it_can(key: SmPrivateKey, size: int) -> None:
 
 
 @pytest.mark.parametrize("form", ["der", "c1c3c2", "c1c2c3"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=150))
 def test_any_bytes_are_refused_by_name(key: SmPrivateKey, form: sm.CipherForm, data: bytes) -> None:
     with pytest.raises(BadSeal):
@@ -238,7 +238,7 @@ def test_any_bytes_are_refused_by_name(key: SmPrivateKey, form: sm.CipherForm, d
 # ---- SM4 --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=100), secret=st.binary(min_size=16, max_size=16), flip=st.integers(0))
 def test_sm4_in_every_mode(data: bytes, secret: bytes, flip: int) -> None:
     key = Sm4Key(secret)
@@ -289,7 +289,7 @@ def test_what_is_no_point_of_the_curve_is_no_key(data: bytes) -> None:
         identity("a key", data)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, sm_curve.N - 2), st.integers(0, 1 << 320))
 def test_the_blinding_does_not_change_the_public_key(number: int, blinding: int) -> None:
     assert sm_curve.public_of(number, blinding) == sm_curve.public_of(number, 0)

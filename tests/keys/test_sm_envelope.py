@@ -239,7 +239,7 @@ def test_no_altered_byte_goes_unnoticed(workshop: SmWorkshop, encryption: str) -
 _MESSAGES: dict[str, bytes] = {}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), form=st.sampled_from(FORMS[:4]))
 def test_altered_messages_never_open_to_something_else(workshop: SmWorkshop, data: st.DataObject, form: dict[str, Any]) -> None:
     name = repr(form)

@@ -55,7 +55,7 @@ def whole(document: bytes, method: C14n) -> bytes:
     return bytes(etree.tostring(tree, method="c14n", exclusive=method.exclusive, with_comments=False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(document=DOCUMENTS, size=st.sampled_from([1, 2, 3, 17, 4096]), exclusive=st.booleans())
 def test_in_pieces_of_any_size_a_document_is_what_it_is_in_one(document: bytes, size: int, exclusive: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:

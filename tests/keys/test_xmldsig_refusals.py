@@ -56,7 +56,7 @@ def test_no_altered_byte_goes_unnoticed(shop: Workshop, signed: bytes) -> None:
             assert code_of(seal, altered) or opened(seal, altered) == CANONICAL, at
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_altered_documents_never_open_to_something_else(shop: Workshop, signed: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(signed) - 1))
@@ -308,7 +308,7 @@ def test_the_scheme_must_be_one_of_the_pinned_key(shop: Workshop, signed: bytes)
 # ---- a second opinion -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_we_open_signxml_opens_to_the_same(shop: Workshop, signed: bytes, data: st.DataObject) -> None:
     """Alterations aimed at what is not signed: whatever still opens here, another verifier takes for the same."""

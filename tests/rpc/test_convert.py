@@ -217,7 +217,7 @@ texts = st.text(max_size=12)
 
 
 @given(reference=texts, name=texts, iban=texts, lines=st.lists(texts, max_size=3), amount=texts, day=texts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_gives_an_order_and_equal_requests_give_equal_digests(
     reference: str, name: str, iban: str, lines: list[str], amount: str, day: str
 ) -> None:
@@ -242,7 +242,7 @@ def test_any_text_gives_an_order_and_equal_requests_give_equal_digests(
     amount=st.decimals(min_value=Decimal("0.00001"), max_value=Decimal("999999999999.99999"), places=5),
     day=st.dates(min_value=date(1900, 1, 1), max_value=date(2999, 12, 31)),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_amounts_and_dates_survive_the_way_in_and_out(amount: Decimal, day: date) -> None:
     request = full(pb.PaymentRequest())
     order = replace(order_of(request), amount=amount, requested_execution_date=day)

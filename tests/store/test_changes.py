@@ -244,7 +244,7 @@ NEWS_SEEN = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seen=NEWS_SEEN)
 async def test_news_for_a_message_is_what_one_by_one_would_be(
     another: Callable[[], Awaitable[Store]], seen: list[tuple[PaymentEvent, str, set[int]]]

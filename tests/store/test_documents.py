@@ -36,7 +36,7 @@ async def test_a_document_of_any_size_comes_back_whole(store: Store, size: int) 
     assert b"".join([chunk async for chunk in store.document_chunks(document_id)]) == content
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sizes=st.lists(st.integers(0, 700_000), max_size=6),
     places=st.lists(st.tuples(st.integers(0, 4_000_000), st.integers(0, 1_500_000)), max_size=5),

@@ -149,7 +149,7 @@ async def test_nothing_of_a_call_that_fails_is_left(store: Store) -> None:
 REFERENCES = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([b"1", b"2"])), min_size=1, max_size=8)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(REFERENCES, min_size=1, max_size=5))
 async def test_submit_is_what_a_dictionary_would_do(
     another: Callable[[], Awaitable[Store]], calls: list[list[tuple[str, bytes]]]

@@ -45,7 +45,7 @@ def compact(text: str) -> str:
 
 
 @given(iban=ibans, before=around, after=around, form=st.sampled_from(["plain", "grouped", "hyphens", "lower"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_iban_survives_in_any_form_or_company(iban: str, before: str, after: str, form: str) -> None:
     written = {"plain": iban, "grouped": grouped(iban), "hyphens": grouped(iban, "-"), "lower": iban.lower()}[form]
     assert iban not in compact(mask_text(before + written + after))
@@ -54,7 +54,7 @@ def test_no_iban_survives_in_any_form_or_company(iban: str, before: str, after: 
 @given(number=st.text("0123456789", min_size=9, max_size=40), before=around, after=around)
 @example(number="1" * 31, before="", after="a")  # not an id in hex for its one letter
 @example(number="2" * 22, before="BG", after="")  # nor one of a message for its first two
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_long_number_survives(number: str, before: str, after: str) -> None:
     assert number not in mask_text(before + number + after)
 
