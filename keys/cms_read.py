@@ -8,7 +8,6 @@ Nothing decrypted is kept anywhere but in `out`. What an attacker may learn from
 * Under AES-GCM (RFC 5083, RFC 5084) the tag decides first, whatever the inside looked like.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,7 +23,7 @@ from keys.cms_signed import Policy, read_signed, too_large
 from keys.cms_write import AUTH_ENVELOPED_DATA, CHUNK, DATA, ENVELOPED_DATA, SIGNED_DATA, Sink
 from keys.der import OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, Node, broken
 from keys.keyring import OwnKey
-from keys.pieces import PieceReader, Read
+from keys.pieces import PlaintextReader, Read
 from keys.seal import BadSeal
 
 _CBC: Final = {"2.16.840.1.101.3.4.1.2": 16, "2.16.840.1.101.3.4.1.22": 24, "2.16.840.1.101.3.4.1.42": 32}  # bytes of the key
@@ -72,7 +71,7 @@ def open_message(read: Read, out: Sink, opening: Opening) -> None:
     if announced not in ((DATA, SIGNED_DATA) if opening.signed_within else (DATA,)):
         raise BadSeal("content-type.unexpected", f"the encrypted content is announced as {announced}: this profile takes no such")
     cipher = _cipher(walker.small(SEQUENCE, "the encryption algorithm"), recipients, opening, content_type)
-    plaintext = _Plaintext(walker.octets(0x80, "the encrypted content"), cipher.context)
+    plaintext = PlaintextReader(walker.octets(0x80, "the encrypted content"), cipher.context)
     judge = _judge if opening.signed_within else _pass_on
     verdict = judge(plaintext, out, opening.policy, cipher)
     plaintext.drain()
@@ -86,32 +85,7 @@ def open_message(read: Read, out: Sink, opening: Opening) -> None:
     cipher.settle(verdict, plaintext.encrypted_bytes, tag)
 
 
-class _Plaintext(PieceReader):
-    """Decrypts while it is read. Remembers a failure of the outer message, which must not be taken for one of the inner."""
-
-    def __init__(self, encrypted: Iterator[bytes], context: CipherContext) -> None:
-        super().__init__(self._decrypt(encrypted, context))
-        self.encrypted_bytes = 0
-        self.outer_failure: BadSeal | None = None
-
-    def _decrypt(self, encrypted: Iterator[bytes], context: CipherContext) -> Iterator[bytes]:
-        try:
-            for chunk in encrypted:
-                self.encrypted_bytes += len(chunk)
-                yield context.update(chunk)
-        except BadSeal as problem:
-            self.outer_failure = problem
-            raise
-
-    def drain(self) -> None:
-        """Reads the outer message to the end of its content. Raises `BadSeal` where that is broken."""
-        if self.outer_failure is not None:
-            raise self.outer_failure
-        for _ in self._pieces:
-            pass
-
-
-def _judge(plaintext: _Plaintext, out: Sink, policy: Policy, cipher: "_Cipher") -> BadSeal | None:
+def _judge(plaintext: PlaintextReader, out: Sink, policy: Policy, cipher: "_Cipher") -> BadSeal | None:
     """What the inside of the encryption is worth; told only when the outside is known to be whole."""
     try:
         read_signed(Walker(plaintext.read), out, policy)
@@ -127,7 +101,7 @@ def _judge(plaintext: _Plaintext, out: Sink, policy: Policy, cipher: "_Cipher") 
     return None
 
 
-def _pass_on(plaintext: _Plaintext, out: Sink, policy: Policy, cipher: "_Cipher") -> BadSeal | None:
+def _pass_on(plaintext: PlaintextReader, out: Sink, policy: Policy, cipher: "_Cipher") -> BadSeal | None:
     """Writes what was decrypted. Under AES-CBC only its end says anything about alterations, and little."""
     kept, size = b"", 0
     try:

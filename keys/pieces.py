@@ -1,6 +1,10 @@
-"""A reader over bytes that are produced piece by piece."""
+"""Readers over bytes that are produced piece by piece."""
 
 from collections.abc import Callable, Iterator
+
+from cryptography.hazmat.primitives.ciphers import CipherContext
+
+from keys.seal import BadSeal
 
 Read = Callable[[int], bytes]
 """Gives 1 to n bytes, or none at the end."""
@@ -31,3 +35,28 @@ class PieceReader:
         while len(found) < count and (more := self.read(count - len(found))):
             found += more
         return found
+
+
+class PlaintextReader(PieceReader):
+    """Decrypts while it is read. Remembers a failure of the outer message, which must not be taken for one of the inner."""
+
+    def __init__(self, encrypted: Iterator[bytes], context: CipherContext) -> None:
+        super().__init__(self._decrypt(encrypted, context))
+        self.encrypted_bytes = 0
+        self.outer_failure: BadSeal | None = None
+
+    def _decrypt(self, encrypted: Iterator[bytes], context: CipherContext) -> Iterator[bytes]:
+        try:
+            for chunk in encrypted:
+                self.encrypted_bytes += len(chunk)
+                yield context.update(chunk)
+        except BadSeal as problem:
+            self.outer_failure = problem
+            raise
+
+    def drain(self) -> None:
+        """Reads the outer message to the end of its content. Raises `BadSeal` where that is broken."""
+        if self.outer_failure is not None:
+            raise self.outer_failure
+        for _ in self._pieces:
+            pass

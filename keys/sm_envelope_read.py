@@ -5,7 +5,6 @@ SM4-CBC a wrong padding and a broken inside are one and the same error, told whe
 the tag decides first. (SM2 encryption checks itself, so here even the replaced key is more caution than need.)
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,7 +19,7 @@ from keys.algorithms import dotted_of, no_parameters
 from keys.armour import unwrap
 from keys.ber import Walker
 from keys.der import OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, Node, broken
-from keys.pieces import PieceReader, Read
+from keys.pieces import PlaintextReader, Read
 from keys.seal import BadSeal
 from keys.sm import GCM_TAG_BYTES, SM4_BYTES, Message, Sm4Key, verify_digest
 from keys.sm_envelope_write import (
@@ -85,7 +84,7 @@ def open_envelope(read: Read, out: Sink, opening: SmOpening) -> None:
     parameters = _parameters(walker.small(SEQUENCE, "the encryption algorithm"), gcm=gcm)
     key = _unwrap_key(recipients, opening)
     aead = _gcm(key, parameters) if gcm else None
-    plaintext = _Plaintext(walker.octets(0x80, "the encrypted content"), aead or _cbc(key, parameters))
+    plaintext = PlaintextReader(walker.octets(0x80, "the encrypted content"), aead or _cbc(key, parameters))
     verdict = _judge(plaintext, out, opening.policy, gcm=gcm)
     plaintext.drain()
     walker.leave("the encrypted content")
@@ -102,32 +101,7 @@ def open_envelope(read: Read, out: Sink, opening: SmOpening) -> None:
         raise verdict
 
 
-class _Plaintext(PieceReader):
-    """Decrypts while it is read. Remembers a failure of the outer message, which must not be taken for one of the inner."""
-
-    def __init__(self, encrypted: Iterator[bytes], context: CipherContext) -> None:
-        super().__init__(self._decrypt(encrypted, context))
-        self.encrypted_bytes = 0
-        self.outer_failure: BadSeal | None = None
-
-    def _decrypt(self, encrypted: Iterator[bytes], context: CipherContext) -> Iterator[bytes]:
-        try:
-            for chunk in encrypted:
-                self.encrypted_bytes += len(chunk)
-                yield context.update(chunk)
-        except BadSeal as problem:
-            self.outer_failure = problem
-            raise
-
-    def drain(self) -> None:
-        """Reads the outer message to the end of its content. Raises `BadSeal` where that is broken."""
-        if self.outer_failure is not None:
-            raise self.outer_failure
-        for _ in self._pieces:
-            pass
-
-
-def _judge(plaintext: _Plaintext, out: Sink, policy: SmPolicy, *, gcm: bool) -> BadSeal | None:
+def _judge(plaintext: PlaintextReader, out: Sink, policy: SmPolicy, *, gcm: bool) -> BadSeal | None:
     """What the inside of the encryption is worth; told only when the outside is known to be whole."""
     try:
         _read_signed(Walker(plaintext.read), out, policy)
