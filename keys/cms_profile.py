@@ -12,7 +12,15 @@ from keys import store
 from keys.algorithms import ContentEncryption, KeyTransport, scheme_named
 from keys.cms import CmsOptions, CmsSeal, Form
 from keys.keyring import Certificate, OpeningKeys, SealingKeys
-from keys.profile_base import Profile, Reference, Suffix, certificate_problems, key_problems, passphrase_problem
+from keys.profile_base import (
+    Profile,
+    Reference,
+    Suffix,
+    certificate_problems,
+    key_problems,
+    missing_certificate,
+    passphrase_problem,
+)
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
 from keys.trust import subject_named
@@ -54,8 +62,8 @@ class DecryptionKey(Profile):
     def _whole(self) -> "DecryptionKey":
         if problem := passphrase_problem(self.key, self.passphrase):
             raise ValueError(f"passphrase: {problem}")
-        if self.certificate is None and not self.key.startswith("store:"):
-            raise ValueError("certificate: a key outside the key store needs a certificate beside it")
+        if problem := missing_certificate(self.key, self.certificate):
+            raise ValueError(f"certificate: {problem}")
         return self
 
     @property
@@ -106,8 +114,8 @@ class CmsProfile(TrustWords):
     def _whole(self) -> "CmsProfile":
         if problem := passphrase_problem(self.signing_key, self.signing_key_passphrase):
             raise ValueError(f"signing_key_passphrase: {problem}")
-        if self.signing_key and not self.signing_key.startswith("store:") and self.signing_certificate is None:
-            raise ValueError("signing_certificate: a key outside the key store needs a certificate beside it")
+        if problem := missing_certificate(self.signing_key, self.signing_certificate):
+            raise ValueError(f"signing_certificate: {problem}")
         if self.opens_as in _SIGNED and not self.bank_signing_certificates and not self.bank_subjects:
             raise ValueError("bank_signing_certificates: pin a certificate of the bank, or name bank_subjects")
         if self.bank_subjects and not self.chain:

@@ -11,7 +11,7 @@ from keys import store
 from keys.jose_jws import JwsOptions, JwsSeal, fits
 from keys.jose_parts import JwsAlgorithm
 from keys.keyring import Certificate
-from keys.profile_base import Reference, Suffix, certificate_problems, key_problems, passphrase_problem
+from keys.profile_base import Reference, Suffix, certificate_problems, key_problems, missing_certificate, passphrase_problem
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
 from keys.trust_profile import TrustWords, authorities_used, trust_of, trust_problems
@@ -45,8 +45,8 @@ class JwsProfile(TrustWords):
     def _whole(self) -> "JwsProfile":
         if problem := passphrase_problem(self.signing_key, self.signing_key_passphrase):
             raise ValueError(f"signing_key_passphrase: {problem}")
-        if self.signing_certificate is None and not self.signing_key.startswith("store:"):
-            raise ValueError("signing_certificate: a key outside the key store needs a certificate beside it")
+        if problem := missing_certificate(self.signing_key, self.signing_certificate):
+            raise ValueError(f"signing_certificate: {problem}")
         if not self.encoded_payload and self.form != "detached":
             raise ValueError('encoded_payload: a payload that is not encoded must be detached; see form = "detached"')
         if _OURS & self.headers.keys():

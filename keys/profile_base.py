@@ -46,6 +46,13 @@ def passphrase_problem(key: str | None, passphrase: str | None) -> str | None:
     return None
 
 
+def missing_certificate(key: str | None, certificate: str | None) -> str | None:
+    """Why this key has no certificate, for validators of profiles; None if it has one. A key of the key store brings its own."""
+    if key is None or certificate is not None or key.startswith("store:"):
+        return None
+    return "a key outside the key store needs a certificate beside it"
+
+
 def certificate_problems(uses: Iterable[tuple[str, str]], base: Directory, on: datetime) -> Iterator[str]:
     """What is wrong with the certificates of a profile at that moment: those that cannot be read, and every use for which none is
     valid. One that is valid is enough for a use: the others are the overlap of a rotation."""

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from keys import store
 from keys.algorithms import scheme_named
 from keys.keyring import Certificate, OwnKey
-from keys.profile_base import Reference, Suffix, certificate_problems, key_problems, passphrase_problem
+from keys.profile_base import Reference, Suffix, certificate_problems, key_problems, missing_certificate, passphrase_problem
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
 from keys.trust_profile import TrustWords, authorities_used, trust_problems
@@ -53,8 +53,8 @@ class XmlProfile(TrustWords):
     def _passphrase(self) -> "XmlProfile":
         if problem := passphrase_problem(self.signing_key, self.signing_key_passphrase):
             raise ValueError(f"signing_key_passphrase: {problem}")
-        if self.signing_certificate is None and not self.signing_key.startswith("store:"):
-            raise ValueError("signing_certificate: a key outside the key store needs a certificate beside it")
+        if problem := missing_certificate(self.signing_key, self.signing_certificate):
+            raise ValueError(f"signing_certificate: {problem}")
         return self
 
     @property
