@@ -47,12 +47,16 @@ class Running:
 
 
 async def start(name: str, arguments: Sequence[str], logs: Path, environment: Mapping[str, str]) -> Running:
-    """Starts `python -m …` as a process of its own."""
+    """Starts `python -m …` as a process of its own, which ends when this one does, even if killed (`gateway.demo.leash`)."""
     inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     log = logs / f"{name}.log"
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *arguments, stdout=out, stderr=out, env={**inherited, **environment}
+            *(sys.executable, "-m", "gateway.demo.leash", *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            env={**inherited, **environment},
         )
     return Running(name, process, log)
 
