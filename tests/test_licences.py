@@ -15,9 +15,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 
-# SPDX identifiers of licences that ask for no more than to be named, and of the one weak copyleft that was judged.
+# SPDX identifiers of licences that ask for no more than to be named, and of the weak copyleft that was judged.
 FREE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
-JUDGED = {"EPL-2.0": {"asyncssh"}}
+JUDGED = {"EPL-2.0": {"asyncssh"}, "LGPL-3.0-only": {"psycopg", "psycopg-binary", "psycopg-pool"}}
 
 # How packages spell them that do not write SPDX.
 SPELT = {
@@ -29,6 +29,8 @@ SPELT = {
     "MIT License": "MIT",
     "PSFL": "PSF-2.0",
 }
+# What a package's own files say where its metadata does not say enough.
+MEANT = {"python-dateutil": "Apache-2.0 OR BSD-3-Clause"}  # "Dual License"; its LICENSE file names the two
 # Where a package offers a choice, the one that we take.
 TAKEN = {"asyncssh": "EPL-2.0"}
 
@@ -42,6 +44,8 @@ def locked() -> list[str]:
 
 def said(package: str) -> str:
     """What the package says of its licence: the SPDX expression, else the short field, else the classifiers."""
+    if package in MEANT:
+        return MEANT[package]
     found = metadata.metadata(package)
     expression = found.get("License-Expression") or found.get("License") or ""
     if expression and "\n" not in expression:
