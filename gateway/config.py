@@ -5,10 +5,11 @@ are resolved only by the process and at the moment that needs them, so that `ser
 connection.
 """
 
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -18,6 +19,32 @@ class Settings(BaseModel):
 
 
 Seconds = Annotated[float, Field(ge=0, le=31 * 86400)]
+
+
+def _time_of_day(value: object) -> time:
+    """A time in words ("16:30") or as TOML writes it (16:30:00)."""
+    try:
+        found = time.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, time) or found.tzinfo is not None:
+        raise ValueError('must be a time of day such as "16:30", in the bank\'s time zone')
+    return found
+
+
+def _calendar_date(value: object) -> date:
+    """A date in words ("2026-12-24") or as TOML writes it (2026-12-24)."""
+    try:
+        found = date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, date) or isinstance(found, datetime):
+        raise ValueError('must be a date such as "2026-12-24"')  # noqa: TRY004 - pydantic's problem, not a fault of ours
+    return found
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 
 
 class TlsSettings(Settings):
@@ -98,6 +125,40 @@ class RetrySettings(Settings):
     longest_seconds: Seconds = 600.0
     attempts_max: int = Field(default=50, ge=1)
     lease_seconds: Seconds = 900.0  # how long one send may take before others call it in doubt
+    in_flight_max: int = Field(default=100, ge=1)  # messages not known to have arrived; at so many no more are formed or started
+
+
+class KindWindowSettings(Settings):
+    """Hours of their own for one kind of payment, by service level, local instrument or both (a code or the bank's own word)."""
+
+    service_level: str | None = None
+    local_instrument: str | None = None
+    around_the_clock: bool = False  # every day, at any hour
+    opens: TimeOfDay | None = None  # None: as for the other kinds
+    cut_off: TimeOfDay | None = None  # likewise
+
+
+class SendWindowSettings(Settings):
+    """When the bank takes messages (`gateway.send_window`). Times are in the connection's time zone."""
+
+    calendar: str  # "TARGET", "CH", "CN", "GB", "US", "WEEKDAYS", "EVERY_DAY"
+    closed: tuple[CalendarDate, ...] = ()  # days on which this bank is closed, over the calendar
+    open: tuple[CalendarDate, ...] = ()  # days on which it works although the calendar says closed, or does not know
+    opens: TimeOfDay = time(0)
+    cut_off: TimeOfDay | None = None  # None: until the day ends
+    lead_seconds: Seconds = 60.0  # before the cut-off, from which on payments no longer wait for company
+    missed: Literal["wait", "refuse"] = "wait"  # what misses the last window for its requested date
+    kinds: tuple[KindWindowSettings, ...] = ()
+
+
+class AlarmSettings(Settings):
+    """After how long in a queue somebody is told. 0: never."""
+
+    approved_seconds: Seconds = 1800.0  # an approved payment that is in no message although the window is open
+    ready_seconds: Seconds = 1800.0  # a message that has not left although it may
+    in_doubt_seconds: Seconds = 3600.0  # a message the bank may or may not have
+    unanswered_seconds: Seconds = 3 * 86400.0  # a message the bank has and has said nothing about
+    unread_seconds: Seconds = 1800.0  # a file of the bank that was fetched and not read
 
 
 class InstantSettings(Settings):
@@ -126,6 +187,8 @@ class ConnectionSettings(Settings):
     characters: Literal["transliterate", "refuse"] = "transliterate"  # texts the scheme does not carry: written so that it does
     schemas: str | None = None  # a directory of XSDs from the bank, which win over the official ones; relative to the directory
     instant: InstantSettings = InstantSettings()
+    send_window: SendWindowSettings | None = None  # None: always open
+    alarms: AlarmSettings = AlarmSettings()
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 
 

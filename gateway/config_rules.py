@@ -24,6 +24,7 @@ from gateway.config import AccountSettings, Configuration, ConnectionSettings, G
 from gateway.config_words import did_you_mean, explained
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
+from gateway.window_settings import window_problems
 
 Found = tuple[str, str, str, str]
 """(file, key, problem, hint)"""
@@ -57,6 +58,7 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
         *_file_name(settings),
         *_schemas(settings, directory),
         *_fall_back_codes(settings.instant.fall_back_codes or ()),
+        *window_problems(settings),
     ):
         yield file, key, problem, hint
 
