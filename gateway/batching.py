@@ -2,16 +2,19 @@
 
 Payments with equal terms share a block [PmtInf]; that is the store's grouping. Here is decided which groups travel together: one
 message carries payments of one service level and local instrument, because banks route and cut off instant, urgent and normal
-payments differently; and it is closed when it is full or when its oldest payment has waited long enough.
+payments differently; and it is closed when it is full or when its oldest payment has waited long enough. Nothing is formed
+while its window is closed, and nothing waits for company past the cut-off.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gateway.send_window import SendWindow
 from gateway.store.records import PlannedBlock, WaitingGroup
 
 BLOCKS_MAX = 1_000  # in one message; keeps one transaction of the store small
+NEVER_OPEN = timedelta(days=1)  # until settings that close every day are looked at again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +25,36 @@ class Plan:
     look_again_at: datetime | None = None
 
 
-def plan_message(groups: Sequence[WaitingGroup], *, message_id: str, transfers_max: int, wait: timedelta, now: datetime) -> Plan:
+def plan_message(
+    groups: Sequence[WaitingGroup],
+    *,
+    message_id: str,
+    transfers_max: int,
+    wait: timedelta,
+    now: datetime,
+    window: SendWindow | None = None,
+    lead: timedelta = timedelta(0),
+) -> Plan:
     """The next message of a connection: one at a time; call again until nothing is due.
 
-    `groups` come longest-waiting first. The kind of message that holds the longest-waiting payment is served first.
+    `groups` come longest-waiting first. The kind of message that holds the longest-waiting payment is served first. From `lead`
+    before the cut-off of its `window` on, a kind is formed at once.
     """
     look_again: list[datetime] = []
     for kind in dict.fromkeys(_kind(group) for group in groups):
         alike = [group for group in groups if _kind(group) == kind]
-        oldest = min(group.oldest_at for group in alike)
+        due = min(group.oldest_at for group in alike) + wait
+        if window is not None:
+            standing = window.standing(alike[0].terms.payment_type, now)
+            if not standing.open:
+                look_again.append(standing.opens_at or now + NEVER_OPEN)
+                continue
+            if standing.closes_at is not None:
+                due = min(due, standing.closes_at - lead)
         full = sum(group.count for group in alike) >= transfers_max
-        if full or oldest + wait <= now:
+        if full or due <= now:
             return Plan(blocks=_fill(alike, message_id, transfers_max))
-        look_again.append(oldest + wait)
+        look_again.append(due)
     return Plan(look_again_at=min(look_again, default=None))
 
 

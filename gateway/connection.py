@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from formats.model import OrganisationIdentification, OtherIdentification, Party
 from formats.schemas_own import OwnSchemas
 from gateway.config import ConnectionSettings
 from gateway.own_schemas import read_schemas
+from gateway.send_window import SendWindow
+from gateway.window_settings import send_window
 from keys.profiles import build_seal, certificates, profile_file_suffix
 from keys.profiles import parse_profile as parse_seal
 from keys.seal import KeyUnavailable, Seal
@@ -33,6 +35,10 @@ class Connection:
     base: Path
     clock: Callable[[], datetime]
     schemas: OwnSchemas | None = None  # brought from the bank; they win over the official ones
+    window: SendWindow | None = field(init=False)  # when the bank takes messages; None: always
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window", send_window(self.settings))
 
     @property
     def id(self) -> str:

@@ -2,6 +2,8 @@
 
 * The intent to send is committed before the first byte leaves; every later write is a compare-and-set on (id, fence, state).
 * A message found SENDING by a process that did not start that attempt is in doubt: a state, not a retry.
+* A message starts only while its bank's send window is open, judged by one reading of the clock, the one its attempt starts with.
+  What is in doubt is asked about at any hour.
 * Out of doubt leads only: evidence that the bank has it; proof that it never will (a final answer of a QUERYABLE bank, after a
   quiet time longer than the longest send); a repeat under IDEMPOTENT; or a person.
 """
@@ -17,10 +19,11 @@ import structlog
 
 from channels.channel import Channel, Fate, FateReport, Guarantee, InDoubt, NotSent, Parcel, Refused
 from gateway import discrepancies as say
+from gateway.batching import NEVER_OPEN
 from gateway.connection import Connection
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, advance
 from gateway.outcome import Recorder
-from gateway.prepare import Preparer
+from gateway.prepare import IN_FLIGHT_PAUSE, Preparer
 from gateway.reasons import ours
 from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, Reason
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
@@ -30,6 +33,8 @@ from keys.seal import SealError
 log = structlog.get_logger("delivery")
 
 PREPARE_AGAIN = timedelta(minutes=1)
+STARTS_A_TURN = 100  # messages in one turn of a lane; then it looks anew at what has become due meanwhile
+QUESTIONS_A_TURN = 20  # likewise for those in doubt, which come after what may leave: each asks a bank that may not answer
 LEASE_USED = 0.8  # of the lease; the rest is for recording the outcome while it is still ours to record
 
 
@@ -64,10 +69,15 @@ class Courier:
                 return
 
     async def advance_due(self) -> datetime | None:
-        """Advances everything due by one step; when to come back, None if nothing is pending by time."""
-        for delivery in await self.store.due_deliveries(self.connection.id, self.clock()):
+        """Advances what is due by one step, some of it at a time; when to come back, None if nothing is pending by time."""
+        due = await self.store.due_deliveries(self.connection.id, self.clock())
+        doubts = [delivery for delivery in due if delivery.state is DeliveryState.IN_DOUBT]
+        others = [delivery for delivery in due if delivery.state is not DeliveryState.IN_DOUBT]
+        for delivery in (*others[:STARTS_A_TURN], *doubts[:QUESTIONS_A_TURN]):
             if self.winding_down:
                 break
+            if delivery.state is DeliveryState.READY and await self._too_many_in_flight():
+                continue
             try:
                 await self.advance(delivery)
             except Stale:
@@ -79,6 +89,8 @@ class Courier:
         if delivery.state is DeliveryState.READY:
             if delivery.stopped:
                 await self.recorder.give_up_stopped(delivery)
+            elif (opens_at := await self._closed_until(delivery, self.clock())) is not None:
+                await self.recorder.postponed(delivery, opens_at)
             elif delivery.document_id is None:
                 await self._prepare_and_send(delivery)
             else:
@@ -111,6 +123,11 @@ class Courier:
         await self.store.add_evidence(delivery.delivery_id, (), self.clock() + PREPARE_AGAIN)
 
     async def _send(self, delivery: Delivery, event: DeliveryEvent) -> None:
+        now = self.clock()
+        opens_at = await self._closed_until(delivery, now)
+        if opens_at is not None and event is DeliveryEvent.STARTED:  # it closed while the message was rendered and sealed
+            await self.recorder.postponed(delivery, opens_at)
+            return
         lease = timedelta(seconds=self.connection.settings.retry.lease_seconds)
         # Counted from before the commit: however long this process is stopped in between, its time is over when others say so.
         ends = asyncio.get_running_loop().time() + lease.total_seconds() * LEASE_USED
@@ -122,7 +139,7 @@ class Courier:
                 event=event,
                 next_state=advance(DELIVERY_TABLE, delivery.state, event),
                 reason=ours("send-again") if event is DeliveryEvent.SEND_AGAIN else Reason(),
-                lease_until=self.clock() + lease,
+                lease_until=now + lease,
             )
         )
         # From here on the bank may have it, whatever happens to this process.
@@ -173,12 +190,20 @@ class Courier:
     async def _doubt(self, delivery: Delivery) -> None:
         if self.connection.guarantee is Guarantee.IDEMPOTENT:
             if delivery.attempt < self.connection.settings.retry.attempts_max and not delivery.stopped:
-                await self._send(delivery, DeliveryEvent.SEND_AGAIN)
+                opens_at = await self._closed_until(delivery, self.clock())
+                if opens_at is None:
+                    await self._send(delivery, DeliveryEvent.SEND_AGAIN)
+                else:
+                    await self._ask(delivery, not_after=opens_at)  # a repeat waits for the window; a question need not
             else:
                 # Bounded, and never what was stopped: now it waits for news or a person, who is told.
                 await self.store.add_discrepancies([say.still_in_doubt(self.recorder.origin, delivery)])
                 await self.store.add_evidence(delivery.delivery_id, (), None)
             return
+        await self._ask(delivery)
+
+    async def _ask(self, delivery: Delivery, not_after: datetime | None = None) -> None:
+        """Asks the bank's side whether it has the message. `not_after`: when something else than asking is due."""
         try:
             report = await self.channel.fate(self._parcel(delivery))
         except Exception as fault:  # asking failed: that says nothing about the message
@@ -197,7 +222,7 @@ class Courier:
                 due_at=self.clock(),
             )
         else:
-            await self._ask_again(delivery, evidence)
+            await self._ask_again(delivery, evidence, not_after)
 
     def _absence_counts(self, delivery: Delivery) -> bool:
         """ "Not there" is proof only where the bank promised that it is final, and after the quiet time."""
@@ -207,7 +232,7 @@ class Courier:
         since = delivery.doubt_since or delivery.updated_at
         return self.clock() - since >= timedelta(seconds=settings.quiet_seconds)
 
-    async def _ask_again(self, delivery: Delivery, evidence: Evidence) -> None:
+    async def _ask_again(self, delivery: Delivery, evidence: Evidence, not_after: datetime | None) -> None:
         """Keeps what was heard if it is new, and waits longer the longer the doubt lasts."""
         known = await self.store.evidence(delivery.delivery_id)
         new = not known or (known[-1].source, known[-1].verdict, known[-1].detail) != (
@@ -218,6 +243,7 @@ class Courier:
         pause = timedelta(seconds=self.connection.settings.schedule.ask_seconds)
         lasted = self.clock() - (delivery.doubt_since or delivery.updated_at)
         due = self.clock() + max(pause, min(lasted / 4, timedelta(hours=1)))
+        due = due if not_after is None else min(due, not_after)
         await self.store.add_evidence(delivery.delivery_id, (evidence,) if new else (), due)
 
     def _first_question(self) -> timedelta:
@@ -226,6 +252,22 @@ class Courier:
         return timedelta(seconds=min(1.0, self.connection.settings.schedule.ask_seconds))
 
     # -- shared --------------------------------------------------------------------------------------------------------
+
+    async def _closed_until(self, delivery: Delivery, now: datetime) -> datetime | None:
+        """When the window of the message's kind of payment opens; None if it is open, or there is none."""
+        window = self.connection.window
+        if window is None:
+            return None
+        blocks = await self.store.delivery_blocks(delivery.delivery_id)
+        standing = window.standing(blocks[0].terms.payment_type, now)  # one message carries one kind (gateway.batching)
+        return None if standing.open else standing.opens_at or now + NEVER_OPEN
+
+    async def _too_many_in_flight(self) -> bool:
+        """Whether so many messages may or may not be at the bank that no other one starts."""
+        most = self.connection.settings.retry.in_flight_max
+        where = replace(_sending(self.connection.id), states=(DeliveryState.SENDING, DeliveryState.IN_DOUBT))
+        found, _ = await self.store.list_deliveries(where, limit=most)
+        return len(found) >= most
 
     def _broken_promise(self, operation: str, delivery: Delivery, fault: Exception) -> None:
         """Where in our code, and what kind; never the text of the fault, which may quote the bank."""
@@ -240,7 +282,14 @@ class Courier:
     async def _next_due(self) -> datetime | None:
         where = replace(_sending(self.connection.id), states=(DeliveryState.READY, DeliveryState.IN_DOUBT))
         found, _ = await self.store.list_deliveries(where, limit=1000)
-        return min((d.due_at for d in found if d.due_at is not None), default=None)
+        # While too many are under way a READY one is looked at after a pause: what is under way ends without waking this lane.
+        pause = self.clock() + IN_FLIGHT_PAUSE if await self._too_many_in_flight() else None
+        moments = [
+            d.due_at if pause is None or d.state is not DeliveryState.READY else max(d.due_at, pause)
+            for d in found
+            if d.due_at is not None
+        ]
+        return min(moments, default=None)
 
 
 def _sending(connection_id: str) -> DeliveryFilter:

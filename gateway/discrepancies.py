@@ -293,6 +293,18 @@ def sent_twice(origin: Origin, delivery: Delivery, attempt: int) -> NewDiscrepan
     )
 
 
+def decision_contradicted(origin: Origin, delivery: Delivery, why: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"decided:{delivery.delivery_id}:{delivery.attempt}",
+        "decision_contradicted",
+        f"Evidence contradicts what was decided or found out about this message, which is {delivery.state.value}. Compare its "
+        "history with the bank before anything else is done about its payments.",
+        f"新的证据与此前对该报文（状态 {delivery.state.value}）的裁定或查证不符，处理其付款之前请先向银行核实。",
+        {"message_id": delivery.message_id, "state": delivery.state.value, "attempt": delivery.attempt, "why": why},
+        delivery_id=delivery.delivery_id,
+    )
+
+
 def unforeseen(origin: Origin, delivery: Delivery, fault: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"unforeseen:{delivery.delivery_id}",

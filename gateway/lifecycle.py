@@ -74,6 +74,7 @@ class DeliveryEvent(StrEnum):
     FOUND_MISSING = "found_missing"  # proof that it never will
     REFUSED = "refused"  # the bank's door said no
     ABANDON = "abandon"  # given up before it left
+    POSTPONED = "postponed"  # the bank's send window is closed: it waits for the next one
 
 
 class IllegalTransition(Exception):
@@ -152,6 +153,7 @@ _D, _F = DeliveryState, DeliveryEvent
 DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
     (_D.READY, _F.STARTED): _D.SENDING,
     (_D.READY, _F.ABANDON): _D.ABANDONED,
+    (_D.READY, _F.POSTPONED): _D.READY,
     (_D.READY, _F.FOUND): _D.SENT,  # proof came although we believed it missing
     (_D.SENDING, _F.CONFIRMED): _D.SENT,
     (_D.SENDING, _F.FOUND): _D.SENT,
@@ -173,6 +175,7 @@ ATTEMPT_STARTS = frozenset({_F.STARTED, _F.SEND_AGAIN})
 NOTHING_GOES_OUT = frozenset({_P.HELD, _P.CANCELLED, _P.REJECTED})  # nor has, by the payment's last message
 FINAL_PAYMENT_STATES = frozenset({_P.RETURNED, _P.REJECTED, _P.CANCELLED})
 FINAL_DELIVERY_STATES = frozenset({_D.SENT})
+UNRESOLVED = frozenset({_D.READY, _D.SENDING, _D.IN_DOUBT})  # the bank is not known to have it, nor never to get it
 
 
 def advance(table: Mapping[tuple[S, E], S], state: S, event: E) -> S:

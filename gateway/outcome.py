@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -162,6 +162,15 @@ class Recorder:
             discrepancies=discrepancies,
         )
 
+    async def postponed(self, ready: Delivery, opens_at: datetime) -> None:
+        """Its window is closed: it waits for the next one, and says until when."""
+        window = self.connection.window
+        zone = UTC if window is None else window.zone
+        until = f"{opens_at.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
+        await self.change(
+            ready, DeliveryEvent.POSTPONED, ours("window-closed", until), outcome="postponed", due_at=opens_at, detail=until
+        )
+
     async def give_up_stopped(self, ready: Delivery) -> None:
         """Ends a message that must not leave, because one of its payments may have been executed by an earlier message.
 
@@ -213,11 +222,19 @@ class Recorder:
         payment_event: PaymentEvent | None = None,
         discrepancies: tuple[NewDiscrepancy, ...] = (),
     ) -> None:
-        """Ends a doubt that somebody else had about this very attempt; a later attempt, or an end, is not touched."""
+        """Ends a doubt that somebody else had about this very attempt; a later attempt, or an end, is not touched.
+
+        An end that says the bank has this very attempt was a person's, or another's who is wrong as well: somebody has to know.
+        """
         now = await self.store.delivery(sending.delivery_id)
-        if now is None or now.state is not DeliveryState.IN_DOUBT or now.attempt != sending.attempt:
+        if now is None or now.attempt != sending.attempt:
             return
         evidence = Evidence(found_at=self.clock(), source="channel", verdict="did_not_arrive", detail=why)
+        if now.state is DeliveryState.SENT:
+            await self.store.add_evidence(now.delivery_id, (evidence,), None)
+            await self.store.add_discrepancies([say.decision_contradicted(self.origin, now, why)])
+        if now.state is not DeliveryState.IN_DOUBT:
+            return
         await self.change(
             now,
             event,

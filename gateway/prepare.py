@@ -17,12 +17,13 @@ from gateway import discrepancies as say
 from gateway.batching import plan_message
 from gateway.connection import Connection
 from gateway.discrepancies import Origin
-from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, advance
+from gateway.lifecycle import DELIVERY_TABLE, UNRESOLVED, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.reasons import ours
-from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, NewDelivery
+from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, DeliveryFilter, NewDelivery
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
 
+IN_FLIGHT_PAUSE = timedelta(seconds=15)  # until it is looked again whether messages under way have become fewer
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that are read as digits over the telephone
 
 
@@ -41,8 +42,13 @@ class Preparer:
     metrics: Metrics
 
     async def form_messages(self) -> datetime | None:
-        """Turns every due group of approved payments into READY deliveries; when to look again, None if nothing waits."""
-        settings = self.connection.settings.batching
+        """Turns every due group of approved payments into READY deliveries; when to look again, None if nothing waits.
+
+        Messages that are not known to have arrived are bounded: at so many, payments wait as they are.
+        """
+        settings, window = self.connection.settings.batching, self.connection.settings.send_window
+        lead = timedelta(seconds=0 if window is None else window.lead_seconds)
+        full_until = await self._in_flight_full()
         while True:
             now = self.clock()
             groups = await self.store.waiting_groups(self.connection.id)
@@ -53,9 +59,13 @@ class Preparer:
                 transfers_max=self.connection.transfers_max,
                 wait=timedelta(seconds=settings.wait_seconds),
                 now=now,
+                window=self.connection.window,
+                lead=lead,
             )
             if not plan.blocks:
                 return plan.look_again_at
+            if full_until is not None:
+                return full_until
             today = now.astimezone(self._time_zone()).date()
             name = self.connection.settings.message or next(
                 (n for n, v in self.connection.bank.capabilities.sends.items() if v.covers(today)), None
@@ -74,6 +84,18 @@ class Preparer:
                     due_at=now,
                 )
             )
+            full_until = await self._in_flight_full()
+
+    async def _in_flight_full(self) -> datetime | None:
+        """None while another message may be formed; else when to look again."""
+        most = self.connection.settings.retry.in_flight_max
+        where = DeliveryFilter(connection_id=self.connection.id, states=tuple(UNRESOLVED))
+        found, _ = await self.store.list_deliveries(where, limit=most)
+        if len(found) < most:
+            return None
+        now = self.clock()
+        moving = any(one.state is DeliveryState.READY and (one.due_at is None or one.due_at <= now) for one in found)
+        return now if moving else now + IN_FLIGHT_PAUSE
 
     async def seal_document(self, delivery: Delivery) -> Delivery | None:
         """Renders, validates and seals a message, once; None if it was abandoned because it cannot be said.

@@ -5,7 +5,7 @@ from gateway.discrepancies import Origin
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.news_store import NewsStore
 from gateway.reasons import ours
-from gateway.store.records import Delivery, DeliveryChange, Evidence
+from gateway.store.records import Delivery, DeliveryChange, Evidence, NewDiscrepancy
 from gateway.store.store import Clock, Stale
 
 STALE_RETRIES = 5
@@ -39,7 +39,7 @@ async def prove(store: NewsStore, origin: Origin, clock: Clock, delivery: Delive
                     evidence=(evidence,),
                     payment_event=PaymentEvent.MESSAGE_SENT,
                     payment_reason=ours("sent"),
-                    discrepancies=(say.unexpected_delivery(origin, delivery),) if delivery.state in GIVEN_UP else (),
+                    discrepancies=_contradicted(origin, delivery),
                     place=origin.place,
                 )
             )
@@ -51,3 +51,12 @@ async def prove(store: NewsStore, origin: Origin, clock: Clock, delivery: Delive
         else:
             return True
     return False
+
+
+def _contradicted(origin: Origin, delivery: Delivery) -> tuple[NewDiscrepancy, ...]:
+    """What a person is told where the proof contradicts what was believed: given up, or found missing and to be sent again."""
+    if delivery.state in GIVEN_UP:
+        return (say.unexpected_delivery(origin, delivery),)
+    if delivery.state is DeliveryState.READY:
+        return (say.decision_contradicted(origin, delivery, "the bank's own news names the message"),)
+    return ()

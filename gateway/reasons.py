@@ -14,6 +14,14 @@ _OURS: dict[str, tuple[str, str]] = {
         "The bank may or may not have the message. It is not sent again until that is known.",
         "银行是否收到报文尚不确定；在查明之前不会重发。",
     ),
+    "bankgate.window-closed": (
+        "The bank takes no messages of this kind now. Nothing left us; it is sent in the next window.",
+        "银行目前不接收此类报文；尚未发出，将在下一发送窗口发送。",
+    ),
+    "bankgate.waits-for-window": (
+        "Passed every check; it goes into a message when the bank's next send window opens.",
+        "已通过全部检查，将在银行下一发送窗口开放时编入报文。",
+    ),
     "bankgate.lost-track": (
         "The process that was sending stopped before it knew the outcome.",
         "发送进程在得知结果之前中止。",

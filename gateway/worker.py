@@ -59,9 +59,12 @@ class SendLane:
         if self.not_before is not None and now < self.not_before:
             return self.not_before
         look_again = await self.preparer.form_messages()
-        pause = min(COUNT_PAUSE, timedelta(seconds=self.courier.connection.settings.batching.wait_seconds) / 4)
-        self.not_before = None if look_again is None else min(look_again, now + pause)
-        return self.not_before
+        wait = timedelta(seconds=self.courier.connection.settings.batching.wait_seconds)
+        if look_again is None or look_again <= now + wait:
+            self.not_before = None if look_again is None else min(look_again, now + min(COUNT_PAUSE, wait / 4))
+            return self.not_before
+        self.not_before = min(look_again, now + COUNT_PAUSE)  # nothing fills up: a window is closed, or too much is under way
+        return look_again
 
 
 @dataclass(slots=True)

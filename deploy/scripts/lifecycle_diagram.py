@@ -43,7 +43,7 @@ DELIVERIES = """\
 
 `sending` is committed before the first byte leaves. Found so after a crash, or when the channel cannot tell, it is `in_doubt`:
 a state, not a retry. It is left by evidence (`found`, `found_missing`, `refused`), or by `send_again` where the connection is
-one on which a repeat cannot be executed twice.
+one on which a repeat cannot be executed twice. `postponed` keeps a message `ready` until its bank's next send window.
 """
 
 

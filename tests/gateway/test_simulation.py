@@ -355,7 +355,8 @@ async def compare(world: World) -> None:
     discrepancies = await store.list_discrepancies(connection_ids=[name], limit=100)
     if world.bank.lies:  # then nobody can prevent every harm; but nothing is executed twice without somebody being told
         told = {(one.kind, one.payment_id) for one in discrepancies[0]}
-        unknown = {payment_id for payment_id in twice if ("paid_twice", payment_id) not in told}
+        # A second attempt that it rejects, after the lie was booked, is no second execution but a contradiction, told as one.
+        unknown = {one for one in twice if not {("paid_twice", one), ("contradiction", one)} & told}
         assert not unknown, f"executed more than once at the bank, and nobody knows: {unknown}"
         world.chaos.seen["paid twice by a lie"] += len(twice)
         world.chaos.seen["held because of a lie"] += len({one for kind, one in told if kind == "contradiction"} - set(twice))

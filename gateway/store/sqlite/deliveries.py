@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from formats.model import CreditTransfer
-from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentState, advance
+from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, UNRESOLVED, DeliveryEvent, DeliveryState, PaymentState, advance
 from gateway.store.records import (
     Attempt,
     Delivery,
@@ -94,6 +94,8 @@ def list_deliveries(
     if where.states:
         conditions.append("d.state IN (SELECT value FROM json_each(?))")
         values.append(codec.json_list(state.value for state in where.states))
+        if UNRESOLVED.issuperset(where.states):
+            conditions.append("d.state IN ('ready', 'sending', 'in_doubt')")  # as the index of these few has it
     if where.message_id is not None:
         conditions.append("d.message_id = ?")
         values.append(where.message_id)
