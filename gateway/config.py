@@ -154,8 +154,8 @@ class SendWindowSettings(Settings):
 class AlarmSettings(Settings):
     """After how long in a queue somebody is told. 0: never."""
 
-    approved_seconds: Seconds = 1800.0  # an approved payment that is in no message although the window is open
-    ready_seconds: Seconds = 1800.0  # a message that has not left although it may
+    approved_seconds: Seconds = 900.0  # an approved payment that is in no message although the window is open
+    ready_seconds: Seconds = 900.0  # a message that has not left although it may
     in_doubt_seconds: Seconds = 3600.0  # a message the bank may or may not have
     unanswered_seconds: Seconds = 3 * 86400.0  # a message the bank has and has said nothing about
     unread_seconds: Seconds = 1800.0  # a file of the bank that was fetched and not read

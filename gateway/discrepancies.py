@@ -7,6 +7,7 @@ file, so that a file read twice gives each once.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from formats.report import CancellationStatus
 from gateway import continuity
@@ -303,6 +304,30 @@ def decision_contradicted(origin: Origin, delivery: Delivery, why: str) -> NewDi
         {"message_id": delivery.message_id, "state": delivery.state.value, "attempt": delivery.attempt, "why": why},
         delivery_id=delivery.delivery_id,
     )
+
+
+def queue_age(
+    origin: Origin, queue: str, *, since: datetime, now: datetime, delivery_id: str | None, inbound_file_id: int | None
+) -> NewDiscrepancy:
+    en, zh = _QUEUES[queue]
+    facts: dict[str, object] = {"queue": queue, "since": since.isoformat(timespec="seconds"), "inbound_file": inbound_file_id}
+    return origin.discrepancy(
+        f"queue_age:{origin.connection_id}:{queue}:{since.isoformat()}",
+        "queue_age",
+        f"{en} since {since:%Y-%m-%d %H:%M} UTC, longer than [alarms] of the connection allows.",
+        f"{zh}，自 {since:%Y-%m-%d %H:%M}（UTC）起，已超过连接 [alarms] 设定的时限。",
+        {**facts, "told_at": now.isoformat(timespec="seconds")},
+        delivery_id=delivery_id,
+    )
+
+
+_QUEUES = {
+    "approved": ("Approved payments are in no message although the window is open", "已批准的付款在发送窗口内仍未编入报文"),
+    "ready": ("A message that may be sent has not left", "可发送的报文尚未发出"),
+    "in_doubt": ("It is not known whether the bank has a message", "银行是否收到某报文仍不确定"),
+    "unanswered": ("The bank has a message and has said nothing about its payments", "银行已收到报文但尚无任何处理结果"),
+    "unread": ("A file of the bank was fetched and has not been read", "已取回的银行文件尚未读取"),
+}
 
 
 def unforeseen(origin: Origin, delivery: Delivery, fault: str) -> NewDiscrepancy:

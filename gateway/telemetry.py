@@ -110,6 +110,17 @@ class Metrics:
         self.oldest_waiting_seconds = gauge(
             "oldest_waiting_seconds", "Age of the approved payment that has waited longest for a message.", "connection"
         )
+        self.queue_age_seconds = gauge(
+            "queue_age_seconds",
+            "How long the oldest of a queue has waited: approved, ready, in_doubt, unanswered, unread.",
+            "connection",
+            "queue",
+        )
+        self.queue_late = gauge(
+            "queue_late", "1 while that is longer than [alarms] of the connection allows.", "connection", "queue"
+        )
+        self.deliveries_in_flight = gauge("deliveries_in_flight", "Messages formed and not known to have arrived.", "connection")
+        self.deliveries_in_flight_max = gauge("deliveries_in_flight_max", "At so many of them no more are formed.", "connection")
         self.deliveries_in_doubt = gauge("deliveries_in_doubt", "Messages the bank may or may not have.", "connection")
         self.open_discrepancies = gauge("open_discrepancies", "Things a person has to look at.", "connection")
         self.certificate_days_left = gauge(
@@ -150,6 +161,16 @@ class Metrics:
         self.oldest_waiting_seconds.labels(connection).set(0 if oldest is None else (now - oldest).total_seconds())
         self.deliveries_in_doubt.labels(connection).set(health.deliveries_in_doubt)
         self.open_discrepancies.labels(connection).set(health.open_discrepancies)
+
+    def queue(self, connection: str, queue: str, seconds: float, *, late: bool) -> None:
+        """Sets how long the oldest of a queue has waited, and whether that is too long."""
+        self.queue_age_seconds.labels(connection, queue).set(seconds)
+        self.queue_late.labels(connection, queue).set(late)
+
+    def in_flight(self, connection: str, count: int, most: int) -> None:
+        """Sets how many messages are not known to have arrived, and how many may be."""
+        self.deliveries_in_flight.labels(connection).set(count)
+        self.deliveries_in_flight_max.labels(connection).set(most)
 
     def certificate(self, connection: str, certificate: str, not_after: datetime, now: datetime) -> None:
         """Sets how many days a certificate has left."""

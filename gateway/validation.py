@@ -6,7 +6,7 @@ The gateway's own checks are here: what must be there, and what the connection a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
@@ -32,6 +32,8 @@ from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder, new_uetr
 from gateway.reasons import ours
 from gateway.store.records import Reason
+from gateway.window_answer import WindowAnswer, window_answer
+from gateway.window_settings import send_window
 
 REFERENCE_LENGTH_MAX = 64
 TOLD_MAX = 50  # violations, and as many warnings, of one payment; a call has a thousand payments and one answer
@@ -94,6 +96,8 @@ class OrderCheck:
         offered = connection.instant.offered
         self._offers_instant = bank.capabilities.instant if offered is None else offered
         self.time_zone = ZoneInfo(connection.time_zone or bank.capabilities.time_zone)
+        self._window = send_window(connection)
+        self.refuses_missed = connection.send_window is not None and connection.send_window.missed == "refuse"
 
     def message_name(self, on: date) -> str | None:
         """The message used on that day: the configured one if the bank takes it then, else the plugin's first that is valid."""
@@ -102,6 +106,10 @@ class OrderCheck:
         if wanted is not None:
             return wanted if wanted in sends and sends[wanted].covers(on) else None
         return next((name for name, validity in sends.items() if validity.covers(on)), None)
+
+    def window_answer(self, terms: PaymentTerms, at: datetime) -> WindowAnswer | None:
+        """What is told of the send window of a payment at a moment; None where the connection has none."""
+        return None if self._window is None else window_answer(self._window, terms, at)
 
     def end_to_end_ids(self) -> EndToEndIds:
         """What tells apart the payments of one call, as strictly as the bank does."""

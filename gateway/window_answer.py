@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from formats.errors import Violation
 from formats.model import PaymentTerms
+from gateway.reasons import ours
 from gateway.send_window import Opening, SendWindow
+from gateway.store.records import Reason
 
 
 class WindowOutcome(StrEnum):
@@ -27,6 +30,7 @@ class WindowAnswer:
     where the calendar does not reach.
     """
 
+    at: datetime  # the moment it is judged by
     outcome: WindowOutcome
     requested: date
     opens_at: datetime | None
@@ -47,7 +51,7 @@ def window_answer(window: SendWindow, terms: PaymentTerms, at: datetime) -> Wind
         executed = max(requested, today)
         outcome = WindowOutcome.ALWAYS_OPEN if standing.open else WindowOutcome.CLOSED_DAY
         words = ("It is sent at once, at any hour.", "随时可发送，不受营业时间限制。") if standing.open else _NEVER
-        return _answer(window, outcome, requested, None, executed if standing.open else None, words)
+        return _answer(window, at, outcome, requested, None, executed if standing.open else None, words)
     if not opening.known:
         year = opening.day.year
         en = (
@@ -58,14 +62,14 @@ def window_answer(window: SendWindow, terms: PaymentTerms, at: datetime) -> Wind
             f"日历 {window.calendar.name} 尚无 {year} 年的安排，无法判断银行 {opening.day} 是否营业；"
             "付款照常发送，执行日由银行决定。"
         )
-        return _answer(window, WindowOutcome.UNKNOWN, requested, opening, None, (en, zh))
+        return _answer(window, at, WindowOutcome.UNKNOWN, requested, opening, None, (en, zh))
     outcome = WindowOutcome.IN_TIME
     if standing.missed or standing.closed_day:
         outcome = WindowOutcome.MISSED if standing.missed else WindowOutcome.CLOSED_DAY
     executed_on = window.first_bank_day(max(requested, opening.day))
     en, zh = _words(window, outcome, opening, open_now=standing.open)
     date_en, date_zh = _about_the_date(window, requested, opening, executed_on)
-    return _answer(window, outcome, requested, opening, executed_on, (f"{en} {date_en}", f"{zh}{date_zh}"))
+    return _answer(window, at, outcome, requested, opening, executed_on, (f"{en} {date_en}", f"{zh}{date_zh}"))
 
 
 def missed_violation(answer: WindowAnswer) -> Violation:
@@ -80,6 +84,14 @@ def missed_violation(answer: WindowAnswer) -> Violation:
     )
 
 
+def waits_reason(answer: WindowAnswer, approved: Reason) -> Reason:
+    """The reason of a payment that is approved and whose window is not open yet: until when it waits. Else as it was."""
+    if answer.opens_at is None or answer.opens_at <= answer.at or approved.code != ours("approved").code:
+        return approved
+    opens = answer.opens_at.astimezone(ZoneInfo(answer.time_zone))
+    return ours("waits-for-window", f"{opens:%Y-%m-%d %H:%M} ({answer.time_zone})")
+
+
 _NEVER = (
     "The bank is closed on every day its settings know. Ask the operator of this gateway.",
     "按现有设置银行在可知日期内均不营业，请联系本网关管理员。",
@@ -88,6 +100,7 @@ _NEVER = (
 
 def _answer(  # noqa: PLR0917 - each is a part of the one answer
     window: SendWindow,
+    at: datetime,
     outcome: WindowOutcome,
     requested: date,
     opening: Opening | None,
@@ -95,6 +108,7 @@ def _answer(  # noqa: PLR0917 - each is a part of the one answer
     words: tuple[str, str],
 ) -> WindowAnswer:
     return WindowAnswer(
+        at=at,
         outcome=outcome,
         requested=requested,
         opens_at=None if opening is None else opening.opens_at,

@@ -1,14 +1,17 @@
 """The send windows of a connection as its settings say them, and what is wrong with those. Pure."""
 
 from collections.abc import Iterator
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from formats.bank import bank_named
+from formats.model import PaymentType
 from gateway.calendars import CALENDARS
 from gateway.config import ConnectionSettings, KindWindowSettings, SendWindowSettings
 from gateway.config_words import did_you_mean
 from gateway.send_window import Hours, KindHours, SendWindow
+
+LOOK_AHEAD = timedelta(days=60)  # so long before a year begins that its calendar does not know, `connections check` says so
 
 
 def send_window(settings: ConnectionSettings) -> SendWindow | None:
@@ -67,6 +70,33 @@ def window_problems(settings: ConnectionSettings) -> Iterator[tuple[str, str, st
             own = _kind_hours(window, kind).hours
             assert own is not None  # noqa: S101 - it is not around the clock
             yield from _hours(where, own.opens, own.cut_off)
+
+
+def window_lines(settings: ConnectionSettings, now: datetime) -> list[str]:
+    """What `connections check` says of the windows: the calendar, how far it reaches, and each kind's window at that moment."""
+    window = send_window(settings)
+    if window is None:
+        return ["send window: always open"]
+    calendar, today = window.calendar, now.astimezone(window.zone).date()
+    lines = [f"calendar {calendar.name}, known until {calendar.last}: {calendar.source}"]
+    if not calendar.knows((today + LOOK_AHEAD).year):
+        year = (today + LOOK_AHEAD).year
+        lines.append(f"calendar {calendar.name} does not know {year} yet: nothing is held back then, unless under closed")
+    for kind in (None, *window.kinds):
+        name, asked = "payments", None
+        if kind is not None:
+            name = " ".join(word for word in (kind.service_level, kind.local_instrument) if word)
+            asked = PaymentType(service_level=kind.service_level, local_instrument=kind.local_instrument)
+        standing = window.standing(asked, now)
+        if standing.opening is None:
+            lines.append(f"{name}: around the clock" if standing.open else f"{name}: closed on every day that is known")
+            continue
+        opens, closes = (
+            f"{moment.astimezone(window.zone):%Y-%m-%d %H:%M}"
+            for moment in (standing.opening.opens_at, standing.opening.closes_at)
+        )
+        lines.append(f"{name}: {'open' if standing.open else 'closed'}; window {opens} to {closes} ({window.zone.key})")
+    return lines
 
 
 def _days(window: SendWindowSettings) -> Iterator[tuple[str, str, str]]:

@@ -16,6 +16,7 @@ import structlog
 
 from channels.channel import Channel
 from gateway import clock
+from gateway.alarms import Alarms
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
@@ -34,6 +35,7 @@ log = structlog.get_logger("worker")
 
 READ_AGAIN = timedelta(minutes=1)  # where the bank is only asked on request, and a file of it could not be read yet
 GAUGES_EVERY = timedelta(seconds=15)
+QUEUES_EVERY = timedelta(minutes=1)
 COUNT_PAUSE = timedelta(seconds=1)  # at most this long a full message goes unnoticed while others still join it
 LANE_LEASE = timedelta(seconds=10)  # how long after the death of a worker its lanes stay untouched
 
@@ -96,11 +98,13 @@ class Worker:
         self._sending: dict[str, SendLane] = {}
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
+        self._alarms: list[Alarms] = []
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
 
     def _add(self, connection: Connection) -> None:
         self._connections.append(connection)
+        self._alarms.append(Alarms(self._store, connection.settings, connection.window, self._clock, self._metrics))
         outward, inward = connection.channel(), connection.channel()
         self._channels += [outward, inward]
         preparer = Preparer(self._store, connection, self._clock, self._metrics)
@@ -150,6 +154,11 @@ class Worker:
             for name, not_after in certificate_ends(connection.settings, connection.base):
                 self._metrics.certificate(connection.id, name, not_after, now)
 
+    async def check_queues(self) -> None:
+        """Tells of what waits too long, and of how much is under way."""
+        for alarms in self._alarms:
+            await alarms.check()
+
     async def close(self) -> None:
         """Ends the channels' connections."""
         for channel in self._channels:
@@ -170,11 +179,13 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
+            queues = group.create_task(_every(QUEUES_EVERY, worker.check_queues))
             await stop.wait()
             worker.wind_down()
             await engine.stop()
             await running
             gauges.cancel()
+            queues.cancel()
     finally:
         await worker.close()
         await store.close()

@@ -1,6 +1,7 @@
 """`bankgate deliveries`, `bankgate discrepancies`, `bankgate connections`: what the people who run bankgate see and decide."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from gateway.cli.output import (
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration, ConnectionSettings
 from gateway.rpc.client import CallFailed, Client, Target
+from gateway.window_settings import window_lines
 
 deliveries = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages to the banks, and where they stand.")
 discrepancies = typer.Typer(
@@ -214,7 +216,20 @@ def list_connections(
         print_json(found)
         return
     print_table(
-        ("connection", "bank", "channel", "seal", "guarantee", "waiting", "in doubt", "open", "last sent", "last problem"),
+        (
+            "connection",
+            "bank",
+            "channel",
+            "seal",
+            "guarantee",
+            "window",
+            "waiting",
+            "late",
+            "in doubt",
+            "open",
+            "last sent",
+            "last problem",
+        ),
         [
             (
                 c["connection_id"],
@@ -222,8 +237,10 @@ def list_connections(
                 c.get("channel"),
                 c.get("seal"),
                 c.get("guarantee"),
+                _window_words(c.get("send_windows", ())),
                 c.get("payments_waiting", 0),
-                c.get("deliveries_in_doubt", 0),
+                ", ".join(f"{q['queue']} since {q['since'][:16]}" for q in c.get("queues", ()) if q.get("late")),
+                f"{c.get('deliveries_in_doubt', 0)}{' (sending held back)' if c.get('sending_held_back') else ''}",
                 c.get("open_discrepancies", 0),
                 str(c.get("last_sent_at", ""))[:19],
                 c.get("last_problem"),
@@ -231,6 +248,18 @@ def list_connections(
             for c in found
         ],
     )
+
+
+def _window_words(windows: Sequence[dict[str, Any]]) -> str:
+    """The window of the payments without hours of their own, in UTC like every time here."""
+    if not windows:
+        return "always open"
+    first = windows[0]
+    if not first.get("known"):
+        return f"{first.get('calendar')} does not know the year"
+    if first.get("open"):
+        return f"open until {first.get('closes_at', '')[:16]}"
+    return f"closed until {first.get('opens_at', '')[:16]}"
 
 
 @connections.command("check")
@@ -267,6 +296,8 @@ def check_connections(
             for schema in row["schemas"]:
                 source = f"{schema['file']} (SHA-256 {schema['sha256'][:16]}…)"
                 out().print(f"  {schema['message']}: judged by {source}, not by the official schema", markup=False)
+            for words in row["send_windows"]:
+                out().print(f"  {words}", markup=False)
             for problem in problems:
                 out().print(f"  {problem}", markup=False)
     if any(row["problems"] for row in rows):
@@ -287,7 +318,13 @@ async def _check(configuration: Configuration, name: str, *, offline: bool) -> d
         problems += [f"channel: {problem}" for problem in await _try_channel(settings, configuration.directory)]
     days = [{"certificate": reference, "days_left": (not_after - now).days} for reference, not_after in found]
     schemas = _schemas(settings, configuration.directory)
-    return {"connection": name, "problems": problems, "certificates": days, "schemas": schemas}
+    return {
+        "connection": name,
+        "problems": problems,
+        "certificates": days,
+        "schemas": schemas,
+        "send_windows": window_lines(settings, now),
+    }
 
 
 def _schemas(settings: ConnectionSettings, directory: Path) -> list[dict[str, str]]:

@@ -11,7 +11,19 @@ import typer
 
 from gateway.cli import connect
 from gateway.cli.mapping import BadLine, Line, lines_of, template
-from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, err, print_error, print_json, print_warning, progress, run
+from gateway.cli.output import (
+    PROBLEMS,
+    USAGE,
+    CommandFailed,
+    Json,
+    err,
+    out,
+    print_error,
+    print_json,
+    print_warning,
+    progress,
+    run,
+)
 from gateway.rpc.client import Acknowledged, CallFailed, Client, PaymentMessage, Target
 
 BATCH = 500
@@ -34,6 +46,7 @@ class Summary:
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    send_windows: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -136,6 +149,7 @@ def _add(summary: Summary, answer: Acknowledged, lines: list[int]) -> None:
     summary.violations += [_placed(item, lines) for item in answer.violations]
     summary.conflicts += [_placed(item, lines) for item in answer.conflicts]
     summary.warnings += [_placed(item, lines) for item in answer.warnings]
+    summary.send_windows += [_placed(item, lines) for item in answer.send_windows]
     if answer.error:
         summary.errors.append(f"lines {lines[0]} to {lines[-1]}: {answer.error}")
 
@@ -145,11 +159,12 @@ async def _check(where: Target, file: Path, connection: str | None, summary: Sum
         task = bar.add_task("checking", total=summary.payments)
         async with Client(where) as client:
             for batch in _batches(file, connection):
-                violations, conflicts, warnings = await client.check([line.payment for line in batch])
+                violations, conflicts, warnings, windows = await client.check([line.payment for line in batch])
                 lines = [line.number for line in batch]
                 summary.violations += [_placed(item, lines) for item in violations]
                 summary.conflicts += [_placed(item, lines) for item in conflicts]
                 summary.warnings += [_placed(item, lines) for item in warnings]
+                summary.send_windows += [_placed(item, lines) for item in windows]
                 bar.advance(task, len(batch))
 
 
@@ -162,6 +177,15 @@ def _placed(item: dict[str, Any], lines: list[int]) -> dict[str, Any]:
     if "fields" in item:
         item["fields"] = [str(name).partition("].")[2] for name in item["fields"]]
     return {"line": lines[index], **item}
+
+
+def _windows_told(summary: Summary) -> dict[str, int]:
+    """What there is to say of send windows, and of how many payments; most share one."""
+    counts: dict[str, int] = {}
+    for item in summary.send_windows:
+        text = str(item["send_window"].get("description_en", ""))
+        counts[text] = counts.get(text, 0) + 1
+    return dict(list(counts.items())[:SHOWN_MAX])
 
 
 def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, finished: bool) -> None:
@@ -184,6 +208,8 @@ def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, fin
         )
     for error in summary.errors[:SHOWN_MAX]:
         print_error(error)
+    for text, count in _windows_told(summary).items():
+        out().print(f"{count:,} payments: {text}", markup=False)
     told: tuple[list[Any], ...] = (summary.violations, summary.warnings, summary.conflicts, summary.errors)
     hidden = sum(max(0, len(found) - SHOWN_MAX) for found in told)
     if hidden:

@@ -119,6 +119,7 @@ class Acknowledged:
     conflicts: tuple[dict[str, Any], ...]
     error: str
     warnings: tuple[dict[str, Any], ...] = ()
+    send_windows: tuple[dict[str, Any], ...] = ()
 
 
 # -- JSON and messages -----------------------------------------------------------------------------------------------------
@@ -203,14 +204,15 @@ class Client:
 
     async def check(
         self, payments: Sequence[PaymentMessage], on: str = ""
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-        """A dry run of up to 1,000 payments: violations, conflicts and warnings."""
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+        """A dry run of up to 1,000 payments: violations, conflicts, warnings and send windows."""
         request = payments_pb2.CheckPaymentsRequest(payments=payments, on=on)
         answer = await self._unary(payments_pb2_grpc.PaymentServiceStub(self._channel).CheckPayments, request)
-        violations, conflicts, warnings = (
-            [as_dict(item) for item in items] for items in (answer.violations, answer.conflicts, answer.warnings)
+        violations, conflicts, warnings, windows = (
+            [as_dict(item) for item in items]
+            for items in (answer.violations, answer.conflicts, answer.warnings, answer.send_windows)
         )
-        return violations, conflicts, warnings
+        return violations, conflicts, warnings, windows
 
     async def submit(self, batches: AsyncIterator[Sequence[PaymentMessage]]) -> AsyncIterator[Acknowledged]:
         """Batches in, acknowledgements out, in order. What was acknowledged is durable. Raises `CallFailed`, and what the
@@ -232,6 +234,11 @@ class Client:
                 conflicts=tuple(as_dict(item) for item in answer.conflicts),
                 error=answer.error,
                 warnings=tuple(as_dict(item) for payment in answer.payments for item in payment.warnings),
+                send_windows=tuple(
+                    {"index": index, "payment_reference": payment.payment_reference, "send_window": as_dict(payment.send_window)}
+                    for index, payment in enumerate(answer.payments)
+                    if payment.HasField("send_window")
+                ),
             )
 
     async def watch(self, token: str, connection_ids: Sequence[str], *, stop_at_end: bool) -> AsyncIterator[dict[str, Any]]:

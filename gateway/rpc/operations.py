@@ -7,16 +7,17 @@ from typing import Final
 from bankgate.v1 import operations_pb2 as pb
 from bankgate.v1 import operations_pb2_grpc as services
 from gateway.callers import Caller
+from gateway.config import ConnectionSettings
 from gateway.errors import BadRequest
 from gateway.rpc.door import Servicer, not_in_this_release, page_of, row_id, unary
 from gateway.rpc.present import (
     DELIVERY_STATES,
-    connection_message,
     delivery_message,
     discrepancy_message,
     inbound_message,
 )
-from gateway.store.records import DeliveryFilter
+from gateway.rpc.present_connection import connection_message
+from gateway.store.records import ConnectionHealth, DeliveryFilter
 
 REASON_MIN: Final = 10
 REASON_MAX: Final = 500
@@ -91,12 +92,12 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
     @unary("operate")
     async def ListConnections(self, caller: Caller, request: pb.ListConnectionsRequest) -> pb.ListConnectionsResponse:  # noqa: ARG002
         found = await self.gateway.connections(caller)
-        return pb.ListConnectionsResponse(connections=[connection_message(*item) for item in found])
+        return pb.ListConnectionsResponse(connections=[await self._connection(caller, *item) for item in found])
 
     @unary("operate")
     async def GetConnection(self, caller: Caller, request: pb.GetConnectionRequest) -> pb.GetConnectionResponse:
         settings, health = await self.gateway.connection(caller, request.connection_id)
-        return pb.GetConnectionResponse(connection=connection_message(settings, health))
+        return pb.GetConnectionResponse(connection=await self._connection(caller, settings, health))
 
     @unary("operate")
     async def FetchNow(self, caller: Caller, request: pb.FetchNowRequest) -> pb.FetchNowResponse:
@@ -110,6 +111,10 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
         "approvals come with a later release; until then every payment that passes the checks is approved by configuration"
     )
     ListKeys = not_in_this_release("keys are not listed by this release; run `bankgate keys list` where they are kept")
+
+    async def _connection(self, caller: Caller, settings: ConnectionSettings, health: ConnectionHealth) -> pb.Connection:
+        queues = await self.gateway.queues(caller, settings.id)
+        return connection_message(settings, health, queues, self.gateway.now())
 
     async def _delivery(self, caller: Caller, delivery_id: str) -> pb.Delivery:
         delivery, attempts, evidence = await self.gateway.delivery(caller, delivery_id)

@@ -17,7 +17,14 @@ from gateway.payment import PaymentOrder
 from gateway.rpc.convert import date_of, orders_of
 from gateway.rpc.door import Servicer, aware, page_of, streaming, unary
 from gateway.rpc.errors import Draining
-from gateway.rpc.present import PAYMENT_STATES, conflict_message, event_message, payment_message, violation_message
+from gateway.rpc.present import (
+    PAYMENT_STATES,
+    conflict_message,
+    event_message,
+    payment_message,
+    send_window_message,
+    violation_message,
+)
 from gateway.store.records import PaymentFilter
 
 BATCHES_AT_ONCE: Final = 4
@@ -60,11 +67,19 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         on = date_of(request.on) if request.on else None
         if request.on and on is None:
             raise BadRequest("on", "must be a calendar date such as 2026-11-25")
-        violations, conflicts, warnings = await self.gateway.check(caller, _orders(request.payments), on)
+        orders = _orders(request.payments)
+        violations, conflicts, warnings, windows = await self.gateway.check(caller, orders, on)
         return pb.CheckPaymentsResponse(
             violations=[violation_message(violation) for violation in violations],
             conflicts=[conflict_message(conflict) for conflict in conflicts],
             warnings=[violation_message(warning) for warning in warnings],
+            send_windows=[
+                pb.CheckedSendWindow(
+                    index=index, payment_reference=order.payment_reference, send_window=send_window_message(window)
+                )
+                for index, (order, window) in enumerate(zip(orders, windows, strict=True))
+                if window is not None
+            ],
         )
 
     @unary("read")
@@ -130,6 +145,7 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
                     state=PAYMENT_STATES[payment.state],
                     already_known=payment.already_known,
                     warnings=[violation_message(warning) for warning in told],
+                    send_window=send_window_message(payment.window),
                 )
             )
         return answers

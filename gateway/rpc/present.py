@@ -9,7 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from bankgate.v1 import operations_pb2 as operations
 from bankgate.v1 import payments_pb2 as payments
 from bankgate.v1 import types_pb2 as pb
-from formats.bank import bank_named
 from formats.errors import Violation
 from formats.model import (
     Account,
@@ -24,14 +23,12 @@ from formats.model import (
     PrivateIdentification,
     RemittanceInformation,
 )
-from gateway.config import ConnectionSettings
 from gateway.errors import OrderConflict, OrderViolation
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.lifecycle import DeliveryState, PaymentState
 from gateway.reasons import texts
 from gateway.store.records import (
     Attempt,
-    ConnectionHealth,
     Delivery,
     Discrepancy,
     Evidence,
@@ -40,9 +37,13 @@ from gateway.store.records import (
     PaymentEventRow,
     Reason,
 )
+from gateway.window_answer import WindowAnswer, WindowOutcome
 
 PAYMENT_STATES = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state.name}") for state in PaymentState}
 INSTANT_CHOICES = {choice: pb.InstantChoice.Value(f"INSTANT_CHOICE_{choice.name}") for choice in InstantChoice}
+SEND_WINDOW_OUTCOMES = {
+    outcome: payments.SendWindowOutcome.Value(f"SEND_WINDOW_OUTCOME_{outcome.name}") for outcome in WindowOutcome
+}
 DELIVERY_STATES = {state: operations.DeliveryState.Value(f"DELIVERY_STATE_{state.name}") for state in DeliveryState}
 
 
@@ -197,6 +198,22 @@ def conflict_message(conflict: OrderConflict) -> payments.Conflict:
         payment_reference=conflict.payment_reference,
         payment_id=conflict.payment_id,
         fields=[violation_field(conflict.index, field) for field in conflict.fields],
+    )
+
+
+def send_window_message(window: WindowAnswer | None) -> payments.SendWindow | None:
+    """How a payment stands to its send window."""
+    if window is None:
+        return None
+    return payments.SendWindow(
+        outcome=SEND_WINDOW_OUTCOMES[window.outcome],
+        opens_at=moment(window.opens_at),
+        closes_at=moment(window.closes_at),
+        execution_date="" if window.execution_date is None else window.execution_date.isoformat(),
+        requested_execution_date_kept=window.execution_date == window.requested,
+        time_zone=window.time_zone,
+        description_en=window.text_en,
+        description_zh=window.text_zh,
     )
 
 
@@ -363,27 +380,4 @@ def inbound_message(file: InboundFile) -> operations.InboundFile:
         problem=file.problem or "",
         received_at=moment(file.received_at),
         records_applied=file.records_applied,
-    )
-
-
-def connection_message(settings: ConnectionSettings, health: ConnectionHealth) -> operations.Connection:
-    """A connection's settings without secrets, and how it is doing."""
-    return operations.Connection(
-        connection_id=settings.id,
-        bank=settings.bank,
-        channel=str(settings.channel.get("kind", "")),
-        seal=str(settings.seal.get("kind", "")),
-        guarantee=settings.guarantee.kind,
-        message_name=settings.message or next(iter(bank_named(settings.bank).capabilities.sends)),
-        accounts=[
-            pb.Account(**texts_of(account, "iban", "other_id", "other_scheme", "currency")) for account in settings.accounts
-        ],
-        time_zone=settings.time_zone or bank_named(settings.bank).capabilities.time_zone,
-        payments_waiting=health.payments_waiting,
-        deliveries_in_doubt=health.deliveries_in_doubt,
-        open_discrepancies=health.open_discrepancies,
-        last_sent_at=moment(health.last_sent_at),
-        last_fetch_at=moment(health.last_fetch_at),
-        last_problem=health.last_problem or "",
-        quarantined_files=health.quarantined_files,
     )

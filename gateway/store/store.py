@@ -153,6 +153,9 @@ class Store(Protocol):
     async def attach_document(self, delivery_id: str, fence: int, document_id: int, sha256: str, size: int) -> Delivery:
         """Gives a READY delivery its sealed document, once. Raises `Stale`."""
 
+    async def oldest_unanswered(self, connection_id: str, since: datetime) -> Delivery | None:
+        """The message that the bank has had longest, and not before `since`, without a word about any payment of it."""
+
     async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
         """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first."""
 

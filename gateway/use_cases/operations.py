@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from gateway.alarms import QueueAge, queue_ages
 from gateway.callers import Caller
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import open_connection
@@ -26,6 +27,7 @@ from gateway.store.records import (
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, fetch_lane, need_reason, one_page, page_size
+from gateway.window_settings import send_window
 
 
 class Operations(Desk):
@@ -137,6 +139,12 @@ class Operations(Desk):
     async def connection(self, caller: Caller, connection_id: str) -> tuple[ConnectionSettings, ConnectionHealth]:
         self._authorise(caller, "operate", connection_id)
         return self._settings(connection_id), await self._store.health(connection_id)
+
+    async def queues(self, caller: Caller, connection_id: str) -> list[QueueAge]:
+        """The queues of a connection in which something waits, and since when."""
+        self._authorise(caller, "operate", connection_id)
+        settings = self._settings(connection_id)
+        return await queue_ages(self._store, settings, send_window(settings), self._clock())
 
     async def fetch_now(self, caller: Caller, connection_id: str) -> None:
         self._authorise(caller, "operate", connection_id)

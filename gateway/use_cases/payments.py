@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from formats.bank import bank_named
 from formats.errors import Violation, refusing
+from formats.model import PaymentType
 from formats.rules.together import EndToEndIds
 from gateway.callers import Caller
 from gateway.config import Configuration
@@ -19,6 +20,7 @@ from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, one_page, page_size
 from gateway.validation import Checked, OrderCheck, unknown_connection
+from gateway.window_answer import WindowAnswer, missed_violation, waits_reason
 
 PAYMENTS_PER_CALL_MAX = 1_000
 EVENTS_PER_READ = 500
@@ -36,6 +38,7 @@ class Submitted:
     state: PaymentState
     already_known: bool
     warnings: tuple[OrderViolation, ...] = ()
+    window: WindowAnswer | None = None  # None: no send window, or no longer to the point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class _Examined:
     payment_id: str
     violations: tuple[OrderViolation, ...]
     warnings: tuple[OrderViolation, ...] = ()
+    window: WindowAnswer | None = None
 
 
 class Payments(Desk):
@@ -75,15 +79,20 @@ class Payments(Desk):
 
     async def check(
         self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None
-    ) -> tuple[tuple[OrderViolation, ...], tuple[OrderConflict, ...], tuple[OrderViolation, ...]]:
-        """Everything `submit` would say, as of a date: violations, conflicts, warnings. Stores nothing."""
+    ) -> tuple[
+        tuple[OrderViolation, ...], tuple[OrderConflict, ...], tuple[OrderViolation, ...], tuple[WindowAnswer | None, ...]
+    ]:
+        """Everything `submit` would say, as of a date: violations, conflicts, warnings, and the send window of each order.
+
+        Stores nothing.
+        """
         self._authorise_orders(caller, orders)
         examined = self._examine_all(caller, orders, on)
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
         warnings = tuple(warning for one in examined for warning in one.warnings)
-        return violations, tuple(self._conflicts(examined, known)), warnings
+        return violations, tuple(self._conflicts(examined, known)), warnings, tuple(one.window for one in examined)
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
@@ -166,9 +175,10 @@ class Payments(Desk):
                 self._authorise(caller, "submit", connection_id)
 
     def _examine_all(self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None) -> list[_Examined]:
-        now = self.now()
+        now = self.now()  # the one reading of the clock by which the whole call is judged
         days: dict[str, date] = {}
         examined: list[_Examined] = []
+        windows: dict[tuple[str, date, PaymentType | None], WindowAnswer | None] = {}
         for index, order in enumerate(orders):
             check = self._checks.get(order.connection_id)
             if check is None:
@@ -179,7 +189,15 @@ class Payments(Desk):
                 day = days[order.connection_id] = now.astimezone(check.time_zone).date()
             payment_id = new_payment_id()
             checked = check.check(order, payment_id, day)
-            examined.append(_examined(index, order, checked, payment_id, checked.violations))
+            violations = checked.violations
+            key = (order.connection_id, checked.terms.requested_execution_date, checked.terms.payment_type)
+            if key not in windows:
+                at = now if on is None else datetime.combine(on, time(0), check.time_zone)
+                windows[key] = check.window_answer(checked.terms, at)
+            window = windows[key]
+            if window is not None and window.late and check.refuses_missed:
+                violations = (*violations, missed_violation(window))
+            examined.append(replace(_examined(index, order, checked, payment_id, violations), window=window))
         return self._told_apart(examined)
 
     def _told_apart(self, examined: list[_Examined]) -> list[_Examined]:
@@ -227,7 +245,7 @@ class Payments(Desk):
                 transfer=one.checked.transfer,
                 content_sha256=one.order.content_sha256,
                 state=_FIRST_STATE,
-                reason=one.checked.reason,
+                reason=one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason),
                 instant=one.order.instant,
                 may_fall_back=one.checked.may_fall_back,
             )
@@ -257,6 +275,7 @@ class Payments(Desk):
                 state=known.state if known else row.state,
                 already_known=known is not None,
                 warnings=one.warnings,
+                window=one.window if known is None or known.state is PaymentState.APPROVED else None,
             )
             for one, row, known in zip(examined, rows, result.known, strict=True)
         ]

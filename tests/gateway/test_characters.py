@@ -56,7 +56,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 
 async def test_a_payment_is_taken_the_replacements_are_shown_and_what_was_asked_is_stored(gateway: Gateway) -> None:
-    violations, _, warnings = await gateway.check(ERP, [order()], None)
+    violations, _, warnings, _ = await gateway.check(ERP, [order()], None)
     assert violations == ()
     (submitted,) = await gateway.submit(ERP, [order()])
     for told in (warnings, submitted.warnings):

@@ -81,7 +81,7 @@ async def test_what_is_told_of_one_payment_is_bounded_and_the_rest_is_counted(ga
     with pytest.raises(Invalid) as refused:
         await gateway.submit(ERP, [order(creditor=Party(name="李"), remittance_information=lines)])
     found = [one.violation for one in refused.value.violations]
-    violations, _, told = await gateway.check(ERP, [order(remittance_information=lines)], None)
+    violations, _, told, _ = await gateway.check(ERP, [order(remittance_information=lines)], None)
     assert len(found) <= TOLD_MAX + 1
     assert len(violations) <= TOLD_MAX + 1
     assert len(told) == TOLD_MAX + 1
@@ -157,7 +157,7 @@ async def test_a_reference_twice_in_one_call_with_other_content_names_what_diffe
     twice = [order("INV-9"), order("INV-9", amount=Decimal("1.00"), uetr="6fb81ab0-75ef-45b0-8f7f-659405cf665b")]
     with pytest.raises(Conflict) as error:
         await gateway.submit(ERP, twice)
-    violations, conflicts, _ = await gateway.check(ERP, twice, None)
+    violations, conflicts, _, _ = await gateway.check(ERP, twice, None)
     assert violations == ()
     for found in (error.value.conflicts, conflicts):
         assert [(c.index, c.payment_id, c.fields) for c in found] == [(1, "", ("amount", "uetr"))]
@@ -167,13 +167,18 @@ async def test_the_same_payment_in_other_words_is_one_payment_in_one_call_as_in_
     in_other_words = order(requested_execution_date=date(2026, 11, 25), amount=Decimal("12.5"))
     first, second = await gateway.submit(ERP, [order(), in_other_words])
     assert (first.payment_id, second.already_known) == (second.payment_id, True)
-    assert await gateway.check(ERP, [order("NEW"), replace(in_other_words, payment_reference="NEW")], None) == ((), (), ())
+    assert await gateway.check(ERP, [order("NEW"), replace(in_other_words, payment_reference="NEW")], None) == (
+        (),
+        (),
+        (),
+        (None, None),
+    )
 
 
 async def test_a_dry_run_does_not_take_what_it_cannot_read_for_what_is_stored(gateway: Gateway) -> None:
     await gateway.submit(ERP, [order(amount=Decimal("1.00"))])
     unreadable = Violation(field="amount", rule="amount.format", source="s", message_en="no number", message_zh="不是数字")
-    violations, _, _ = await gateway.check(ERP, [replace(order(), amount=None, problems=(unreadable,))], None)
+    violations, _, _, _ = await gateway.check(ERP, [replace(order(), amount=None, problems=(unreadable,))], None)
     assert [v.violation.rule for v in violations] == ["amount.format"]
 
 
@@ -255,7 +260,7 @@ async def test_a_warning_is_told_and_refuses_nothing(gateway: Gateway) -> None:
     address = PostalAddress(town_name="Amsterdam", country="NL", address_line=("Damrak 1", "1012 Amsterdam"))
     doubtful = order("DOUBT", creditor=Party(name="Supplier", postal_address=address))
     found = ("creditor.postal_address.address_line[1]", "address.repeated-town", "warning")
-    violations, conflicts, warnings = await gateway.check(ERP, [order("NEW"), doubtful], None)
+    violations, conflicts, warnings, _ = await gateway.check(ERP, [order("NEW"), doubtful], None)
     assert (violations, conflicts) == ((), ())
     assert [(w.index, w.violation.field, w.violation.rule, w.violation.severity) for w in warnings] == [(1, *found)]
     plain, submitted = await gateway.submit(ERP, [order("NEW"), doubtful])
@@ -275,7 +280,7 @@ async def test_a_warning_does_not_hide_what_refuses(gateway: Gateway) -> None:
 async def test_one_end_to_end_id_for_two_payments_is_told_and_for_one_said_twice_is_not(gateway: Gateway) -> None:
     one, other = order("A", end_to_end_id="SAME"), order("B", end_to_end_id="SAME")
     elsewhere = order("C", end_to_end_id="SAME", connection_id="two", debtor_account=Account(iban="NL14MOCK0000000002"))
-    _, _, warnings = await gateway.check(ERP, [one, one, other, elsewhere], None)
+    _, _, warnings, _ = await gateway.check(ERP, [one, one, other, elsewhere], None)
     assert [(w.index, w.violation.field, w.violation.rule) for w in warnings] == [(2, "end_to_end_id", "end-to-end-id.repeated")]
     assert [submitted.already_known for submitted in await gateway.submit(ERP, [one, other])] == [False, False]
 
@@ -294,13 +299,13 @@ async def test_a_message_version_the_bank_no_longer_takes_is_refused_before_the_
     with pytest.raises(Invalid) as error:
         await gateway.submit(ERP, [order(connection_id="old")])
     assert (0, "connection_id", "message.not-valid-on-date") in broken(error)
-    violations, _, _ = await gateway.check(ERP, [order(connection_id="old")], date(2026, 11, 10))
+    violations, _, _, _ = await gateway.check(ERP, [order(connection_id="old")], date(2026, 11, 10))
     assert violations == ()
 
 
 async def test_a_dry_run_stores_nothing_and_tells_conflicts_too(gateway: Gateway) -> None:
     await gateway.submit(ERP, [order()])
-    violations, conflicts, _ = await gateway.check(
+    violations, conflicts, _, _ = await gateway.check(
         ERP, [order(), order(amount=Decimal("7.00")), order("NEW", currency="EUX")], None
     )
     assert {v.index for v in violations} == {2}

@@ -27,6 +27,7 @@ class Submitted:
     state: PaymentState
     already_known: bool
     warnings: tuple[OrderViolation, ...] = ()
+    window: None = None
 
 
 def _warnings(index: int, order: PaymentOrder, count: int) -> tuple[OrderViolation, ...]:
@@ -172,7 +173,7 @@ class FakeGateway:
 
     async def check(self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None) -> Any:
         warnings = [one for index, order in enumerate(orders) for one in _warnings(index, order, self.warnings_each)]
-        return (*self._judge(orders), tuple(warnings))
+        return (*self._judge(orders), tuple(warnings), (None,) * len(orders))
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         for payment in self.payments.values():

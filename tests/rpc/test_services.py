@@ -154,6 +154,12 @@ class Operations(FakeGateway):
         self.resolved = (delivery_id, arrived, reason)
         return DELIVERY
 
+    async def queues(self, caller: Any, connection_id: str) -> Any:
+        return []
+
+    def now(self) -> Any:
+        return NOW
+
     async def connections(self, caller: Any) -> Any:
         return [(SETTINGS, HEALTH)]
 

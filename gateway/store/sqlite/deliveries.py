@@ -121,6 +121,22 @@ def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime) ->
     return [_delivery(row) for row in rows]
 
 
+def oldest_unanswered(db: sqlite3.Connection, connection_id: str, since: datetime) -> Delivery | None:
+    """Looks at one payment of each answered message, and ends with the first that is not."""
+    row = db.execute(
+        f"""
+        {_SELECT} WHERE d.connection_id = ? AND d.state = 'sent' AND d.updated_at >= ? AND NOT EXISTS (
+            SELECT 1 FROM blocks AS b CROSS JOIN payments AS p ON p.block_key = b.block_key
+            WHERE b.delivery_key = d.delivery_key AND NOT (p.state = 'sent' AND p.bank_status IS NULL)
+        ) AND EXISTS (
+            SELECT 1 FROM blocks AS b CROSS JOIN payments AS p ON p.block_key = b.block_key WHERE b.delivery_key = d.delivery_key
+        ) ORDER BY d.delivery_key LIMIT 1
+        """,
+        (connection_id, codec.micros(since)),
+    ).fetchone()
+    return None if row is None else _delivery(row)
+
+
 def delivery_blocks(db: sqlite3.Connection, delivery_id: str) -> list[DeliveryBlock]:
     """What batching took, in the order of the message."""
     rows = db.execute(

@@ -194,6 +194,9 @@ class SqliteStore:
             )
         )
 
+    async def oldest_unanswered(self, connection_id: str, since: datetime) -> Delivery | None:
+        return await self._read(lambda db: deliveries.oldest_unanswered(db, connection_id, since))
+
     async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
         return await self._read(lambda db: deliveries.due_deliveries(db, connection_id, now))
 

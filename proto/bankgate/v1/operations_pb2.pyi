@@ -388,7 +388,7 @@ class Discrepancy(_message.Message):
     """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported",
     "cancellation_answered". Statements: "statement_gap", "statement_duplicate", "balance_break". Files: "unreadable",
     "left_at_the_bank". Messages of ours: "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice", "paid_twice",
-    "unforeseen". Keys: "key_unavailable". docs/operator.md says of each what to do; more kinds may come.
+    "decision_contradicted", "unforeseen". Queues: "queue_age". Keys: "key_unavailable". docs/operator.md says of each what to do; more kinds may come.
     """
     summary_en: _builtins.str
     summary_zh: _builtins.str
@@ -661,6 +661,84 @@ class RereadInboundFileResponse(_message.Message):
 Global___RereadInboundFileResponse: _TypeAlias = RereadInboundFileResponse  # noqa: Y015
 
 @_typing.final
+class ConnectionWindow(_message.Message):
+    """When one kind of payment may be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    OPENS_AT_FIELD_NUMBER: _builtins.int
+    CLOSES_AT_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"" for every kind without hours of its own, else "URGP", "INST", "SEPA INST" """
+    open: _builtins.bool
+    known: _builtins.bool
+    """false: the calendar does not reach that day; nothing is held back"""
+    calendar: _builtins.str
+    @_builtins.property
+    def opens_at(self) -> _timestamp_pb2.Timestamp:
+        """of the window that is open, else of the next one; absent around the clock"""
+
+    @_builtins.property
+    def closes_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        open: _builtins.bool = ...,
+        opens_at: _timestamp_pb2.Timestamp | None = ...,
+        closes_at: _timestamp_pb2.Timestamp | None = ...,
+        known: _builtins.bool = ...,
+        calendar: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closes_at", b"closes_at", "opens_at", b"opens_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "closes_at", b"closes_at", "kind", b"kind", "known", b"known", "open", b"open", "opens_at", b"opens_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionWindow: _TypeAlias = ConnectionWindow  # noqa: Y015
+
+@_typing.final
+class QueueAge(_message.Message):
+    """How long the oldest of a queue has waited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    INBOUND_FILE_ID_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """"approved", "ready", "in_doubt", "unanswered", "unread" """
+    late: _builtins.bool
+    """longer than [alarms] of the connection allows: there is a discrepancy "queue_age" """
+    delivery_id: _builtins.str
+    inbound_file_id: _builtins.str
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        late: _builtins.bool = ...,
+        delivery_id: _builtins.str = ...,
+        inbound_file_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "inbound_file_id", b"inbound_file_id", "late", b"late", "queue", b"queue", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueAge: _TypeAlias = QueueAge  # noqa: Y015
+
+@_typing.final
 class Connection(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -679,6 +757,10 @@ class Connection(_message.Message):
     LAST_FETCH_AT_FIELD_NUMBER: _builtins.int
     LAST_PROBLEM_FIELD_NUMBER: _builtins.int
     QUARANTINED_FILES_FIELD_NUMBER: _builtins.int
+    SEND_WINDOWS_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_MAX_FIELD_NUMBER: _builtins.int
+    SENDING_HELD_BACK_FIELD_NUMBER: _builtins.int
     connection_id: _builtins.str
     bank: _builtins.str
     """the plugin"""
@@ -696,12 +778,24 @@ class Connection(_message.Message):
     last_problem: _builtins.str
     quarantined_files: _builtins.int
     """files of this bank that could not be read"""
+    in_flight_max: _builtins.int
+    """so many messages may be under way or in doubt; then no more are formed"""
+    sending_held_back: _builtins.bool
+    """so many are in doubt that no other one starts until evidence or a person ends some"""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Account]: ...
     @_builtins.property
     def last_sent_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def last_fetch_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def send_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionWindow]:
+        """now, by kind of payment; empty: always open"""
+
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueAge]:
+        """those in which something waits"""
+
     def __init__(
         self,
         *,
@@ -720,10 +814,14 @@ class Connection(_message.Message):
         last_fetch_at: _timestamp_pb2.Timestamp | None = ...,
         last_problem: _builtins.str = ...,
         quarantined_files: _builtins.int = ...,
+        send_windows: _abc.Iterable[Global___ConnectionWindow] | None = ...,
+        queues: _abc.Iterable[Global___QueueAge] | None = ...,
+        in_flight_max: _builtins.int = ...,
+        sending_held_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_fetch_at", b"last_fetch_at", "last_sent_at", b"last_sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "bank", b"bank", "channel", b"channel", "connection_id", b"connection_id", "deliveries_in_doubt", b"deliveries_in_doubt", "guarantee", b"guarantee", "last_fetch_at", b"last_fetch_at", "last_problem", b"last_problem", "last_sent_at", b"last_sent_at", "message_name", b"message_name", "open_discrepancies", b"open_discrepancies", "payments_waiting", b"payments_waiting", "quarantined_files", b"quarantined_files", "seal", b"seal", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "bank", b"bank", "channel", b"channel", "connection_id", b"connection_id", "deliveries_in_doubt", b"deliveries_in_doubt", "guarantee", b"guarantee", "in_flight_max", b"in_flight_max", "last_fetch_at", b"last_fetch_at", "last_problem", b"last_problem", "last_sent_at", b"last_sent_at", "message_name", b"message_name", "open_discrepancies", b"open_discrepancies", "payments_waiting", b"payments_waiting", "quarantined_files", b"quarantined_files", "queues", b"queues", "seal", b"seal", "send_windows", b"send_windows", "sending_held_back", b"sending_held_back", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,45 +26,51 @@ from bankgate.v1 import types_pb2 as bankgate_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62\x61nkgate/v1/payments.proto\x12\x0b\x62\x61nkgate.v1\x1a\x17\x62\x61nkgate/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n\x15SubmitPaymentsRequest\x12-\n\x08payments\x18\x01 \x03(\x0b\x32\x1b.bankgate.v1.PaymentRequest\"\xac\x01\n\x10SubmittedPayment\x12\x19\n\x11payment_reference\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12\x15\n\ralready_known\x18\x04 \x01(\x08\x12(\n\x08warnings\x18\x05 \x03(\x0b\x32\x16.bankgate.v1.Violation\"I\n\x16SubmitPaymentsResponse\x12/\n\x08payments\x18\x01 \x03(\x0b\x32\x1d.bankgate.v1.SubmittedPayment\"\xc4\x01\n\x1dSubmitPaymentsAcknowledgement\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x04\x12/\n\x08payments\x18\x02 \x03(\x0b\x32\x1d.bankgate.v1.SubmittedPayment\x12*\n\nviolations\x18\x03 \x03(\x0b\x32\x16.bankgate.v1.Violation\x12(\n\tconflicts\x18\x04 \x03(\x0b\x32\x15.bankgate.v1.Conflict\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"X\n\x08\x43onflict\x12\r\n\x05index\x18\x01 \x01(\r\x12\x19\n\x11payment_reference\x18\x02 \x01(\t\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\"Q\n\x14\x43heckPaymentsRequest\x12-\n\x08payments\x18\x01 \x03(\x0b\x32\x1b.bankgate.v1.PaymentRequest\x12\n\n\x02on\x18\x02 \x01(\t\"\x97\x01\n\x15\x43heckPaymentsResponse\x12*\n\nviolations\x18\x01 \x03(\x0b\x32\x16.bankgate.v1.Violation\x12(\n\tconflicts\x18\x02 \x03(\x0b\x32\x15.bankgate.v1.Conflict\x12(\n\x08warnings\x18\x03 \x03(\x0b\x32\x16.bankgate.v1.Violation\"L\n\x11GetPaymentRequest\x12\x14\n\npayment_id\x18\x01 \x01(\tH\x00\x12\x1b\n\x11payment_reference\x18\x02 \x01(\tH\x00\x42\x04\n\x02\x62y\";\n\x12GetPaymentResponse\x12%\n\x07payment\x18\x01 \x01(\x0b\x32\x14.bankgate.v1.Payment\"\x88\x02\n\x13ListPaymentsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x0b\x32\x11.bankgate.v1.Page\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12)\n\x06states\x18\x03 \x03(\x0e\x32\x19.bankgate.v1.PaymentState\x12\x15\n\rend_to_end_id\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x30\n\x0c\x63reated_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcreated_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x14ListPaymentsResponse\x12&\n\x08payments\x18\x01 \x03(\x0b\x32\x14.bankgate.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x14\x43\x61ncelPaymentRequest\x12\x14\n\npayment_id\x18\x01 \x01(\tH\x00\x12\x1b\n\x11payment_reference\x18\x02 \x01(\tH\x00\x12\x0e\n\x06reason\x18\x03 \x01(\tB\x04\n\x02\x62y\">\n\x15\x43\x61ncelPaymentResponse\x12%\n\x07payment\x18\x01 \x01(\x0b\x32\x14.bankgate.v1.Payment\"^\n\x19WatchPaymentEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x16\n\x0e\x63onnection_ids\x18\x02 \x03(\t\x12\x13\n\x0bstop_at_end\x18\x03 \x01(\x08\"G\n\x1aWatchPaymentEventsResponse\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.bankgate.v1.PaymentEvent\"\xc8\x02\n\x0cPaymentEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x19\n\x11payment_reference\x18\x03 \x01(\t\x12\x15\n\rconnection_id\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12\x31\n\x0eprevious_state\x18\x06 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12*\n\x06reason\x18\x07 \x01(\x0b\x32\x1a.bankgate.v1.PaymentReason\x12/\n\x0boccurred_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t2\x93\x05\n\x0ePaymentService\x12Y\n\x0eSubmitPayments\x12\".bankgate.v1.SubmitPaymentsRequest\x1a#.bankgate.v1.SubmitPaymentsResponse\x12i\n\x13SubmitPaymentStream\x12\".bankgate.v1.SubmitPaymentsRequest\x1a*.bankgate.v1.SubmitPaymentsAcknowledgement(\x01\x30\x01\x12V\n\rCheckPayments\x12!.bankgate.v1.CheckPaymentsRequest\x1a\".bankgate.v1.CheckPaymentsResponse\x12M\n\nGetPayment\x12\x1e.bankgate.v1.GetPaymentRequest\x1a\x1f.bankgate.v1.GetPaymentResponse\x12S\n\x0cListPayments\x12 .bankgate.v1.ListPaymentsRequest\x1a!.bankgate.v1.ListPaymentsResponse\x12V\n\rCancelPayment\x12!.bankgate.v1.CancelPaymentRequest\x1a\".bankgate.v1.CancelPaymentResponse\x12g\n\x12WatchPaymentEvents\x12&.bankgate.v1.WatchPaymentEventsRequest\x1a\'.bankgate.v1.WatchPaymentEventsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62\x61nkgate/v1/payments.proto\x12\x0b\x62\x61nkgate.v1\x1a\x17\x62\x61nkgate/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\nSendWindow\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.bankgate.v1.SendWindowOutcome\x12,\n\x08opens_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tcloses_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65xecution_date\x18\x04 \x01(\t\x12%\n\x1drequested_execution_date_kept\x18\x05 \x01(\x08\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\x16\n\x0e\x64\x65scription_en\x18\x07 \x01(\t\x12\x16\n\x0e\x64\x65scription_zh\x18\x08 \x01(\t\"F\n\x15SubmitPaymentsRequest\x12-\n\x08payments\x18\x01 \x03(\x0b\x32\x1b.bankgate.v1.PaymentRequest\"\xda\x01\n\x10SubmittedPayment\x12\x19\n\x11payment_reference\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12\x15\n\ralready_known\x18\x04 \x01(\x08\x12(\n\x08warnings\x18\x05 \x03(\x0b\x32\x16.bankgate.v1.Violation\x12,\n\x0bsend_window\x18\x06 \x01(\x0b\x32\x17.bankgate.v1.SendWindow\"I\n\x16SubmitPaymentsResponse\x12/\n\x08payments\x18\x01 \x03(\x0b\x32\x1d.bankgate.v1.SubmittedPayment\"\xc4\x01\n\x1dSubmitPaymentsAcknowledgement\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x04\x12/\n\x08payments\x18\x02 \x03(\x0b\x32\x1d.bankgate.v1.SubmittedPayment\x12*\n\nviolations\x18\x03 \x03(\x0b\x32\x16.bankgate.v1.Violation\x12(\n\tconflicts\x18\x04 \x03(\x0b\x32\x15.bankgate.v1.Conflict\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"X\n\x08\x43onflict\x12\r\n\x05index\x18\x01 \x01(\r\x12\x19\n\x11payment_reference\x18\x02 \x01(\t\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\"Q\n\x14\x43heckPaymentsRequest\x12-\n\x08payments\x18\x01 \x03(\x0b\x32\x1b.bankgate.v1.PaymentRequest\x12\n\n\x02on\x18\x02 \x01(\t\"\xcd\x01\n\x15\x43heckPaymentsResponse\x12*\n\nviolations\x18\x01 \x03(\x0b\x32\x16.bankgate.v1.Violation\x12(\n\tconflicts\x18\x02 \x03(\x0b\x32\x15.bankgate.v1.Conflict\x12(\n\x08warnings\x18\x03 \x03(\x0b\x32\x16.bankgate.v1.Violation\x12\x34\n\x0csend_windows\x18\x04 \x03(\x0b\x32\x1e.bankgate.v1.CheckedSendWindow\"k\n\x11\x43heckedSendWindow\x12\r\n\x05index\x18\x01 \x01(\r\x12\x19\n\x11payment_reference\x18\x02 \x01(\t\x12,\n\x0bsend_window\x18\x03 \x01(\x0b\x32\x17.bankgate.v1.SendWindow\"L\n\x11GetPaymentRequest\x12\x14\n\npayment_id\x18\x01 \x01(\tH\x00\x12\x1b\n\x11payment_reference\x18\x02 \x01(\tH\x00\x42\x04\n\x02\x62y\";\n\x12GetPaymentResponse\x12%\n\x07payment\x18\x01 \x01(\x0b\x32\x14.bankgate.v1.Payment\"\x88\x02\n\x13ListPaymentsRequest\x12\x1f\n\x04page\x18\x01 \x01(\x0b\x32\x11.bankgate.v1.Page\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12)\n\x06states\x18\x03 \x03(\x0e\x32\x19.bankgate.v1.PaymentState\x12\x15\n\rend_to_end_id\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x30\n\x0c\x63reated_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcreated_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x14ListPaymentsResponse\x12&\n\x08payments\x18\x01 \x03(\x0b\x32\x14.bankgate.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x14\x43\x61ncelPaymentRequest\x12\x14\n\npayment_id\x18\x01 \x01(\tH\x00\x12\x1b\n\x11payment_reference\x18\x02 \x01(\tH\x00\x12\x0e\n\x06reason\x18\x03 \x01(\tB\x04\n\x02\x62y\">\n\x15\x43\x61ncelPaymentResponse\x12%\n\x07payment\x18\x01 \x01(\x0b\x32\x14.bankgate.v1.Payment\"^\n\x19WatchPaymentEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x16\n\x0e\x63onnection_ids\x18\x02 \x03(\t\x12\x13\n\x0bstop_at_end\x18\x03 \x01(\x08\"G\n\x1aWatchPaymentEventsResponse\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.bankgate.v1.PaymentEvent\"\xc8\x02\n\x0cPaymentEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x19\n\x11payment_reference\x18\x03 \x01(\t\x12\x15\n\rconnection_id\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12\x31\n\x0eprevious_state\x18\x06 \x01(\x0e\x32\x19.bankgate.v1.PaymentState\x12*\n\x06reason\x18\x07 \x01(\x0b\x32\x1a.bankgate.v1.PaymentReason\x12/\n\x0boccurred_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\t \x01(\t\x12\x0e\n\x06source\x18\n \x01(\t*\xe3\x01\n\x11SendWindowOutcome\x12#\n\x1fSEND_WINDOW_OUTCOME_UNSPECIFIED\x10\x00\x12#\n\x1fSEND_WINDOW_OUTCOME_ALWAYS_OPEN\x10\x01\x12\x1f\n\x1bSEND_WINDOW_OUTCOME_IN_TIME\x10\x02\x12\x1e\n\x1aSEND_WINDOW_OUTCOME_MISSED\x10\x03\x12\"\n\x1eSEND_WINDOW_OUTCOME_CLOSED_DAY\x10\x04\x12\x1f\n\x1bSEND_WINDOW_OUTCOME_UNKNOWN\x10\x05\x32\x93\x05\n\x0ePaymentService\x12Y\n\x0eSubmitPayments\x12\".bankgate.v1.SubmitPaymentsRequest\x1a#.bankgate.v1.SubmitPaymentsResponse\x12i\n\x13SubmitPaymentStream\x12\".bankgate.v1.SubmitPaymentsRequest\x1a*.bankgate.v1.SubmitPaymentsAcknowledgement(\x01\x30\x01\x12V\n\rCheckPayments\x12!.bankgate.v1.CheckPaymentsRequest\x1a\".bankgate.v1.CheckPaymentsResponse\x12M\n\nGetPayment\x12\x1e.bankgate.v1.GetPaymentRequest\x1a\x1f.bankgate.v1.GetPaymentResponse\x12S\n\x0cListPayments\x12 .bankgate.v1.ListPaymentsRequest\x1a!.bankgate.v1.ListPaymentsResponse\x12V\n\rCancelPayment\x12!.bankgate.v1.CancelPaymentRequest\x1a\".bankgate.v1.CancelPaymentResponse\x12g\n\x12WatchPaymentEvents\x12&.bankgate.v1.WatchPaymentEventsRequest\x1a\'.bankgate.v1.WatchPaymentEventsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bankgate.v1.payments_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITPAYMENTSREQUEST']._serialized_start=101
-  _globals['_SUBMITPAYMENTSREQUEST']._serialized_end=171
-  _globals['_SUBMITTEDPAYMENT']._serialized_start=174
-  _globals['_SUBMITTEDPAYMENT']._serialized_end=346
-  _globals['_SUBMITPAYMENTSRESPONSE']._serialized_start=348
-  _globals['_SUBMITPAYMENTSRESPONSE']._serialized_end=421
-  _globals['_SUBMITPAYMENTSACKNOWLEDGEMENT']._serialized_start=424
-  _globals['_SUBMITPAYMENTSACKNOWLEDGEMENT']._serialized_end=620
-  _globals['_CONFLICT']._serialized_start=622
-  _globals['_CONFLICT']._serialized_end=710
-  _globals['_CHECKPAYMENTSREQUEST']._serialized_start=712
-  _globals['_CHECKPAYMENTSREQUEST']._serialized_end=793
-  _globals['_CHECKPAYMENTSRESPONSE']._serialized_start=796
-  _globals['_CHECKPAYMENTSRESPONSE']._serialized_end=947
-  _globals['_GETPAYMENTREQUEST']._serialized_start=949
-  _globals['_GETPAYMENTREQUEST']._serialized_end=1025
-  _globals['_GETPAYMENTRESPONSE']._serialized_start=1027
-  _globals['_GETPAYMENTRESPONSE']._serialized_end=1086
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1089
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=1353
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=1355
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=1442
-  _globals['_CANCELPAYMENTREQUEST']._serialized_start=1444
-  _globals['_CANCELPAYMENTREQUEST']._serialized_end=1539
-  _globals['_CANCELPAYMENTRESPONSE']._serialized_start=1541
-  _globals['_CANCELPAYMENTRESPONSE']._serialized_end=1603
-  _globals['_WATCHPAYMENTEVENTSREQUEST']._serialized_start=1605
-  _globals['_WATCHPAYMENTEVENTSREQUEST']._serialized_end=1699
-  _globals['_WATCHPAYMENTEVENTSRESPONSE']._serialized_start=1701
-  _globals['_WATCHPAYMENTEVENTSRESPONSE']._serialized_end=1772
-  _globals['_PAYMENTEVENT']._serialized_start=1775
-  _globals['_PAYMENTEVENT']._serialized_end=2103
-  _globals['_PAYMENTSERVICE']._serialized_start=2106
-  _globals['_PAYMENTSERVICE']._serialized_end=2765
+  _globals['_SENDWINDOWOUTCOME']._serialized_start=2602
+  _globals['_SENDWINDOWOUTCOME']._serialized_end=2829
+  _globals['_SENDWINDOW']._serialized_start=102
+  _globals['_SENDWINDOW']._serialized_end=386
+  _globals['_SUBMITPAYMENTSREQUEST']._serialized_start=388
+  _globals['_SUBMITPAYMENTSREQUEST']._serialized_end=458
+  _globals['_SUBMITTEDPAYMENT']._serialized_start=461
+  _globals['_SUBMITTEDPAYMENT']._serialized_end=679
+  _globals['_SUBMITPAYMENTSRESPONSE']._serialized_start=681
+  _globals['_SUBMITPAYMENTSRESPONSE']._serialized_end=754
+  _globals['_SUBMITPAYMENTSACKNOWLEDGEMENT']._serialized_start=757
+  _globals['_SUBMITPAYMENTSACKNOWLEDGEMENT']._serialized_end=953
+  _globals['_CONFLICT']._serialized_start=955
+  _globals['_CONFLICT']._serialized_end=1043
+  _globals['_CHECKPAYMENTSREQUEST']._serialized_start=1045
+  _globals['_CHECKPAYMENTSREQUEST']._serialized_end=1126
+  _globals['_CHECKPAYMENTSRESPONSE']._serialized_start=1129
+  _globals['_CHECKPAYMENTSRESPONSE']._serialized_end=1334
+  _globals['_CHECKEDSENDWINDOW']._serialized_start=1336
+  _globals['_CHECKEDSENDWINDOW']._serialized_end=1443
+  _globals['_GETPAYMENTREQUEST']._serialized_start=1445
+  _globals['_GETPAYMENTREQUEST']._serialized_end=1521
+  _globals['_GETPAYMENTRESPONSE']._serialized_start=1523
+  _globals['_GETPAYMENTRESPONSE']._serialized_end=1582
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1585
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=1849
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=1851
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=1938
+  _globals['_CANCELPAYMENTREQUEST']._serialized_start=1940
+  _globals['_CANCELPAYMENTREQUEST']._serialized_end=2035
+  _globals['_CANCELPAYMENTRESPONSE']._serialized_start=2037
+  _globals['_CANCELPAYMENTRESPONSE']._serialized_end=2099
+  _globals['_WATCHPAYMENTEVENTSREQUEST']._serialized_start=2101
+  _globals['_WATCHPAYMENTEVENTSREQUEST']._serialized_end=2195
+  _globals['_WATCHPAYMENTEVENTSRESPONSE']._serialized_start=2197
+  _globals['_WATCHPAYMENTEVENTSRESPONSE']._serialized_end=2268
+  _globals['_PAYMENTEVENT']._serialized_start=2271
+  _globals['_PAYMENTEVENT']._serialized_end=2599
+  _globals['_PAYMENTSERVICE']._serialized_start=2832
+  _globals['_PAYMENTSERVICE']._serialized_end=3491
 # @@protoc_insertion_point(module_scope)

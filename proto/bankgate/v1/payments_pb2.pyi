@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,92 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SendWindowOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SendWindowOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SendWindowOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEND_WINDOW_OUTCOME_UNSPECIFIED: _SendWindowOutcome.ValueType  # 0
+    SEND_WINDOW_OUTCOME_ALWAYS_OPEN: _SendWindowOutcome.ValueType  # 1
+    """this kind of payment is sent around the clock"""
+    SEND_WINDOW_OUTCOME_IN_TIME: _SendWindowOutcome.ValueType  # 2
+    """the window is open, or opens later on this bank day"""
+    SEND_WINDOW_OUTCOME_MISSED: _SendWindowOutcome.ValueType  # 3
+    """today's cut-off has passed; it waits for the next window"""
+    SEND_WINDOW_OUTCOME_CLOSED_DAY: _SendWindowOutcome.ValueType  # 4
+    """the bank does not work today; it waits for the next window"""
+    SEND_WINDOW_OUTCOME_UNKNOWN: _SendWindowOutcome.ValueType  # 5
+    """the bank's calendar does not reach that year yet; it is sent all the same"""
+
+class SendWindowOutcome(_SendWindowOutcome, metaclass=_SendWindowOutcomeEnumTypeWrapper):
+    """How a payment stands to the hours in which its bank takes messages, at the moment of the answer."""
+
+SEND_WINDOW_OUTCOME_UNSPECIFIED: SendWindowOutcome.ValueType  # 0
+SEND_WINDOW_OUTCOME_ALWAYS_OPEN: SendWindowOutcome.ValueType  # 1
+"""this kind of payment is sent around the clock"""
+SEND_WINDOW_OUTCOME_IN_TIME: SendWindowOutcome.ValueType  # 2
+"""the window is open, or opens later on this bank day"""
+SEND_WINDOW_OUTCOME_MISSED: SendWindowOutcome.ValueType  # 3
+"""today's cut-off has passed; it waits for the next window"""
+SEND_WINDOW_OUTCOME_CLOSED_DAY: SendWindowOutcome.ValueType  # 4
+"""the bank does not work today; it waits for the next window"""
+SEND_WINDOW_OUTCOME_UNKNOWN: SendWindowOutcome.ValueType  # 5
+"""the bank's calendar does not reach that year yet; it is sent all the same"""
+Global___SendWindowOutcome: _TypeAlias = SendWindowOutcome  # noqa: Y015
+
+@_typing.final
+class SendWindow(_message.Message):
+    """The window in which a payment leaves if nothing else delays it, and what that means for the date it asks for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    OPENS_AT_FIELD_NUMBER: _builtins.int
+    CLOSES_AT_FIELD_NUMBER: _builtins.int
+    EXECUTION_DATE_FIELD_NUMBER: _builtins.int
+    REQUESTED_EXECUTION_DATE_KEPT_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_EN_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_ZH_FIELD_NUMBER: _builtins.int
+    outcome: Global___SendWindowOutcome.ValueType
+    execution_date: _builtins.str
+    """The first day on which the bank can execute it: the requested_execution_date where that can be kept, else a later one. Empty
+    where the calendar does not know.
+    """
+    requested_execution_date_kept: _builtins.bool
+    time_zone: _builtins.str
+    """the bank's, in which its hours are"""
+    description_en: _builtins.str
+    description_zh: _builtins.str
+    @_builtins.property
+    def opens_at(self) -> _timestamp_pb2.Timestamp:
+        """of the window that is open, else of the next one; absent around the clock"""
+
+    @_builtins.property
+    def closes_at(self) -> _timestamp_pb2.Timestamp:
+        """its cut-off: what leaves at that moment or later is too late"""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___SendWindowOutcome.ValueType = ...,
+        opens_at: _timestamp_pb2.Timestamp | None = ...,
+        closes_at: _timestamp_pb2.Timestamp | None = ...,
+        execution_date: _builtins.str = ...,
+        requested_execution_date_kept: _builtins.bool = ...,
+        time_zone: _builtins.str = ...,
+        description_en: _builtins.str = ...,
+        description_zh: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closes_at", b"closes_at", "opens_at", b"opens_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes_at", b"closes_at", "description_en", b"description_en", "description_zh", b"description_zh", "execution_date", b"execution_date", "opens_at", b"opens_at", "outcome", b"outcome", "requested_execution_date_kept", b"requested_execution_date_kept", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendWindow: _TypeAlias = SendWindow  # noqa: Y015
 
 @_typing.final
 class SubmitPaymentsRequest(_message.Message):
@@ -51,6 +138,7 @@ class SubmittedPayment(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ALREADY_KNOWN_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    SEND_WINDOW_FIELD_NUMBER: _builtins.int
     payment_reference: _builtins.str
     payment_id: _builtins.str
     state: _types_pb2.PaymentState.ValueType
@@ -62,6 +150,12 @@ class SubmittedPayment(_message.Message):
         CheckPayments tells all.
         """
 
+    @_builtins.property
+    def send_window(self) -> Global___SendWindow:
+        """In time or not, and when it is sent. Absent where the connection has no send window, and for what has gone its way already.
+        A connection may be set to refuse what misses the last window for its date: the violation "send-window.missed".
+        """
+
     def __init__(
         self,
         *,
@@ -70,10 +164,11 @@ class SubmittedPayment(_message.Message):
         state: _types_pb2.PaymentState.ValueType = ...,
         already_known: _builtins.bool = ...,
         warnings: _abc.Iterable[_types_pb2.Violation] | None = ...,
+        send_window: Global___SendWindow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["send_window", b"send_window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_known", b"already_known", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_known", b"already_known", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "send_window", b"send_window", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -208,6 +303,7 @@ class CheckPaymentsResponse(_message.Message):
     VIOLATIONS_FIELD_NUMBER: _builtins.int
     CONFLICTS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    SEND_WINDOWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Violation]:
         """empty: SubmitPayments would take it"""
@@ -218,20 +314,54 @@ class CheckPaymentsResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Violation]:
         """told, and refusing nothing"""
 
+    @_builtins.property
+    def send_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedSendWindow]:
+        """of the payments whose connection has a send window"""
+
     def __init__(
         self,
         *,
         violations: _abc.Iterable[_types_pb2.Violation] | None = ...,
         conflicts: _abc.Iterable[Global___Conflict] | None = ...,
         warnings: _abc.Iterable[_types_pb2.Violation] | None = ...,
+        send_windows: _abc.Iterable[Global___CheckedSendWindow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "send_windows", b"send_windows", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckPaymentsResponse: _TypeAlias = CheckPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class CheckedSendWindow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    SEND_WINDOW_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """which payment of the call, from 0"""
+    payment_reference: _builtins.str
+    @_builtins.property
+    def send_window(self) -> Global___SendWindow:
+        """as of now; with `on`, as of the beginning of that day at the bank"""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        payment_reference: _builtins.str = ...,
+        send_window: Global___SendWindow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["send_window", b"send_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "payment_reference", b"payment_reference", "send_window", b"send_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckedSendWindow: _TypeAlias = CheckedSendWindow  # noqa: Y015
 
 @_typing.final
 class GetPaymentRequest(_message.Message):
