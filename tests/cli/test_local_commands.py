@@ -409,7 +409,8 @@ def test_configuration_is_checked_without_connecting(bankgate: Any, directory: P
 def test_connections_are_tried_from_here(bankgate: Any, directory: Path) -> None:
     (directory / "out").mkdir()
     (row,) = json.loads(bankgate("connections", "check", "--config", directory, "--json").out)
-    assert row == {"connection": "house", "problems": [], "certificates": [], "schemas": []}
+    always = ["send window: always open"]
+    assert row == {"connection": "house", "problems": [], "certificates": [], "schemas": [], "send_windows": always}
     (directory / "out").rmdir()
     done = bankgate("connections", "check", "house", "--config", directory)
     assert done.code == 1
