@@ -54,6 +54,10 @@ class StoreUnavailable(Exception):
     """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
 
 
+class UnknownSchema(StoreUnavailable):
+    """The database was written by a newer version, or is not ours. Nothing was changed."""
+
+
 ChainJudge = Callable[[str, Sequence[StatementFacts]], Sequence[NewDiscrepancy]]
 """What does not fit among the statements of a chain; its name, and the facts of all of them. Pure: a store may ask twice."""
 
