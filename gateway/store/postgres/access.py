@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.config import DatabaseSettings
 from gateway.store.address import SYSTEM, PostgresAddress
+from gateway.store.postgres.connection import Database
 from gateway.store.store import StoreUnavailable
 from keys.seal import KeyUnavailable
 from keys.secrets import file_path, passphrase
@@ -22,6 +23,20 @@ class Access:
 
     def __repr__(self) -> str:
         return f"<{self.address.database} as {self.address.user}>"
+
+    def database(self, url: str) -> Database:
+        """What the store opens. Raises `StoreUnavailable` where a secret cannot be had."""
+        settings = self.settings
+        return Database(
+            url=url,
+            options=self.asyncpg(),
+            libpq=self.libpq(),
+            application_name=settings.application_name,
+            readers=settings.readers,
+            connect_seconds=settings.connect_seconds,
+            statement_seconds=settings.statement_seconds,
+            idle_seconds=settings.idle_seconds,
+        )
 
     def asyncpg(self) -> dict[str, Any]:
         """Arguments of `asyncpg.connect` and `create_pool`. Raises `StoreUnavailable` where a secret cannot be had."""

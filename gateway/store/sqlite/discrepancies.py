@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.store import codec
 from gateway.store.records import BY_ITSELF, ConnectionHealth, Discrepancy, NewDiscrepancy
-from gateway.store.sqlite import codec
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
 

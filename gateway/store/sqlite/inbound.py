@@ -4,8 +4,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.store import codec
 from gateway.store.records import InboundFile, NewDiscrepancy
-from gateway.store.sqlite import codec, discrepancies, documents
+from gateway.store.sqlite import discrepancies, documents
 from gateway.store.sqlite.writer import Tx
 
 STORED, READ, QUARANTINED = "stored", "read", "quarantined"

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from gateway.continuity import Reading, StatementFacts
+from gateway.store import codec
 from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow, chain_key
-from gateway.store.sqlite import codec, discrepancies
+from gateway.store.sqlite import discrepancies
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import ChainJudge
 

@@ -19,6 +19,7 @@ from formats.model import CreditTransfer
 from gateway import clock as gateway_clock
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
+from gateway.store import codec
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -50,7 +51,6 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.sqlite import (
-    codec,
     connection,
     deliveries,
     discrepancies,

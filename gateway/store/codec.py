@@ -1,8 +1,8 @@
-"""How values become columns and come back: moments, reasons, content, page tokens.
+"""How values become columns and come back, in every store: moments, reasons, content, page tokens.
 
-Moments are INTEGER microseconds since 1970 in UTC. Content (terms, transfers, statements, entries) is JSON without absent
-values: it stays readable with SQLite's own JSON functions, and a field added to the model later reads as absent. Decimals and
-dates are strings, exactly as they print.
+Where a database has no type of its own for them (SQLite), moments are integer microseconds since 1970 in UTC. Content (terms,
+transfers, statements, entries) is JSON without absent values: it stays readable with the database's own JSON functions, and a
+field added to the model later reads as absent. Decimals and dates are strings, exactly as they print.
 """
 
 import typing
