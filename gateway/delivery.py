@@ -70,7 +70,8 @@ class Courier:
 
     async def advance_due(self) -> datetime | None:
         """Advances what is due by one step, some of it at a time; when to come back, None if nothing is pending by time."""
-        due = await self.store.due_deliveries(self.connection.id, self.clock())
+        most = self.connection.settings.retry.in_flight_max + STARTS_A_TURN  # so that the one kind never hides the other
+        due = await self.store.due_deliveries(self.connection.id, self.clock(), most)
         doubts = [delivery for delivery in due if delivery.state is DeliveryState.IN_DOUBT]
         others = [delivery for delivery in due if delivery.state is not DeliveryState.IN_DOUBT]
         for delivery in (*others[:STARTS_A_TURN], *doubts[:QUESTIONS_A_TURN]):

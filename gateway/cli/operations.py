@@ -104,7 +104,7 @@ def show_delivery(
     service: connect.Service,
     as_json: Json = False,
 ) -> None:
-    """Show one message with every attempt to send it and all evidence."""
+    """Show one message and everything that happened to it: every attempt to send it, all evidence, who decided what."""
     where = service.as_target()
     answer = service_call(where, "OperationsService", "GetDelivery", {"delivery_id": delivery_id})
     _show_delivery(answer["delivery"], as_json=as_json)
@@ -138,13 +138,25 @@ def _show_delivery(delivery: dict[str, Any], *, as_json: bool) -> None:
         console.print(f"{name:15} {delivery.get(name, '')}", markup=False)
     console.print(f"{'state':15} {state_word(delivery.get('state'))}  {reason_words(delivery.get('reason'))}", markup=False)
     console.print(f"{'payments':15} {delivery.get('payment_count', 0)}, sum {delivery.get('control_sum', '')}", markup=False)
+    for at, text in _timeline(delivery):
+        console.print(f"{at[:19]} {text}", markup=False)
+
+
+def _timeline(delivery: dict[str, Any]) -> list[tuple[str, str]]:
+    """Everything that happened to a message, attempts and evidence among it, in the order of time: (moment, words)."""
+    lines: list[tuple[str, str]] = []
+    for event in delivery.get("history", ()):
+        words = reason_words(event.get("reason"))
+        told = f"{event.get('event')}, {state_word(event.get('state'))}, by {event.get('source')}{f': {words}' if words else ''}"
+        lines.append((event.get("occurred_at", ""), told))
     for attempt in delivery.get("attempt_log", ()):
         outcome = attempt.get("outcome") or "running"
-        text = f"attempt {attempt.get('number')}: {attempt.get('started_at', '')[:19]} {outcome} {attempt.get('detail', '')}"
-        console.print(text, markup=False)
+        moment = attempt.get("ended_at") or attempt.get("started_at", "")
+        lines.append((moment, f"attempt {attempt.get('number')}: {outcome} {attempt.get('detail', '')}"))
     for item in delivery.get("evidence", ()):
-        text = f"evidence: {item.get('found_at', '')[:19]} {item.get('source')}: {item.get('verdict')} {item.get('detail', '')}"
-        console.print(text, markup=False)
+        text = f"evidence, {item.get('source')}: {item.get('verdict')} {item.get('detail', '')}"
+        lines.append((item.get("found_at", ""), text))
+    return sorted(lines, key=lambda line: line[0][:19])  # to the second; of one second in the order above
 
 
 # -- discrepancies ---------------------------------------------------------------------------------------------------------

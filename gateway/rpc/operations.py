@@ -12,6 +12,7 @@ from gateway.errors import BadRequest
 from gateway.rpc.door import Servicer, not_in_this_release, page_of, row_id, unary
 from gateway.rpc.present import (
     DELIVERY_STATES,
+    delivery_event_message,
     delivery_message,
     discrepancy_message,
     inbound_message,
@@ -117,10 +118,12 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
         return connection_message(settings, health, queues, self.gateway.now())
 
     async def _delivery(self, caller: Caller, delivery_id: str) -> pb.Delivery:
-        delivery, attempts, evidence = await self.gateway.delivery(caller, delivery_id)
+        delivery, attempts, evidence, events = await self.gateway.delivery(caller, delivery_id)
         guarantees = await self._guarantees(caller)
         guarantee = guarantees.get(delivery.connection_id, "")
-        return delivery_message(delivery, tuple(attempts), tuple(evidence), guarantee)
+        shown = delivery_message(delivery, tuple(attempts), tuple(evidence), guarantee)
+        shown.history.extend(delivery_event_message(event) for event in events)
+        return shown
 
     async def _guarantees(self, caller: Caller) -> dict[str, str]:
         return {settings.id: settings.guarantee.kind for settings, _ in await self.gateway.connections(caller)}

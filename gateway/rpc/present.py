@@ -37,6 +37,7 @@ from gateway.store.records import (
     PaymentEventRow,
     Reason,
 )
+from gateway.store.story import DeliveryEventRow
 from gateway.window_answer import WindowAnswer, WindowOutcome
 
 PAYMENT_STATES = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state.name}") for state in PaymentState}
@@ -344,6 +345,20 @@ def delivery_message(
             operations.Evidence(found_at=moment(item.found_at), source=item.source, verdict=item.verdict, detail=item.detail)
             for item in evidence
         ],
+    )
+
+
+def delivery_event_message(event: DeliveryEventRow) -> operations.DeliveryEvent:
+    """One thing that happened to a bank message."""
+    return operations.DeliveryEvent(
+        number=event.number,
+        occurred_at=moment(event.occurred_at),
+        event=event.event,
+        previous_state=(DELIVERY_STATES[event.previous_state] if event.previous_state else operations.DELIVERY_STATE_UNSPECIFIED),
+        state=DELIVERY_STATES[event.state],
+        attempt=event.attempt,
+        reason=reason_message(event.reason),
+        source=event.source,
     )
 
 

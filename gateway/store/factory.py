@@ -1,18 +1,14 @@
 """From the setting `store` to a store."""
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from gateway.clock import now
+from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
 
-SQLITE = "sqlite:///"
-
-
-class BadStoreUrl(ValueError):
-    """The setting `store` names no store that this program can open."""
+__all__ = ["BadStoreUrl", "empty_store", "open_copy", "open_store"]
 
 
 def open_store(url: str, base: Path, clock: Clock = now) -> Store:
@@ -37,9 +33,6 @@ def empty_store(folder: Path, clock: Clock = now) -> Store:
 
 
 def _file(url: str, base: Path) -> Path:
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_postgres(url):
         raise BadStoreUrl("store: this version keeps its state in SQLite only; use sqlite:///bankgate.db")
-    path = unquote(url.removeprefix(SQLITE))
-    if not url.startswith(SQLITE) or not path or path.endswith("/") or "\0" in path:
-        raise BadStoreUrl("store: expected sqlite:/// and the path of a file, as in sqlite:///bankgate.db")
-    return base / path
+    return sqlite_file(url, base)

@@ -44,6 +44,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.story import DeliveryEventRow
 
 
 class Stale(Exception):
@@ -52,6 +53,21 @@ class Stale(Exception):
 
 class StoreUnavailable(Exception):
     """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
+
+
+class UnknownSchema(StoreUnavailable):
+    """The database was written by a newer version, or is not ours. Nothing was changed."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The answer to a commit was lost, and what became of it could not be learnt: the call was applied as a whole, or not at all.
+
+    Repeating the call is safe: what is stored under a key is answered as known, and a compare-and-set meets `Stale`.
+    """
+
+
+class CursorTooOld(ValueError):
+    """Events that come after this cursor are no longer kept here (they were archived): going on from it would skip them."""
 
 
 ChainJudge = Callable[[str, Sequence[StatementFacts]], Sequence[NewDiscrepancy]]
@@ -156,8 +172,9 @@ class Store(Protocol):
     async def oldest_unanswered(self, connection_id: str, since: datetime) -> Delivery | None:
         """The message that the bank has had longest, and not before `since`, without a word about any payment of it."""
 
-    async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
-        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first."""
+    async def due_deliveries(self, connection_id: str, now: datetime, limit: int = 200) -> list[Delivery]:
+        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first; no
+        more than `limit` at a time."""
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         """The compare-and-set of `DeliveryChange`. Raises `Stale`. Wakes the lane when the new state has something due."""
@@ -168,6 +185,9 @@ class Store(Protocol):
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
 
     async def evidence(self, delivery_id: str) -> list[Evidence]: ...
+
+    async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
+        """Everything that happened to the delivery, in order: a row in the transaction of each change but for `add_evidence`."""
 
     # -- documents -----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from gateway.store.records import (
     Reason,
 )
 from gateway.store.store import Clock, Stale, Store
+from gateway.store.story import DeliveryEventRow
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, fetch_lane, need_reason, one_page, page_size
 from gateway.window_settings import send_window
@@ -44,10 +45,19 @@ class Operations(Desk):
         limited = replace(where, connection_ids=self._visible(caller, where.connection_id))
         return await one_page(self._store.list_deliveries(limited, limit=page_size(limit), before=token))
 
-    async def delivery(self, caller: Caller, delivery_id: str) -> tuple[Delivery, list[Attempt], list[Evidence]]:
+    async def delivery(
+        self, caller: Caller, delivery_id: str
+    ) -> tuple[Delivery, list[Attempt], list[Evidence], list[DeliveryEventRow]]:
+        """One message with its attempts, its evidence and everything that happened to it."""
         self._authorise(caller, "operate")
         delivery = await self._delivery_of(caller, delivery_id)
-        return delivery, await self._store.attempts(delivery_id), await self._store.evidence(delivery_id)
+        store = self._store
+        return (
+            delivery,
+            await store.attempts(delivery_id),
+            await store.evidence(delivery_id),
+            await store.delivery_events(delivery_id),
+        )
 
     async def resolve_delivery(self, caller: Caller, delivery_id: str, arrived: bool, reason: str) -> Delivery:
         """A person's decision about a delivery in doubt: kept as evidence, with who and why."""

@@ -1,4 +1,4 @@
-"""Send windows as the commands show them. The services here run on the real clock: their bank is closed today, whenever that is."""
+"""Send windows as the commands show them. Services run on the real clock here: their bank is closed today, whenever that is."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -66,3 +66,45 @@ def test_a_person_is_shown_every_transaction_with_its_charges_other_amounts_and_
         "    transaction 1: CRDT 100.00 EUR, INV-1, Payer AG, one / two, returned: AC04 closed",
         "      counter value amount: 110.00 USD at 1.1",
     ]
+
+
+def test_a_message_is_shown_as_one_line_of_time_with_attempts_evidence_and_decisions() -> None:
+    from gateway.cli.operations import _timeline
+
+    told = _timeline(
+        {
+            "history": [
+                {
+                    "occurred_at": "2026-11-25T09:00:00Z",
+                    "event": "started",
+                    "state": "DELIVERY_STATE_SENDING",
+                    "source": "gateway",
+                },
+                {
+                    "occurred_at": "2026-11-25T09:20:00Z",
+                    "event": "found",
+                    "state": "DELIVERY_STATE_SENT",
+                    "source": "person: ops",
+                    "reason": {"text_en": "A person decided, with a reason.", "bank_text": "ops: Ms Meier has it"},
+                },
+            ],
+            "attempt_log": [
+                {
+                    "number": 1,
+                    "started_at": "2026-11-25T09:00:00Z",
+                    "ended_at": "2026-11-25T09:05:00Z",
+                    "outcome": "lost_track",
+                    "detail": "cut",
+                }
+            ],
+            "evidence": [
+                {"found_at": "2026-11-25T09:10:00Z", "source": "sftp.listing /in", "verdict": "unknown", "detail": "absent"}
+            ],
+        }
+    )
+    assert [at[11:16] for at, _ in told] == ["09:00", "09:05", "09:10", "09:20"]
+    assert "started, sending, by gateway" in told[0][1]
+    assert told[1][1] == "attempt 1: lost_track cut"
+    assert told[2][1] == "evidence, sftp.listing /in: unknown absent"
+    assert "by person: ops" in told[3][1]
+    assert "Ms Meier has it" in told[3][1]

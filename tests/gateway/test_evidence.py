@@ -163,6 +163,27 @@ async def test_a_decision_is_an_event_of_the_payments_and_evidence_with_who_and_
     assert [(event.state, event.source) for event in events][-1] == (PaymentState.SENT, "person: ops")
 
 
+async def test_the_history_of_a_message_tells_attempts_doubt_and_decision_in_order(make_desk, tmp_path: Path) -> None:
+    desk = await make_desk()
+    delivery = await doubted(desk)
+    gateway = office(desk, tmp_path)
+    await gateway.resolve_delivery(OPS, delivery.delivery_id, False, SAID)
+    await desk.pump()
+    _, attempts, evidence, events = await gateway.delivery(OPS, delivery.delivery_id)
+    assert [(event.event, event.source) for event in events] == [
+        ("formed", "gateway"),
+        ("document_attached", "gateway"),
+        ("started", "gateway"),
+        ("lost_track", "gateway"),
+        ("found_missing", "person: ops"),
+        ("started", "gateway"),
+        ("confirmed", "gateway"),
+    ]
+    assert SAID in events[4].reason.bank_text
+    assert [attempt.outcome for attempt in attempts] == ["found_missing", "confirmed"]
+    assert [one.source for one in evidence] == ["person: ops", "scripted.rename"]
+
+
 async def test_a_decision_that_comes_too_late_decides_nothing(make_desk, files, tmp_path: Path) -> None:
     desk = await make_desk()
     delivery = await doubted(desk)

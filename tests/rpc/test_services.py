@@ -31,6 +31,7 @@ from gateway.store.records import (
     Reason,
     StatementRow,
 )
+from gateway.store.story import DeliveryEventRow
 from keys.seal import KeyUnavailable
 
 from .fakes import NOW, FakeGateway
@@ -148,7 +149,17 @@ class Operations(FakeGateway):
     async def delivery(self, caller: Any, delivery_id: str) -> Any:
         attempt = Attempt(number=1, started_at=NOW, ended_at=NOW + timedelta(seconds=1), outcome="lost_track", detail="cut")
         evidence = Evidence(found_at=NOW, source="sftp.listing", verdict="unknown", detail="absent")
-        return DELIVERY, [attempt], [evidence]
+        event = DeliveryEventRow(
+            number=1,
+            event="lost_track",
+            previous_state=DeliveryState.SENDING,
+            state=DeliveryState.IN_DOUBT,
+            attempt=1,
+            reason=Reason(code="bankgate.in-doubt", bank_text="cut"),
+            source="gateway",
+            occurred_at=NOW,
+        )
+        return DELIVERY, [attempt], [evidence], [event]
 
     async def resolve_delivery(self, caller: Any, delivery_id: str, arrived: bool, reason: str) -> Any:
         self.resolved = (delivery_id, arrived, reason)
@@ -222,6 +233,9 @@ async def test_a_delivery_is_shown_with_its_attempts_its_evidence_and_its_guaran
     assert shown.reason.text_en
     assert shown.attempt_log[0].outcome == "lost_track"
     assert shown.evidence[0].source == "sftp.listing"
+    (event,) = shown.history
+    assert (event.event, event.state, event.attempt) == ("lost_track", operations_pb2.DELIVERY_STATE_IN_DOUBT, 1)
+    assert event.reason.text_zh
 
 
 async def test_deliveries_are_listed_by_state_and_page(operations: Any, gateway: Operations) -> None:

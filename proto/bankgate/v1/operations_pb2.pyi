@@ -147,6 +147,56 @@ class Evidence(_message.Message):
 Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
+class DeliveryEvent(_message.Message):
+    """One thing that happened to a delivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    PREVIOUS_STATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """from 1"""
+    event: _builtins.str
+    """The event of docs/lifecycle.md ("started", "lost_track", …); or "formed", "document_attached", "stopped" (no attempt may start
+    any more), or "taken_over" (how it stood when this history began to be kept).
+    """
+    previous_state: Global___DeliveryState.ValueType
+    state: Global___DeliveryState.ValueType
+    attempt: _builtins.int
+    """the last one started by then"""
+    source: _builtins.str
+    """"gateway", "person: …", or the bank file ("pain.002.001.10 MB-P002-1")"""
+    @_builtins.property
+    def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def reason(self) -> _types_pb2.PaymentReason: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        event: _builtins.str = ...,
+        previous_state: Global___DeliveryState.ValueType = ...,
+        state: Global___DeliveryState.ValueType = ...,
+        attempt: _builtins.int = ...,
+        reason: _types_pb2.PaymentReason | None = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "event", b"event", "number", b"number", "occurred_at", b"occurred_at", "previous_state", b"previous_state", "reason", b"reason", "source", b"source", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryEvent: _TypeAlias = DeliveryEvent  # noqa: Y015
+
+@_typing.final
 class Delivery(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -168,6 +218,7 @@ class Delivery(_message.Message):
     GUARANTEE_FIELD_NUMBER: _builtins.int
     ATTEMPT_LOG_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     connection_id: _builtins.str
     message_id: _builtins.str
@@ -199,6 +250,10 @@ class Delivery(_message.Message):
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
         """GetDelivery only"""
 
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryEvent]:
+        """GetDelivery only: everything that happened to it, in order"""
+
     def __init__(
         self,
         *,
@@ -220,10 +275,11 @@ class Delivery(_message.Message):
         guarantee: _builtins.str = ...,
         attempt_log: _abc.Iterable[Global___DeliveryAttempt] | None = ...,
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
+        history: _abc.Iterable[Global___DeliveryEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "due_at", b"due_at", "reason", b"reason", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_log", b"attempt_log", "attempts", b"attempts", "connection_id", b"connection_id", "control_sum", b"control_sum", "created_at", b"created_at", "delivery_id", b"delivery_id", "due_at", b"due_at", "evidence", b"evidence", "file_name", b"file_name", "guarantee", b"guarantee", "message_id", b"message_id", "message_name", b"message_name", "payment_count", b"payment_count", "reason", b"reason", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_log", b"attempt_log", "attempts", b"attempts", "connection_id", b"connection_id", "control_sum", b"control_sum", "created_at", b"created_at", "delivery_id", b"delivery_id", "due_at", b"due_at", "evidence", b"evidence", "file_name", b"file_name", "guarantee", b"guarantee", "history", b"history", "message_id", b"message_id", "message_name", b"message_name", "payment_count", b"payment_count", "reason", b"reason", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

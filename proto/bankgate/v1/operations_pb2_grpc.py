@@ -112,7 +112,7 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDelivery(self, request, context):
-        """One, with every attempt and every piece of evidence.
+        """One, with every attempt, every piece of evidence and its whole history.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

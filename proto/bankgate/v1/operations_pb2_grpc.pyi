@@ -34,7 +34,7 @@ class OperationsServiceStub:
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListDeliveriesRequest, _operations_pb2.ListDeliveriesResponse]
     """Bank messages and where they stand, newest first."""
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetDeliveryRequest, _operations_pb2.GetDeliveryResponse]
-    """One, with every attempt and every piece of evidence."""
+    """One, with every attempt, every piece of evidence and its whole history."""
     ResolveDelivery: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ResolveDeliveryRequest, _operations_pb2.ResolveDeliveryResponse]
     """A person's decision about a delivery in doubt. Needs a reason; is an event. FAILED_PRECONDITION unless IN_DOUBT."""
     ListDiscrepancies: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListDiscrepanciesRequest, _operations_pb2.ListDiscrepanciesResponse]
@@ -64,7 +64,7 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListDeliveriesRequest, _operations_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Bank messages and where they stand, newest first."""
     GetDelivery: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetDeliveryRequest, _operations_pb2.GetDeliveryResponse]  # type: ignore[assignment]
-    """One, with every attempt and every piece of evidence."""
+    """One, with every attempt, every piece of evidence and its whole history."""
     ResolveDelivery: _aio.UnaryUnaryMultiCallable[_operations_pb2.ResolveDeliveryRequest, _operations_pb2.ResolveDeliveryResponse]  # type: ignore[assignment]
     """A person's decision about a delivery in doubt. Needs a reason; is an event. FAILED_PRECONDITION unless IN_DOUBT."""
     ListDiscrepancies: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListDiscrepanciesRequest, _operations_pb2.ListDiscrepanciesResponse]  # type: ignore[assignment]
@@ -103,7 +103,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.GetDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.GetDeliveryResponse, _abc.Awaitable[_operations_pb2.GetDeliveryResponse]]:
-        """One, with every attempt and every piece of evidence."""
+        """One, with every attempt, every piece of evidence and its whole history."""
 
     @_abc_1.abstractmethod
     def ResolveDelivery(
