@@ -25,6 +25,7 @@ from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, adva
 from gateway.outcome import Recorder
 from gateway.prepare import IN_FLIGHT_PAUSE, Preparer
 from gateway.reasons import ours
+from gateway.send_window import AROUND_THE_CLOCK, Standing
 from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, Reason
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics, place_of
@@ -74,6 +75,8 @@ class Courier:
         due = await self.store.due_deliveries(self.connection.id, self.clock(), most)
         doubts = [delivery for delivery in due if delivery.state is DeliveryState.IN_DOUBT]
         others = [delivery for delivery in due if delivery.state is not DeliveryState.IN_DOUBT]
+        if not doubts and await self._too_many_in_flight():  # what may not start must not hide what could end that
+            doubts = await self._doubts_due()
         for delivery in (*others[:STARTS_A_TURN], *doubts[:QUESTIONS_A_TURN]):
             if self.winding_down:
                 break
@@ -90,8 +93,8 @@ class Courier:
         if delivery.state is DeliveryState.READY:
             if delivery.stopped:
                 await self.recorder.give_up_stopped(delivery)
-            elif (opens_at := await self._closed_until(delivery, self.clock())) is not None:
-                await self.recorder.postponed(delivery, opens_at)
+            elif not (standing := await self._standing(delivery, now := self.clock())).open:
+                await self.recorder.postponed(delivery, standing.opens_at or now + NEVER_OPEN)
             elif delivery.document_id is None:
                 await self._prepare_and_send(delivery)
             else:
@@ -125,9 +128,9 @@ class Courier:
 
     async def _send(self, delivery: Delivery, event: DeliveryEvent) -> None:
         now = self.clock()
-        opens_at = await self._closed_until(delivery, now)
-        if opens_at is not None and event is DeliveryEvent.STARTED:  # it closed while the message was rendered and sealed
-            await self.recorder.postponed(delivery, opens_at)
+        standing = await self._standing(delivery, now)
+        if not standing.open and event is DeliveryEvent.STARTED:  # it closed while the message was rendered and sealed
+            await self.recorder.postponed(delivery, standing.opens_at or now + NEVER_OPEN)
             return
         lease = timedelta(seconds=self.connection.settings.retry.lease_seconds)
         # Counted from before the commit: however long this process is stopped in between, its time is over when others say so.
@@ -147,17 +150,22 @@ class Courier:
         mark = (sending.delivery_id, sending.attempt)
         self.started.add(mark)
         try:
-            record = await self._carry(sending, ends, doubted=event is DeliveryEvent.SEND_AGAIN)
+            doubted = event is DeliveryEvent.SEND_AGAIN
+            record = await self._carry(sending, ends, standing.closes_at, doubted=doubted)
             await self.recorder.persistently(record, ends + lease.total_seconds() * (1 - LEASE_USED))
         finally:
             self.started.discard(mark)
 
-    async def _carry(self, sending: Delivery, ends: float, *, doubted: bool) -> Callable[[], Awaitable[None]]:
-        """Hands the parcel to the channel once; how to record what came of it."""
+    async def _carry(
+        self, sending: Delivery, ends: float, closes_at: datetime | None, *, doubted: bool
+    ) -> Callable[[], Awaitable[None]]:
+        """Hands the parcel to the channel once; how to record what came of it. `closes_at`: the cut-off of its window."""
         recorder = self.recorder
         try:
             if asyncio.get_running_loop().time() >= ends or (sending.lease_until or self.clock()) <= self.clock():
                 raise NotSent("this process was stopped for so long that its time was over before the first byte")
+            if closes_at is not None and closes_at <= self.clock():
+                raise NotSent("this process was stopped, and the bank's send window closed before the first byte")
             with self.metrics.stage(self.connection.id, "send"):
                 async with asyncio.timeout_at(ends):
                     receipt = await self.channel.send(self._parcel(sending))
@@ -191,11 +199,11 @@ class Courier:
     async def _doubt(self, delivery: Delivery) -> None:
         if self.connection.guarantee is Guarantee.IDEMPOTENT:
             if delivery.attempt < self.connection.settings.retry.attempts_max and not delivery.stopped:
-                opens_at = await self._closed_until(delivery, self.clock())
-                if opens_at is None:
+                standing = await self._standing(delivery, self.clock())
+                if standing.open:
                     await self._send(delivery, DeliveryEvent.SEND_AGAIN)
-                else:
-                    await self._ask(delivery, not_after=opens_at)  # a repeat waits for the window; a question need not
+                else:  # a repeat waits for the window; a question need not
+                    await self._ask(delivery, not_after=standing.opens_at)
             else:
                 # Bounded, and never what was stopped: now it waits for news or a person, who is told.
                 await self.store.add_discrepancies([say.still_in_doubt(self.recorder.origin, delivery)])
@@ -254,14 +262,18 @@ class Courier:
 
     # -- shared --------------------------------------------------------------------------------------------------------
 
-    async def _closed_until(self, delivery: Delivery, now: datetime) -> datetime | None:
-        """When the window of the message's kind of payment opens; None if it is open, or there is none."""
+    async def _standing(self, delivery: Delivery, now: datetime) -> Standing:
+        """How the window of the message's kind of payment stands."""
         window = self.connection.window
         if window is None:
-            return None
+            return AROUND_THE_CLOCK
         blocks = await self.store.delivery_blocks(delivery.delivery_id)
-        standing = window.standing(blocks[0].terms.payment_type, now)  # one message carries one kind (gateway.batching)
-        return None if standing.open else standing.opens_at or now + NEVER_OPEN
+        return window.standing(blocks[0].terms.payment_type, now)  # one message carries one kind (gateway.batching)
+
+    async def _doubts_due(self) -> list[Delivery]:
+        where = replace(_sending(self.connection.id), states=(DeliveryState.IN_DOUBT,))
+        found, _ = await self.store.list_deliveries(where, limit=1000)
+        return [one for one in found[::-1] if one.due_at is not None and one.due_at <= self.clock()]
 
     async def _too_many_in_flight(self) -> bool:
         """Whether so many messages may or may not be at the bank that no other one starts."""

@@ -105,6 +105,10 @@ class SendWindow:
             return BankDay.CLOSED
         return BankDay.OPEN if day in self.open else self.calendar.day(day)
 
+    def holiday(self, day: date) -> str | None:
+        """The name of the holiday that closes the bank on that day; None where it is closed for no holiday, or open."""
+        return None if day in self.closed or day in self.open else self.calendar.holiday(day)
+
     def standing(self, kind: PaymentType | None, at: datetime) -> Standing:
         """How that kind stands at a moment (aware)."""
         hours = self.hours_of(kind)

@@ -67,7 +67,7 @@ def window_answer(window: SendWindow, terms: PaymentTerms, at: datetime) -> Wind
     if standing.missed or standing.closed_day:
         outcome = WindowOutcome.MISSED if standing.missed else WindowOutcome.CLOSED_DAY
     executed_on = window.first_bank_day(max(requested, opening.day))
-    en, zh = _words(window, outcome, opening, open_now=standing.open)
+    en, zh = _words(window, outcome, opening, window.holiday(today), open_now=standing.open)
     date_en, date_zh = _about_the_date(window, requested, opening, executed_on)
     return _answer(window, at, outcome, requested, opening, executed_on, (f"{en} {date_en}", f"{zh}{date_zh}"))
 
@@ -121,7 +121,9 @@ def _answer(  # noqa: PLR0917 - each is a part of the one answer
     )
 
 
-def _words(window: SendWindow, outcome: WindowOutcome, opening: Opening, *, open_now: bool) -> tuple[str, str]:
+def _words(
+    window: SendWindow, outcome: WindowOutcome, opening: Opening, holiday: str | None, *, open_now: bool
+) -> tuple[str, str]:
     opens, closes = (_clock(moment, window) for moment in (opening.opens_at, opening.closes_at))
     if open_now:
         return f"In time: the bank takes messages until {closes}.", f"来得及：银行接收报文至 {closes}。"
@@ -133,7 +135,10 @@ def _words(window: SendWindow, outcome: WindowOutcome, opening: Opening, *, open
     why_en, why_zh = (
         ("Today's cut-off has passed", "今日截止时间已过")
         if outcome is WindowOutcome.MISSED
-        else ("The bank is closed today", "银行今日不营业")
+        else (
+            f"The bank is closed today{f' ({holiday})' if holiday else ''}",
+            f"银行今日不营业{f'（{holiday}）' if holiday else ''}",
+        )
     )
     return (
         f"{why_en}; the next window is from {opens} until {closes}.",

@@ -121,6 +121,13 @@ async def test_what_was_missed_is_said_in_both_languages_with_the_next_window_an
     assert all(texts(stored.reason))
 
 
+async def test_a_holiday_is_named(gateway: Gateway, now: Now) -> None:
+    now.moment = datetime(2026, 4, 3, 9, 0, tzinfo=UTC)
+    (answer,) = (await gateway.check(ERP, [order()], None))[3]
+    assert answer is not None
+    assert answer.text_en.startswith("The bank is closed today (Good Friday); the next window is from 2026-04-07 07:00")
+
+
 async def test_a_later_date_is_kept_although_todays_window_is_missed(gateway: Gateway) -> None:
     asked = order("LATER", "refuses", requested_execution_date=date(2026, 11, 27))
     (submitted,) = await gateway.submit(ERP, [asked])

@@ -272,3 +272,42 @@ async def test_pauses_between_attempts_double_with_jitter_up_to_the_longest(make
         pauses = {desk.courier.recorder.backoff(attempt).total_seconds() for _ in range(50)}
         assert all(full / 2 <= pause <= full for pause in pauses)
         assert len(pauses) > 10, "without jitter every message of a bank that comes back knocks at once"
+
+
+async def test_what_may_not_start_never_hides_the_doubts_that_hold_it_back(make_desk) -> None:
+    """A bound made smaller later: many older messages are ready, and the doubts that keep them so must still be asked about."""
+    before = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 200})
+    await before.submit(130)
+    await before.form()
+    *_, last = await before.deliveries()
+    before.channel.outcomes = [InDoubt("cut")]
+    await before.courier.advance(last)
+    desk = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 1})
+    desk.clock.advance(minutes=5)
+    desk.channel.fates = [FateReport(fate=Fate.ARRIVED, evidence="scripted", detail="listed")]
+    await desk.courier.advance_due()
+    assert (await desk.store.delivery(last.delivery_id)).state is DeliveryState.SENT
+    await desk.courier.advance_due()
+    assert len(desk.channel.sends) == 100  # one turn
+
+
+async def test_a_sender_stopped_over_the_cut_off_sends_nothing_after_it(make_desk, monkeypatch) -> None:
+    desk = await make_desk(send_window=WINDOW, **BERLIN)
+    await desk.submit()
+    desk.clock.moment = CUT_OFF - SECOND
+    change = type(desk.store).change_delivery
+
+    async def stopped(store, wanted):  # type: ignore[no-untyped-def]
+        changed = await change(store, wanted)
+        if changed.state is DeliveryState.SENDING:
+            desk.clock.moment = CUT_OFF  # SIGSTOP between the commit and the first byte
+        return changed
+
+    monkeypatch.setattr(type(desk.store), "change_delivery", stopped)
+    await desk.pump()
+    assert desk.channel.sends == []
+    assert (await desk.delivery()).state is DeliveryState.READY
+    desk.clock.advance(minutes=5)
+    await desk.pump()
+    assert (await desk.delivery()).due_at == NEXT_OPENS
+    assert desk.channel.sends == []
