@@ -1,6 +1,7 @@
 """`bankgate check`: whether a request or a message would be accepted on a day, and why not, element by element."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +20,7 @@ from gateway.cli.render import Bank, Message, On, day_of, default_message, known
 from gateway.cli.schemas import Schemas, schemas_of
 from gateway.cli.sources import opened, shown, why
 from gateway.cli.standalone import as_dict, judge, orders_of_file, print_violations
+from gateway.cli.windows import counted, windows_of
 
 SHOWN_MAX: Final = 100
 
@@ -32,6 +34,10 @@ def check(
     message: Message = None,
     on: On = None,
     schemas: Schemas = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A configuration directory: says too how payments stand to the send windows of its connections."),
+    ] = None,
     language: Annotated[Language, typer.Option(help="In which language problems are told; --json has both.")] = Language.EN,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the validator's own words too.")] = False,
     as_json: Json = False,
@@ -42,7 +48,8 @@ def check(
     wanted = known_message(message, plugin)
     own = schemas_of(schemas)
     if file.lower().endswith(".json"):
-        good = _check_request(Path(file), plugin, wanted or default_message(plugin, day), day, language, as_json=as_json)
+        asked = _Asked(Path(file), plugin, wanted or default_message(plugin, day), day, config, day if on else None)
+        good = _check_request(asked, language, as_json=as_json)
     else:
         verdicts = _verdicts(file, plugin, day, own)
         good = all(verdict.ok for verdict in verdicts.values())
@@ -56,17 +63,34 @@ def check(
         raise typer.Exit(PROBLEMS)
 
 
-def _check_request(file: Path, plugin: BankFormat, message: str, day: date, language: Language, *, as_json: bool) -> bool:
-    judged = judge(orders_of_file(file), plugin, message, day)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request is checked for. `windows_on`: the day whose beginning its send windows are told of; None: now."""
+
+    file: Path
+    plugin: BankFormat
+    message: str
+    day: date
+    config: Path | None
+    windows_on: date | None
+
+
+def _check_request(asked: _Asked, language: Language, *, as_json: bool) -> bool:
+    file, orders = asked.file, orders_of_file(asked.file)
+    judged = judge(orders, asked.plugin, asked.message, asked.day)
+    windows = [] if asked.config is None else windows_of(asked.config, orders, judged, asked.windows_on)
     broken = [violation for one in judged for violation in one.violations]
     warned = [warning for one in judged for warning in one.warnings]
     if as_json:
         told = {"violations": [as_dict(one) for one in broken], "warnings": [as_dict(one) for one in warned]}
-        print_json({"ok": not broken, "payments": len(judged), **told})
+        print_json({"ok": not broken, "payments": len(judged), **told, **({"send_windows": windows} if asked.config else {})})
         return not broken
     print_violations(file, [*broken, *warned], language)
     if not broken:
-        out().print(f"{file}: {len(judged)} payments, good for {plugin.name} on {day.isoformat()}", markup=False)
+        good_for = f"good for {asked.plugin.name} on {asked.day.isoformat()}"
+        out().print(f"{file}: {len(judged)} payments, {good_for}", markup=False)
+    for text, count in list(counted(windows, chinese=language is Language.ZH).items())[:SHOWN_MAX]:
+        out().print(f"{file}: {count} payments: {text}", markup=False)
     return not broken
 
 

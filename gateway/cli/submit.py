@@ -24,6 +24,7 @@ from gateway.cli.output import (
     progress,
     run,
 )
+from gateway.cli.windows import counted
 from gateway.rpc.client import Acknowledged, CallFailed, Client, PaymentMessage, Target
 
 BATCH = 500
@@ -179,15 +180,6 @@ def _placed(item: dict[str, Any], lines: list[int]) -> dict[str, Any]:
     return {"line": lines[index], **item}
 
 
-def _windows_told(summary: Summary) -> dict[str, int]:
-    """What there is to say of send windows, and of how many payments; most share one."""
-    counts: dict[str, int] = {}
-    for item in summary.send_windows:
-        text = str(item["send_window"].get("description_en", ""))
-        counts[text] = counts.get(text, 0) + 1
-    return dict(list(counts.items())[:SHOWN_MAX])
-
-
 def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, finished: bool) -> None:
     summary.seconds = round(time.monotonic() - started, 3)
     if as_json:
@@ -208,7 +200,7 @@ def _tell(summary: Summary, started: float, *, as_json: bool, dry_run: bool, fin
         )
     for error in summary.errors[:SHOWN_MAX]:
         print_error(error)
-    for text, count in _windows_told(summary).items():
+    for text, count in list(counted(summary.send_windows).items())[:SHOWN_MAX]:
         out().print(f"{count:,} payments: {text}", markup=False)
     told: tuple[list[Any], ...] = (summary.violations, summary.warnings, summary.conflicts, summary.errors)
     hidden = sum(max(0, len(found) - SHOWN_MAX) for found in told)

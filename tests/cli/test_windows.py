@@ -82,3 +82,21 @@ def test_checking_a_connection_says_its_calendar_and_its_windows(bankgate: Any, 
     assert "calendar EVERY_DAY, known until 9999: every day" in shown.out
     assert "payments: closed; window " in shown.out
     assert "INST: around the clock" in shown.out
+
+
+@pytest.mark.usefixtures("waits")
+def test_checking_a_request_says_its_windows_where_a_configuration_is_given(
+    bankgate: Any, directory: Path, examples: Path, tmp_path: Path
+) -> None:
+    request = json.loads((examples / "request.json").read_text(encoding="utf-8"))
+    for payment in request["payments"]:
+        payment["connection_id"] = "house"
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(request), encoding="utf-8")
+    count = len(request["payments"])
+    on = ("--on", str(datetime.now(UTC).date()), "--config", directory)
+    assert f"{count} payments: The bank is closed today; the next window is from" in bankgate("check", file, *on).out
+    assert f"{count} payments: 银行今日不营业" in bankgate("check", file, *on, "--language", "zh").out
+    told = json.loads(bankgate("check", file, *on, "--json").out)["send_windows"]
+    assert [item["send_window"]["outcome"] for item in told] == ["SEND_WINDOW_OUTCOME_CLOSED_DAY"] * count
+    assert "send_windows" not in json.loads(bankgate("check", file, "--json").out)

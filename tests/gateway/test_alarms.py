@@ -178,3 +178,23 @@ async def test_the_ages_are_those_of_the_oldest(make_desk) -> None:
     await desk.pump()
     (age,) = await queue_ages(desk.store, desk.connection.settings, None, desk.clock())
     assert (age.queue, age.delivery_id, age.late) == (Queue.IN_DOUBT, first.delivery_id, False)
+
+
+async def test_the_worker_looks_at_the_queues_of_every_connection(make_desk, tmp_path) -> None:
+    from gateway.config import Configuration
+    from gateway.worker import Worker
+
+    desk = await make_desk(alarms=ALARMS, retry={"in_flight_max": 7})
+    await desk.submit()
+    await desk.form()
+    desk.clock.advance(minutes=MINUTES)
+    metrics = Metrics()
+    configuration = Configuration(directory=tmp_path, connections={"bank": desk.connection.settings})
+    worker = Worker(configuration, desk.store, now=desk.clock, measures=metrics)
+    await worker.check_queues()
+    await worker.close()
+    assert await desk.discrepancies() == ["queue_age"]
+    seen = [
+        metrics.registry.get_sample_value(f"bankgate_deliveries_in_flight{end}", {"connection": "bank"}) for end in ("", "_max")
+    ]
+    assert seen == [1, 7]
