@@ -48,7 +48,9 @@ class Preparer:
         """
         settings, window = self.connection.settings.batching, self.connection.settings.send_window
         lead = timedelta(seconds=0 if window is None else window.lead_seconds)
-        full_until = await self._in_flight_full()
+        most = self.connection.settings.retry.in_flight_max
+        under_way = await self._count(UNRESOLVED, most)
+        formed_some = False
         while True:
             now = self.clock()
             groups = await self.store.waiting_groups(self.connection.id)
@@ -64,15 +66,16 @@ class Preparer:
             )
             if not plan.blocks:
                 return plan.look_again_at
-            if full_until is not None:
-                return full_until
+            if under_way >= most:
+                # What was formed just now leaves with this turn; else what is under way ends without waking this lane.
+                return now if formed_some else now + IN_FLIGHT_PAUSE
             today = now.astimezone(self._time_zone()).date()
             name = self.connection.settings.message or next(
                 (n for n, v in self.connection.bank.capabilities.sends.items() if v.covers(today)), None
             )
             if name is None:
                 return now + timedelta(minutes=1)  # no message version is valid today; submits are refused meanwhile
-            await self.store.form_delivery(
+            formed = await self.store.form_delivery(
                 NewDelivery(
                     delivery_id=f"d{message_id[2:].lower()}",
                     connection_id=self.connection.id,
@@ -84,18 +87,14 @@ class Preparer:
                     due_at=now,
                 )
             )
-            full_until = await self._in_flight_full()
+            if formed is not None:
+                under_way, formed_some = under_way + 1, True
 
-    async def _in_flight_full(self) -> datetime | None:
-        """None while another message may be formed; else when to look again."""
-        most = self.connection.settings.retry.in_flight_max
-        where = DeliveryFilter(connection_id=self.connection.id, states=tuple(UNRESOLVED))
+    async def _count(self, states: Iterable[DeliveryState], most: int) -> int:
+        """How many messages are in these states, up to `most`."""
+        where = DeliveryFilter(connection_id=self.connection.id, states=tuple(states))
         found, _ = await self.store.list_deliveries(where, limit=most)
-        if len(found) < most:
-            return None
-        now = self.clock()
-        moving = any(one.state is DeliveryState.READY and (one.due_at is None or one.due_at <= now) for one in found)
-        return now if moving else now + IN_FLIGHT_PAUSE
+        return len(found)
 
     async def seal_document(self, delivery: Delivery) -> Delivery | None:
         """Renders, validates and seals a message, once; None if it was abandoned because it cannot be said.

@@ -42,7 +42,7 @@ from gateway.store.sqlite import connection
 from gateway.store.store import Stale, StoreUnavailable
 from gateway.telemetry import Metrics
 
-SEEDS = 30  # for each guarantee
+SEEDS = 50  # for each guarantee
 QUIET = 1200
 GUARANTEES: dict[str, dict[str, object]] = {
     "blind": {"kind": "blind"},

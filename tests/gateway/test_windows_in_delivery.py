@@ -311,3 +311,21 @@ async def test_a_sender_stopped_over_the_cut_off_sends_nothing_after_it(make_des
     await desk.pump()
     assert (await desk.delivery()).due_at == NEXT_OPENS
     assert desk.channel.sends == []
+
+
+async def test_a_lane_that_is_held_back_comes_back_after_a_pause_and_does_not_spin(make_desk) -> None:
+    before = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 3}, schedule={"ask_seconds": 3600})
+    await before.submit(3)
+    await before.form()
+    before.channel.outcomes = [InDoubt("cut")] * 2
+    for delivery in (await before.deliveries())[:2]:
+        await before.courier.advance(delivery)
+    desk = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 2}, schedule={"ask_seconds": 3600})
+    await desk.submit(prefix="MORE")
+    desk.clock.advance(seconds=2)
+    lane = SendLane(desk.courier, desk.preparer)
+    await lane.pump()  # asks about the doubts, in vain; one message is ready, one payment waits
+    comes_back = await lane.pump()
+    assert desk.channel.sends == []
+    assert comes_back is not None
+    assert comes_back >= desk.clock() + timedelta(seconds=1)
