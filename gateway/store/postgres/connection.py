@@ -215,6 +215,10 @@ class Home:
 Question = Callable[[Connection], Awaitable[T]]
 
 
+async def _leave_as_it_is(connection: Any) -> None:
+    """Questions leave nothing behind in a session: asking the server to tidy up would cost each of them a round trip."""
+
+
 class Readers:
     """Connections that only read, lent for as long as one question takes. Lives in the `Home` loop."""
 
@@ -232,6 +236,7 @@ class Readers:
                 timeout=self._database.connect_seconds,
                 command_timeout=self._database.command_seconds,
                 server_settings=self._database.settings(reads_only=True),
+                reset=_leave_as_it_is,
                 **self._database.options,
             )
 
