@@ -340,9 +340,9 @@ def breaking_commit(store: PostgresStore, *, committed: bool, then: Callable[[],
         def __getattr__(self, name: str) -> Any:
             return getattr(connection, name)
 
-        async def execute(self, query: str, *values: Any) -> str:
+        async def execute(self, query: str, *values: Any, **options: Any) -> str:
             if query != "COMMIT":
-                return str(await connection.execute(query, *values))
+                return str(await connection.execute(query, *values, **options))
             if committed:
                 await connection.execute(query)
             connection.terminate()
