@@ -95,8 +95,8 @@ def migrate(config: Config) -> None:
 
 @app.command()
 def grants(
-    serve: Annotated[str, typer.Option(help="The role of `serve`.")] = "bankgate_serve",
-    worker: Annotated[str, typer.Option(help="The role of `worker`.")] = "bankgate_worker",
+    serve: Annotated[str, typer.Option(help="The role of `serve`.")] = "gateway_serve",
+    worker: Annotated[str, typer.Option(help="The role of `worker`.")] = "gateway_worker",
 ) -> None:
     """Print the SQL that gives the roles of `serve` and `worker` the rights they need and no others; for the owner's psql."""
     from gateway.store.postgres.grants import statements
