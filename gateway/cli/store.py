@@ -94,6 +94,18 @@ def migrate(config: Config) -> None:
 
 
 @app.command()
+def grants(
+    serve: Annotated[str, typer.Option(help="The role of `serve`.")] = "gateway_serve",
+    worker: Annotated[str, typer.Option(help="The role of `worker`.")] = "gateway_worker",
+) -> None:
+    """Print the SQL that gives the roles of `serve` and `worker` the rights they need and no others; for the owner's psql."""
+    from gateway.store.postgres.grants import statements
+
+    for statement in statements(serve=serve, worker=worker):
+        print(f"{statement};")  # noqa: T201 - SQL for a pipe
+
+
+@app.command()
 def archive(
     config: Config,
     archive_dir: Annotated[

@@ -85,10 +85,11 @@ def _migrate(url: str, libpq: Mapping[str, Any]) -> SchemaState:
         return state
 
 
-def _upgrade(url: str, libpq: Mapping[str, Any]) -> None:
+def _upgrade(url: str, libpq: Mapping[str, Any], revision: str = "head") -> None:
     """On a connection of its own: the lock's must survive the transaction, and falls with its process."""
     from alembic import command
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     def connect() -> psycopg.Connection[Any]:
@@ -103,7 +104,9 @@ def _upgrade(url: str, libpq: Mapping[str, Any]) -> None:
         with engine.begin() as connection:
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
+    except DBAPIError as error:  # the driver's own, which `_told` knows
+        raise (error.orig or error) from error
     finally:
         engine.dispose()
 
