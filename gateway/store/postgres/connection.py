@@ -79,13 +79,16 @@ class Database:
         """A connection with our settings. Raises `StoreUnavailable`."""
         settings = self.settings(reads_only=reads_only)
         async with named_errors():
-            connection: Connection = await asyncpg.connect(
-                self.url,
-                timeout=self.connect_seconds,
-                command_timeout=self.command_seconds,
-                server_settings=settings,
-                **self.options,
-            )
+            try:
+                connection: Connection = await asyncpg.connect(
+                    self.url,
+                    timeout=self.connect_seconds,
+                    command_timeout=self.command_seconds,
+                    server_settings=settings,
+                    **self.options,
+                )
+            except asyncpg.UndefinedObjectError as error:  # a setting that came with version 14
+                raise StoreUnavailable(f"PostgreSQL 14 or later is needed: {error}") from error
         return connection
 
     @property

@@ -43,6 +43,7 @@ A = TypeVar("A")
 
 CHANNEL = "bankgate_events"  # the doorbell of the feed
 OPERATIONS_MAX = 256  # answered by one commit
+WEIGHT_MAX = 5000  # rows: more in one transaction is no faster, and everybody in it waits for the last
 UNITS_MAX = 32  # savepoints in one transaction: past 64 the server spills them, and every snapshot becomes slower
 RUN_AGAIN_MAX = 5
 RESOLVE_SECONDS = 15.0  # for asking what became of a commit
@@ -84,10 +85,12 @@ Operation = Callable[[Tx], Awaitable[T]]
 
 @dataclass(frozen=True, slots=True)
 class Grouped(Generic[A, T]):
-    """An operation that is done together with others of the same `perform`: all of them succeed, or each is tried alone."""
+    """An operation that is done together with others of the same `perform`: all of them succeed, or each is tried alone.
+    `weight`: how many rows it is about."""
 
     perform: Callable[[Tx, Sequence[A]], Awaitable[Sequence[T]]]
     item: A
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +174,12 @@ class Writer:
         """What is waiting, in units: those that are done together are one."""
         units: list[list[Job]] = []
         together: dict[Any, list[Job]] = {}
+        weight = 0
         for _ in range(min(len(self._queue), OPERATIONS_MAX)):
             operation = self._queue[0].operation
+            weight += operation.weight if isinstance(operation, Grouped) else 1
+            if units and weight > WEIGHT_MAX:
+                break
             group = together.get(operation.perform) if isinstance(operation, Grouped) else None
             if group is None:
                 if len(units) == UNITS_MAX:
