@@ -229,6 +229,21 @@ async def test_two_archives_at_once_are_one_too_many(
     assert len(found) == 2
 
 
+async def test_callers_and_banks_are_served_while_a_month_goes(
+    store: Store, another: Callable[[], Awaitable[Store]], november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    other = await another()
+    work = asyncio.create_task(archived(database, tmp_path))
+    new: list[NewPayment] = []
+    while not work.done():
+        ours, theirs = await asyncio.gather(waiting(store, 2), waiting(other, 2))
+        new += [*ours, *theirs]
+        assert len((await store.list_payments(PaymentFilter(), limit=5))[0]) > 0
+    assert [one.month for one in await work] == ["2026-11", "2026-12"]
+    assert new
+    assert {row.payment_id for row in await feed(store, "")} >= {item.payment_id for item in new}
+
+
 def spoil(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

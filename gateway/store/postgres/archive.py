@@ -9,6 +9,8 @@ it is asked once more whether the month still is what was written. A crash befor
 whatever is in the files is made anew by the next run; a crash after it leaves nothing to do.
 """
 
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ from gateway.store.store import StoreUnavailable
 
 LOCK: Final = 0x424B4757_0002  # advisory: one archive at a time
 NAMED_MAX: Final = 20
-TRIES: Final = 5  # to get the locks of a drop, against those who write and read just then
+TRIES: Final = 5  # of a drop, against those who change the month just then
+LOCK_TRIES: Final = 50  # to keep all others out, a moment each
 _PASSES: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 Step = Callable[[str], None]
@@ -327,10 +330,33 @@ def _forget(db: psycopg.Connection[Any], month: int, manifest: Manifest, digest:
 
 
 def _drop(db: psycopg.Connection[Any], month: int) -> None:
+    """In the caller's transaction, whose end everybody waits for who asks for payments or events: it follows at once."""
+    _keep_all_out(db, month)
     for table in SEQUENCES:
         name = partition_name(table, month)
         db.execute(f"ALTER TABLE {table} DETACH PARTITION {name}")
         db.execute(f"DROP TABLE {name}")
+
+
+def _keep_all_out(db: psycopg.Connection[Any], month: int) -> None:
+    """Locks the tables and the month's partitions against everybody, in several short tries.
+
+    Others take these locks in orders of their own, so that we and they may wait for each other. The server would then break off
+    one of us after `deadlock_timeout` (1 s unless set otherwise); giving up sooner, it is always us, and they go on.
+    """
+    tables = ", ".join([*(f"ONLY {table}" for table in SEQUENCES), *(partition_name(table, month) for table in SEQUENCES)])
+    for attempt in range(1, LOCK_TRIES + 1):
+        try:
+            with db.transaction():
+                db.execute("SET LOCAL statement_timeout = '700ms'")
+                db.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+                db.execute("SET LOCAL statement_timeout = 0")
+        except (psycopg.errors.QueryCanceled, *_PASSES):
+            if attempt == LOCK_TRIES:
+                raise
+            time.sleep(random.uniform(0.02, 0.02 * attempt))  # noqa: S311 - a pause is no secret
+        else:
+            return
 
 
 def _range(month: int) -> Sequence[int]:
