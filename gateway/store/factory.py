@@ -3,10 +3,15 @@
 from pathlib import Path
 
 from gateway.clock import now
-from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
+from gateway.config import DatabaseSettings
+from gateway.store.address import BadStoreUrl, is_postgres, postgres_address, sqlite_file
+from gateway.store.postgres.access import Access
+from gateway.store.postgres.copy import copy_connection
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
+
+NO_DATABASE = DatabaseSettings()
 
 __all__ = ["BadStoreUrl", "empty_store", "open_copy", "open_store"]
 
@@ -19,11 +24,23 @@ def open_store(url: str, base: Path, clock: Clock = now) -> Store:
     return SqliteStore(_file(url, base), clock=clock)
 
 
-def open_copy(url: str, base: Path, folder: Path, clock: Clock = now) -> Store:
-    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Raises `BadStoreUrl` and
-    `StoreUnavailable`."""
+def open_copy(
+    url: str,
+    base: Path,
+    folder: Path,
+    clock: Clock = now,
+    *,
+    connection_id: str,
+    database: DatabaseSettings = NO_DATABASE,
+) -> Store:
+    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Of a PostgreSQL database it
+    holds what a replay over `connection_id` asks for. Blocking. Raises `BadStoreUrl` and `StoreUnavailable`."""
     copy = folder / "copy.db"
-    copy_database(_file(url, base), copy)
+    if is_postgres(url):
+        access = Access(address=postgres_address(url), settings=database, base=base)
+        copy_connection(url, access.libpq(), connection_id, copy)
+    else:
+        copy_database(sqlite_file(url, base), copy)
     return SqliteStore(copy, clock=clock)
 
 

@@ -61,6 +61,16 @@ def schema_state(url: str, libpq: Mapping[str, Any] | None = None) -> SchemaStat
     return _told(look)
 
 
+def must_be_current(url: str, libpq: Mapping[str, Any] | None = None) -> None:
+    """For those who read or write rows and change no tables. Raises `UnknownSchema`, and `StoreUnavailable` for an older one."""
+    state = schema_state(url, libpq)
+    if state.missing:
+        raise StoreUnavailable(
+            f"the database has schema revision {state.revision or 'none'}, this program works on {state.newest}:"
+            " run `bankgate store migrate` first"
+        )
+
+
 def _migrate(url: str, libpq: Mapping[str, Any]) -> SchemaState:
     with psycopg.connect(url, **libpq, autocommit=True) as holder:
         state = _state(holder)

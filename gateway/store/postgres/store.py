@@ -9,6 +9,8 @@ import threading
 from typing import TypeVar
 
 from gateway import clock as gateway_clock
+from gateway.store.postgres import documents
+from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
 from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import make_partitions
@@ -18,10 +20,11 @@ from gateway.store.store import Clock, StoreUnavailable
 T = TypeVar("T")
 
 
-class PostgresStore:
+class PostgresStore(Answers):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:
+        super().__init__()
         self._database = database
         self._clock = clock
         self._life = threading.Lock()
@@ -61,6 +64,7 @@ class PostgresStore:
         try:
             async with named_errors():
                 await make_partitions(db, self._clock())
+                await documents.purge_unfinished(db)
         finally:
             db.terminate()
         await readers.open()
@@ -68,13 +72,14 @@ class PostgresStore:
     def _end(self) -> None:
         with self._life:
             self._closed = True
-            if self._home is None:
+            home, self._home = self._home, None
+            if home is None:
                 return
             if self._the_writer is not None:
                 self._the_writer.close()
             if self._readers is not None:
-                self._home.wait(self._readers.close())
-            self._home.close()
+                home.wait(self._readers.close())
+            home.close()
 
     # -- the seams to the modules --------------------------------------------------------------------------------------
 
