@@ -30,6 +30,7 @@ from gateway.store.postgres.connection import (
     Database,
     Home,
     is_to_be_run_again,
+    is_unavailable,
     named,
     named_errors,
 )
@@ -40,6 +41,7 @@ from gateway.store.store import Clock, OutcomeUnknown, StoreUnavailable
 T = TypeVar("T")
 A = TypeVar("A")
 
+CHANNEL = "bankgate_events"  # the doorbell of the feed
 OPERATIONS_MAX = 256  # answered by one commit
 UNITS_MAX = 32  # savepoints in one transaction: past 64 the server spills them, and every snapshot becomes slower
 RUN_AGAIN_MAX = 5
@@ -104,13 +106,14 @@ class _CommitLost(Exception):
 
 
 class Writer:
-    """See the module. `on_commit` is called after each commit, in the `Home` loop, with whether events were written."""
+    """See the module. `on_events` is called in the `Home` loop after each commit that wrote events."""
 
-    def __init__(self, home: Home, database: Database, *, clock: Clock, on_commit: Callable[[bool], None]) -> None:
+    def __init__(self, home: Home, database: Database, *, clock: Clock, on_events: Callable[[], None]) -> None:
         self._home = home
         self._database = database
         self._clock = clock
-        self._on_commit = on_commit
+        self._on_events = on_events
+        self._rings = False
         self._terms = TermsCache()
         self._db: Connection | None = None
         self._queue: deque[Job] = deque()
@@ -193,6 +196,18 @@ class Writer:
             else:
                 _fail(jobs, error)
         answer(jobs)
+        if self._rings:
+            self._rings = False
+            await self._ring()
+
+    async def _ring(self) -> None:
+        """Tells those who wait for the feed, here and in other processes. Outside of the transaction: ringing inside would make
+        the commits of all processes queue up. If it fails, they look by themselves a little later."""
+        self._on_events()
+        db = self._db
+        if db is not None:
+            with suppress(Exception):
+                await db.execute(f"NOTIFY {CHANNEL}")
 
     async def _one_by_one(self, jobs: list[Job]) -> None:
         """Each in a transaction of its own, so that none is in the way of another of its own process."""
@@ -211,8 +226,7 @@ class Writer:
                 break
 
     async def _commit_together(self, units: list[list[Job]]) -> None:
-        db = await self._connected()
-        await db.execute("BEGIN")
+        db = await self._begun()
         # The transaction gets its number before it writes anything: what comes after it in the feed has higher keys.
         row = await db.fetchrow(
             "SELECT pg_current_xact_id()::text::bigint, substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
@@ -237,7 +251,7 @@ class Writer:
             raise _CommitLost(began) from error
         if status != "COMMIT":  # the server answers ROLLBACK where an error had already ended the transaction
             raise StoreUnavailable("the transaction was rolled back by the server")
-        self._on_commit(tx.rings)
+        self._rings = self._rings or tx.rings
 
     async def _perform(self, tx: Tx, unit: list[Job], *, alone: bool) -> None:
         """Runs a unit; if several operations that were done together fail, each by itself. Raises only if the whole transaction
@@ -267,6 +281,20 @@ class Writer:
         tx.next_operation()
 
     # -- the connection ------------------------------------------------------------------------------------------------
+
+    async def _begun(self) -> Connection:
+        """A connection in a transaction. One that died since its last use (the server was restarted) is replaced, once."""
+        old = self._db
+        db = await self._connected()
+        try:
+            await db.execute("BEGIN")
+        except Exception as error:
+            if db is not old or not is_unavailable(error):
+                raise
+            await self._disconnect()
+            db = await self._connected()
+            await db.execute("BEGIN")
+        return db
 
     async def _connected(self) -> Connection:
         if self._db is None or self._db.is_closed():
@@ -300,7 +328,7 @@ class Writer:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 verdict = await self._verdict(began)
         if verdict == "committed":
-            self._on_commit(True)
+            self._rings = True
         elif verdict == "aborted":
             _fail(jobs, StoreUnavailable("the connection to the database was lost before the commit; nothing was applied"))
         else:
