@@ -35,6 +35,7 @@ BLOCKED_SECONDS = 0.5  # a lane is due, and another process pumps it: that one c
 COME_AGAIN = timedelta(seconds=0.1)
 LISTEN_AGAIN_SECONDS = 1.0
 WAIT_SECONDS = 5.0  # for a connection
+GOODBYE_SECONDS = 2.0  # then whatever is left is rescued by the others
 RECONNECT_SECONDS = 2.0  # then the attempt is given up, and the next one begins anew instead of after an ever longer pause
 FORGET_SECONDS = 86_400.0  # a worker that was silent for so long is removed from procrastinate's list
 
@@ -67,6 +68,7 @@ class LaneQueue:
         self._held: dict[int, bool] = {}  # jobs that run here; whether another turn must follow
         self._owed: dict[int, tuple[str, datetime | None]] = {}
         self._unsure = False
+        self._closed = False
 
     # -- LaneStore -----------------------------------------------------------------------------------------------------
 
@@ -143,17 +145,17 @@ class LaneQueue:
             # Repeatedly: up to Python 3.11, asyncio.wait_for swallows a cancellation that meets a notification.
             listening.cancel()
             await asyncio.wait([listening], timeout=0.1)
-        pool, self._pool = self._pool, None
-        if pool is None:
+        if self._pool is None:
             return
-        self._unsure = True
         self._held.clear()
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            with suppress(ConnectorException, PoolTimeout, OSError):
-                await self._recount(worker)
-                await self._jobs.unregister_worker(worker)
-        await pool.close(timeout=LISTEN_AGAIN_SECONDS)
+        if self._worker is not None:
+            with suppress(ConnectorException, psycopg.Error, PoolTimeout, OSError, StoreUnavailable, TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._end_owed()
+                    await self._recount(self._worker)
+                    await self._jobs.unregister_worker(self._worker)
+        self._closed = True
+        await self._pool.close(timeout=GOODBYE_SECONDS)
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
@@ -226,6 +228,8 @@ class LaneQueue:
     # -- the server ----------------------------------------------------------------------------------------------------
 
     async def _open(self) -> AsyncConnectionPool:
+        if self._closed:
+            raise StoreUnavailable("the engine's queue is closed")
         if self._pool is None:
             pool = AsyncConnectionPool(
                 kwargs=self._connection,

@@ -74,6 +74,15 @@ class Replicas:
         async with self.erp(on) as erp:
             return not await erp.any_in("approved", "batched", "sent", "accepted", "held") and await self.count(on) == count
 
+    async def settled_with_help(self, count: int, on: str) -> bool:
+        """The same, where somebody looks messages in doubt up in the bank's books. Who was sending them must be dead."""
+        messages = (await self.stage.control("GET", "/books?payments=no"))["messages"]
+        async with self.erp(on) as erp:
+            for one in await erp.deliveries_in_doubt():
+                with suppress(CallFailed):  # the bank's news was faster
+                    await erp.resolve(one["delivery_id"], one["message_id"] in messages, "looked up in the bank's own books")
+        return await self.settled(count, on)
+
     async def count(self, on: str) -> int:
         async with self.client(on) as client:
             wanted = {"states": ["PAYMENT_STATE_SETTLED"], "page": {"size": 1000}}
@@ -81,7 +90,7 @@ class Replicas:
 
 
 @pytest.fixture
-async def make_replicas(make_stage: Callable[..., Any], postgres_url: str) -> Callable[..., Any]:
+async def make_replicas(postgres_url: str, make_stage: Callable[..., Any]) -> Callable[..., Any]:
     async def make() -> Replicas:
         stage: Stage = await make_stage(store=postgres_url, pace=PACE)
         return Replicas(stage)
@@ -150,26 +159,22 @@ async def test_a_watch_goes_on_at_another_replica_without_a_gap_or_a_repeat(make
 
 
 @pytest.mark.timeout(150)
-async def test_when_a_worker_and_a_server_are_killed_the_others_go_on(make_replicas: Any, record_property: Any) -> None:
+async def test_when_a_worker_and_a_server_are_killed_the_others_go_on(make_replicas: Any) -> None:
     replicas = await make_replicas()
     stage: Stage = replicas.stage
     await replicas.start("serve", "worker")
-    await replicas.submit(range(20), "a")
-    await stage.until(lambda: replicas.settled(20, "b"))
-    await stage.control("POST", "/moods", {"mood": "lose_answer", "count": 1})
-    submitting = asyncio.create_task(replicas.submit(range(20, 60), "a", "b"))
-    await asyncio.sleep(0.2)
+    submitting = asyncio.create_task(replicas.submit(range(40), "a", "b"))
+    await asyncio.sleep(0.3)
     await asyncio.gather(stage.kill("worker-a"), stage.kill("serve-a"))
     killed = time.monotonic()
     await submitting
-    await stage.until(lambda: replicas.settled(60, "b"), 90)
-    record_property("seconds until all was settled by the others", round(time.monotonic() - killed, 1))
+    await stage.until(lambda: replicas.settled_with_help(40, "b"), 90)
+    print(f"\n{time.monotonic() - killed:.1f} s from the kill until the others had settled all")
     await replicas.start("serve", "worker", on=["a"])
     await stage.kill("worker-b")
-    await replicas.submit(range(60, 80), "a")
-    await stage.until(lambda: replicas.settled(80, "a"), 90)
-    await replicas.start("worker", on=["b"])
-    await replicas.submit(range(80, 90), "a")
-    await stage.until(lambda: replicas.settled(90, "b"), 90)
+    killed = time.monotonic()
+    await replicas.submit(range(40, 60), "a")
+    await stage.until(lambda: replicas.settled_with_help(60, "a"), 90)
+    print(f"{time.monotonic() - killed:.1f} s from the second kill until the restarted one had settled all")
     books = await stage.control("GET", "/books")
-    assert (books["paid_twice"], books["totals"]["executed_distinct"]) == ([], 90)
+    assert (books["paid_twice"], books["totals"]["executed_distinct"]) == ([], 60)
