@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
     "config": ("gateway.cli.serve", "app"),
+    "store": ("gateway.cli.store", "app"),
     "bench": ("gateway.main", "bench"),
 }
 """Every command: the module it stands in, and the function or group of commands there."""

@@ -1,4 +1,4 @@
-"""From the setting `store` to a store."""
+"""From the setting `store` to a store. What speaks to PostgreSQL is imported where there is one: the libraries are large."""
 
 from pathlib import Path
 
@@ -6,8 +6,6 @@ from gateway.clock import now
 from gateway.config import DatabaseSettings
 from gateway.store.address import BadStoreUrl, is_postgres, postgres_address, sqlite_file
 from gateway.store.postgres.access import Access
-from gateway.store.postgres.copy import copy_connection
-from gateway.store.postgres.store import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
@@ -23,6 +21,8 @@ def open_store(url: str, base: Path, clock: Clock = now, *, database: DatabaseSe
     Raises `BadStoreUrl`, and `StoreUnavailable` where a secret that `database` names cannot be had.
     """
     if is_postgres(url):
+        from gateway.store.postgres.store import PostgresStore
+
         return PostgresStore(access_to(url, base, database).database(url), clock=clock)
     return SqliteStore(sqlite_file(url, base), clock=clock)
 
@@ -45,6 +45,8 @@ def open_copy(
     holds what a replay over `connection_id` asks for. Blocking. Raises `BadStoreUrl` and `StoreUnavailable`."""
     copy = folder / "copy.db"
     if is_postgres(url):
+        from gateway.store.postgres.copy import copy_connection
+
         copy_connection(url, access_to(url, base, database).libpq(), connection_id, copy)
     else:
         copy_database(sqlite_file(url, base), copy)

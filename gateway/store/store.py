@@ -52,7 +52,8 @@ class Stale(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
+    """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied, unless
+    it is `OutcomeUnknown`."""
 
 
 class UnknownSchema(StoreUnavailable):

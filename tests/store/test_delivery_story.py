@@ -1,6 +1,7 @@
 """The story of a delivery: a row for every change, from which its state can be made again."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,14 +9,16 @@ from hypothesis import strategies as st
 
 from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.store.records import HoldBack, PlannedBlock, Reason
+from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Stale, Store
-from gateway.store.story import DOCUMENT_ATTACHED, FORMED, STOPPED, DeliveryEventRow
+from gateway.store.story import DOCUMENT_ATTACHED, FORMED, STOPPED, TAKEN_OVER, DeliveryEventRow
 from tests.store.support.make import (
     START,
     HandClock,
     change,
     discrepancy,
     formed,
+    make_older,
     moved,
     new_delivery,
     payment,
@@ -117,3 +120,23 @@ async def test_payments_of_an_abandoned_message_go_out_in_another_one_with_a_sto
     assert again is not None
     assert [row.event for row in await store.delivery_events("delivery-1")] == ["formed", "abandon"]
     assert [row.event for row in await store.delivery_events("delivery-2")] == ["formed"]
+
+
+async def test_deliveries_from_before_the_story_was_kept_begin_it_as_they_stand(place: Path, clock: HandClock) -> None:
+    file = place / "old.db"
+    old = SqliteStore(file, clock=clock)
+    await old.open()
+    sending = await moved(old, await formed(old, 1), DeliveryEvent.STARTED)
+    clock.advance(seconds=9)
+    await old.close()
+    make_older(file, 4)
+    store = SqliteStore(file, clock=clock)
+    await store.open()
+    try:
+        (row,) = await store.delivery_events(sending.delivery_id)
+        assert (row.number, row.event, row.previous_state) == (1, TAKEN_OVER, None)
+        assert (row.state, row.attempt, row.occurred_at) == (DeliveryState.SENDING, 1, START)
+        await moved(store, sending, DeliveryEvent.CONFIRMED)
+        assert [row.event for row in await store.delivery_events(sending.delivery_id)] == ["taken_over", "confirmed"]
+    finally:
+        await store.close()

@@ -201,7 +201,7 @@ def process(database: Database, mark: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-async def test_processes_that_submit_the_same_and_one_killed_lose_and_double_nothing(
+async def test_processes_that_submit_the_same_lose_and_double_nothing_though_one_is_killed(
     another: Another, database: Database
 ) -> None:
     store = await another()
@@ -340,9 +340,9 @@ def breaking_commit(store: PostgresStore, *, committed: bool, then: Callable[[],
         def __getattr__(self, name: str) -> Any:
             return getattr(connection, name)
 
-        async def execute(self, query: str, *values: Any) -> str:
+        async def execute(self, query: str, *values: Any, **options: Any) -> str:
             if query != "COMMIT":
-                return str(await connection.execute(query, *values))
+                return str(await connection.execute(query, *values, **options))
             if committed:
                 await connection.execute(query)
             connection.terminate()
@@ -378,9 +378,7 @@ async def test_a_server_that_cannot_be_reached_is_named(clock: HandClock) -> Non
     await store.close()
 
 
-async def test_a_standby_or_a_role_without_rights_is_unavailable_and_not_a_mistake_of_ours(
-    store: Store, database: Database
-) -> None:
+async def test_a_role_without_rights_is_told_as_unavailable(store: Store, database: Database) -> None:
     async with connections(database, 1) as (outsider,):
         await outsider.execute("REVOKE ALL ON SCHEMA public FROM public; CREATE ROLE weak LOGIN")
         weak = Database(url=database.url.replace("//bankgate@", "//weak@"))
@@ -390,3 +388,34 @@ async def test_a_standby_or_a_role_without_rights_is_unavailable_and_not_a_mista
         connection.terminate()
         await outsider.execute("DROP OWNED BY weak; DROP ROLE weak")
     assert writer.named(told.value).__class__ is StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (asyncpg.DiskFullError("could not extend file"), StoreUnavailable),
+        (asyncpg.TooManyConnectionsError("sorry, too many clients already"), StoreUnavailable),
+        (asyncpg.OutOfMemoryError("out of memory"), StoreUnavailable),
+        (asyncpg.AdminShutdownError("terminating connection"), StoreUnavailable),
+        (asyncpg.CrashShutdownError("terminating connection"), StoreUnavailable),
+        (asyncpg.CannotConnectNowError("the database system is starting up"), StoreUnavailable),
+        (asyncpg.QueryCanceledError("statement timeout"), StoreUnavailable),
+        (asyncpg.IdleInTransactionSessionTimeoutError("terminating connection"), StoreUnavailable),
+        (asyncpg.LockNotAvailableError("lock timeout"), StoreUnavailable),
+        (asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"), StoreUnavailable),
+        (asyncpg.PostgresIOError("could not read block"), StoreUnavailable),
+        (asyncpg.DataCorruptedError("invalid page"), StoreUnavailable),
+        (asyncpg.InvalidPasswordError("password authentication failed"), StoreUnavailable),
+        (asyncpg.InvalidCatalogNameError("database does not exist"), StoreUnavailable),
+        (asyncpg.ConnectionDoesNotExistError("connection was closed"), StoreUnavailable),
+        (asyncpg.DeadlockDetectedError("deadlock detected"), StoreUnavailable),
+        (ConnectionRefusedError(), StoreUnavailable),
+        (TimeoutError(), StoreUnavailable),
+        (asyncpg.UniqueViolationError("our mistake"), asyncpg.UniqueViolationError),
+        (asyncpg.UndefinedColumnError("our mistake"), asyncpg.UndefinedColumnError),
+        (asyncpg.DataError("our mistake"), asyncpg.DataError),
+        (ValueError("our mistake"), ValueError),
+    ],
+)
+def test_errors_of_the_surroundings_are_told_from_our_own_mistakes(error: Exception, expected: type[Exception]) -> None:
+    assert type(writer.named(error)) is expected

@@ -3,14 +3,16 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.config import DatabaseSettings
 from gateway.store.address import SYSTEM, PostgresAddress
-from gateway.store.postgres.connection import Database
 from gateway.store.store import StoreUnavailable
 from keys.seal import KeyUnavailable
 from keys.secrets import file_path, passphrase
+
+if TYPE_CHECKING:
+    from gateway.store.postgres.connection import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +26,10 @@ class Access:
     def __repr__(self) -> str:
         return f"<{self.address.database} as {self.address.user}>"
 
-    def database(self, url: str) -> Database:
+    def database(self, url: str) -> "Database":
         """What the store opens. Raises `StoreUnavailable` where a secret cannot be had."""
+        from gateway.store.postgres.connection import Database
+
         settings = self.settings
         return Database(
             url=url,

@@ -20,15 +20,11 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from gateway.lifecycle import FINAL_PAYMENT_STATES, PaymentState
 from gateway.store import archive_files as files
-from gateway.store.archive_files import BadArchive, Manifest, Totals, plain
+from gateway.store.archive_files import AT_AN_END, BadArchive, Manifest, Totals, plain
 from gateway.store.postgres.migrate import VERSION_TABLE, must_be_current
 from gateway.store.postgres.partitions import SEQUENCES, first_key, month_of, month_of_key, partition_name
 from gateway.store.store import StoreUnavailable
-
-AT_AN_END: Final = sorted(state.value for state in FINAL_PAYMENT_STATES | {PaymentState.SETTLED})
-"""A settled payment may still be returned, months later: that news then finds no payment, and becomes a discrepancy."""
 
 LOCK: Final = 0x424B4757_0002  # advisory: one archive at a time
 NAMED_MAX: Final = 20

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.lifecycle import NEWS, PAYMENT_TABLE, PaymentEvent, PaymentState, advance, moves
 from gateway.store import codec
 from gateway.store.postgres import discrepancies, refusals
+from gateway.store.postgres.connection import Row
 from gateway.store.postgres.event_rows import NewEvent, tell
 from gateway.store.postgres.writer import Tx
 from gateway.store.records import HoldBack, MessageNews, MessageNewsResult, NewDiscrepancy, PaymentChange, Reason
@@ -128,34 +129,34 @@ async def _update(tx: Tx, standings: Iterable[_Standing]) -> None:
 async def apply_message_news(tx: Tx, news: MessageNews) -> MessageNewsResult:
     """News that lags behind what is known of a payment (an acceptance after the settlement) is possible, and changes nothing:
     neither the state nor the later word's bank status and reason."""
-    delivery_key, members = await _members(tx, news.delivery_id, news.payment_information_id, sorted(news.except_payment_ids))
+    members = await _lock_members(tx, news.delivery_id, news.payment_information_id, sorted(news.except_payment_ids))
     follow = moves(PAYMENT_TABLE, news.event)
-    against = await tx.connection.fetch(
-        f"""
-        SELECT k.payment_id FROM payments AS p JOIN payment_keys AS k USING (payment_key)
-        WHERE p.payment_key = ANY($1) AND NOT {in_states(follow)} ORDER BY p.payment_key
-        """,
-        members,
-    )
+    against = f"FROM payments AS p WHERE {_MEMBERS} AND NOT {in_states(follow)}"
+    contradictions = await tx.connection.fetchval(f"SELECT count(*) {against}", members.blocks, members.but)
+    ids: Sequence[Row] = ()
+    if contradictions:
+        ids = await tx.connection.fetch(
+            f"""
+            SELECT k.payment_id FROM (SELECT p.payment_key {against} ORDER BY p.payment_key LIMIT {CONTRADICTED_MAX}) AS p
+            JOIN payment_keys AS k USING (payment_key) ORDER BY payment_key
+            """,
+            members.blocks,
+            members.but,
+        )
     moving = [state for state, after in follow.items() if after is not state]
     # The state that this news leads to by itself: there it is no late news, and may bring another word of the bank's.
     level = PAYMENT_TABLE[PaymentState.SENT, news.event].value if news.event in NEWS else None
     count = await _move(
         tx,
         members,
-        where=f"({in_states(moving)} OR (state = $2 AND bank_status IS DISTINCT FROM $3))",
+        where=f"({in_states(moving)} OR (state = $3 AND bank_status IS DISTINCT FROM $4))",
         values=[level, news.bank_status],
         follow=follow,
         reason=news.reason,
         source=news.source,
-        delivery_key=delivery_key,
         bank_status=news.bank_status,
     )
-    return MessageNewsResult(
-        changed=count,
-        contradicted=tuple(row[0] for row in against[:CONTRADICTED_MAX]),
-        contradicted_count=len(against),
-    )
+    return MessageNewsResult(changed=count, contradicted=tuple(row[0] for row in ids), contradicted_count=contradictions)
 
 
 async def move_delivery(tx: Tx, delivery_id: str, event: PaymentEvent, reason: Reason, source: str) -> None:
@@ -163,7 +164,7 @@ async def move_delivery(tx: Tx, delivery_id: str, event: PaymentEvent, reason: R
     follow = {state: after for state, after in moves(PAYMENT_TABLE, event).items() if after is not state}
     if not follow:
         return
-    delivery_key, members = await _members(tx, delivery_id, None)
+    members = await _lock_members(tx, delivery_id, None)
     await _move(
         tx,
         members,
@@ -172,58 +173,71 @@ async def move_delivery(tx: Tx, delivery_id: str, event: PaymentEvent, reason: R
         follow=follow,
         reason=reason,
         source=source,
-        delivery_key=delivery_key,
         leave=event is PaymentEvent.UNBATCH,
     )
 
 
-async def _members(
-    tx: Tx, delivery_id: str, payment_information_id: str | None, but: Sequence[str] = ()
-) -> tuple[int | None, list[int]]:
-    """The delivery's key, and the keys of its payments (or of one block's), whose rows are locked now."""
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The payments of a delivery, or of one of its blocks: by the keys of the blocks, but for some payments."""
+
+    delivery_key: int | None
+    blocks: Sequence[int]
+    but: Sequence[int]
+
+
+_MEMBERS = "p.block_key = ANY($1) AND p.payment_key <> ALL($2)"
+"""Of `_Members.blocks` and `.but`."""
+
+
+async def _lock_members(tx: Tx, delivery_id: str, payment_information_id: str | None, but: Sequence[str] = ()) -> _Members:
+    """Locks their rows, so that what the next statements see of them is what they change."""
     rows = await tx.connection.fetch(
         """
-        SELECT d.delivery_key, array_agg(b.block_key)
+        SELECT d.delivery_key, b.block_key
         FROM deliveries AS d LEFT JOIN blocks AS b ON b.delivery_key = d.delivery_key
             AND ($2::text IS NULL OR b.payment_information_id = $2)
-        WHERE d.delivery_id = $1 GROUP BY d.delivery_key
+        WHERE d.delivery_id = $1
         """,
         delivery_id,
         payment_information_id,
     )
-    if not rows:
-        return None, []
-    delivery_key, blocks = rows[0]
-    locked = await tx.connection.fetch(
-        """
-        SELECT payment_key FROM payments
-        WHERE block_key = ANY($1) AND payment_key <> ALL(ARRAY(SELECT payment_key FROM payment_keys WHERE payment_id = ANY($2)))
-        ORDER BY payment_key FOR UPDATE
-        """,
-        blocks,
-        list(but),
+    excepted: Sequence[Row] = ()
+    if but:
+        excepted = await tx.connection.fetch("SELECT payment_key FROM payment_keys WHERE payment_id = ANY($1)", list(but))
+    members = _Members(
+        delivery_key=rows[0][0] if rows else None,
+        blocks=[row[1] for row in rows if row[1] is not None],
+        but=[row[0] for row in excepted],
     )
-    return delivery_key, [row[0] for row in locked]
+    await tx.connection.fetchval(
+        f"""
+        SELECT count(*) FROM (SELECT 1 FROM payments AS p WHERE {_MEMBERS} ORDER BY p.payment_key FOR UPDATE) AS locked
+        """,
+        members.blocks,
+        members.but,
+        timeout=tx.message_seconds,
+    )
+    return members
 
 
 async def _move(
     tx: Tx,
-    members: Sequence[int],
+    members: _Members,
     *,
     where: str,
     values: Sequence[Any],
     follow: dict[PaymentState, PaymentState],
     reason: Reason,
     source: str,
-    delivery_key: int | None,
     bank_status: str | None = None,
     leave: bool = False,
 ) -> int:
-    """Moves the rows, and writes their events from what they were. `where` may use `values` as $2, $3, …; how many moved."""
-    last = len(values) + 1
+    """Moves the rows, and writes their events from what they were. `where` may use `values` as $3, $4, …; how many moved."""
+    last = 2 + len(values)
     rows = await tx.connection.fetch(
         f"""
-        WITH before AS MATERIALIZED (SELECT payment_key, state FROM payments WHERE payment_key = ANY($1) AND {where}),
+        WITH before AS MATERIALIZED (SELECT p.payment_key, p.state FROM payments AS p WHERE {_MEMBERS} AND {where}),
         moved AS (
             UPDATE payments AS p SET state = {following(follow, "p.state")}, version = p.version + 1,
                 reason = ${last + 1}, updated_at = ${last + 2},
@@ -238,13 +252,15 @@ async def _move(
         )
         SELECT state, connection_id, count(*) FROM moved GROUP BY state, connection_id
         """,
-        members,
+        members.blocks,
+        members.but,
         *values,
         codec.reason_column(reason),
         tx.now,
         bank_status,
         source,
-        delivery_key,
+        members.delivery_key,
+        timeout=tx.message_seconds,
     )
     for state, connection_id, _ in rows:
         if state == PaymentState.APPROVED.value:

@@ -24,15 +24,15 @@ Row = Sequence[Any]
 class Connection(Protocol):
     """What we use of asyncpg's connection, which ships no types."""
 
-    async def execute(self, query: str, *values: Any) -> str: ...
+    async def execute(self, query: str, *values: Any, timeout: float | None = None) -> str: ...
 
     async def executemany(self, command: str, args: Iterable[Sequence[Any]]) -> None: ...
 
-    async def fetch(self, query: str, *values: Any) -> list[Row]: ...
+    async def fetch(self, query: str, *values: Any, timeout: float | None = None) -> list[Row]: ...
 
-    async def fetchrow(self, query: str, *values: Any) -> Row | None: ...
+    async def fetchrow(self, query: str, *values: Any, timeout: float | None = None) -> Row | None: ...
 
-    async def fetchval(self, query: str, *values: Any) -> Any: ...
+    async def fetchval(self, query: str, *values: Any, timeout: float | None = None) -> Any: ...
 
     async def copy_records_to_table(
         self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str]
@@ -70,6 +70,7 @@ class Database:
     readers: int = 4  # connections for reading, at most
     connect_seconds: float = 10.0
     statement_seconds: float = 60.0
+    message_seconds: float = 600.0  # a statement about all payments of a message, of which there may be a million
     lock_seconds: float = 15.0
     # A process that is stopped in the middle of a transaction keeps its locks and holds up the feed of all others: so long.
     idle_seconds: float = 10.0
@@ -78,13 +79,16 @@ class Database:
         """A connection with our settings. Raises `StoreUnavailable`."""
         settings = self.settings(reads_only=reads_only)
         async with named_errors():
-            connection: Connection = await asyncpg.connect(
-                self.url,
-                timeout=self.connect_seconds,
-                command_timeout=self.command_seconds,
-                server_settings=settings,
-                **self.options,
-            )
+            try:
+                connection: Connection = await asyncpg.connect(
+                    self.url,
+                    timeout=self.connect_seconds,
+                    command_timeout=self.command_seconds,
+                    server_settings=settings,
+                    **self.options,
+                )
+            except asyncpg.UndefinedObjectError as error:  # a setting that came with version 14
+                raise StoreUnavailable(f"PostgreSQL 14 or later is needed: {error}") from error
         return connection
 
     @property
@@ -96,7 +100,7 @@ class Database:
         """Of a session: it neither hangs nor holds up the others for ever (PostgreSQL, "Client Connection Defaults")."""
         return {
             "application_name": self.application_name,
-            "statement_timeout": f"{int(self.statement_seconds * 1000)}ms",
+            "statement_timeout": f"{int((self.statement_seconds if reads_only else self.message_seconds) * 1000)}ms",
             "lock_timeout": f"{int(self.lock_seconds * 1000)}ms",
             "idle_in_transaction_session_timeout": f"{int(self.idle_seconds * 1000)}ms",
             "default_transaction_isolation": "read committed",
@@ -215,6 +219,10 @@ class Home:
 Question = Callable[[Connection], Awaitable[T]]
 
 
+async def _leave_as_it_is(connection: Any) -> None:
+    """Questions leave nothing behind in a session: asking the server to tidy up would cost each of them a round trip."""
+
+
 class Readers:
     """Connections that only read, lent for as long as one question takes. Lives in the `Home` loop."""
 
@@ -232,6 +240,7 @@ class Readers:
                 timeout=self._database.connect_seconds,
                 command_timeout=self._database.command_seconds,
                 server_settings=self._database.settings(reads_only=True),
+                reset=_leave_as_it_is,
                 **self._database.options,
             )
 

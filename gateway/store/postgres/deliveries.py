@@ -287,6 +287,7 @@ async def _take(tx: Tx, delivery_key: int, connection_id: str, planned: PlannedB
         tx.now,
         GATEWAY,
         delivery_key,
+        timeout=tx.message_seconds,
     )
     taken, total = row or (0, Decimal(0))
     if not taken:

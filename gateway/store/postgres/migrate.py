@@ -9,17 +9,16 @@ The table of the revision (`VERSION_TABLE`) also marks a database as ours.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from gateway.store.store import StoreUnavailable, UnknownSchema
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 VERSION_TABLE: Final = "bankgate_schema"
 SCRIPTS: Final = Path(__file__).parent / "migrations"
@@ -86,8 +85,12 @@ def _migrate(url: str, libpq: Mapping[str, Any]) -> SchemaState:
         return state
 
 
-def _upgrade(url: str, libpq: Mapping[str, Any]) -> None:
+def _upgrade(url: str, libpq: Mapping[str, Any], revision: str = "head") -> None:
     """On a connection of its own: the lock's must survive the transaction, and falls with its process."""
+    from alembic import command
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
 
     def connect() -> psycopg.Connection[Any]:
         connection = psycopg.connect(url, **libpq)
@@ -101,20 +104,23 @@ def _upgrade(url: str, libpq: Mapping[str, Any]) -> None:
         with engine.begin() as connection:
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
+    except DBAPIError as error:  # the driver's own, which `_told` knows
+        raise (error.orig or error) from error
     finally:
         engine.dispose()
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 
 def _state(connection: psycopg.Connection[Any]) -> SchemaState:
-    scripts = ScriptDirectory.from_config(_config())
-    known = [script.revision for script in scripts.walk_revisions("base", "heads")][::-1]
+    known = _known()
     revision = _revision(connection)
     if revision is not None and revision not in known:
         raise UnknownSchema(
@@ -123,6 +129,15 @@ def _state(connection: psycopg.Connection[Any]) -> SchemaState:
         )
     missing = known if revision is None else known[known.index(revision) + 1 :]
     return SchemaState(revision=revision, newest=known[-1], missing=tuple(missing))
+
+
+@cache
+def _known() -> list[str]:
+    """The revisions of this program, the first one first."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_config())
+    return [script.revision for script in scripts.walk_revisions("base", "heads")][::-1]
 
 
 def _revision(connection: psycopg.Connection[Any]) -> str | None:

@@ -82,7 +82,7 @@ class PostgresStore(Answers):
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:
         contents = [codec.transfer_column(payment.transfer) for payment in payments]
-        return await self._write(Grouped(submit, Call(payments, contents)))
+        return await self._write(Grouped(submit, Call(payments, contents), len(payments)))
 
     async def payment(self, payment_id: str) -> Payment | None:
         return await self._read(lambda db: payments.payment(db, payment_id))

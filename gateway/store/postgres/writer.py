@@ -43,6 +43,7 @@ A = TypeVar("A")
 
 CHANNEL = "bankgate_events"  # the doorbell of the feed
 OPERATIONS_MAX = 256  # answered by one commit
+WEIGHT_MAX = 5000  # rows: more in one transaction is no faster, and everybody in it waits for the last
 UNITS_MAX = 32  # savepoints in one transaction: past 64 the server spills them, and every snapshot becomes slower
 RUN_AGAIN_MAX = 5
 RESOLVE_SECONDS = 15.0  # for asking what became of a commit
@@ -52,10 +53,11 @@ RESOLVE_PAUSE = 0.05
 class Tx:
     """What an operation sees: the connection, one moment for all its rows, and where to note whom to wake."""
 
-    __slots__ = ("_clock", "_now", "connection", "rings", "terms", "wakes")
+    __slots__ = ("_clock", "_now", "connection", "message_seconds", "rings", "terms", "wakes")
 
-    def __init__(self, connection: Connection, terms: TermsCache, clock: Clock) -> None:
+    def __init__(self, connection: Connection, terms: TermsCache, clock: Clock, message_seconds: float) -> None:
         self.connection = connection
+        self.message_seconds = message_seconds  # the time-out of statements about all payments of a message
         self.terms = terms
         self.wakes: set[tuple[str, datetime | None]] = set()
         self.rings = False  # whether events were written: those who wait for the feed are to be told after the commit
@@ -83,10 +85,12 @@ Operation = Callable[[Tx], Awaitable[T]]
 
 @dataclass(frozen=True, slots=True)
 class Grouped(Generic[A, T]):
-    """An operation that is done together with others of the same `perform`: all of them succeed, or each is tried alone."""
+    """An operation that is done together with others of the same `perform`: all of them succeed, or each is tried alone.
+    `weight`: how many rows it is about."""
 
     perform: Callable[[Tx, Sequence[A]], Awaitable[Sequence[T]]]
     item: A
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +174,12 @@ class Writer:
         """What is waiting, in units: those that are done together are one."""
         units: list[list[Job]] = []
         together: dict[Any, list[Job]] = {}
+        weight = 0
         for _ in range(min(len(self._queue), OPERATIONS_MAX)):
             operation = self._queue[0].operation
+            weight += operation.weight if isinstance(operation, Grouped) else 1
+            if units and weight > WEIGHT_MAX:
+                break
             group = together.get(operation.perform) if isinstance(operation, Grouped) else None
             if group is None:
                 if len(units) == UNITS_MAX:
@@ -229,11 +237,12 @@ class Writer:
         db = await self._begun()
         # The transaction gets its number before it writes anything: what comes after it in the feed has higher keys.
         row = await db.fetchrow(
-            "SELECT pg_current_xact_id()::text::bigint, substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
+            "SELECT pg_current_xact_id()::text::bigint, substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)",
+            timeout=self._database.connect_seconds,
         )
         assert row is not None  # noqa: S101 - a SELECT of values has a row
         began = _Began(xid=row[0], timeline=row[1])
-        tx = Tx(db, self._terms, self._clock)
+        tx = Tx(db, self._terms, self._clock, self._database.message_seconds)
         alone = len(units) == 1
         for unit in units:
             await self._perform(tx, unit, alone=alone)
@@ -287,7 +296,7 @@ class Writer:
         old = self._db
         db = await self._connected()
         try:
-            await db.execute("BEGIN")
+            await db.execute("BEGIN", timeout=self._database.connect_seconds)
         except Exception as error:
             if db is not old or not is_unavailable(error):
                 raise

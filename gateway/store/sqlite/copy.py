@@ -5,7 +5,10 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from gateway.store import codec
+from gateway.store.archive_files import AT_AN_END
 from gateway.store.sqlite import connection
 from gateway.store.sqlite.schema import APPLICATION_ID
 from gateway.store.store import StoreUnavailable, UnknownSchema
@@ -28,6 +31,32 @@ def copy_database(source: Path, target: Path) -> None:
         if application != APPLICATION_ID:
             raise UnknownSchema(f"{source} is not a database of this program")
         old.backup(new)
+
+
+def look_at(source: Path) -> dict[str, Any]:
+    """How a database stands, for a person; it is only read. Raises `StoreUnavailable`."""
+    if not source.is_file():
+        raise StoreUnavailable(f"there is no database {source}")
+    with connection.named_errors(), closing(_reading(source)) as db:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION_ID:
+            raise UnknownSchema(f"{source} is not a database of this program")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (payments, oldest) = db.execute(
+            "SELECT count(*), min(created_at) FILTER (WHERE state NOT IN (SELECT value FROM json_each(?))) FROM payments",
+            (codec.json_list(AT_AN_END),),
+        ).fetchone()
+        (under_way,) = db.execute("SELECT count(*) FROM deliveries WHERE state IN ('ready', 'sending', 'in_doubt')").fetchone()
+        (discrepant,) = db.execute("SELECT count(*) FROM discrepancies WHERE resolved_at IS NULL").fetchone()
+    return {
+        "file": os.fspath(source),
+        "schema": version,
+        "bytes": source.stat().st_size,
+        "payments": payments,
+        "oldest_open_payment": None if oldest is None else codec.moment(oldest).isoformat(),
+        "messages_under_way": under_way,
+        "open_discrepancies": discrepant,
+    }
 
 
 def _reading(source: Path) -> sqlite3.Connection:

@@ -35,7 +35,9 @@ ENTRY = Entry(
 )
 
 
-async def _document(store: Store, kind: str, content: bytes) -> tuple[int, str, int]:
+async def document(store: Store, kind: str, content: bytes) -> tuple[int, str, int]:
+    """A finished document: its number, digest and size."""
+
     def write() -> tuple[int, str, int]:
         writer = store.document_writer(kind)
         writer.write(content)
@@ -61,14 +63,14 @@ async def fill(store: Store, clock: HandClock) -> None:
         reason=Reason(code="bankgate.lost-track"),
     )
     ready = await formed(store, 1, "3")
-    document_id, sha256, size = await _document(store, "sealed", b"<sealed/>" * 10)
+    document_id, sha256, size = await document(store, "sealed", b"<sealed/>" * 10)
     await store.attach_document(ready.delivery_id, ready.fence, document_id, sha256, size)
     clock.advance(seconds=5)
     await store.apply_message_news(
         news(there, PaymentEvent.BANK_ACCEPTED, "ACSP", reason=Reason(code="ACSP", bank_text="ok, 好"))
     )
     await waiting(store, 1)
-    document_id, sha256, size = await _document(store, "inbound", b"<camt/>")
+    document_id, sha256, size = await document(store, "inbound", b"<camt/>")
     file, _ = await store.keep_inbound(CONNECTION, "stm.xml", document_id, sha256, size)
     row = await store.put_statement(
         NewStatement(
