@@ -13,7 +13,7 @@ from gateway import clock
 from gateway.cli.output import USAGE, CommandFailed, Json, out, print_json, print_table, run
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration
-from gateway.store.address import is_postgres, sqlite_file
+from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
 from gateway.store.archive_files import MANIFEST, BadArchive, digest, verify
 from gateway.store.factory import access_to, open_store
 
@@ -178,6 +178,30 @@ def verify_archives(
         if remembered is not None and remembered.get(manifest.month) != digest(one / MANIFEST):
             raise CommandFailed(f"{one}: is not the archive by which {manifest.month} left this database")
         out().print(f"good: {one.name}: {manifest.payments.rows} payments, {manifest.events.rows} events", markup=False)
+
+
+@app.command()
+def move(
+    config: Config,
+    source: Annotated[str, typer.Option("--from", help="The store to leave, as in sqlite:////var/lib/bankgate/bankgate.db")],
+    as_json: Json = False,
+) -> None:
+    """Copy all of a SQLite store into the empty PostgreSQL database of a configuration. Both must be at rest."""
+    from gateway.store.postgres.move import move as move_all
+
+    configuration = loaded(config)
+    if not is_postgres(configuration.store):
+        raise CommandFailed(f"{config}: names the store to move to, which has to be a PostgreSQL database", USAGE)
+    try:
+        file = sqlite_file(source, Path.cwd())
+    except BadStoreUrl as error:
+        raise CommandFailed(f"--from {source}: {str(error).removeprefix('store: ')}", USAGE) from None
+    database = access_to(configuration.store, configuration.directory, configuration.database).database(configuration.store)
+    moved = run(lambda: move_all(file, database))
+    if as_json:
+        print_json([{"table": one.table, "rows": one.rows, "digest": one.digest} for one in moved])
+    else:
+        print_table(("table", "rows", "digest"), [(one.table, one.rows, one.digest[:16]) for one in moved])
 
 
 @app.command()

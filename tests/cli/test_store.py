@@ -137,6 +137,27 @@ def test_after_a_restore_what_may_have_left_is_held(bankgate: Any, sqlite: Path)
     assert asyncio.run(states())[PaymentState.HELD] == 2
 
 
+def test_a_store_moves_to_postgresql_and_only_there(bankgate: Any, sqlite: Path, postgres_url: str, tmp_path: Path) -> None:
+    submitted(sqlite, "a", "b", at=LAST_YEAR)
+    new = configured(tmp_path / "new", postgres_url)
+    source = f"sqlite:///{sqlite / 'bankgate.db'}"
+    done = bankgate("store", "move", "--config", new, "--from", source, "--json")
+    assert done.code == 0, done.err
+    assert {row["table"]: row["rows"] for row in json.loads(done.out)}["payments"] == 2
+    again = bankgate("store", "move", "--config", new, "--from", source)
+    assert again.code == 1
+    assert "not empty" in again.err
+    assert bankgate("store", "move", "--config", sqlite, "--from", source).code == 2
+    assert bankgate("store", "move", "--config", new, "--from", "mysql://x").code == 2
+
+
+def test_the_rights_are_printed_for_psql(bankgate: Any) -> None:
+    done = bankgate("store", "grants", "--serve", 'a"b')
+    assert done.code == 0
+    assert 'TO "a""b"' in done.out
+    assert all(line.endswith(";") for line in done.out.splitlines())
+
+
 def test_a_database_that_is_not_there_is_told_in_a_sentence(bankgate: Any, tmp_path: Path) -> None:
     config = configured(tmp_path / "config", "postgresql://nobody@127.0.0.1:1/none")
     for words in (["status"], ["migrate"], ["archive", "--before", "2025-01", "--out", "x"]):

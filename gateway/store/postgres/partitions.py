@@ -66,6 +66,13 @@ async def make_partitions(connection: Connection, now: datetime) -> None:
         await _move_on(connection, sequence, first_key(month))
 
 
+async def make_month(connection: Connection, month: int) -> None:
+    """Makes what is missing of one month, in the caller's transaction."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+    for table in SEQUENCES:
+        await _make(connection, table, month)
+
+
 async def _make(connection: Connection, table: str, month: int) -> None:
     name = partition_name(table, month)
     attached = await connection.fetchval("SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass($1)", name)

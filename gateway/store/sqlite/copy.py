@@ -10,7 +10,7 @@ from typing import Any
 from gateway.store import codec
 from gateway.store.archive_files import AT_AN_END
 from gateway.store.sqlite import connection
-from gateway.store.sqlite.schema import APPLICATION_ID
+from gateway.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from gateway.store.store import StoreUnavailable, UnknownSchema
 
 BUSY_SECONDS = 5.0
@@ -22,8 +22,7 @@ def copy_database(source: Path, target: Path) -> None:
     The source is opened for reading only: its writers wait for nothing, and its log is not moved (SQLite, "Online Backup API":
     copying all pages in one step is one read transaction).
     """
-    if not source.is_file():
-        raise StoreUnavailable(f"there is no database {source}")
+    must_be_there(source)
     _room(source, target.parent)
     connection.create_private(target)
     with connection.named_errors(), closing(_reading(source)) as old, closing(sqlite3.connect(target)) as new:
@@ -33,10 +32,15 @@ def copy_database(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-def look_at(source: Path) -> dict[str, Any]:
-    """How a database stands, for a person; it is only read. Raises `StoreUnavailable`."""
+def must_be_there(source: Path) -> None:
+    """Raises `StoreUnavailable` where there is no such file."""
     if not source.is_file():
         raise StoreUnavailable(f"there is no database {source}")
+
+
+def look_at(source: Path) -> dict[str, Any]:
+    """How a database stands, for a person; it is only read. Raises `StoreUnavailable`."""
+    must_be_there(source)
     with connection.named_errors(), closing(_reading(source)) as db:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION_ID:
@@ -57,6 +61,18 @@ def look_at(source: Path) -> dict[str, Any]:
         "messages_under_way": under_way,
         "open_discrepancies": discrepant,
     }
+
+
+def open_to_move(source: Path) -> sqlite3.Connection:
+    """For reading all of it, in one transaction, which is begun. Raises `UnknownSchema` for one of another version."""
+    db = _reading(source)
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID or version != len(MIGRATIONS):
+        db.close()
+        raise UnknownSchema(f"{source} is not a database of this version: run `bankgate store migrate` on it first")
+    db.execute("BEGIN")
+    return db
 
 
 def _reading(source: Path) -> sqlite3.Connection:
