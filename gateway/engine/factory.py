@@ -8,7 +8,6 @@ from gateway.config import Configuration
 from gateway.engine.engine import Engine
 from gateway.engine.lanes import Report
 from gateway.engine.local import LocalEngine
-from gateway.engine.procrastinate import ProcrastinateEngine
 from gateway.store.factory import access_to
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store
@@ -25,6 +24,8 @@ def engine_of(configuration: Configuration, store: Store, lanes: Sequence[str], 
         return LocalEngine(
             store, lanes, owner=owner, report=report, clock=clock.now, concurrency=settings.lanes_at_once, lease=lease
         )
+    from gateway.engine.procrastinate import ProcrastinateEngine  # brings two drivers along, which SQLite does not need
+
     access = access_to(configuration.store, configuration.directory, configuration.database)
     return ProcrastinateEngine(
         access.libpq(),
