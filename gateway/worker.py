@@ -20,7 +20,7 @@ from gateway.alarms import Alarms
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
-from gateway.engine.local import LocalEngine
+from gateway.engine.factory import engine_of
 from gateway.intake import Intake
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
@@ -37,7 +37,6 @@ READ_AGAIN = timedelta(minutes=1)  # where the bank is only asked on request, an
 GAUGES_EVERY = timedelta(seconds=15)
 QUEUES_EVERY = timedelta(minutes=1)
 COUNT_PAUSE = timedelta(seconds=1)  # at most this long a full message goes unnoticed while others still join it
-LANE_LEASE = timedelta(seconds=10)  # how long after the death of a worker its lanes stay untouched
 
 
 @dataclass(slots=True)
@@ -171,7 +170,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     await store.open()
     worker = Worker(configuration, store)
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    engine = LocalEngine(store, worker.lanes, owner=owner, report=_report, clock=clock.now, lease=LANE_LEASE)
+    engine = engine_of(configuration, store, worker.lanes, owner=owner, report=_report)
     calm_collector()
     try:
         worker.check_key_stores()

@@ -24,7 +24,7 @@ from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import keep_partitions
 from gateway.store.postgres.payments import Call, submit
 from gateway.store.postgres.watch import Watch
-from gateway.store.postgres.writer import Grouped, Operation, Writer
+from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
 from gateway.store.quiet import Quiet
 from gateway.store.records import (
     Attempt,
@@ -198,6 +198,14 @@ class PostgresStore(Answers):
     async def horizon_age(self) -> timedelta:
         """For how long the oldest writing transaction of the server has been running: so long may the feed be held up."""
         return await self._read(events.horizon_age)
+
+    # -- lanes ---------------------------------------------------------------------------------------------------------
+
+    async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:
+        async def wake(tx: Tx) -> None:
+            tx.wake(lane, not_before)
+
+        await self._write(wake)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
