@@ -16,6 +16,7 @@ ONLY_IN_POSTGRES = {
     "payment_keys",
     "archives",
     "engine_schema",
+    "server_life",
     "procrastinate_jobs",
     "procrastinate_events",
     "procrastinate_periodic_defers",

@@ -16,6 +16,7 @@ _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 _SERVE: Final = {
     "bankgate_schema": "SELECT",
     "archives": "SELECT",
+    "server_life": "SELECT, INSERT",
     "blocks": "SELECT",
     "terms": "SELECT, INSERT",
     "payment_keys": "SELECT, INSERT",

@@ -10,11 +10,13 @@ each other: the server breaks off one of them, whose operations are run again, e
 
 A commit whose answer is lost (connection cut, server restarted) may have happened or not. The writer asks, on a new connection,
 what became of the transaction of that number (PostgreSQL, "Transaction ID and Snapshot Information Functions", pg_xact_status),
-and answers its callers by that. Only if that cannot be learnt in time, or the server is another one by then (a standby took
-over, whose numbers may mean other transactions), they are told `OutcomeUnknown`.
+and answers its callers by that. Only if that cannot be learnt in time, or the number may mean another transaction by then, they
+are told `OutcomeUnknown`. It may after a standby took over, and after a crash: a number is not durable before its commit is, so
+the server gives that of a transaction which the crash lost to the next one (`server_life`, migration 0003).
 """
 
 import asyncio
+import secrets
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +25,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+
+import asyncpg
 
 from gateway.store.jobs import Job, answer
 from gateway.store.postgres.connection import (
@@ -48,6 +52,8 @@ UNITS_MAX = 32  # savepoints in one transaction: past 64 the server spills them,
 RUN_AGAIN_MAX = 5
 RESOLVE_SECONDS = 15.0  # for asking what became of a commit
 RESOLVE_PAUSE = 0.05
+_TIMELINE = "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
+_LIFE = "(SELECT token FROM server_life)"
 
 
 class Tx:
@@ -99,6 +105,7 @@ class _Began:
 
     xid: int
     timeline: str
+    life: str | None  # of the server, until it crashes; None: not known
 
 
 class _CommitLost(Exception):
@@ -237,11 +244,10 @@ class Writer:
         db = await self._begun()
         # The transaction gets its number before it writes anything: what comes after it in the feed has higher keys.
         row = await db.fetchrow(
-            "SELECT pg_current_xact_id()::text::bigint, substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)",
-            timeout=self._database.connect_seconds,
+            f"SELECT pg_current_xact_id()::text::bigint, {_TIMELINE}, {_LIFE}", timeout=self._database.connect_seconds
         )
         assert row is not None  # noqa: S101 - a SELECT of values has a row
-        began = _Began(xid=row[0], timeline=row[1])
+        began = _Began(xid=row[0], timeline=row[1], life=row[2])
         tx = Tx(db, self._terms, self._clock, self._database.message_seconds)
         alone = len(units) == 1
         for unit in units:
@@ -308,6 +314,9 @@ class Writer:
     async def _connected(self) -> Connection:
         if self._db is None or self._db.is_closed():
             self._db = await self._database.connect()
+            if await self._db.fetchval(f"SELECT {_LIFE}") is None:  # nobody has written since the server crashed
+                begin = "INSERT INTO server_life (token) VALUES ($1) ON CONFLICT DO NOTHING"
+                await self._db.execute(begin, secrets.token_hex(16))
         return self._db
 
     async def _give_up(self) -> None:
@@ -333,7 +342,7 @@ class Writer:
         """Whether a commit happened: then the jobs keep their results, else they are told."""
         await self._disconnect()
         verdict: str | None = None
-        with suppress(TimeoutError):
+        with suppress(Exception):  # whatever goes wrong in asking, it is not known
             async with asyncio.timeout(RESOLVE_SECONDS):
                 verdict = await self._verdict(began)
         if verdict == "committed":
@@ -349,13 +358,21 @@ class Writer:
             try:
                 async with named_errors():
                     db = await self._connected()
-                    timeline = await db.fetchval("SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)")
-                    if timeline != began.timeline:
+                    row = await db.fetchrow(f"SELECT {_TIMELINE}, {_LIFE}")
+                    assert row is not None  # noqa: S101 - a SELECT of values has a row
+                    if row[0] != began.timeline:
                         return None
+                    crashed = began.life is None or row[1] != began.life
                     status: str | None = await db.fetchval("SELECT pg_xact_status($1::text::xid8)", str(began.xid))
+            except asyncpg.InvalidParameterValueError:  # the number is yet to be given: ours was lost in a crash
+                return "aborted"
             except StoreUnavailable:
                 await self._disconnect()
-                status = "in progress"
+                status, crashed = "in progress", False
+            if crashed:
+                # Had ours been durable, nobody else would have got its number: whoever has it now and did not commit shows that
+                # ours did not. One that committed may be ours or not.
+                return "aborted" if status in {"aborted", "in progress"} else None
             if status != "in progress":
                 return status
             await asyncio.sleep(RESOLVE_PAUSE)
