@@ -217,6 +217,28 @@ async def test_kill_9_at_any_step_loses_nothing_and_the_next_run_goes_on(
     assert await archived(database, tmp_path) == []
 
 
+async def test_a_process_whose_clock_is_behind_never_has_an_archive_written_over(
+    store: Store,
+    another: Callable[[], Awaitable[Store]],
+    november: list[NewPayment],
+    clock: HandClock,
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    """It makes the partitions of its months. An empty month of that name would take the place of the archive of the full one."""
+    await archived(database, tmp_path)
+    clock.moment = datetime(2026, 11, 25, tzinfo=UTC)
+    await another()
+    assert not {name for name in tables(database) if name.endswith(("202611", "202612"))}
+    with psycopg.connect(database.url) as db:  # as an earlier version would have made it
+        first, end = NOVEMBER << 40, (NOVEMBER + 1) << 40
+        for table in ("payments", "transfers", "events"):
+            db.execute(f"CREATE TABLE {table}_202611 PARTITION OF {table} FOR VALUES FROM ({first}) TO ({end})")
+    assert await archived(database, tmp_path) == []
+    assert verify(tmp_path / "bankgate-2026-11").payments.rows == 2
+    assert (await waiting(store, 1))[0].payment_reference
+
+
 async def test_two_archives_at_once_are_one_too_many(
     store: Store, november: list[NewPayment], database: Database, tmp_path: Path
 ) -> None:

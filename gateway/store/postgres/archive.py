@@ -81,8 +81,9 @@ class Archiver:
             if db.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
                 raise StoreUnavailable("another archive of this database is being made")
             limit = min(limit, month_of(self.now), _written_now(db))
+            gone = {month for (month,) in db.execute("SELECT month FROM archives")}  # its files are not to be written anew
             for month in months(db):
-                if month < limit:
+                if month < limit and month not in gone:
                     yield self._month(db, month)
 
     def _month(self, db: psycopg.Connection[Any], month: int) -> Archived:

@@ -56,7 +56,10 @@ async def make_partitions(connection: Connection, now: datetime) -> None:
     """
     month = month_of(now)
     made = {row[0] for row in await connection.fetch("SELECT inhrelid::regclass::text FROM pg_inherits")}
-    wanted = [(table, each) for each in range(month, month + AHEAD + 1) for table in SEQUENCES]
+    # A clock that is behind asks for months that are over. Nothing goes into them any more, and one that was archived would be
+    # taken for one that is still to be.
+    over = month_of_key(min([await connection.fetchval(f"SELECT last_value FROM {name}") for name in set(SEQUENCES.values())]))
+    wanted = [(table, each) for each in range(max(month, over), month + AHEAD + 1) for table in SEQUENCES]
     if any(partition_name(table, each) not in made for table, each in wanted):
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
