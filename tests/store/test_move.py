@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,9 +17,10 @@ from gateway.store.postgres.move import move
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, Keys, PaymentFilter
 from gateway.store.sqlite import SqliteStore
-from gateway.store.store import Store, StoreUnavailable
-from tests.store.support.make import CONNECTION, HandClock, feed, moved, payment, sent, states, waiting
+from gateway.store.store import Store, StoreUnavailable, UnknownSchema
+from tests.store.support.make import CONNECTION, HandClock, change, feed, formed, moved, payment, sent, states, waiting
 from tests.store.support.released import check, document, fill
+from tests.support.postgres import Cluster
 
 
 @pytest.fixture
@@ -151,6 +152,67 @@ async def test_payments_of_several_months_come_into_their_partitions_in_their_or
         ).fetchall()
     assert [row[0] for row in rows] == references
     assert [row[1] for row in rows] == [f"payments_2026{month}" for month in ("01", "01", "02", "02", "02", "02", "04", "04")]
+
+
+async def test_a_message_that_was_moved_is_never_sent_from_the_old_file(
+    here: SqliteStore, there: PostgresStore, database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    """Also by a worker that was forgotten and still runs over it: the new database sends the message."""
+    ready = await formed(here, 2)
+    await move(tmp_path / "store.db", database)
+    for forgotten in (
+        here.change_delivery(change(ready, DeliveryEvent.STARTED)),
+        here.submit([payment()]),
+        here.claim_lane("worker", clock(), timedelta(seconds=9), [CONNECTION]),
+    ):
+        with pytest.raises(StoreUnavailable, match="moved"):
+            await forgotten
+    await here.close()
+    again = SqliteStore(tmp_path / "store.db", clock=clock)
+    with pytest.raises(UnknownSchema, match=f"moved to {database.url}.*name that in the setting `store`"):
+        await again.open()
+    await again.close()
+    moved_one = await there.delivery(ready.delivery_id)
+    assert moved_one is not None
+    assert (await moved(there, moved_one, DeliveryEvent.STARTED)).attempt == 1
+
+
+async def test_a_file_is_never_moved_into_two_databases(
+    here: SqliteStore, postgres: Cluster, database: Database, tmp_path: Path
+) -> None:
+    await formed(here, 2)
+    await here.close()
+    await move(tmp_path / "store.db", database)
+    second = postgres.create_database()
+    with pytest.raises(UnknownSchema, match="paid twice"):
+        await move(tmp_path / "store.db", Database(url=postgres.url(second)))
+    postgres.drop_database(second)
+
+
+async def test_a_move_that_broke_off_in_its_last_moment_is_run_again(
+    here: SqliteStore, database: Database, clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.store.postgres import move as moving
+
+    ready = await formed(here, 2)
+    await here.close()
+    as_it_was = moving.mark_as_moved
+
+    def break_off(file: Path, place: str) -> None:
+        as_it_was(file, place)
+        raise ConnectionResetError("gone before the commit")
+
+    monkeypatch.setattr(moving, "mark_as_moved", break_off)
+    with pytest.raises(StoreUnavailable):
+        await move(tmp_path / "store.db", database)
+    monkeypatch.undo()
+    await move(tmp_path / "store.db", database)
+    store = PostgresStore(database, clock=clock)
+    await store.open()
+    try:
+        assert await store.delivery(ready.delivery_id) is not None
+    finally:
+        await store.close()
 
 
 async def test_a_database_that_is_not_empty_is_not_moved_into(

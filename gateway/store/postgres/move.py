@@ -3,6 +3,10 @@
 Keys stay what they are, but for those that carry their month in PostgreSQL (payments and events, `partitions`): these get it in
 front, in their old order. So resume tokens of the old feed are refused by the new one; everything else that callers and banks
 know (payment ids, references, message ids) stays.
+
+The file is marked as moved before the new database has anything: from then on nobody sends from it, also who runs over it still.
+In the other order a crash between the two would leave the same payments in two databases, to be paid by both. A move that was
+broken off after the mark is run again, into the same database.
 """
 
 import hashlib
@@ -20,6 +24,7 @@ from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import SEQUENCES, first_key, make_month, month_of
 from gateway.store.sqlite import connection as sqlite_connection
 from gateway.store.sqlite.copy import must_be_there, open_to_move
+from gateway.store.sqlite.moved import mark_as_moved
 from gateway.store.store import StoreUnavailable
 from gateway.store.tables import TABLES, Table, is_flag, is_moment
 
@@ -56,10 +61,12 @@ class _Months:
 
 
 async def move(source: Path, database: Database) -> list[Moved]:
-    """Copies all that `source` holds into an empty database. Raises `StoreUnavailable`; then nothing was copied."""
+    """Copies all that `source` holds into an empty database. Raises `StoreUnavailable`; then nothing was copied, or it is not
+    known (the connection broke during the commit): run again, it is copied, or the database is told not to be empty."""
     must_be_there(source)
     lock = sqlite_connection.WriteLock(source)
-    with closing(lock), lock.held(WAIT_SECONDS), sqlite_connection.named_errors(), closing(open_to_move(source)) as old:
+    place = database.url.partition("?")[0]
+    with closing(lock), lock.held(WAIT_SECONDS), sqlite_connection.named_errors(), closing(open_to_move(source, place)) as old:
         migrate(database.url, database.libpq)
         new = await database.connect()
         try:
@@ -75,6 +82,7 @@ async def move(source: Path, database: Database) -> list[Moved]:
                     await make_month(new, month)
                 moved = [await _move(old, new, table, months) for table in TABLES]
                 await _continue_numbers(new)
+                mark_as_moved(source, place)
                 return moved
         finally:
             new.terminate()

@@ -33,7 +33,7 @@ _UNAVAILABLE = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
-_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})  # a refusal by trigger costs a connection
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -42,8 +42,10 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def is_unavailable(error: sqlite3.Error) -> bool:
-    """Whether the database could not be reached or written, as against a mistake of ours."""
-    return primary_code(error) in _UNAVAILABLE
+    """Whether the database could not be reached or written, as against a mistake of ours. Our only triggers are those of a file
+    that was moved (`gateway.store.sqlite.moved`)."""
+    by_trigger = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+    return by_trigger or primary_code(error) in _UNAVAILABLE
 
 
 def spoils_connection(error: sqlite3.Error) -> bool:

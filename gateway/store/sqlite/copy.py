@@ -10,6 +10,7 @@ from typing import Any
 from gateway.store import codec
 from gateway.store.archive_files import AT_AN_END
 from gateway.store.sqlite import connection
+from gateway.store.sqlite.moved import moved_to
 from gateway.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from gateway.store.store import StoreUnavailable, UnknownSchema
 
@@ -46,6 +47,7 @@ def look_at(source: Path) -> dict[str, Any]:
         if application != APPLICATION_ID:
             raise UnknownSchema(f"{source} is not a database of this program")
         (version,) = db.execute("PRAGMA user_version").fetchone()
+        place = moved_to(db)
         (payments, oldest) = db.execute(
             "SELECT count(*), min(created_at) FILTER (WHERE state NOT IN (SELECT value FROM json_each(?))) FROM payments",
             (codec.json_list(AT_AN_END),),
@@ -55,6 +57,7 @@ def look_at(source: Path) -> dict[str, Any]:
     return {
         "file": os.fspath(source),
         "schema": version,
+        "moved_to": place,
         "bytes": source.stat().st_size,
         "payments": payments,
         "oldest_open_payment": None if oldest is None else codec.moment(oldest).isoformat(),
@@ -63,14 +66,18 @@ def look_at(source: Path) -> dict[str, Any]:
     }
 
 
-def open_to_move(source: Path) -> sqlite3.Connection:
-    """For reading all of it, in one transaction, which is begun. Raises `UnknownSchema` for one of another version."""
+def open_to_move(source: Path, place: str) -> sqlite3.Connection:
+    """For reading all of it, in one transaction, which is begun. Raises `UnknownSchema` for one of another version, and for one
+    that was moved to another `place`: the same payments in two databases would be paid twice."""
     db = _reading(source)
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID or version != len(MIGRATIONS):
         db.close()
         raise UnknownSchema(f"{source} is not a database of this version: run `bankgate store migrate` on it first")
+    if (before := moved_to(db)) not in {None, place}:
+        db.close()
+        raise UnknownSchema(f"{source}: its payments were moved to {before}: in a second database they would be paid twice")
     db.execute("BEGIN")
     return db
 

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from gateway.store.sqlite import delivery_events, statements
+from gateway.store.sqlite.moved import moved_to
 from gateway.store.store import UnknownSchema
 
 APPLICATION_ID = 0x424B4757  # "BKGW"
@@ -281,6 +282,11 @@ def migrate(db: sqlite3.Connection) -> None:
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:
         raise UnknownSchema("the file is a database of another program; name another file in the setting `store`")
+    if (place := moved_to(db)) is not None:
+        raise UnknownSchema(
+            f"the payments of this file were moved to {place}: name that in the setting `store`. To go back, restore the backup"
+            " made before the move, and see the operator's guide, *After a restore*"
+        )
     if version > len(MIGRATIONS):
         raise UnknownSchema(
             f"the database has schema version {version}, this program knows up to {len(MIGRATIONS)}:"
