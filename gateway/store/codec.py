@@ -23,6 +23,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAYMENT_STATES = {state.value: state for state in PaymentState}
 DELIVERY_STATES = {state.value: state for state in DeliveryState}
 CURSOR_MAX = 2**63 - 1
+LEFT_OUT = 2**32  # numbers of events at each restore: more than anything writes between two backups
 
 _to_json = msgspec.json.encode
 _of_json = msgspec.json.decode

@@ -301,6 +301,10 @@ class Store(Protocol):
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
+    async def leave_out_numbers(self) -> None:
+        """After a backup was restored: no event gets a number again that one got after the backup. A reader that has seen that
+        one would take the new one for it, and pass over all before it. May be called repeatedly."""
+
     async def open(self) -> None:
         """Creates or migrates the schema, removes unfinished documents. Idempotent."""
 

@@ -1,13 +1,24 @@
 """After a backup was restored nothing leaves by itself; what may have left since is still settled by the bank's news."""
 
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 from gateway.restored import Report, after_restore
+from gateway.store.postgres.connection import Database
+from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, PaymentFilter
+from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Stale, Store
-from tests.store.support.make import CONNECTION, HandClock, formed, moved, sent, waiting
+from tests.store.support.make import CONNECTION, HandClock, feed, formed, moved, sent, waiting
 from tests.store.support.released import document
+from tests.support.postgres import Cluster
 
 
 async def restored(store: Store, clock: HandClock) -> Report:
@@ -93,3 +104,86 @@ async def test_more_than_a_page_is_held(store: Store, clock: HandClock, monkeypa
     await waiting(store, 5)
     assert (await restored(store, clock)).held == 14
     assert (await store.count_payments(PaymentFilter()))[PaymentState.HELD] == 14
+
+
+Backup = Callable[[], Callable[[], None]]
+"""Takes one of data that nobody has open; what it gives puts it back, with all numbers that were about to be given."""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def data(request: pytest.FixtureRequest, tmp_path: Path, clock: HandClock) -> Iterator[tuple[Callable[[], Store], Backup]]:
+    """How to make a store over the data, and to back the data up."""
+    if request.param == "sqlite":
+        yield lambda: SqliteStore(tmp_path / "store.db", clock=clock), lambda: _files(tmp_path / "store.db", tmp_path / "copy.db")
+        return
+    cluster = Cluster()
+    try:
+        cluster.start()
+        url = cluster.url(cluster.create_database())
+        yield lambda: PostgresStore(Database(url=url), clock=clock), lambda: _server(cluster)
+    finally:
+        cluster.destroy()
+
+
+def _files(file: Path, copy: Path) -> Callable[[], None]:
+    shutil.copy(file, copy)
+
+    def put_back() -> None:
+        for left in file.parent.glob("store.db*"):
+            left.unlink()
+        shutil.copy(copy, file)
+
+    return put_back
+
+
+def _server(cluster: Cluster) -> Callable[[], None]:
+    copy = cluster.directory / "backup"
+    cluster.stop()
+    subprocess.run(["cp", "-a", cluster.data, copy], check=True)
+    cluster.start()
+
+    def put_back() -> None:
+        cluster.stop()
+        shutil.rmtree(cluster.data)
+        copy.rename(cluster.data)
+        cluster.start()
+
+    return put_back
+
+
+async def test_a_reader_that_saw_what_was_lost_is_told_and_never_passes_over_what_comes_after(
+    data: tuple[Callable[[], Store], Backup], clock: HandClock
+) -> None:
+    make, back_up = data
+
+    async def written(count: int, *, restore: bool = False) -> tuple[list[str], list[str]]:
+        """The payments of one life of the store, and the cursors of its feed."""
+        store = make()
+        await store.open()
+        try:
+            if restore:
+                await restored(store, clock)
+            new = await waiting(store, count)
+            rows = await feed(store)
+            assert not await store.events_changed(rows[-1].cursor, timedelta()), (
+                "nobody is woken for events that there are none of"
+            )
+            return [item.payment_id for item in new], [row.cursor for row in rows]
+        finally:
+            await store.close()
+
+    _, known = await written(1)
+    put_back = await asyncio.to_thread(back_up)
+    _, ahead = await written(3)
+    await asyncio.to_thread(put_back)
+    new, _ = await written(9, restore=True)
+    store = make()
+    await store.open()
+    try:
+        found = await store.events_after(known[-1], limit=99)
+        assert [row.payment_id for row in found if row.state is PaymentState.APPROVED][-9:] == new
+        for lost in ahead[1:]:
+            with pytest.raises(ValueError, match="lost when this one was restored"):
+                await store.events_after(lost, limit=99)
+    finally:
+        await store.close()

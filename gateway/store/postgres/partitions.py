@@ -10,6 +10,7 @@ from datetime import datetime
 
 import asyncpg
 
+from gateway.store.codec import LEFT_OUT
 from gateway.store.postgres.connection import Connection
 
 MONTH_BITS = 40  # 10^12 payments a month
@@ -95,3 +96,10 @@ async def _move_on(connection: Connection, sequence: str, first: int) -> None:
             await connection.execute(
                 f"SELECT setval('{sequence}', $1, false) WHERE (SELECT last_value < $1 FROM {sequence})", first
             )
+
+
+async def leave_out_numbers(connection: Connection) -> None:
+    """See the contract of the store, in the caller's transaction. A backup of the data directory brings back the transaction
+    numbers too, so that only this keeps an event from having both numbers of a lost one."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+    await connection.execute("SELECT setval('event_seq', last_value + $1) FROM event_seq", LEFT_OUT)

@@ -21,7 +21,7 @@ from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
 from gateway.store.postgres.migrate import migrate
-from gateway.store.postgres.partitions import keep_partitions
+from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
 from gateway.store.postgres.payments import Call, submit
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
@@ -208,6 +208,9 @@ class PostgresStore(Answers):
         await self._write(wake)
 
     # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def leave_out_numbers(self) -> None:
+        await self._write(lambda tx: leave_out_numbers(tx.connection))
 
     async def open(self) -> None:
         await asyncio.to_thread(self._start)

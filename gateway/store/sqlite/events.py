@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.store import codec
+from gateway.store.codec import LEFT_OUT
 from gateway.store.quiet import Quiet
 from gateway.store.records import PaymentEventRow
 from gateway.store.rows import event_of
+from gateway.store.sqlite.writer import Tx
 
 INSERT_EVENT = """
 INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -47,9 +49,9 @@ def events_after(
     feed = (caller, None if connection_ids is None else tuple(connection_ids))
     # The end is read before the rows: what is written between the two is searched again, never skipped.
     last = last_event(db)
-    if after > last:
+    if after and db.execute("SELECT 1 FROM events WHERE seq = ?", (after,)).fetchone() is None:
         raise ValueError(
-            "the cursor lies beyond the end of this event feed: it belongs to another store, or to one newer than this"
+            "the cursor names no event of this feed: it belongs to another store, or to what was lost when this one was restored"
         )
     start = quiet.start(feed, after)
     rows = db.execute(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY e.seq LIMIT ?", (start, *values, limit)).fetchall()
@@ -59,9 +61,15 @@ def events_after(
 
 
 def last_event(db: sqlite3.Connection) -> int:
-    """The number of the last event ever written; 0 before the first."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-    return int(row[0]) if row else 0
+    """The number of the last event; 0 before the first."""
+    row = db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+    return int(row[0])
+
+
+def leave_out_numbers(tx: Tx) -> None:
+    """See the contract. Numbers are never given twice, so it is enough to raise the last one (SQLite, "Autoincrement")."""
+    tx.db.execute("INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0 WHERE NOT EXISTS (SELECT 1 FROM events)")
+    tx.db.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'events'", (LEFT_OUT,))
 
 
 def payment_events(db: sqlite3.Connection, payment_id: str) -> list[PaymentEventRow]:

@@ -377,6 +377,9 @@ class SqliteStore:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
+    async def leave_out_numbers(self) -> None:
+        await self._write(events.leave_out_numbers)
+
     async def open(self) -> None:
         await asyncio.to_thread(self._start)
 

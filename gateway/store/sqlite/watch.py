@@ -36,10 +36,10 @@ class _Waiter:
 
 def look(db: sqlite3.Connection) -> Sight:
     """A claimed lane can be claimed again when its lease ends."""
-    last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
     lanes = dict(db.execute("SELECT lane, min(due_at) FROM wakes GROUP BY lane"))
     lanes.update(db.execute("SELECT lane, lease_until FROM lanes WHERE owner IS NOT NULL"))
-    return Sight(last[0] if last else 0, lanes)
+    return Sight(last, lanes)
 
 
 class Watch:
