@@ -39,6 +39,7 @@ from gateway.fall_back import (
     may_fall_back,
     second_attempt,
 )
+from gateway.late_news import archived_among, of_archived, of_archived_message
 from gateway.lifecycle import (
     PAYMENT_TABLE,
     DeliveryState,
@@ -308,6 +309,10 @@ class NewsApplier:
         if result.contradicted_count:
             key = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(origin, key, facts.status, group.delivery.delivery_id, result))
+        elif event is PaymentEvent.BANK_REJECTED and not result.changed:
+            key = str(payment_information_id)
+            late = await of_archived_message(self._store, origin, key, facts.status, group.delivery)
+            await self._store.add_discrepancies(late)
         await contradict_part(self._store, part, origin, event, self._created)
 
     async def _book_block(self, entry: Entry) -> None:
@@ -381,11 +386,11 @@ class NewsApplier:
         changes: list[PaymentChange] = []
         discrepancies: list[NewDiscrepancy] = []
         holds: list[HoldBack] = []
+        unmatched: list[tuple[Told, NoMatch]] = []
         for told in news:
             found = match(told.news, index)
             if isinstance(found, NoMatch):
-                problem = await self._unmatched(told, found)
-                discrepancies += [problem] if problem else []
+                unmatched.append((told, found))
                 continue
             candidate = found.candidate
             matched[told.key] = candidate.payment_id
@@ -396,6 +401,7 @@ class NewsApplier:
                 holds.append(hold_back(origin, told.key, told.news.event, candidate.payment_id, candidate.message_id))
             elif not candidate.superseded:  # what is said of a refused attempt moves the payment no more
                 discrepancies += self._move(told, found, index, changes)
+        discrepancies += await self._unmatched(unmatched)
         if changes or discrepancies or holds:
             await self._store.change_payments(changes, discrepancies, holds)
         return matched
@@ -463,10 +469,16 @@ class NewsApplier:
 
     # -- what does not fit ---------------------------------------------------------------------------------------------
 
-    async def _unmatched(self, told: Told, found: NoMatch) -> NewDiscrepancy | None:
-        if found.kind == "unmatched" and not await self._concerns_us(told.news):
-            return None
-        return say.no_match(self._origin_at(told.place), told.key, told.news, found)
+    async def _unmatched(self, unmatched: Sequence[tuple[Told, NoMatch]]) -> list[NewDiscrepancy]:
+        problems: list[NewDiscrepancy | None] = []
+        archived = await archived_among(self._store, self._connection_id, [told for told, _ in unmatched])
+        for told, found in unmatched:
+            origin = self._origin_at(told.place)
+            if found.kind == "unmatched" and told.key in archived:
+                problems.append(of_archived(origin, told, archived[told.key]))
+            elif found.kind != "unmatched" or await self._concerns_us(told.news):
+                problems.append(say.no_match(origin, told.key, told.news, found))
+        return [problem for problem in problems if problem is not None]
 
     async def _concerns_us(self, news: News) -> bool:
         """A statement line may be about something else: it concerns us only if it names one of our messages.

@@ -154,7 +154,9 @@ class RetrySettings(Settings):
     longest_seconds: Seconds = 600.0
     attempts_max: int = Field(default=50, ge=1)
     lease_seconds: Seconds = 900.0  # how long one send may take before others call it in doubt
-    in_flight_max: int = Field(default=100, ge=1)  # messages not known to have arrived; at so many no more are formed or started
+    in_flight_max: int = Field(
+        default=100, ge=1, le=1000
+    )  # messages not known to have arrived; at so many no more are formed or started
 
 
 class KindWindowSettings(Settings):

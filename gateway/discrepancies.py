@@ -14,6 +14,7 @@ from gateway import continuity
 from gateway.continuity import Finding
 from gateway.masking import mask_text
 from gateway.matching import News, NoMatch
+from gateway.store.archived import ArchivedPayment
 from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy, chain_key
 
 
@@ -85,6 +86,36 @@ def no_match(origin: Origin, key: str, news: News, found: NoMatch) -> NewDiscrep
         f"Bank news that fits no payment for certain: {found.why}.",
         "银行通知无法确定对应哪一笔付款，需人工核对。",
         facts,
+    )
+
+
+def of_archived(origin: Origin, key: str, news: News, payment: ArchivedPayment) -> NewDiscrepancy:
+    says = news.event.value.removeprefix("bank_")
+    return origin.discrepancy(
+        f"archived:{key}",
+        "unmatched",
+        f"The bank says {says} of a payment that was archived as {payment.state.value}; nothing moved, its archive holds it.",
+        f"银行通知（{says}）所指付款已归档（状态 {payment.state.value}），状态未变；详情见当月归档文件。",
+        {
+            "payment_reference": payment.payment_reference,
+            "state": payment.state.value,
+            "event": news.event.value,
+            "code": news.reason.code,
+            "amount": news.amount,
+            "currency": news.currency,
+        },
+        payment_id=payment.payment_id,
+    )
+
+
+def of_archived_message(origin: Origin, key: str, status: str, delivery: Delivery) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"archived:{key}",
+        "unmatched",
+        f"The bank says {status} of message {delivery.message_id}, whose payments were archived; nothing moved.",
+        f"银行对报文 {delivery.message_id} 的状态为 {status}，但其付款均已归档，状态未变。",
+        {"message_id": delivery.message_id, "status": status},
+        delivery_id=delivery.delivery_id,
     )
 
 

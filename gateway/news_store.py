@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.continuity import StatementFacts
+from gateway.store.archived import ArchivedPayment
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
@@ -45,6 +46,8 @@ class NewsStore(BlockStore, Protocol):
     """See the module."""
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]: ...
+
+    async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]: ...
 
     async def delivery(self, delivery_id: str) -> Delivery | None: ...
 

@@ -18,6 +18,7 @@ from gateway.lifecycle import (
     advance,
 )
 from gateway.news_store import BY_MESSAGE
+from gateway.store.archived import ArchivedPayment
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
@@ -98,6 +99,9 @@ class Shadow:
                 shown.append(self._candidates.get(candidate.payment_id, candidate))
         self._matched.update((candidate.payment_id, candidate) for candidate in shown if not candidate.superseded)
         return shown
+
+    async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
+        return await self._store.archived_payments(connection_id, keys)
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
         return self._deliveries.get(delivery_id) or await self._store.delivery(delivery_id)

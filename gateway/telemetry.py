@@ -27,7 +27,7 @@ from gateway.masking import mask_event
 from gateway.store.records import ConnectionHealth
 
 _MILLISECONDS_TO_MINUTES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-_NOISY = ("asyncssh", "aiohttp", "grpc", "opentelemetry", "asyncio")
+_NOISY = ("asyncssh", "aiohttp", "grpc", "opentelemetry", "asyncio", "alembic", "procrastinate", "psycopg")
 
 
 # -- logs ------------------------------------------------------------------------------------------------------------------

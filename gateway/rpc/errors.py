@@ -23,7 +23,7 @@ from formats.errors import Unrenderable, Violation
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, OrderViolation, TooLate, TooMany
 from gateway.lifecycle import IllegalTransition
 from gateway.rpc.present import violation_field
-from gateway.store.store import Stale, StoreUnavailable
+from gateway.store.store import OutcomeUnknown, Stale, StoreUnavailable
 from keys.seal import KeyUnavailable
 
 DOMAIN = "bankgate"
@@ -213,6 +213,12 @@ _FAILURES: Mapping[type[Exception], Callable[[Any], Failure]] = {
     UnknownBank: lambda e: Failure(_CODE.INVALID_ARGUMENT, "BANK_UNKNOWN", str(e)),
     Unimplemented: lambda e: Failure(_CODE.UNIMPLEMENTED, "NOT_IN_THIS_RELEASE", str(e)),
     Stale: lambda _: Failure(_CODE.ABORTED, "CHANGED_MEANWHILE", "somebody changed it meanwhile; read it again and decide again"),
+    OutcomeUnknown: lambda _: _retry(  # before its base, which says that nothing was stored
+        "OUTCOME_UNKNOWN",
+        "the connection to the store broke while it was writing, so all of the call was done or nothing; send the same again:"
+        " what is stored already is answered as known",
+        2,
+    ),
     StoreUnavailable: lambda _: _retry(
         "STORE_UNAVAILABLE", "the store cannot be written just now; nothing was stored; send again", 2
     ),

@@ -25,8 +25,8 @@ import msgspec
 from gateway.lifecycle import FINAL_PAYMENT_STATES, PaymentState
 
 AT_AN_END: Final = sorted(state.value for state in FINAL_PAYMENT_STATES | {PaymentState.SETTLED})
-"""What a payment has to be before it may go. A settled one may still be returned, months later: that news then finds no payment,
-and becomes a discrepancy."""
+"""What a payment has to be before it may go. A settled one may still be returned, months later: that news moves nothing then, and
+becomes a discrepancy (`gateway.late_news`)."""
 
 FORMAT: Final = "bankgate-archive-1"
 MANIFEST: Final = "manifest.json"

@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from formats.model import CreditTransfer
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
+from gateway.store.archived import ArchivedPayment
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -114,6 +115,9 @@ class Store(Protocol):
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
         """Payments of the connection that have any of the keys, each once; and beside it the attempt of it that was refused."""
+
+    async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
+        """Those whose month was archived, and that any of the payment ids or end-to-end ids names."""
 
     async def change_payments(
         self,

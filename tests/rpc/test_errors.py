@@ -12,7 +12,7 @@ from formats.errors import Unrenderable, Violation
 from gateway import errors
 from gateway.lifecycle import IllegalTransition, PaymentEvent, PaymentState
 from gateway.rpc.errors import BYTES_MAX_KEY, Budget, failure_of
-from gateway.store.store import Stale
+from gateway.store.store import OutcomeUnknown, Stale, StoreUnavailable
 
 VIOLATION = Violation(field="amount", rule="r", source="s", message_en="e" * 200, message_zh="中" * 100)
 ORDERS = tuple(errors.OrderViolation(index=n, payment_reference="p", violation=VIOLATION) for n in range(300))
@@ -40,6 +40,14 @@ def test_errors_of_other_rooms_have_theirs() -> None:
     illegal = IllegalTransition(PaymentState.SENT, PaymentEvent.CANCEL)
     assert failure_of(illegal).code is grpc.StatusCode.FAILED_PRECONDITION
     assert failure_of(Stale()).code is grpc.StatusCode.ABORTED
+
+
+def test_nobody_is_told_that_nothing_was_stored_where_that_is_not_known() -> None:
+    known, unknown = failure_of(StoreUnavailable("disk full")), failure_of(OutcomeUnknown("connection lost"))
+    assert "nothing was stored" in known.text
+    assert "nothing was stored" not in unknown.text
+    assert "send the same again" in unknown.text
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")
 
 
 def test_a_conflict_without_known_fields_still_names_the_reference() -> None:

@@ -102,7 +102,13 @@ def _take_over(source: str, target: str) -> None:
             )
         ]
         for name in tables:
-            reading, writing = f"COPY (SELECT * FROM {name}) TO STDOUT", f"COPY {name} FROM STDIN"
+            columns = ", ".join(
+                column
+                for (column,) in new.execute(
+                    "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", (name,)
+                )
+            )
+            reading, writing = f"COPY (SELECT {columns} FROM {name}) TO STDOUT", f"COPY {name} ({columns}) FROM STDIN"
             with old.cursor().copy(reading) as out, new.cursor().copy(writing) as into:
                 for data in out:
                     into.write(data)

@@ -315,7 +315,7 @@ def _forget(db: psycopg.Connection[Any], month: int, manifest: Manifest, digest:
     _must_match(db, month, manifest)
     db.execute(
         f"""
-        UPDATE payment_keys AS k SET archived_state = p.state
+        UPDATE payment_keys AS k SET archived_state = p.state, archived_end_to_end_id = p.end_to_end_id
         FROM {partition_name("payments", month)} AS p WHERE p.payment_key = k.payment_key
         """
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
+from gateway.store.archived import ArchivedPayment
 from gateway.store.postgres.connection import Connection, Row
 from gateway.store.postgres.writer import Tx
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
@@ -299,3 +300,24 @@ async def find_candidates(db: Connection, connection_id: str, keys: Keys) -> lis
             if row[0] not in found:
                 found[row[0]] = candidates_of(row)
     return [candidate for key in sorted(found) for candidate in found[key]]
+
+
+async def archived_payments(db: Connection, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
+    """Those of the connection that any of the payment ids or end-to-end ids names, in the order of their ids."""
+    rows = await db.fetch(
+        """
+        SELECT payment_id, payment_reference, archived_state, archived_end_to_end_id FROM payment_keys
+        WHERE connection_id = $1 AND archived_state IS NOT NULL AND payment_id = ANY($2)
+        UNION
+        SELECT payment_id, payment_reference, archived_state, archived_end_to_end_id FROM payment_keys
+        WHERE connection_id = $1 AND archived_state IS NOT NULL AND archived_end_to_end_id = ANY($3)
+        ORDER BY payment_id
+        """,
+        connection_id,
+        list(keys.payment_ids),
+        list(keys.end_to_end_ids),
+    )
+    return [
+        ArchivedPayment(payment_id=row[0], payment_reference=row[1], state=codec.PAYMENT_STATES[row[2]], end_to_end_id=row[3])
+        for row in rows
+    ]

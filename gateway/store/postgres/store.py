@@ -16,6 +16,7 @@ from formats.model import CreditTransfer
 from gateway import clock as gateway_clock
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
+from gateway.store.archived import ArchivedPayment
 from gateway.store.postgres import deliveries, documents, events, payments, refusals
 from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.changes import apply_message_news, change_payments
@@ -104,6 +105,9 @@ class PostgresStore(Answers):
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
         return await self._read(lambda db: payments.find_candidates(db, connection_id, keys))
+
+    async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
+        return await self._read(lambda db: payments.archived_payments(db, connection_id, keys))
 
     async def change_payments(
         self,

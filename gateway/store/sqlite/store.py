@@ -20,6 +20,7 @@ from gateway import clock as gateway_clock
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
+from gateway.store.archived import ArchivedPayment
 from gateway.store.documents import CHUNK, ChunkWriter
 from gateway.store.quiet import Quiet
 from gateway.store.records import (
@@ -127,6 +128,9 @@ class SqliteStore:
 
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]:
         return await self._read(lambda db: payments.find_candidates(db, connection_id, keys))
+
+    async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:  # noqa: ARG002 - nothing ever is
+        return []
 
     async def change_payments(
         self,
