@@ -1,0 +1,157 @@
+"""The database under a chaos run, and what can be done to it: SQLite, or a private PostgreSQL that syncs its commits.
+
+Either stands on a small file system of its own where root may mount one, so that its disk can be filled to the last byte.
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tests.chaos.guard import Guard
+from tests.chaos.plan import OF_A_SERVER, Kind
+
+StoreKind = Literal["sqlite", "postgresql"]
+DISK_MEGABYTES: dict[StoreKind, int] = {"sqlite": 48, "postgresql": 320}
+
+
+class Disk:
+    """A small file system in memory, mounted at `path`. Where that is not allowed, `small` is false and it cannot be filled."""
+
+    def __init__(self, path: Path, megabytes: int, guard: Guard) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self.small = False
+        if os.geteuid() == 0 and sys.platform == "linux":
+            guard.watch("mount", str(path))
+            done = subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "bankgate-chaos", str(path)],
+                capture_output=True,
+                check=False,
+            )
+            self.small = done.returncode == 0
+        self._ballast = path / "ballast"
+
+    def fill(self) -> int:
+        """Takes every byte that is left, also those that become free while it works; how many."""
+        total = 0
+        with self._ballast.open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12, 1):
+                with contextlib.suppress(OSError):  # full
+                    while True:
+                        total += file.write(b"\0" * size)
+        return total
+
+    def free(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+
+class Database(Protocol):
+    """`port` is None where there is no server to draw a line to. `suffers`: the kinds of faults that can be done to it."""
+
+    @property
+    def kind(self) -> StoreKind: ...
+
+    @property
+    def port(self) -> int | None: ...
+
+    @property
+    def suffers(self) -> frozenset[Kind]: ...
+
+    def url(self, port: int | None) -> str:
+        """The setting `store` of a replica whose line to the server has that port."""
+
+    async def start(self) -> None: ...
+
+    async def strike(self, kind: Kind, lasts: float) -> None:
+        """One fault from its beginning to its end; on return all is well again."""
+
+    async def close(self) -> None: ...
+
+
+class SqliteDatabase:
+    """A file. Its only misfortune is its disk."""
+
+    kind: StoreKind = "sqlite"
+    port = None
+
+    def __init__(self, directory: Path, guard: Guard) -> None:
+        self.disk = Disk(directory / "disk", DISK_MEGABYTES[self.kind], guard)
+        self.suffers = frozenset({Kind.FILL_DISK}) if self.disk.small else frozenset()
+
+    def url(self, port: int | None) -> str:
+        return f"sqlite:///{self.disk.path / 'bankgate.db'}"
+
+    async def start(self) -> None:
+        """Nothing runs."""
+
+    async def strike(self, kind: Kind, lasts: float) -> None:
+        assert kind is Kind.FILL_DISK
+        await _full(self.disk, lasts)
+
+    async def close(self) -> None:
+        """Nothing runs."""
+
+
+class PostgresDatabase:
+    """A server of its own, with fsync on; see `tests.support.postgres`."""
+
+    kind: StoreKind = "postgresql"
+
+    def __init__(self, directory: Path, guard: Guard) -> None:
+        from tests.support.postgres import Cluster
+
+        self.disk = Disk(directory / "disk", DISK_MEGABYTES[self.kind], guard)
+        settings = ("min_wal_size=32MB", "max_wal_size=64MB", "max_connections=60")
+        self._cluster: Any = Cluster(durable=True, settings=settings, within=self.disk.path)
+        self._name = ""
+        self.port: int | None = None
+        self.suffers = OF_A_SERVER | (frozenset({Kind.FILL_DISK}) if self.disk.small else frozenset())
+
+    def url(self, port: int | None) -> str:
+        whole: str = self._cluster.url(self._name)
+        return whole.replace(f":{self.port}/", f":{port}/")
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._cluster.start)
+        self._name = await asyncio.to_thread(self._cluster.create_database)
+        self.port = self._cluster.port
+
+    async def strike(self, kind: Kind, lasts: float) -> None:
+        if kind is Kind.FILL_DISK:
+            await _full(self.disk, lasts)
+            await self._up_again()
+        elif kind is Kind.KILL_STORE:
+            await asyncio.to_thread(self._cluster.kill9)
+            await asyncio.sleep(lasts)
+            await asyncio.to_thread(self._cluster.start)
+        else:
+            mode = "fast" if kind is Kind.RESTART_STORE else "immediate"
+            await asyncio.to_thread(self._cluster.restart, mode)
+
+    async def _up_again(self) -> None:
+        """A server that gave up on a full disk is started by its operator, once there is room."""
+        try:
+            await asyncio.to_thread(self._cluster.execute, "SELECT 1")
+        except Exception:
+            await asyncio.to_thread(self._cluster.restart, "immediate")
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._cluster.destroy)
+
+
+async def _full(disk: Disk, lasts: float) -> None:
+    until = asyncio.get_running_loop().time() + lasts
+    try:
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.to_thread(disk.fill)  # again: what others give back meanwhile is taken too
+            await asyncio.sleep(0.1)
+    finally:
+        disk.free()
+
+
+def make_database(kind: StoreKind, directory: Path, guard: Guard) -> Database:
+    return SqliteDatabase(directory, guard) if kind == "sqlite" else PostgresDatabase(directory, guard)
