@@ -1,18 +1,19 @@
 """From the setting `store` to a store."""
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from gateway.clock import now
+from gateway.config import DatabaseSettings
+from gateway.store.address import BadStoreUrl, is_postgres, postgres_address, sqlite_file
+from gateway.store.postgres.access import Access
+from gateway.store.postgres.copy import copy_connection
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
 
-SQLITE = "sqlite:///"
+NO_DATABASE = DatabaseSettings()
 
-
-class BadStoreUrl(ValueError):
-    """The setting `store` names no store that this program can open."""
+__all__ = ["BadStoreUrl", "empty_store", "open_copy", "open_store"]
 
 
 def open_store(url: str, base: Path, clock: Clock = now) -> Store:
@@ -23,11 +24,23 @@ def open_store(url: str, base: Path, clock: Clock = now) -> Store:
     return SqliteStore(_file(url, base), clock=clock)
 
 
-def open_copy(url: str, base: Path, folder: Path, clock: Clock = now) -> Store:
-    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Raises `BadStoreUrl` and
-    `StoreUnavailable`."""
+def open_copy(
+    url: str,
+    base: Path,
+    folder: Path,
+    clock: Clock = now,
+    *,
+    connection_id: str,
+    database: DatabaseSettings = NO_DATABASE,
+) -> Store:
+    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Of a PostgreSQL database it
+    holds what a replay over `connection_id` asks for. Blocking. Raises `BadStoreUrl` and `StoreUnavailable`."""
     copy = folder / "copy.db"
-    copy_database(_file(url, base), copy)
+    if is_postgres(url):
+        access = Access(address=postgres_address(url), settings=database, base=base)
+        copy_connection(url, access.libpq(), connection_id, copy)
+    else:
+        copy_database(sqlite_file(url, base), copy)
     return SqliteStore(copy, clock=clock)
 
 
@@ -37,9 +50,6 @@ def empty_store(folder: Path, clock: Clock = now) -> Store:
 
 
 def _file(url: str, base: Path) -> Path:
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_postgres(url):
         raise BadStoreUrl("store: this version keeps its state in SQLite only; use sqlite:///bankgate.db")
-    path = unquote(url.removeprefix(SQLITE))
-    if not url.startswith(SQLITE) or not path or path.endswith("/") or "\0" in path:
-        raise BadStoreUrl("store: expected sqlite:/// and the path of a file, as in sqlite:///bankgate.db")
-    return base / path
+    return sqlite_file(url, base)

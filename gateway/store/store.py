@@ -54,6 +54,21 @@ class StoreUnavailable(Exception):
     """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
 
 
+class UnknownSchema(StoreUnavailable):
+    """The database was written by a newer version, or is not ours. Nothing was changed."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The answer to a commit was lost, and what became of it could not be learnt: the call was applied as a whole, or not at all.
+
+    Repeating the call is safe: what is stored under a key is answered as known, and a compare-and-set meets `Stale`.
+    """
+
+
+class CursorTooOld(ValueError):
+    """Events that come after this cursor are no longer kept here (they were archived): going on from it would skip them."""
+
+
 ChainJudge = Callable[[str, Sequence[StatementFacts]], Sequence[NewDiscrepancy]]
 """What does not fit among the statements of a chain; its name, and the facts of all of them. Pure: a store may ask twice."""
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.lifecycle import NEWS, PAYMENT_TABLE, PaymentEvent, PaymentState, advance, moves
+from gateway.store import codec
 from gateway.store.records import HoldBack, MessageNews, MessageNewsResult, NewDiscrepancy, PaymentChange, Reason
-from gateway.store.sqlite import codec, discrepancies, refusals
+from gateway.store.sqlite import discrepancies, refusals
 from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale

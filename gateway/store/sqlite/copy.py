@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway.store.sqlite import connection
-from gateway.store.sqlite.schema import APPLICATION_ID, UnknownSchema
-from gateway.store.store import StoreUnavailable
+from gateway.store.sqlite.schema import APPLICATION_ID
+from gateway.store.store import StoreUnavailable, UnknownSchema
 
 BUSY_SECONDS = 5.0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from formats.model import CreditTransfer
 from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentState, advance
+from gateway.store import codec
 from gateway.store.records import (
     Attempt,
     Delivery,
@@ -20,11 +21,11 @@ from gateway.store.records import (
     Reason,
     WaitingGroup,
 )
-from gateway.store.sqlite import changes, codec, discrepancies
+from gateway.store.sqlite import changes, discrepancies
 from gateway.store.sqlite.connection import Readers
-from gateway.store.sqlite.terms import terms_of
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
+from gateway.store.terms import terms_of
 
 GATEWAY = "gateway"  # the source of what no person, caller or bank brought about
 BATCHED = Reason(code="bankgate.batched")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
+from gateway.store import codec
 from gateway.store.records import PaymentEventRow
-from gateway.store.sqlite import codec
 
 INSERT_EVENT = """
 INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at) VALUES (?, ?, ?, ?, ?, ?, ?)

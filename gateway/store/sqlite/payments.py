@@ -8,11 +8,11 @@ from typing import Any
 
 from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
+from gateway.store import codec
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
-from gateway.store.sqlite import codec
 from gateway.store.sqlite.refusals import refused_attempt
-from gateway.store.sqlite.terms import terms_of
 from gateway.store.sqlite.writer import Tx
+from gateway.store.terms import terms_of
 
 CALLER = "caller"  # the source of a payment's first event
 BOUND_MAX = 500  # keys looked up by one statement

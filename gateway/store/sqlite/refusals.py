@@ -9,11 +9,12 @@ from typing import Any
 from formats.instant import as_normal
 from gateway.instant import instruction_id_of
 from gateway.lifecycle import NOTHING_GOES_OUT, PAYMENT_TABLE, DeliveryState, PaymentEvent, PaymentState, advance
+from gateway.store import codec
 from gateway.store.records import HoldBack, PaymentChange, RefusedAttempt
-from gateway.store.sqlite import codec, discrepancies
+from gateway.store.sqlite import discrepancies
 from gateway.store.sqlite.events import INSERT_EVENT
-from gateway.store.sqlite.terms import terms_of
 from gateway.store.sqlite.writer import Tx
+from gateway.store.terms import terms_of
 
 
 def begin_again(tx: Tx, payment_key: int, change: PaymentChange) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from gateway.store.sqlite import statements
-from gateway.store.store import StoreUnavailable
+from gateway.store.store import UnknownSchema
 
 APPLICATION_ID = 0x424B4757  # "BKGW"
 
@@ -252,10 +252,6 @@ _INSTANT = (
 _OPENED = ("ALTER TABLE inbound_files ADD COLUMN opened INTEGER NOT NULL DEFAULT 0",)
 
 MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED)
-
-
-class UnknownSchema(StoreUnavailable):
-    """The file was written by a newer version, or is not ours. Nothing was changed."""
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -19,6 +19,8 @@ from formats.model import CreditTransfer
 from gateway import clock as gateway_clock
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
+from gateway.store import codec
+from gateway.store.documents import CHUNK, ChunkWriter
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -50,7 +52,6 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.sqlite import (
-    codec,
     connection,
     deliveries,
     discrepancies,
@@ -214,14 +215,14 @@ class SqliteStore:
     def document_writer(self, kind: str) -> DocumentWriter:
         if self._owner is None:
             raise StoreUnavailable("the store is not open")
-        return documents.SqliteDocumentWriter(self._writer, self._owner, kind)
+        return ChunkWriter(documents.SqliteShelf(self._writer, self._owner, kind))
 
     def open_document(self, document_id: int) -> BinaryIO:
         return documents.open_document(self._readers, document_id)
 
     async def document_chunks(self, document_id: int) -> AsyncIterator[bytes]:
         size = await self._read(lambda db: documents.size_of(db, document_id))
-        for number in range(-(-size // documents.CHUNK)):
+        for number in range(-(-size // CHUNK)):
             yield await self._read(partial(documents.chunk, document_id=document_id, number=number))
 
     # -- inbound -------------------------------------------------------------------------------------------------------
@@ -281,7 +282,7 @@ class SqliteStore:
         return await self._write(lambda tx: statements.put_statement(tx, new))
 
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
-        rows = statements.entry_rows(entries)
+        rows = codec.entry_rows(entries)
         await self._write(lambda tx: statements.put_entries(tx, statement_row_id, rows))
 
     async def statement_facts(self, connection_id: str, chain: str) -> list[StatementFacts]:
