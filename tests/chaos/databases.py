@@ -8,11 +8,15 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
+
+import psycopg
 
 from tests.chaos.guard import Guard
 from tests.chaos.plan import OF_A_SERVER, Kind
+from tests.support.postgres import Cluster
 
 StoreKind = Literal["sqlite", "postgresql"]
 DISK_MEGABYTES: dict[StoreKind, int] = {"sqlite": 48, "postgresql": 320}
@@ -23,7 +27,8 @@ class Disk:
 
     def __init__(self, path: Path, megabytes: int, guard: Guard) -> None:
         self.path = path
-        path.mkdir(parents=True)
+        guard.watch("directory", str(path))
+        path.mkdir(parents=True, exist_ok=True)
         self.small = False
         if os.geteuid() == 0 and sys.platform == "linux":
             guard.watch("mount", str(path))
@@ -101,19 +106,18 @@ class PostgresDatabase:
 
     kind: StoreKind = "postgresql"
 
-    def __init__(self, directory: Path, guard: Guard) -> None:
-        from tests.support.postgres import Cluster
-
-        self.disk = Disk(directory / "disk", DISK_MEGABYTES[self.kind], guard)
+    def __init__(self, guard: Guard) -> None:
+        # Not in the run's directory, which nobody else may enter: the server is somebody else.
+        self.disk = Disk(Path(tempfile.mkdtemp(prefix="bankgate-chaos-")), DISK_MEGABYTES[self.kind], guard)
+        self.disk.path.chmod(0o755)
         settings = ("min_wal_size=32MB", "max_wal_size=64MB", "max_connections=60")
-        self._cluster: Any = Cluster(durable=True, settings=settings, within=self.disk.path)
+        self._cluster = Cluster(durable=True, settings=settings, within=self.disk.path)
         self._name = ""
         self.port: int | None = None
         self.suffers = OF_A_SERVER | (frozenset({Kind.FILL_DISK}) if self.disk.small else frozenset())
 
     def url(self, port: int | None) -> str:
-        whole: str = self._cluster.url(self._name)
-        return whole.replace(f":{self.port}/", f":{port}/")
+        return self._cluster.url(self._name).replace(f":{self.port}/", f":{port}/")
 
     async def start(self) -> None:
         await asyncio.to_thread(self._cluster.start)
@@ -129,14 +133,13 @@ class PostgresDatabase:
             await asyncio.sleep(lasts)
             await asyncio.to_thread(self._cluster.start)
         else:
-            mode = "fast" if kind is Kind.RESTART_STORE else "immediate"
-            await asyncio.to_thread(self._cluster.restart, mode)
+            await asyncio.to_thread(self._cluster.restart, "fast" if kind is Kind.RESTART_STORE else "immediate")
 
     async def _up_again(self) -> None:
         """A server that gave up on a full disk is started by its operator, once there is room."""
         try:
             await asyncio.to_thread(self._cluster.execute, "SELECT 1")
-        except Exception:
+        except psycopg.OperationalError:
             await asyncio.to_thread(self._cluster.restart, "immediate")
 
     async def close(self) -> None:
@@ -154,4 +157,4 @@ async def _full(disk: Disk, lasts: float) -> None:
 
 
 def make_database(kind: StoreKind, directory: Path, guard: Guard) -> Database:
-    return SqliteDatabase(directory, guard) if kind == "sqlite" else PostgresDatabase(directory, guard)
+    return SqliteDatabase(directory, guard) if kind == "sqlite" else PostgresDatabase(guard)

@@ -1,4 +1,4 @@
-"""What a chaos run must not leave behind, however it ends: processes (frozen ones too), mounts, network namespaces.
+"""What a chaos run must not leave behind, however it ends: processes (frozen ones too), mounts and their directories, namespaces.
 
 The guard is a shell in a session of its own, out of reach of ^C. It is told of everything that was made, over a pipe that only
 the run holds open; when the pipe ends, be it by `close` or by the death of the run, it takes all of it apart, newest first. A
@@ -17,6 +17,7 @@ printf '%s' "$made" | while read -r kind what; do
     case $kind in
         process) ps -ww -o command= -p "$what" 2>/dev/null | grep -qF -- "$1" && kill -9 "$what" 2>/dev/null ;;
         mount) umount "$what" 2>/dev/null || umount -l "$what" 2>/dev/null ;;
+        directory) rmdir "$what" 2>/dev/null ;;
         namespace) ip netns del "$what" 2>/dev/null ;;
     esac
 done
@@ -36,7 +37,7 @@ class Guard:
             start_new_session=True,
         )
 
-    def watch(self, kind: Literal["process", "mount", "namespace"], what: str | int) -> None:
+    def watch(self, kind: Literal["process", "mount", "directory", "namespace"], what: str | int) -> None:
         """Tells it before the thing can be forgotten."""
         assert self._shell.stdin is not None
         self._shell.stdin.write(f"{kind} {what}\n".encode())
