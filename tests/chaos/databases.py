@@ -66,8 +66,8 @@ class Database(Protocol):
     @property
     def suffers(self) -> frozenset[Kind]: ...
 
-    def url(self, port: int | None) -> str:
-        """The setting `store` of a replica whose line to the server has that port."""
+    def url(self, host: str, port: int | None) -> str:
+        """The setting `store` of a replica whose line to the server begins there."""
 
     async def start(self) -> None: ...
 
@@ -87,7 +87,7 @@ class SqliteDatabase:
         self.disk = Disk(directory / "disk", DISK_MEGABYTES[self.kind], guard)
         self.suffers = frozenset({Kind.FILL_DISK}) if self.disk.small else frozenset()
 
-    def url(self, port: int | None) -> str:
+    def url(self, host: str, port: int | None) -> str:
         return f"sqlite:///{self.disk.path / 'bankgate.db'}"
 
     async def start(self) -> None:
@@ -116,8 +116,8 @@ class PostgresDatabase:
         self.port: int | None = None
         self.suffers = OF_A_SERVER | (frozenset({Kind.FILL_DISK}) if self.disk.small else frozenset())
 
-    def url(self, port: int | None) -> str:
-        return self._cluster.url(self._name).replace(f":{self.port}/", f":{port}/")
+    def url(self, host: str, port: int | None) -> str:
+        return self._cluster.url(self._name).replace(f"127.0.0.1:{self.port}/", f"{host}:{port}/")
 
     async def start(self) -> None:
         await asyncio.to_thread(self._cluster.start)

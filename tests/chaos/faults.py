@@ -14,6 +14,7 @@ from tests.chaos.world import Managed, World
 
 CUT_PATIENCE_SECONDS = 4.0  # a line that carries fewer bytes than the cut waits for is cut where it stands
 GARBAGE_KINDS = tuple(kind for kind in garbage.KINDS if kind != "deep")
+HANG_SECONDS = 0.7  # a message is formed and its sending begun meanwhile
 TORN_WITHIN = 3_000  # a sealed file is longer
 
 Act = Callable[["Faults", Strike], Awaitable[str]]
@@ -105,6 +106,26 @@ class Faults:
             line.flow()
         return f"replica {strike.replica}"
 
+    async def _cut_off(self, strike: Strike) -> str:
+        """In the middle of sends: they hang for a moment, go on once the database is gone, and end before it is back."""
+        network, replica = self.world.network, self.world.replicas[strike.replica]
+        assert network is not None
+        doors = [replica.lines["sftp"], replica.lines["https"]]
+        async with replica.cable:
+            for door in doors:
+                door.stall()
+            try:
+                await asyncio.sleep(HANG_SECONDS)
+                await asyncio.to_thread(network.pull, strike.replica)
+            finally:
+                for door in doors:
+                    door.flow()
+            try:
+                await asyncio.sleep(strike.lasts)
+            finally:
+                await asyncio.to_thread(network.plug, strike.replica)
+        return f"replica {strike.replica}"
+
     # -- the database --------------------------------------------------------------------------------------------------------
 
     async def _store(self, strike: Strike) -> str:
@@ -149,6 +170,7 @@ _ACTS: Mapping[Kind, Act] = {
     **dict.fromkeys((Kind.FREEZE_WORKER, Kind.FREEZE_SERVE), Faults._freeze),
     **dict.fromkeys((Kind.CUT_SFTP, Kind.CUT_HTTPS, Kind.CUT_STORE), Faults._cut),
     **dict.fromkeys((Kind.STALL_SFTP, Kind.STALL_HTTPS, Kind.STALL_STORE), Faults._stall),
+    Kind.CUT_OFF: Faults._cut_off,
     **dict.fromkeys((Kind.RESTART_STORE, Kind.CRASH_STORE, Kind.KILL_STORE, Kind.FILL_DISK), Faults._store),
     **dict.fromkeys(
         (

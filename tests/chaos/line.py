@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -26,9 +27,12 @@ class Line:
         self._cut: _Cut | None = None
         self.passed = 0
 
-    async def open(self, host: str = "127.0.0.1") -> Self:
-        """Listens there, on a port the system picks."""
-        self._server = await asyncio.start_server(self._serve, host, 0)
+    async def open(self, host: str = "127.0.0.1", *, listening: socket.socket | None = None) -> Self:
+        """Listens there, on a port the system picks; or on a socket that listens already."""
+        if listening is None:
+            self._server = await asyncio.start_server(self._serve, host, 0)
+        else:
+            self._server = await asyncio.start_server(self._serve, sock=listening)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CRASH_STORE = "database restarted (immediate)"
     KILL_STORE = "database killed -9"
     FILL_DISK = "database's disk full"
+    CUT_OFF = "replica cut off from the database"
     LOSE_ANSWER = "bank loses its answer"
     TAKE_TWICE = "bank takes a file twice"
     TORN_FILE = "upload torn by the bank"
@@ -40,6 +41,9 @@ OF_A_SERVER = frozenset(
 )
 """Faults of a database that is a server of its own: SQLite has none of them."""
 
+OF_A_NETWORK = frozenset({Kind.CUT_OFF})
+"""Faults that need replicas in namespaces of their own."""
+
 LANE_LEASE_SECONDS = 10.0  # gateway.worker.LANE_LEASE: a worker that is stopped for longer finds its lanes taken
 LASTS = {
     Kind.KILL_WORKER: (0.0, 1.5),  # until it is started again
@@ -51,6 +55,7 @@ LASTS = {
     Kind.STALL_STORE: (0.5, 3.0),
     Kind.KILL_STORE: (0.0, 1.0),
     Kind.FILL_DISK: (1.0, 3.0),
+    Kind.CUT_OFF: (2.0, LANE_LEASE_SECONDS + 2.0),
     Kind.LATE_ANSWER: (0.5, 3.0),  # how late
 }
 BYTES = 24_000  # lines are cut within so many

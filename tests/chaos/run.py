@@ -13,7 +13,8 @@ from tests.chaos.callers import Caller, Ledger, Watcher
 from tests.chaos.databases import StoreKind
 from tests.chaos.faults import Faults
 from tests.chaos.figures import Figures
-from tests.chaos.plan import Kind, draw
+from tests.chaos.network import Network
+from tests.chaos.plan import OF_A_NETWORK, OF_A_SERVER, Kind, draw
 from tests.chaos.scene import ACCOUNTS
 from tests.chaos.world import World, open_world
 
@@ -34,11 +35,17 @@ class Chaos:
     every: float = 1.0
     strict_bank: bool = False
     courier: str = "ours"
+    network: Network | None = None
+    only: frozenset[Kind] = frozenset(Kind)
 
     def kinds(self, suffers: frozenset[Kind]) -> list[Kind]:
-        """Every kind that can be done here."""
-        ours = {Kind.CUT_STORE, Kind.STALL_STORE, Kind.RESTART_STORE, Kind.CRASH_STORE, Kind.KILL_STORE, Kind.FILL_DISK} - suffers
-        return [kind for kind in Kind if kind not in ours and (self.strict_bank or kind is not Kind.TAKE_TWICE)]
+        """Every wanted kind that can be done here. `suffers`: those that can be done to the database."""
+        cannot = (OF_A_SERVER | {Kind.FILL_DISK}) - suffers
+        if self.network is None or not suffers & OF_A_SERVER:
+            cannot |= OF_A_NETWORK
+        if not self.strict_bank:
+            cannot |= {Kind.TAKE_TWICE}
+        return [kind for kind in Kind if kind in self.only - cannot]
 
 
 async def run(chaos: Chaos, directory: Path, say: Callable[[str], None]) -> Figures:
@@ -46,7 +53,12 @@ async def run(chaos: Chaos, directory: Path, say: Callable[[str], None]) -> Figu
     began = time.monotonic()
     bank = "refuses a message it knows" if chaos.strict_bank else "executes whatever it is sent"
     async with open_world(
-        directory, store=chaos.store, replicas=chaos.replicas, courier=chaos.courier, allow_duplicates=not chaos.strict_bank
+        directory,
+        store=chaos.store,
+        replicas=chaos.replicas,
+        courier=chaos.courier,
+        allow_duplicates=not chaos.strict_bank,
+        network=chaos.network,
     ) as world:
         kinds = chaos.kinds(world.database.suffers)
         plan = draw(chaos.seed, chaos.seconds, replicas=chaos.replicas, kinds=kinds, every=chaos.every)

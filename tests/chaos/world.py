@@ -17,17 +17,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
 from gateway.demo import processes
 from gateway.demo.scenery import Scenery
-from gateway.rpc.client import Client, ClientTls, Target
+from gateway.rpc.client import CallFailed, Client, ClientTls, Target
 from tests.chaos import scene
 from tests.chaos.databases import Database, StoreKind, make_database
 from tests.chaos.guard import Guard
 from tests.chaos.line import Line
+from tests.chaos.network import SERVE_PORT, Network
 
 ROOT = Path(__file__).resolve().parents[2]
 COURIERS = {"ours": "gateway.main", "naive": "tests.chaos.naive"}
@@ -90,6 +91,7 @@ class Replica:
     lines: dict[str, Line]  # by "sftp", "https", "store"
     serve: Managed
     worker: Managed
+    cable: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever pulls the one to the database
 
 
 @dataclass
@@ -102,6 +104,7 @@ class World:
     database: Database
     bank: Managed
     ready: dict[str, Any]
+    network: Network | None = None  # set: this process runs in its hub, and the replicas in namespaces of their own
     replicas: list[Replica] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     _session: aiohttp.ClientSession | None = None
@@ -111,6 +114,12 @@ class World:
         made = self.made
         tls = ClientTls(made.authority, made.erp_certificate, made.erp_key)
         return Client(Target(self.replicas[replica].address, tls), timeout=seconds)
+
+    def host(self, cable: Literal["bank", "database"], replica: int) -> str:
+        """Where a replica reaches the lines of one of its cables."""
+        if self.network is None:
+            return "127.0.0.1"
+        return self.network.bank_address(replica) if cable == "bank" else self.network.database_address(replica)
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         """The bank's remote control."""
@@ -138,10 +147,19 @@ class World:
                         await one.start(self.guard)
 
     async def all_up(self, seconds: float = 60.0) -> None:
-        """Waits until every replica answers callers."""
+        """Waits until every replica answers callers from its database."""
         async with asyncio.timeout(seconds):
-            for replica in self.replicas:
-                await processes.listening(_running(replica.serve), replica.address)
+            for number in range(len(self.replicas)):
+                while not await self._answers(number):  # noqa: ASYNC110 - another process brings it about
+                    await asyncio.sleep(0.1)
+
+    async def _answers(self, replica: int) -> bool:
+        try:
+            async with self.client(replica) as client:
+                await client.call("PaymentService", "ListPayments", {"page": {"size": 1}})
+        except CallFailed:
+            return False
+        return True
 
     async def close(self) -> None:
         if self._session is not None:
@@ -162,7 +180,13 @@ def _running(one: Managed) -> processes.Running:
 
 @asynccontextmanager
 async def open_world(
-    directory: Path, *, store: StoreKind, replicas: int = 2, courier: str = "ours", allow_duplicates: bool = True
+    directory: Path,
+    *,
+    store: StoreKind,
+    replicas: int = 2,
+    courier: str = "ours",
+    allow_duplicates: bool = True,
+    network: Network | None = None,
 ) -> AsyncIterator[World]:
     """Sets both sides up and starts them; on leaving nothing of it is left but the directory with its logs."""
     guard = Guard(str(directory))
@@ -176,7 +200,7 @@ async def open_world(
         await bank.start(guard)
         await database.start()
         ready = await processes.ready_file(_running(bank), made.bank / "data" / "ready.json")
-        world = World(directory, made, guard, database, bank, ready)
+        world = World(directory, made, guard, database, bank, ready, network)
         await _open_accounts(world)
         for number in range(replicas):
             await _add_replica(world, number, courier)
@@ -211,31 +235,48 @@ async def _open_accounts(world: World) -> None:
 
 async def _add_replica(world: World, number: int, courier: str) -> None:
     ready, made = world.ready, world.made
-    lines = {
-        "sftp": await Line(ready["sftp"]["host"], ready["sftp"]["port"]).open(),
-        "https": await Line("127.0.0.1", int(ready["https"]["url"].rpartition(":")[2])).open(),
-    }
-    if world.database.port is not None:
-        lines["store"] = await Line("127.0.0.1", world.database.port).open()
+    lines = await _lines(world, number)
+    if world.network is None:
+        address = listen = processes.free_address()
+    else:
+        listen = f"{world.network.serve_address(number)}:{SERVE_PORT}"
+        lines["serve"] = await Line(world.network.serve_address(number), SERVE_PORT).open()
+        address = f"127.0.0.1:{lines['serve'].port}"
     doors = {
         **ready,
-        "sftp": {**ready["sftp"], "host": "127.0.0.1", "port": lines["sftp"].port},
+        "sftp": {**ready["sftp"], "host": world.host("bank", number), "port": lines["sftp"].port},
         "https": {**ready["https"], "url": f"https://127.0.0.1:{lines['https'].port}"},
     }
-    address = processes.free_address()
     name = f"replica-{number}"
-    store = world.database.url(lines["store"].port if "store" in lines else None)
-    gateway = await asyncio.to_thread(scene.configure_replica, made, name, doors, address, store)
+    store = world.database.url(world.host("database", number), lines["store"].port if "store" in lines else None)
+    gateway = await asyncio.to_thread(scene.configure_replica, made, name, doors, listen, store)
     config = ("--config", str(gateway))
-    serve = _managed(f"serve-{number}", "gateway.main", "serve", *config, logs=world.directory, secrets=made.passphrases.serve)
-    worker = _managed(
-        f"worker-{number}", COURIERS[courier], "worker", *config, logs=world.directory, secrets=made.passphrases.worker
+    before = () if world.network is None else world.network.inside(world.network.replica(number))
+    logs = world.directory
+    serve = _managed(
+        f"serve-{number}", "gateway.main", "serve", *config, logs=logs, secrets=made.passphrases.serve, before=before
     )
+    secrets = made.passphrases.worker
+    worker = _managed(f"worker-{number}", COURIERS[courier], "worker", *config, logs=logs, secrets=secrets, before=before)
     world.replicas.append(Replica(name, address, lines, serve, worker))
     await serve.start(world.guard)
     await worker.start(world.guard)
 
 
-def _managed(name: str, module: str, *arguments: str, logs: Path, secrets: dict[str, str]) -> Managed:
-    command = (sys.executable, "-m", "gateway.demo.leash", module, *arguments)
+async def _lines(world: World, number: int) -> dict[str, Line]:
+    """The replica's ways to the bank's doors and to the database. The HTTPS door's certificate is for the loopback addresses."""
+    ready = world.ready
+    https = Line("127.0.0.1", int(ready["https"]["url"].rpartition(":")[2]))
+    listening = None if world.network is None else world.network.listening(number)
+    lines = {
+        "sftp": await Line(ready["sftp"]["host"], ready["sftp"]["port"]).open(world.host("bank", number)),
+        "https": await https.open(listening=listening),
+    }
+    if world.database.port is not None:
+        lines["store"] = await Line("127.0.0.1", world.database.port).open(world.host("database", number))
+    return lines
+
+
+def _managed(name: str, module: str, *arguments: str, logs: Path, secrets: dict[str, str], before: Sequence[str] = ()) -> Managed:
+    command = (*before, sys.executable, "-m", "gateway.demo.leash", module, *arguments)
     return Managed(name, command, dict(secrets), logs / f"{name}.log")
