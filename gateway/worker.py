@@ -155,7 +155,7 @@ class Worker:
 
 async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     """Runs until `stop` is set, then finishes what is under way."""
-    store = open_store(configuration.store, configuration.directory, clock.now)
+    store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
     await store.open()
     worker = Worker(configuration, store)
     owner = f"{socket.gethostname()}:{os.getpid()}"

@@ -7,21 +7,30 @@ from gateway.config import DatabaseSettings
 from gateway.store.address import BadStoreUrl, is_postgres, postgres_address, sqlite_file
 from gateway.store.postgres.access import Access
 from gateway.store.postgres.copy import copy_connection
+from gateway.store.postgres.store import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
 
 NO_DATABASE = DatabaseSettings()
 
-__all__ = ["BadStoreUrl", "empty_store", "open_copy", "open_store"]
+__all__ = ["BadStoreUrl", "access_to", "empty_store", "open_copy", "open_store"]
 
 
-def open_store(url: str, base: Path, clock: Clock = now) -> Store:
-    """The store that `url` names, not yet opened: `await store.open()` comes next.
+def open_store(url: str, base: Path, clock: Clock = now, *, database: DatabaseSettings = NO_DATABASE) -> Store:
+    """The store that `url` names (`gateway.store.address`), not yet opened: `await store.open()` comes next.
 
-    "sqlite:///bankgate.db" is a file relative to `base`; "sqlite:////var/lib/bankgate.db" an absolute one. Raises `BadStoreUrl`.
+    Raises `BadStoreUrl`, and `StoreUnavailable` where a secret that `database` names cannot be had.
     """
-    return SqliteStore(_file(url, base), clock=clock)
+    if is_postgres(url):
+        # The lanes of the contract are SQLite's alone: here they are the engine's jobs.
+        return PostgresStore(access_to(url, base, database).database(url), clock=clock)  # type: ignore[return-value,unused-ignore]
+    return SqliteStore(sqlite_file(url, base), clock=clock)
+
+
+def access_to(url: str, base: Path, database: DatabaseSettings = NO_DATABASE) -> Access:
+    """How the database that a PostgreSQL `url` names is reached. Raises `BadStoreUrl`."""
+    return Access(address=postgres_address(url), settings=database, base=base)
 
 
 def open_copy(
@@ -37,8 +46,7 @@ def open_copy(
     holds what a replay over `connection_id` asks for. Blocking. Raises `BadStoreUrl` and `StoreUnavailable`."""
     copy = folder / "copy.db"
     if is_postgres(url):
-        access = Access(address=postgres_address(url), settings=database, base=base)
-        copy_connection(url, access.libpq(), connection_id, copy)
+        copy_connection(url, access_to(url, base, database).libpq(), connection_id, copy)
     else:
         copy_database(sqlite_file(url, base), copy)
     return SqliteStore(copy, clock=clock)
@@ -47,9 +55,3 @@ def open_copy(
 def empty_store(folder: Path, clock: Clock = now) -> Store:
     """A store of its own in `folder`, for as long as that is there."""
     return SqliteStore(folder / "empty.db", clock=clock)
-
-
-def _file(url: str, base: Path) -> Path:
-    if is_postgres(url):
-        raise BadStoreUrl("store: this version keeps its state in SQLite only; use sqlite:///bankgate.db")
-    return sqlite_file(url, base)

@@ -44,6 +44,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.story import DeliveryEventRow
 
 
 class Stale(Exception):
@@ -168,8 +169,9 @@ class Store(Protocol):
     async def attach_document(self, delivery_id: str, fence: int, document_id: int, sha256: str, size: int) -> Delivery:
         """Gives a READY delivery its sealed document, once. Raises `Stale`."""
 
-    async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
-        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first."""
+    async def due_deliveries(self, connection_id: str, now: datetime, limit: int = 200) -> list[Delivery]:
+        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first; no
+        more than `limit` at a time."""
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         """The compare-and-set of `DeliveryChange`. Raises `Stale`. Wakes the lane when the new state has something due."""
@@ -180,6 +182,9 @@ class Store(Protocol):
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
 
     async def evidence(self, delivery_id: str) -> list[Evidence]: ...
+
+    async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
+        """Everything that happened to the delivery, in order: a row in the transaction of each change but for `add_evidence`."""
 
     # -- documents -----------------------------------------------------------------------------------------------------
 

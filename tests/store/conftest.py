@@ -52,12 +52,18 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     cluster.drop_database(name)
 
 
-@pytest.fixture(params=["sqlite"])
-async def another(request: pytest.FixtureRequest, place: Path, clock: HandClock) -> AsyncIterator[OpenAnother]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which store. A module about one of them has a fixture of this name of its own."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def another(request: pytest.FixtureRequest, kind: str, place: Path, clock: HandClock) -> AsyncIterator[OpenAnother]:
     """Opens one more store over the same data, as another process would."""
     opened: list[Store] = []
     database: Database | None = None
-    if request.param == "postgres":
+    if kind == "postgres":
         database = request.getfixturevalue("database")
 
     async def open_another() -> Store:

@@ -40,6 +40,7 @@ from gateway.store.store import Clock, OutcomeUnknown, StoreUnavailable
 T = TypeVar("T")
 A = TypeVar("A")
 
+CHANNEL = "bankgate_events"  # the doorbell of the feed
 OPERATIONS_MAX = 256  # answered by one commit
 UNITS_MAX = 32  # savepoints in one transaction: past 64 the server spills them, and every snapshot becomes slower
 RUN_AGAIN_MAX = 5
@@ -104,13 +105,14 @@ class _CommitLost(Exception):
 
 
 class Writer:
-    """See the module. `on_commit` is called after each commit, in the `Home` loop, with whether events were written."""
+    """See the module. `on_events` is called in the `Home` loop after each commit that wrote events."""
 
-    def __init__(self, home: Home, database: Database, *, clock: Clock, on_commit: Callable[[bool], None]) -> None:
+    def __init__(self, home: Home, database: Database, *, clock: Clock, on_events: Callable[[], None]) -> None:
         self._home = home
         self._database = database
         self._clock = clock
-        self._on_commit = on_commit
+        self._on_events = on_events
+        self._rings = False
         self._terms = TermsCache()
         self._db: Connection | None = None
         self._queue: deque[Job] = deque()
@@ -193,6 +195,18 @@ class Writer:
             else:
                 _fail(jobs, error)
         answer(jobs)
+        if self._rings:
+            self._rings = False
+            await self._ring()
+
+    async def _ring(self) -> None:
+        """Tells those who wait for the feed, here and in other processes. Outside of the transaction: ringing inside would make
+        the commits of all processes queue up. If it fails, they look by themselves a little later."""
+        self._on_events()
+        db = self._db
+        if db is not None:
+            with suppress(Exception):
+                await db.execute(f"NOTIFY {CHANNEL}")
 
     async def _one_by_one(self, jobs: list[Job]) -> None:
         """Each in a transaction of its own, so that none is in the way of another of its own process."""
@@ -237,7 +251,7 @@ class Writer:
             raise _CommitLost(began) from error
         if status != "COMMIT":  # the server answers ROLLBACK where an error had already ended the transaction
             raise StoreUnavailable("the transaction was rolled back by the server")
-        self._on_commit(tx.rings)
+        self._rings = self._rings or tx.rings
 
     async def _perform(self, tx: Tx, unit: list[Job], *, alone: bool) -> None:
         """Runs a unit; if several operations that were done together fail, each by itself. Raises only if the whole transaction
@@ -300,7 +314,7 @@ class Writer:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 verdict = await self._verdict(began)
         if verdict == "committed":
-            self._on_commit(True)
+            self._rings = True
         elif verdict == "aborted":
             _fail(jobs, StoreUnavailable("the connection to the database was lost before the commit; nothing was applied"))
         else:

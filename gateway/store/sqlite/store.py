@@ -21,6 +21,7 @@ from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
 from gateway.store.documents import CHUNK, ChunkWriter
+from gateway.store.quiet import Quiet
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -70,6 +71,7 @@ from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, Watch
 from gateway.store.sqlite.writer import Operation, Tx, Writer
 from gateway.store.store import ChainJudge, Clock, DocumentWriter, StoreUnavailable
+from gateway.store.story import DeliveryEventRow
 
 T = TypeVar("T")
 
@@ -95,7 +97,7 @@ class SqliteStore:
         self._readers = connection.Readers(path, kept=READERS, busy_seconds=busy_seconds)
         self._pool = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="store-reader")
         self._watch = Watch(self._connect_reader)
-        self._quiet = events.Quiet()
+        self._quiet = Quiet[int]()
         self._owner: documents.Owner | None = None
         self._the_writer: Writer | None = None
 
@@ -195,8 +197,8 @@ class SqliteStore:
             )
         )
 
-    async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
-        return await self._read(lambda db: deliveries.due_deliveries(db, connection_id, now))
+    async def due_deliveries(self, connection_id: str, now: datetime, limit: int = 200) -> list[Delivery]:
+        return await self._read(lambda db: deliveries.due_deliveries(db, connection_id, now, limit))
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         return await self._write(lambda tx: deliveries.change_delivery(tx, change))
@@ -209,6 +211,9 @@ class SqliteStore:
 
     async def evidence(self, delivery_id: str) -> list[Evidence]:
         return await self._read(lambda db: deliveries.evidence(db, delivery_id))
+
+    async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
+        return await self._read(lambda db: deliveries.delivery_events(db, delivery_id))
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
