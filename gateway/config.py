@@ -71,6 +71,15 @@ class RetentionSettings(Settings):
     months: int | None = Field(default=None, ge=2, le=1200)  # whole months, beside the current one; None: for ever
 
 
+class WorkerSettings(Settings):
+    """How one `bankgate worker` looks after the lanes of the connections (two each: one sends, one fetches)."""
+
+    lanes_at_once: int = Field(default=4, ge=1, le=1000)
+    lane_lease_seconds: Annotated[float, Field(ge=1, le=3600)] = (
+        10  # silent for so long, it is taken for dead and its lanes go on
+    )
+
+
 class TelemetrySettings(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -157,6 +166,7 @@ class Configuration(Settings):
     database: DatabaseSettings = DatabaseSettings()
     retention: RetentionSettings = RetentionSettings()
     listen: ListenSettings = ListenSettings()
+    worker: WorkerSettings = WorkerSettings()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

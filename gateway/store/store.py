@@ -290,22 +290,10 @@ class Store(Protocol):
 
     async def health(self, connection_id: str) -> ConnectionHealth: ...
 
-    # -- lanes (what the local engine runs on) -------------------------------------------------------------------------
+    # -- lanes ---------------------------------------------------------------------------------------------------------
 
     async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:
         """A wake of its own, outside any other change. Earlier wins; repeated wakes are harmless."""
-
-    async def claim_lane(self, owner: str, now: datetime, lease: timedelta, lanes: Sequence[str]) -> tuple[str, int] | None:
-        """Takes one due lane for `owner`: (lane, ticket). One runner per lane; an expired lease may be taken over."""
-
-    async def extend_lane(self, lane: str, owner: str, ticket: int, lease_until: datetime) -> bool:
-        """Keeps a claim for longer, while its runner works. False: the lane is no longer this claim's."""
-
-    async def release_lane(self, lane: str, owner: str, ticket: int, not_before: datetime | None) -> None:
-        """Gives it back. Wakes that came since the claim are kept; `not_before` adds one (None: adds none)."""
-
-    async def lanes_changed(self, timeout: timedelta, lanes: Sequence[str] | None = None) -> None:
-        """Waits until one of the lanes (None: any) can be claimed, woken here, by another process or by time; or the time-out."""
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from gateway.config import WorkerSettings
 from gateway.demo.cast import creditor_iban
 from gateway.demo.scenery import SFTP_ACCOUNT
 from gateway.rpc.client import CallFailed
-from gateway.worker import LANE_LEASE
 
 PAYMENTS = 200
 
@@ -52,7 +52,7 @@ async def test_a_worker_that_is_stopped_and_woken_again_beside_another_sends_not
     stage.running["first"] = stage.running.pop("worker")
     await stage.start("worker")
     await submitting
-    await asyncio.sleep(LANE_LEASE.total_seconds() + 1)
+    await asyncio.sleep(WorkerSettings().lane_lease_seconds + 1)
     for process in stopped:
         process.send_signal(signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""The engine's queue: procrastinate's own schema, and the two functions by which lanes are woken and taken up.
+"""The engine's queue: procrastinate's own schema, and the functions by which lanes are woken, taken up and given back.
 
 procrastinate ships its schema whole (sql/schema.sql) and as migrations (sql/migrations/*.sql, all of them for ever). A new
 database gets the whole schema of the version that is installed, and remembers in `engine_schema` the newest migration that it
@@ -83,6 +83,20 @@ END;
 $$
 """
 
+_END = """
+CREATE FUNCTION end_lane(lane text, job bigint, delay double precision) RETURNS void LANGUAGE plpgsql AS $$
+-- The last thing a turn does: gives the lane back, and asks for another turn after `delay` seconds (NULL: for none). Of a job
+-- that is gone (it was taken for a dead one's, and another stands in its place) only the wish is left.
+BEGIN
+    PERFORM procrastinate_finish_job_v1(j.id, 'succeeded', true) FROM procrastinate_jobs AS j
+        WHERE j.id = job AND j.status = 'doing' FOR UPDATE;
+    IF delay IS NOT NULL THEN
+        PERFORM wake_lanes(ARRAY[lane], ARRAY[delay]);
+    END IF;
+END;
+$$
+"""
+
 _QUEUE = """
 CREATE FUNCTION lane_queue(lane text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 -- A queue for each lane, so that a worker takes only lanes of its own configuration. procrastinate announces jobs on a channel
@@ -98,7 +112,7 @@ def statements() -> Sequence[str]:
     shipped = max(path.name for path in (folder / "migrations").iterdir() if path.name.endswith(".sql"))
     whole = (folder / "schema.sql").read_text(encoding="utf-8")
     remember = f"INSERT INTO engine_schema VALUES ('{shipped}')"
-    return [whole, _INDEX, _REMEMBERED, remember, _QUEUE, _WAKE, _BEGIN]
+    return [whole, _INDEX, _REMEMBERED, remember, _QUEUE, _WAKE, _BEGIN, _END]
 
 
 def upgrade() -> None:
