@@ -54,6 +54,7 @@ def _play(options: argparse.Namespace) -> int:
             store=options.store,
             replicas=REPLICAS,
             payments=options.payments,
+            every=options.every,
             strict_bank=number % 2 == 1,
             courier=options.courier,
             network=Network(options.network) if options.network else None,
@@ -79,7 +80,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="of faults in each run")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--payments", type=int, default=900, help="at most in each run")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds from one fault to the next, on average")
+    parser.add_argument("--payments", type=int, default=900, help="about so many in each run")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="postgresql")
     parser.add_argument("--only", default="", help="names of kinds of faults, with commas between them")
     parser.add_argument("--no-namespaces", action="store_true", help="replicas on the machine's own loopback interface")

@@ -70,9 +70,9 @@ class Caller:
         """Until `stop` is set or so many payments are submitted; the batch under way is carried to its end."""
         while not stop.is_set() and self.number < most:
             batch = self._batch()
-            if self.chance.random() < 0.25:  # the same at once through two replicas
+            if self.chance.random() < 0.25:  # the same at once through every replica
                 self.ledger.repeats += 1
-                await asyncio.gather(self._stubbornly(batch), self._stubbornly(batch))
+                await asyncio.gather(*(self._stubbornly(batch, replica) for replica in range(len(self.world.replicas))))
             else:
                 await self._stubbornly(batch)
             if self.chance.random() < 0.2:  # the answer was mislaid
@@ -92,10 +92,10 @@ class Caller:
             self.ledger.submitted_at[reference] = asyncio.get_running_loop().time()
         return batch
 
-    async def _stubbornly(self, batch: list[dict[str, Any]]) -> None:
-        """After any error the same again, elsewhere perhaps, until it is answered."""
+    async def _stubbornly(self, batch: list[dict[str, Any]], first: int | None = None) -> None:
+        """After any error the same again, elsewhere perhaps, until it is answered. `first`: the replica that is asked first."""
+        replica = self._any_replica() if first is None else first
         while True:
-            replica = self.chance.randrange(len(self.world.replicas))
             try:
                 async with self.world.client(replica) as client:
                     answer = await client.call("PaymentService", "SubmitPayments", {"payments": batch})
@@ -105,9 +105,13 @@ class Caller:
                 if failure.code not in AGAIN:
                     self.ledger.findings.append(f"a submission was answered {failure.code}: {failure.text[:200]}")
                 await asyncio.sleep(self.chance.uniform(0.1, 0.4))
+                replica = self._any_replica()
             else:
                 self.ledger.answered(answer)
                 return
+
+    def _any_replica(self) -> int:
+        return self.chance.randrange(len(self.world.replicas))
 
 
 @dataclass

@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
 import psycopg
 
+from tests.channels.support.tls import issue
 from tests.chaos.guard import Guard
 from tests.chaos.plan import OF_A_SERVER, Kind
 from tests.support.postgres import Cluster
@@ -61,6 +63,9 @@ class Database(Protocol):
     def kind(self) -> StoreKind: ...
 
     @property
+    def disk(self) -> Disk: ...
+
+    @property
     def port(self) -> int | None: ...
 
     @property
@@ -106,18 +111,39 @@ class PostgresDatabase:
 
     kind: StoreKind = "postgresql"
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, hosts: Sequence[str]) -> None:
         # Not in the run's directory, which nobody else may enter: the server is somebody else.
         self.disk = Disk(Path(tempfile.mkdtemp(prefix="bankgate-chaos-")), DISK_MEGABYTES[self.kind], guard)
         self.disk.path.chmod(0o755)
-        settings = ("min_wal_size=32MB", "max_wal_size=64MB", "max_connections=60")
+        settings = ["min_wal_size=32MB", "max_wal_size=64MB", "max_connections=60"]
+        if hosts:
+            settings += ["ssl=on", f"ssl_cert_file='{self._tls / 'server.pem'}'", f"ssl_key_file='{self._tls / 'server.key'}'"]
         self._cluster = Cluster(durable=True, settings=settings, within=self.disk.path)
+        if hosts:
+            self._prove(hosts)
+        self._secured = bool(hosts)
         self._name = ""
         self.port: int | None = None
         self.suffers = OF_A_SERVER | (frozenset({Kind.FILL_DISK}) if self.disk.small else frozenset())
 
     def url(self, host: str, port: int | None) -> str:
-        return self._cluster.url(self._name).replace(f"127.0.0.1:{self.port}/", f"{host}:{port}/")
+        plain = self._cluster.url(self._name).replace(f"127.0.0.1:{self.port}/", f"{host}:{port}/")
+        return f"{plain}?sslmode=verify-full&sslrootcert={self._tls / 'ca.pem'}" if self._secured else plain
+
+    @property
+    def _tls(self) -> Path:
+        return self.disk.path / "tls"
+
+    def _prove(self, hosts: Sequence[str]) -> None:
+        """A certificate for the hosts, issued by an authority of this run: a database elsewhere is reached with TLS only."""
+        authority = issue("chaos database authority")
+        server = issue("chaos database", authority, host=hosts[0], more_hosts=hosts[1:])
+        self._tls.mkdir()
+        for name, content in (("ca.pem", authority.pem), ("server.pem", server.pem), ("server.key", server.plain_key_pem)):
+            (self._tls / name).write_bytes(content)
+        (self._tls / "server.key").chmod(0o600)
+        if self._cluster.account:
+            os.chown(self._tls / "server.key", *self._cluster.account)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._cluster.start)
@@ -156,5 +182,6 @@ async def _full(disk: Disk, lasts: float) -> None:
         disk.free()
 
 
-def make_database(kind: StoreKind, directory: Path, guard: Guard) -> Database:
-    return SqliteDatabase(directory, guard) if kind == "sqlite" else PostgresDatabase(guard)
+def make_database(kind: StoreKind, directory: Path, guard: Guard, hosts: Sequence[str] = ()) -> Database:
+    """`hosts`: where a server is reached from other machines; none: only over this machine's loopback interface."""
+    return SqliteDatabase(directory, guard) if kind == "sqlite" else PostgresDatabase(guard, hosts)

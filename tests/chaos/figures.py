@@ -12,6 +12,7 @@ from typing import Any
 from tests.chaos.faults import Struck
 from tests.chaos.plan import CONNECTION_KINDS
 
+PROBLEMS_SHOWN = 20  # the others stand in the JSON
 REACHED_BANK = frozenset({"PAYMENT_STATE_SENT", "PAYMENT_STATE_ACCEPTED", "PAYMENT_STATE_SETTLED"})
 
 
@@ -72,7 +73,12 @@ class Figures:
         ]
         for kind, times in sorted(self.recovery.items()):
             rows.append(f"{kind:<40}{len(times):>7}{_shown(_median(times)):>10}{_shown(_worst(times)):>9}")
-        return "\n".join([*rows, *(f"PROBLEM  {problem}" for problem in self.problems)])
+        return "\n".join([*rows, *self._shown_problems()])
+
+    def _shown_problems(self) -> list[str]:
+        shown = [f"PROBLEM  {problem}" for problem in self.problems[:PROBLEMS_SHOWN]]
+        more = len(self.problems) - len(shown)
+        return [*shown, f"PROBLEM  and {more} more"] if more > 0 else shown
 
 
 def recovery(

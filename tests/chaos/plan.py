@@ -44,7 +44,7 @@ OF_A_SERVER = frozenset(
 OF_A_NETWORK = frozenset({Kind.CUT_OFF})
 """Faults that need replicas in namespaces of their own."""
 
-LANE_LEASE_SECONDS = 10.0  # gateway.worker.LANE_LEASE: a worker that is stopped for longer finds its lanes taken
+LANE_LEASE_SECONDS = 5.0  # of the replicas' configuration: a worker that is stopped for longer finds its lanes taken
 LASTS = {
     Kind.KILL_WORKER: (0.0, 1.5),  # until it is started again
     Kind.KILL_SERVE: (0.0, 1.5),

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.chaos.scene import ACCOUNTS
 from tests.chaos.world import World, open_world
 
 AFTER_SECONDS = 1.5  # callers go on for so long after the last fault is over, so that its end can be seen
+LOSING_SECONDS = 15.0  # and at most so much longer, until something was sent whose answer can be lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Chaos:
     store: StoreKind = "sqlite"
     replicas: int = 2
     callers: int = 3
-    payments: int = 400
+    payments: int = 400  # about so many, thrice that at most; a machine that is slow sees fewer
     every: float = 1.0
     strict_bank: bool = False
     courier: str = "ours"
@@ -65,6 +67,8 @@ async def run(chaos: Chaos, directory: Path, say: Callable[[str], None]) -> Figu
         say(f"seed {chaos.seed}: {chaos.store}, {chaos.replicas} replicas, a bank that {bank}; {len(plan)} strikes:")
         for strike in plan:
             say(f"  {strike}")
+        if not world.database.disk.small:
+            say("  (the database's disk is not filled: a small file system is mounted by root on Linux only)")
         ledger, watcher = Ledger(), Watcher(world, random.Random(f"watcher {chaos.seed}"))
         watching = asyncio.create_task(watcher.run())
         striking = Faults(world, plan, say)
@@ -112,11 +116,20 @@ async def _storm(chaos: Chaos, world: World, ledger: Ledger, striking: Faults) -
     async with asyncio.TaskGroup() as group:
         for number in range(chaos.callers):
             caller = Caller(chr(ord("A") + number), world, ledger, random.Random(f"caller {chaos.seed} {number}"), pause=pause)
-            group.create_task(caller.run(stop, most))
+            group.create_task(caller.run(stop, 3 * most))
         await striking.run()
         await asyncio.sleep(AFTER_SECONDS)
+        await _answers_lost(world)
         await faults.calm(world)
         stop.set()
+
+
+async def _answers_lost(world: World) -> None:
+    """Until the bank has lost every answer it was told to lose: what is taken back unused was no fault."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOSING_SECONDS):
+            while any(mood["mood"] == "lose_answer" for mood in (await world.control("GET", "/state"))["moods"]["on"]):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)  # the callers go on meanwhile
 
 
 async def _settled(world: World, verdict: Verdict, ledger: Ledger, watcher: Watcher) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from gateway.demo import scenery
 from gateway.demo.scenery import HTTPS_ACCOUNT, SFTP_ACCOUNT, Scenery
 from simulator.identity import make_certificate
+from tests.chaos.plan import LANE_LEASE_SECONDS
 
 NORTH_ACCOUNT = "NL73MOCK0000000007"
 VEGA_ACCOUNT = "NL46MOCK0000000008"
@@ -94,7 +95,9 @@ def configure_replica(made: Scenery, name: str, ready: dict[str, Any], address: 
     own = replace(made, directory=directory)
     scenery.configure_gateway(own, ready, address, PACE)
     gateway = own.gateway
-    _rewrite(gateway / "bankgate.toml", {'store = "sqlite:///bankgate.db"': f'store = "{store}"'})
+    settings = gateway / "bankgate.toml"
+    text = swapped(settings.read_text("utf-8"), {'store = "sqlite:///bankgate.db"': f'store = "{store}"'})
+    settings.write_text(f"{text}\n[worker]\nlane_lease_seconds = {LANE_LEASE_SECONDS}\n", encoding="utf-8")
     connections = gateway / "connections"
     acme, orion = ((connections / f"{one}.toml").read_text("utf-8") for one in ("acme-sftp", "orion-https"))
     head, first, others = acme.split("[[accounts]]")
@@ -135,7 +138,3 @@ def _encrypt(path: Path, passphrase: str) -> None:
     key = serialization.load_pem_private_key(path.read_bytes(), None)
     encryption = serialization.BestAvailableEncryption(passphrase.encode())
     path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
-
-
-def _rewrite(path: Path, changes: dict[str, str]) -> None:
-    path.write_text(swapped(path.read_text("utf-8"), changes), encoding="utf-8")

@@ -30,9 +30,3 @@ def test_a_stopped_worker_is_woken_before_another_can_have_taken_its_lanes(seed:
     stops = [strike for strike in draw(seed, 120) if strike.kind is Kind.FREEZE_WORKER]
     assert stops
     assert all(strike.lasts > LANE_LEASE_SECONDS for strike in stops)
-
-
-def test_the_lease_the_plan_knows_is_no_longer_the_workers() -> None:
-    from gateway.worker import LANE_LEASE
-
-    assert LANE_LEASE.total_seconds() == LANE_LEASE_SECONDS

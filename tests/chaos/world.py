@@ -195,7 +195,8 @@ async def open_world(
     bank: Managed | None = None
     try:
         made = await asyncio.to_thread(scene.set_up, directory, allow_duplicates=allow_duplicates)
-        database = make_database(store, directory, guard)
+        hosts = [] if network is None else [network.database_address(number) for number in range(replicas)]
+        database = make_database(store, directory, guard, hosts)
         bank = _managed("bank", "simulator", "--config", str(made.bank), logs=directory, secrets=made.passphrases.bank)
         await bank.start(guard)
         await database.start()
