@@ -9,8 +9,7 @@ from gateway.engine.engine import Engine
 from gateway.engine.lanes import Report
 from gateway.engine.local import LocalEngine
 from gateway.engine.procrastinate import ProcrastinateEngine
-from gateway.store.address import postgres_address
-from gateway.store.postgres.access import Access
+from gateway.store.factory import access_to
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store
 
@@ -26,7 +25,7 @@ def engine_of(configuration: Configuration, store: Store, lanes: Sequence[str], 
         return LocalEngine(
             store, lanes, owner=owner, report=report, clock=clock.now, concurrency=settings.lanes_at_once, lease=lease
         )
-    access = Access(address=postgres_address(configuration.store), settings=configuration.database, base=configuration.directory)
+    access = access_to(configuration.store, configuration.directory, configuration.database)
     return ProcrastinateEngine(
         access.libpq(),
         lanes,

@@ -117,8 +117,11 @@ class LaneQueue:
         if self._held.pop(ticket, False):
             soon = self._clock() + COME_AGAIN
             not_before = soon if not_before is None else min(not_before, soon)
-        self._owed[ticket] = (lane, not_before)
-        await self._end_owed()
+        try:
+            await self._end(lane, ticket, not_before)
+        except BaseException:
+            self._owed[ticket] = (lane, not_before)
+            raise
 
     async def lanes_changed(self, timeout: timedelta, lanes: Sequence[str] | None = None) -> None:  # noqa: ARG002 - says the claim
         """See `LaneStore`: until something rang since the last claim, or one of the lanes that it asked for is due."""
@@ -136,9 +139,10 @@ class LaneQueue:
     async def close(self) -> None:
         """Gives back what is held, signs off and disconnects; as far as the server can be reached."""
         listening, self._listening = self._listening, None
-        if listening is not None:
+        while listening is not None and not listening.done():
+            # Repeatedly: up to Python 3.11, asyncio.wait_for swallows a cancellation that meets a notification.
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await asyncio.wait([listening], timeout=0.1)
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -167,12 +171,18 @@ class LaneQueue:
         return None if job is None or job.id is None else (str(job.lock), job.id)
 
     async def _end_owed(self) -> None:
-        for ticket, (lane, due) in list(self._owed.items()):
-            await self._end(lane, ticket, None if due is None else self._delay(due))
-            self._owed.pop(ticket, None)
+        for ticket in list(self._owed):
+            if (owed := self._owed.pop(ticket, None)) is None:
+                continue
+            lane, due = owed
+            try:
+                await self._end(lane, ticket, due)
+            except BaseException:
+                self._owed[ticket] = owed
+                raise
 
-    async def _end(self, lane: str, ticket: int, delay: float | None) -> None:
-        await self._ask(lanes_sql.END, lane, ticket, delay)
+    async def _end(self, lane: str, ticket: int, due: datetime | None) -> None:
+        await self._ask(lanes_sql.END, lane, ticket, None if due is None else self._delay(due))
 
     async def _look_after(self, *, now: bool = False) -> int:
         """What a living worker owes to the others, now and then: its number."""
@@ -187,7 +197,7 @@ class LaneQueue:
             self._looked_after = moment
             for job in await self._jobs.get_stalled_jobs(seconds_since_heartbeat=self._lease):
                 if job.id is not None and job.lock is not None:
-                    await self._end(job.lock, job.id, 0.0)
+                    await self._end(job.lock, job.id, self._clock())
         await self._end_owed()
         return worker
 
@@ -195,7 +205,7 @@ class LaneQueue:
         """Gives back what the database says we took, and we do not know of. Not while a job is being fetched."""
         for job in await self._jobs.list_jobs_async(status="doing", worker_id=worker):
             if job.id is not None and job.id not in self._held and job.id not in self._owed:
-                await self._end(str(job.lock), job.id, 0.0)
+                await self._end(str(job.lock), job.id, self._clock())
         self._unsure = False
 
     async def _next_look(self, queues: list[str]) -> float:

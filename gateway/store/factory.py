@@ -23,8 +23,7 @@ def open_store(url: str, base: Path, clock: Clock = now, *, database: DatabaseSe
     Raises `BadStoreUrl`, and `StoreUnavailable` where a secret that `database` names cannot be had.
     """
     if is_postgres(url):
-        # The lanes of the contract are SQLite's alone: here they are the engine's jobs.
-        return PostgresStore(access_to(url, base, database).database(url), clock=clock)  # type: ignore[return-value,unused-ignore]
+        return PostgresStore(access_to(url, base, database).database(url), clock=clock)
     return SqliteStore(sqlite_file(url, base), clock=clock)
 
 

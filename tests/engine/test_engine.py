@@ -139,7 +139,22 @@ async def test_two_engines_share_the_lanes_and_no_lane_runs_twice_at_once(place:
                 await elsewhere.wake_lane(lane)
             await asyncio.sleep(0.002)
         await log.until(lambda: set(log.begun) == set(lanes) and not log.running.total())
-    assert set(log.most.values()) == {1}
+    assert (set(log.most.values()), log.reports) == ({1}, [])
+
+
+async def test_turns_in_quick_succession_on_several_lanes_are_not_in_each_others_way(place: Place, log: Log) -> None:
+    lanes = [f"lane-{number}" for number in range(4)]
+
+    async def pump(lane: str) -> datetime | None:
+        async with log.run(lane):
+            return place.clock() if log.begun.count(lane) < 25 else None
+
+    elsewhere = await place.lanes()
+    for lane in lanes:
+        await elsewhere.wake_lane(lane)
+    async with running(await place.engine(lanes), pump):
+        await log.until(lambda: len(log.begun) == 100 and not log.running.total())
+    assert (set(log.most.values()), log.reports) == ({1}, [])
 
 
 async def test_the_lanes_of_a_dead_process_are_taken_over_when_its_lease_ends(place: Place, log: Log, clock: HandClock) -> None:

@@ -22,7 +22,7 @@ from gateway.store.postgres.partitions import month_of_key
 from gateway.store.quiet import Quiet
 from gateway.store.records import PaymentEventRow
 from gateway.store.rows import event_of
-from gateway.store.store import CursorTooOld
+from gateway.store.store import CursorTooOld, StoreUnavailable
 
 Place = tuple[int, int]
 """(xid, seq)"""
@@ -133,6 +133,20 @@ async def newest(db: Connection) -> tuple[Place, int]:
     )
     assert row is not None  # noqa: S101 - a SELECT of values has a row
     return (BEGINNING if row[0] is None else (row[0], row[1])), row[2]
+
+
+async def must_be_of_this_server(db: Connection) -> None:
+    """Raises `StoreUnavailable` for a database that was brought here from a server whose transaction numbers were ahead (a dump
+    restored): what is written now would lie before what callers have read, and their feeds would skip it."""
+    row = await db.fetchrow(
+        "SELECT xid, xid >= pg_snapshot_xmax(pg_current_snapshot()) FROM events ORDER BY xid DESC, seq DESC LIMIT 1"
+    )
+    if row is not None and row[1]:
+        raise StoreUnavailable(
+            "the events were written by another PostgreSQL server, whose transaction numbers were ahead of this one's: the feed"
+            f" would skip. Stop the server, run pg_resetwal --epoch={(row[0] >> 32) + 1} on its data directory, and start it"
+            " again; or restore a physical backup, which keeps the numbers"
+        )
 
 
 async def visible_end(db: Connection) -> Place:

@@ -7,6 +7,7 @@ Writing goes through the one `Writer` of the process, reading through a few conn
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -20,10 +21,10 @@ from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
 from gateway.store.postgres.migrate import migrate
-from gateway.store.postgres.partitions import make_partitions
+from gateway.store.postgres.partitions import keep_partitions
 from gateway.store.postgres.payments import Call, submit
 from gateway.store.postgres.watch import Watch
-from gateway.store.postgres.writer import Grouped, Operation, Writer
+from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
 from gateway.store.quiet import Quiet
 from gateway.store.records import (
     Attempt,
@@ -53,6 +54,8 @@ from gateway.store.story import DeliveryEventRow
 
 T = TypeVar("T")
 
+PARTITIONS_SECONDS = 3600.0
+
 
 class PostgresStore(Answers):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
@@ -67,6 +70,7 @@ class PostgresStore(Answers):
         self._readers: Readers | None = None
         self._the_writer: Writer | None = None
         self._watch: Watch | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._quiet = Quiet[events.Place]()
 
     @property
@@ -192,6 +196,14 @@ class PostgresStore(Answers):
         """For how long the oldest writing transaction of the server has been running: so long may the feed be held up."""
         return await self._read(events.horizon_age)
 
+    # -- lanes ---------------------------------------------------------------------------------------------------------
+
+    async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:
+        async def wake(tx: Tx) -> None:
+            tx.wake(lane, not_before)
+
+        await self._write(wake)
+
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
@@ -216,14 +228,41 @@ class PostgresStore(Answers):
                 home.close()
                 raise
             self._home, self._readers = home, readers
+            home.wait(self._start_keeping())
             watch = self._watch = Watch(home, self._database, readers)
             self._the_writer = Writer(home, self._database, clock=self._clock, on_events=watch.ring)
+
+    async def make_partitions(self) -> None:
+        """Makes the partitions of the months to come. The store does it by itself when it is opened, and then every hour."""
+        await self._running().run(self._make_partitions())
+
+    async def _make_partitions(self) -> None:
+        db = await self._database.connect()
+        try:
+            async with named_errors():
+                await keep_partitions(db, self._clock())
+        finally:
+            db.terminate()
+
+    async def _keep_partitions(self) -> None:
+        while True:
+            await asyncio.sleep(PARTITIONS_SECONDS)
+            with suppress(StoreUnavailable):  # an hour later is early enough: they are made months ahead
+                await self._make_partitions()
+
+    async def _start_keeping(self) -> None:
+        self._keeping = asyncio.create_task(self._keep_partitions())
+
+    async def _stop_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     async def _prepare(self, readers: Readers) -> None:
         db = await self._database.connect()
         try:
             async with named_errors():
-                await make_partitions(db, self._clock())
+                await events.must_be_of_this_server(db)
+                await keep_partitions(db, self._clock())
                 await documents.purge_unfinished(db)
         finally:
             db.terminate()
@@ -235,6 +274,7 @@ class PostgresStore(Answers):
             home, self._home = self._home, None
             if home is None:
                 return
+            home.wait(self._stop_keeping())
             if self._watch is not None:
                 home.wait(self._watch.close())
             if self._the_writer is not None:
@@ -251,11 +291,15 @@ class PostgresStore(Answers):
         return await self._the_writer.run(operation)
 
     async def _read(self, question: Question[T]) -> T:
-        if self._closed or self._home is None or self._readers is None:
-            raise StoreUnavailable("the store is not open")
-        return await self._home.run(self._readers.ask(question))
+        home, readers = self._blocking()
+        return await home.run(readers.ask(question))
 
     def _blocking(self) -> tuple[Home, Readers]:
-        if self._closed or self._home is None or self._readers is None:
+        if self._readers is None:
             raise StoreUnavailable("the store is not open")
-        return self._home, self._readers
+        return self._running(), self._readers
+
+    def _running(self) -> Home:
+        if self._closed or self._home is None:
+            raise StoreUnavailable("the store is not open")
+        return self._home

@@ -30,6 +30,7 @@ from gateway.store.postgres.connection import (
     Database,
     Home,
     is_to_be_run_again,
+    is_unavailable,
     named,
     named_errors,
 )
@@ -225,8 +226,7 @@ class Writer:
                 break
 
     async def _commit_together(self, units: list[list[Job]]) -> None:
-        db = await self._connected()
-        await db.execute("BEGIN")
+        db = await self._begun()
         # The transaction gets its number before it writes anything: what comes after it in the feed has higher keys.
         row = await db.fetchrow(
             "SELECT pg_current_xact_id()::text::bigint, substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
@@ -281,6 +281,20 @@ class Writer:
         tx.next_operation()
 
     # -- the connection ------------------------------------------------------------------------------------------------
+
+    async def _begun(self) -> Connection:
+        """A connection in a transaction. One that died since its last use (the server was restarted) is replaced, once."""
+        old = self._db
+        db = await self._connected()
+        try:
+            await db.execute("BEGIN")
+        except Exception as error:
+            if db is not old or not is_unavailable(error):
+                raise
+            await self._disconnect()
+            db = await self._connected()
+            await db.execute("BEGIN")
+        return db
 
     async def _connected(self) -> Connection:
         if self._db is None or self._db.is_closed():

@@ -88,8 +88,10 @@ CREATE FUNCTION end_lane(lane text, job bigint, delay double precision) RETURNS 
 -- The last thing a turn does: gives the lane back, and asks for another turn after `delay` seconds (NULL: for none). Of a job
 -- that is gone (it was taken for a dead one's, and another stands in its place) only the wish is left.
 BEGIN
-    PERFORM procrastinate_finish_job_v1(j.id, 'succeeded', true) FROM procrastinate_jobs AS j
-        WHERE j.id = job AND j.status = 'doing' FOR UPDATE;
+    PERFORM FROM procrastinate_jobs AS j WHERE j.id = job AND j.status = 'doing' FOR UPDATE;
+    IF FOUND THEN
+        PERFORM procrastinate_finish_job_v1(job, 'succeeded', true);
+    END IF;
     IF delay IS NOT NULL THEN
         PERFORM wake_lanes(ARRAY[lane], ARRAY[delay]);
     END IF;
