@@ -34,8 +34,10 @@ def main() -> int:
     guard = Guard("tests.chaos")
     try:
         network = make_network(REPLICAS, guard)
-        command = [*network.inside(network.hub), sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--network", network.name]
-        return subprocess.run(command, check=False).returncode
+        inside = [*network.inside(network.hub), sys.executable, "-m", "gateway.demo.leash", "tests.chaos"]
+        # On a leash: if this process ends, however it does, so does the one that plays.
+        with subprocess.Popen([*inside, *sys.argv[1:], "--network", network.name], stdin=subprocess.PIPE) as playing:
+            return playing.wait()
     except CannotMake as why:
         _say(f"no replica is cut off from the database: {why}")
         return _play(options)
