@@ -54,7 +54,7 @@ image-steps: ## build the image's file system by the Dockerfile's own steps, wit
 
 chaos: ## kill, freeze, cut and fill everything while payments flow; SEED=1 SECONDS=60 RUNS=3 are what it takes if not told
 	@$(SETUP) dev
-	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),3) $(ARGS)
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),3) $(ARGS)
 
 setup: ## only the set-up
 	@$(SETUP) dev

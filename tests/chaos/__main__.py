@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests import early  # noqa: F401 - sets the environment
 from tests.chaos.figures import Figures, together
 from tests.chaos.guard import Guard
 from tests.chaos.network import CannotMake, Network, make_network

@@ -1,7 +1,6 @@
 """Chaos on real parts, the short form: every kind of fault, and the control that must fail. `make chaos` is the long form."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +28,6 @@ def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     done = subprocess.run(
         [*command, "--payments", "120", "--json", str(written)],
         cwd=ROOT,
-        env={**os.environ, "GRPC_VERBOSITY": "ERROR"},
         capture_output=True,
         text=True,
         check=False,
