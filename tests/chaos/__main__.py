@@ -11,6 +11,7 @@ database. Exit status: 0 nothing paid twice and nothing lost; 1 a promise was br
 
 import argparse
 import asyncio
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,8 +65,11 @@ def _play(options: argparse.Namespace) -> int:
             only=frozenset(Kind[name] for name in options.only.split(",")) if options.only else frozenset(Kind),
         )
         done.append(asyncio.run(run(chaos, directory, _say)))
-        _say(f"logs: {directory}")
         _say(done[-1].table() + "\n")
+        if done[-1].problems:
+            _say(f"logs: {directory}")
+        else:
+            shutil.rmtree(directory)
     whole = together(done)
     if len(done) > 1:
         _say(whole.table())
@@ -95,4 +99,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
