@@ -1,6 +1,6 @@
 # Everything a person does with a checkout. Each target does its own set-up first; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format stubs lock diagrams rules bench image-steps setup clean
+.PHONY: help demo test check format stubs lock diagrams rules bench image-steps chaos setup clean
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
@@ -51,6 +51,10 @@ bench: ## measure against peers on this machine
 image-steps: ## build the image's file system by the Dockerfile's own steps, without a Docker engine (Linux, root)
 	@$(SETUP) dev
 	@$(BIN)/python deploy/scripts/image_steps.py $(ARGS)
+
+chaos: ## kill, freeze, cut and fill everything while payments flow; SEED=1 SECONDS=60 RUNS=3 are what it takes if not told
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),3) $(ARGS)
 
 setup: ## only the set-up
 	@$(SETUP) dev
