@@ -32,7 +32,8 @@ def plan_message(groups: Sequence[WaitingGroup], *, message_id: str, transfers_m
         alike = [group for group in groups if _kind(group) == kind]
         oldest = min(group.oldest_at for group in alike)
         full = sum(group.count for group in alike) >= transfers_max
-        if full or oldest + wait <= now:
+        # Stored further ahead than a payment ever waits: the server's clock was wrong by that much, and company is not worth it.
+        if full or oldest + wait <= now or oldest - now > wait:
             return Plan(blocks=_fill(alike, message_id, transfers_max))
         look_again.append(oldest + wait)
     return Plan(look_again_at=min(look_again, default=None))
