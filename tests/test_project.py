@@ -29,6 +29,7 @@ ASKED_FOR = {
 TARGETS = {
     "demo",
     "test",
+    "sim",
     "check",
     "format",
     "stubs",
