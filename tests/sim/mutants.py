@@ -18,7 +18,7 @@ from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryEvent, Paym
 from gateway.outcome import Recorder
 from gateway.reasons import ours
 from gateway.store.records import Delivery, DeliveryChange, Keys, PaymentFilter, Reason
-from gateway.store.sqlite import changes, deliveries, events
+from gateway.store.sqlite import changes, events
 from gateway.store.store import Stale, StoreUnavailable
 from tests.sim.settings import WORLDS, WorldKind
 
@@ -107,19 +107,6 @@ _not_sent = Recorder.not_sent
 
 async def _repeat_answers_for_the_first(self: Recorder, sending: Delivery, why: str, *, doubted: bool) -> None:
     await _not_sent(self, sending, why, doubted=False)
-
-
-_change_delivery = deliveries.change_delivery
-
-
-def _last_writer_wins(tx: Any, change: DeliveryChange) -> Delivery:
-    """No compare-and-set: whatever the row says now is taken for what was expected."""
-    now = deliveries.delivery(tx.db, change.delivery_id)
-    assert now is not None
-    following = DELIVERY_TABLE.get((now.state, change.event))
-    if following is None:
-        raise Stale("no such step")
-    return _change_delivery(tx, replace(change, fence=now.fence, state=now.state, next_state=following))
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------------
@@ -220,9 +207,6 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "takes the answer to a repeat for one to the first": Mutant(
         world="idempotent", broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first), seeds=400, says="payment"
-    ),
-    "the last writer wins": Mutant(
-        world="blind", broken=_patched(deliveries, "change_delivery", _last_writer_wins), seeds=200, says=""
     ),
     "says 'got it' of what it could not keep": Mutant(
         world="blind", broken=_patched(Intake, "keep", _keep_or_not), seeds=200, says="at the bank it is"

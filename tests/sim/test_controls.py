@@ -10,8 +10,7 @@ def _caught(mutant: Mutant) -> None:
     with mutant.broken():
         for seed in range(mutant.seeds):
             violation = one(seed, mutant.world, kind=mutant.kind).violation
-            if violation is not None:
-                assert mutant.says in violation
+            if violation is not None and mutant.says in violation:  # it may break other things on the way
                 return
     pytest.fail(f"not caught within {mutant.seeds} seeds of world {mutant.world}")
 
