@@ -6,6 +6,9 @@ from tests.sim.mutants import CONTROLS, MUTANTS, Mutant
 from tests.sim.run import one
 
 
+pytestmark = pytest.mark.timeout(900)  # the rarest is caught after a hundred lives
+
+
 def _caught(mutant: Mutant) -> None:
     with mutant.broken():
         for seed in range(mutant.seeds):

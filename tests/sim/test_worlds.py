@@ -5,6 +5,7 @@ import pytest
 from tests.sim.run import digest, known_seeds, many, one, replay_command, told
 from tests.sim.settings import WORLDS
 
+pytestmark = pytest.mark.timeout(900)  # a chunk of lives takes its time where others use the machine
 SEEDS = 2_002  # in all; the first of each world
 CHUNKS = 22
 CHUNK = SEEDS // CHUNKS
