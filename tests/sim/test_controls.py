@@ -5,7 +5,6 @@ import pytest
 from tests.sim.mutants import CONTROLS, MUTANTS, Mutant
 from tests.sim.run import one
 
-
 pytestmark = pytest.mark.timeout(900)  # the rarest is caught after a hundred lives
 
 
