@@ -30,6 +30,7 @@ TARGETS = {
     "demo",
     "chaos",
     "test",
+    "sim",
     "check",
     "format",
     "stubs",
