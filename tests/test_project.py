@@ -28,6 +28,7 @@ ASKED_FOR = {
 }
 TARGETS = {
     "demo",
+    "model",
     "test",
     "check",
     "format",
