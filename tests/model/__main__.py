@@ -9,8 +9,8 @@ import sys
 import structlog
 
 from tests.model.explore import Exploration
-from tests.model.promises import PROMISES, ended_or_visible, executed_once, given_up_is_true_and_told
-from tests.model.worlds import CONTROLS, LARGER, WORLDS
+from tests.model.promises import PROMISES, ended_or_visible
+from tests.model.worlds import CONTROLS, LARGER, WORLDS, caught
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     for rules in CONTROLS:
         if names and not rules.name.startswith(names):
             continue
-        found = Exploration(rules, [executed_once, given_up_is_true_and_told]).run()
+        found = caught(rules)
         wrong += not found.wrong
         print(
             f"\ncontrol: {found.story() if found.wrong else f'{rules.name}: NOT CAUGHT in {found.states:,} states'}", flush=True

@@ -5,10 +5,9 @@ import pytest
 
 from deploy.scripts.lifecycle_diagram import OUT_OF_DOUBT
 from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
-from tests.model.explore import Exploration
-from tests.model.promises import ended, ended_or_visible, executed_once, given_up_is_true_and_told, says_what_the_bank_says
+from tests.model.promises import ended, ended_or_visible, says_what_the_bank_says
 from tests.model.state import Rules
-from tests.model.worlds import CONTROLS, WORLDS, explored, named
+from tests.model.worlds import CONTROLS, WORLDS, caught, explored, named
 
 pytestmark = pytest.mark.xdist_group("model")
 D, F = DeliveryState, DeliveryEvent
@@ -36,7 +35,7 @@ def test_no_interleaving_breaks_a_promise_and_each_can_come_to_an_end(rules: Rul
 
 @pytest.mark.parametrize("rules", CONTROLS, ids=named)
 def test_a_gateway_or_a_world_that_is_wrong_is_caught_with_the_way_to_it(rules: Rules) -> None:
-    found = Exploration(rules, [executed_once, given_up_is_true_and_told]).run()
+    found = caught(rules)
     print(found.story())
     assert found.wrong, f"{rules.name}: nothing was found in {found.states:,} states"
 

@@ -9,8 +9,8 @@ from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, advance
 from gateway.outcome import Recorder
 from gateway.reasons import ours
 from gateway.store.records import Delivery, DeliveryChange
-from tests.model.explore import Exploration
-from tests.model.promises import PROMISES
+from tests.model.explore import Exploration, Found
+from tests.model.promises import PROMISES, executed_once, given_up_is_true_and_told
 from tests.model.state import Rules
 
 FINAL = Rules(name="QUERYABLE, final", kind="queryable", final=True)
@@ -36,7 +36,7 @@ LARGER = (
     Rules(name="IDEMPOTENT, 3 attempts", kind="idempotent", knows_copies=True, person="none", attempts=3, attempts_max=3),
     replace(FINAL, name="reader and person, 3 attempts", senders=1, fine=True, attempts=3, attempts_max=3),
     Rules(name="reader step by step, verdicts", kind="blind", senders=1, fine=True, person="none", verdicts=True, attempts=1),
-    Rules(name="two senders and a wrong person", kind="blind", person="wrong", attempts=3),
+    Rules(name="two senders and a wrong person", kind="blind", person="wrong"),
     Rules(
         name="instant, and a bank that lies",
         kind="blind",
@@ -153,7 +153,7 @@ CONTROLS = (
     Rules(name="naive resend, BLIND", kind="blind", senders=1, courier=SendsAgain),
     Rules(name="IDEMPOTENT is claimed and not so", kind=Guarantee.IDEMPOTENT.value, senders=1, person="none"),
     replace(FINAL, name="commit after send", senders=1, courier=CommitsAfter),
-    replace(FINAL, name="quiet time as long as the flight", lease=1, flight=2, quiet=2),
+    replace(FINAL, name="quiet time as long as the flight", flight=2, quiet=2, person="none"),
     replace(FINAL, name="absence believed at once", courier=ForgetsTheClock),
     Rules(name="absence taken as final where it is not", kind="queryable", senders=1, courier=BelievesAbsence),
     replace(FINAL, name="a lost answer taken for not sent", senders=1, courier=RetriesLostTracks),
@@ -167,3 +167,9 @@ CONTROLS = (
         courier=HeldWhileDoubted,
     ),
 )
+
+
+def caught(rules: Rules) -> Found:
+    """What the control comes to: a payment executed twice if there is a way to that, else something given up that the bank has."""
+    twice = Exploration(rules, [executed_once]).run()
+    return twice if twice.wrong else Exploration(rules, [given_up_is_true_and_told]).run()
