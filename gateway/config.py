@@ -51,6 +51,35 @@ class CallerSettings(Settings):
     actions: tuple[Action, ...] = ("submit", "read", "cancel", "statements")
 
 
+class DatabaseSettings(Settings):
+    """How the PostgreSQL of `store` is reached. Secrets by reference; the address stands in `store`."""
+
+    password: str | None = None  # reference; None: the server asks for none, or for a client certificate
+    client_certificate: str | None = None  # reference to a file: the drivers read it themselves
+    client_key: str | None = None  # likewise; encrypted PKCS#8 PEM
+    client_key_passphrase: str | None = None  # reference
+    readers: int = Field(default=4, ge=1, le=200)  # connections of one process that read; it has a few more, for writing
+    connect_seconds: Annotated[float, Field(ge=1, le=300)] = 10
+    statement_seconds: Annotated[float, Field(ge=1, le=86_400)] = 60  # after which the server ends a statement
+    idle_seconds: Annotated[float, Field(ge=1, le=3600)] = 10  # after which it ends a transaction that nobody works in
+    application_name: str = Field(default="bankgate", pattern=r"^[\x20-\x7e]{1,63}$")  # as the server shows its sessions
+
+
+class RetentionSettings(Settings):
+    """How long the database keeps what is at its end. Nothing goes without a verified archive (`bankgate store archive`)."""
+
+    months: int | None = Field(default=None, ge=2, le=1200)  # whole months, beside the current one; None: for ever
+
+
+class WorkerSettings(Settings):
+    """How one `bankgate worker` looks after the lanes of the connections (two each: one sends, one fetches)."""
+
+    lanes_at_once: int = Field(default=4, ge=1, le=1000)
+    lane_lease_seconds: Annotated[float, Field(ge=1, le=3600)] = (
+        10  # silent for so long, it is taken for dead and its lanes go on
+    )
+
+
 class TelemetrySettings(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -134,7 +163,10 @@ class Configuration(Settings):
 
     directory: Path
     store: str = "sqlite:///bankgate.db"
+    database: DatabaseSettings = DatabaseSettings()
+    retention: RetentionSettings = RetentionSettings()
     listen: ListenSettings = ListenSettings()
+    worker: WorkerSettings = WorkerSettings()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

@@ -20,10 +20,18 @@ from formats.schemas_own import BrokenSchemas
 from gateway import clock
 from gateway.addresses import is_loopback, split_address
 from gateway.callers import EVERY_CONNECTION, normal_fingerprint
-from gateway.config import AccountSettings, Configuration, ConnectionSettings, GuaranteeSettings, ListenSettings
+from gateway.config import (
+    AccountSettings,
+    Configuration,
+    ConnectionSettings,
+    DatabaseSettings,
+    GuaranteeSettings,
+    ListenSettings,
+)
 from gateway.config_words import did_you_mean, explained
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
+from gateway.store.address import SYSTEM, BadStoreUrl, is_postgres, postgres_address, sqlite_file
 
 Found = tuple[str, str, str, str]
 """(file, key, problem, hint)"""
@@ -88,12 +96,38 @@ def _listen(listen: ListenSettings, directory: Path) -> Iterator[tuple[str, str,
 
 
 def _store(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
-    from gateway.store.factory import BadStoreUrl, open_store
-
+    directory, database = configuration.directory, configuration.database
     try:
-        open_store(configuration.store, configuration.directory)
+        if not is_postgres(configuration.store):
+            sqlite_file(configuration.store, directory)
+            if database != DatabaseSettings():
+                yield "database", "has a meaning only with a PostgreSQL store", "take it out, or set store = postgresql://…"
+            return
+        address = postgres_address(configuration.store)
     except BadStoreUrl as error:
         yield "store", str(error).removeprefix("store: "), ""
+        return
+    roots = address.root_certificates
+    if roots not in {None, SYSTEM} and not (directory / str(roots)).is_file():
+        yield "store", f"there is no file {roots} (sslrootcert)", "relative paths start at the configuration directory"
+    if (database.client_certificate is None) != (database.client_key is None):
+        yield "database", "client_certificate and client_key belong together", ""
+    if database.client_key is not None and database.client_key_passphrase is None:
+        yield (
+            "database.client_key_passphrase",
+            "is required: private keys rest encrypted",
+            "env:NAME, file:PATH or credential:NAME",
+        )
+    if database.client_certificate is not None and roots is None:
+        yield "database.client_certificate", "is shown over TLS only", "set sslmode=verify-full in store"
+    for name in ("client_certificate", "client_key"):
+        reference = getattr(database, name)
+        if reference is not None and not reference.startswith("file:"):
+            yield f"database.{name}", "must be file:PATH", "the database's drivers read certificate and key themselves"
+    for name in ("password", "client_certificate", "client_key", "client_key_passphrase"):
+        reference = getattr(database, name)
+        if reference is not None:
+            yield from _reference(f"database.{name}", reference, directory)
 
 
 def _callers(configuration: Configuration, connection_ids: set[str]) -> Iterator[tuple[str, str, str]]:

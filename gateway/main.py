@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
     "config": ("gateway.cli.serve", "app"),
+    "store": ("gateway.cli.store", "app"),
     "bench": ("gateway.main", "bench"),
 }
 """Every command: the module it stands in, and the function or group of commands there."""
@@ -104,11 +105,18 @@ def demo(
         Path | None, typer.Option(help="Where to play. Absent: a temporary directory.", show_default=False)
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the directory for a look afterwards.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to keep everything: an empty database, postgresql://USER@HOST/NAME. Absent: a file.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Play the whole journey against a bank on this machine, and show what became of every payment."""
     from gateway.cli.demo import run_demo
+    from gateway.demo.scenery import SQLITE
 
-    raise typer.Exit(run_demo(directory, keep=keep))
+    raise typer.Exit(run_demo(directory, keep=keep, store=store or SQLITE))
 
 
 def bench(context: typer.Context) -> None:

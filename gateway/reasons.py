@@ -55,6 +55,10 @@ _OURS: dict[str, tuple[str, str]] = {
         "The message was stopped before it left, because of another payment in it that may have been executed already.",
         "因报文中另一笔付款可能已被执行，该报文在发出前已停止。",
     ),
+    "bankgate.restored": (
+        "Held or stopped after a backup was restored: what has happened since is unknown here. A person has to ask the bank.",
+        "恢复备份后暂挂或停止：其后发生的情况在此未知，需人工向银行核实。",
+    ),
     "bankgate.settled": ("Booked on the account.", "已入账（已从账户扣款）。"),
     "bankgate.returned": ("The payment came back after it was booked.", "款项扣款后被退回。"),
     "bankgate.decided": ("A person decided, with a reason.", "已由人工裁定并注明理由。"),

@@ -19,7 +19,7 @@ from gateway import clock
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
-from gateway.engine.local import LocalEngine
+from gateway.engine.factory import engine_of
 from gateway.intake import Intake
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
@@ -35,7 +35,6 @@ log = structlog.get_logger("worker")
 READ_AGAIN = timedelta(minutes=1)  # where the bank is only asked on request, and a file of it could not be read yet
 GAUGES_EVERY = timedelta(seconds=15)
 COUNT_PAUSE = timedelta(seconds=1)  # at most this long a full message goes unnoticed while others still join it
-LANE_LEASE = timedelta(seconds=10)  # how long after the death of a worker its lanes stay untouched
 
 
 @dataclass(slots=True)
@@ -155,11 +154,11 @@ class Worker:
 
 async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     """Runs until `stop` is set, then finishes what is under way."""
-    store = open_store(configuration.store, configuration.directory, clock.now)
+    store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
     await store.open()
     worker = Worker(configuration, store)
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    engine = LocalEngine(store, worker.lanes, owner=owner, report=_report, clock=clock.now, lease=LANE_LEASE)
+    engine = engine_of(configuration, store, worker.lanes, owner=owner, report=_report)
     calm_collector()
     try:
         worker.check_key_stores()

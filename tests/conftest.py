@@ -1,12 +1,37 @@
-"""How the property tests of every room run.
+"""How the property tests of every room run, and the PostgreSQL server of those that need one.
 
 `fixed` is what runs unless told otherwise. The examples are the same on every machine and every day, so that a failure is a
 change of ours and can be had again; and no example is timed, because how long one takes says more of the machine than of us.
 Other examples, new on each run: `make test ARGS=--hypothesis-profile=search`. What such a run finds becomes a named test.
 """
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.postgres import Cluster
 
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", settings.get_profile("fixed"), derandomize=False, print_blob=True)
 settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A private server for this process of pytest, started when the first test asks for it. A test that stops or kills its server
+    makes one of its own: others share this one."""
+    cluster = Cluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.destroy()
+
+
+@pytest.fixture
+def postgres_url(postgres: Cluster) -> Iterator[str]:
+    """The URL of an empty database."""
+    name = postgres.create_database()
+    yield postgres.url(name)
+    postgres.drop_database(name)

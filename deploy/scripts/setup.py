@@ -57,24 +57,47 @@ TOOLS = (
     Tool("sftp", "openssh-client", "openssh", "SFTP, as a client"),
     Tool("sshd", "openssh-server", "openssh", "SFTP, as a server", service="ssh"),
     Tool("nginx", "nginx-light", "nginx", "HTTPS, as a server", service="nginx"),
+    Tool("initdb", "postgresql", "postgresql@17", "the store of several replicas", service="postgresql"),
 )
+
+# Servers stand outside the PATH of an ordinary person, and each version of PostgreSQL in a directory of its own.
+SERVER_PLACES = ("usr/sbin", "usr/local/sbin", "sbin", "usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql@*/bin")
 
 # Installs Debian packages as root. Packages of servers start them on installation; a machine that only wanted to run tests must
 # not find an SSH or web server listening, so starting is forbidden meanwhile (policy-rc.d(8)) and later boots are told no.
+# PostgreSQL's also makes a database cluster, unless postgresql-common, which comes first, says otherwise (pg_createcluster(1)).
 APT_SCRIPT = """
 set -e
 export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
+clusters=/etc/postgresql-common/createcluster.conf
+made= kept=
+undo() {
+    [ -z "$made" ] || rm -f "$policy"
+    [ -z "$kept" ] || mv -f "$kept" "$clusters"
+}
+trap undo EXIT
+trap 'exit 1' INT TERM
 if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    trap 'exit 1' INT TERM
+    made=yes
     printf '#!/bin/sh\\nexit 101\\n' > "$policy"
     chmod 755 "$policy"
 fi
 services=$1
 shift
+get() { apt-get -qq -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"; }
 apt-get -qq update
-apt-get -qq -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"
+case " $* " in
+*" postgresql "*)
+    get postgresql-common
+    if [ -e "$clusters" ]; then
+        cp -p "$clusters" "$clusters.before"
+        kept=$clusters.before
+        printf '\\ncreate_main_cluster = false\\n' >> "$clusters"
+    fi
+    ;;
+esac
+get "$@"
 if [ -n "$services" ] && command -v systemctl > /dev/null; then
     systemctl disable $services || true
 fi
@@ -254,8 +277,9 @@ def ensure_venv_module() -> None:
 
 
 def missing_tools() -> list[Tool]:
-    """Programs of `TOOLS` that are not there. Servers stand outside the PATH of an ordinary person."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/sbin"])
+    """Programs of `TOOLS` that are not there."""
+    places = [str(place) for pattern in SERVER_PLACES for place in sorted(Path("/").glob(pattern))]
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *places])
     return [tool for tool in TOOLS if shutil.which(tool.program, path=path) is None]
 
 

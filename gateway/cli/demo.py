@@ -15,13 +15,14 @@ from rich.table import Table
 from gateway.demo.erp import Doubt
 from gateway.demo.play import Demo, Outcome
 from gateway.demo.processes import DidNotStart
+from gateway.demo.scenery import SQLITE
 
 FINE, FAILED, CANNOT = 0, 1, 3
 SHOWN_MAX = 20
 
 
-def run_demo(directory: Path | None = None, *, keep: bool = False, console: Console | None = None) -> int:
-    """Plays the demo; exit status 0 only if every payment ended as expected.
+def run_demo(directory: Path | None = None, *, keep: bool = False, store: str = SQLITE, console: Console | None = None) -> int:
+    """Plays the demo over an empty `store`; exit status 0 only if every payment ended as expected.
 
     `directory`: where to play, which must not exist yet; by default a temporary place that is removed unless `keep` is set or
     something went wrong.
@@ -30,7 +31,7 @@ def run_demo(directory: Path | None = None, *, keep: bool = False, console: Cons
     place = directory or Path(tempfile.mkdtemp(prefix="bankgate-demo-"))
     place.mkdir(parents=True, exist_ok=directory is None, mode=0o700)
     try:
-        outcome = asyncio.run(_play(place, console))
+        outcome = asyncio.run(_play(place, console, store))
     except DidNotStart as problem:
         console.print(f"[red]{problem}[/red]")
         console.print(f"logs: {place}")
@@ -46,10 +47,10 @@ def run_demo(directory: Path | None = None, *, keep: bool = False, console: Cons
     return FINE
 
 
-async def _play(place: Path, console: Console) -> Outcome:
+async def _play(place: Path, console: Console, store: str) -> Outcome:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        demo = Demo(place, lambda text: progress.console.print(f"[dim]·[/dim] {text}"))
+        demo = Demo(place, lambda text: progress.console.print(f"[dim]·[/dim] {text}"), store)
         task = progress.add_task("payments at their end", total=len(demo.outcome.parts))
         return await demo.run(lambda done, total: progress.update(task, completed=done, total=total))
 

@@ -61,7 +61,14 @@ async def on_copy(
         raise CommandFailed(f"{directory}: there is no connection {connection!r}", USAGE)
     with _private_folder() as folder:
         try:
-            store = await asyncio.to_thread(open_copy, configuration.store, configuration.directory, folder)
+            store = await asyncio.to_thread(
+                open_copy,
+                configuration.store,
+                configuration.directory,
+                folder,
+                connection_id=connection,
+                database=configuration.database,
+            )
         except (BadStoreUrl, StoreUnavailable) as error:
             raise CommandFailed(str(error)) from None
         async with _opened(store):

@@ -98,7 +98,7 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     from gateway.store.factory import open_store
     from gateway.telemetry import metrics
 
-    store = open_store(configuration.store, configuration.directory, clock.now)
+    store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
     await store.open()
     try:
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics())

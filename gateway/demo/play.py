@@ -42,10 +42,11 @@ class Outcome:
 
 
 class Demo:
-    """One run in one directory. `tell` is called with each step in words."""
+    """One run in one directory, over `store`, which is empty. `tell` is called with each step in words."""
 
-    def __init__(self, directory: Path, tell: Tell) -> None:
+    def __init__(self, directory: Path, tell: Tell, store: str = scenery.SQLITE) -> None:
         self._directory = directory
+        self._store = store
         self._tell = tell
         self._running: list[Running] = []
         self._started = time.perf_counter()
@@ -90,7 +91,7 @@ class Demo:
     async def _start_gateway(self, made: Scenery, ready: dict[str, Any]) -> str:
         self._tell("the gateway starts: serve (gRPC over TLS) and worker (holds the keys)")
         address = processes.free_address()
-        await asyncio.to_thread(scenery.configure_gateway, made, ready, address)
+        await asyncio.to_thread(scenery.configure_gateway, made, ready, address, store=self._store)
         config = ["--config", str(made.gateway)]
         for name, secrets in (("serve", made.passphrases.serve), ("worker", made.passphrases.worker)):
             self._running.append(await processes.start(name, ["gateway.main", name, *config], self._directory, secrets))

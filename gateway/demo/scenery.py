@@ -99,12 +99,17 @@ ask_seconds = 1.0
 """
 
 
-def configure_gateway(scenery: Scenery, ready: dict[str, object], address: str, pace: str = DEMO_PACE) -> None:
+SQLITE = "sqlite:///bankgate.db"
+
+
+def configure_gateway(
+    scenery: Scenery, ready: dict[str, object], address: str, pace: str = DEMO_PACE, store: str = SQLITE
+) -> None:
     """Writes bankgate.toml and both connections. `ready` is what the bank says about its doors; `address` where
-    we listen, `pace` the tables on batching and schedule."""
+    we listen, `pace` the tables on batching and schedule, `store` where everything is kept."""
     certificate = x509.load_pem_x509_certificate(scenery.erp_certificate)
     fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
-    (scenery.gateway / "bankgate.toml").write_text(_gateway_toml(fingerprint, address), encoding="utf-8")
+    (scenery.gateway / "bankgate.toml").write_text(_gateway_toml(fingerprint, address, store), encoding="utf-8")
     connections = scenery.gateway / "connections"
     (connections / "acme-sftp.toml").write_text(_sftp_toml(ready, pace), encoding="utf-8")
     (connections / "orion-https.toml").write_text(_https_toml(scenery, ready, pace), encoding="utf-8")
@@ -242,8 +247,8 @@ https.certificate_sha256 = ["{fingerprint}"]
 """
 
 
-def _gateway_toml(fingerprint: str, address: str) -> str:
-    return f"""store = "sqlite:///bankgate.db"
+def _gateway_toml(fingerprint: str, address: str, store: str) -> str:
+    return f"""store = {_quoted(store)}
 
 [listen]
 address = "{address}"

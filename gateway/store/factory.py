@@ -1,45 +1,58 @@
-"""From the setting `store` to a store."""
+"""From the setting `store` to a store. What speaks to PostgreSQL is imported where there is one: the libraries are large."""
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from gateway.clock import now
+from gateway.config import DatabaseSettings
+from gateway.store.address import BadStoreUrl, is_postgres, postgres_address, sqlite_file
+from gateway.store.postgres.access import Access
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.copy import copy_database
 from gateway.store.store import Clock, Store
 
-SQLITE = "sqlite:///"
+NO_DATABASE = DatabaseSettings()
+
+__all__ = ["BadStoreUrl", "access_to", "empty_store", "open_copy", "open_store"]
 
 
-class BadStoreUrl(ValueError):
-    """The setting `store` names no store that this program can open."""
+def open_store(url: str, base: Path, clock: Clock = now, *, database: DatabaseSettings = NO_DATABASE) -> Store:
+    """The store that `url` names (`gateway.store.address`), not yet opened: `await store.open()` comes next.
 
-
-def open_store(url: str, base: Path, clock: Clock = now) -> Store:
-    """The store that `url` names, not yet opened: `await store.open()` comes next.
-
-    "sqlite:///bankgate.db" is a file relative to `base`; "sqlite:////var/lib/bankgate.db" an absolute one. Raises `BadStoreUrl`.
+    Raises `BadStoreUrl`, and `StoreUnavailable` where a secret that `database` names cannot be had.
     """
-    return SqliteStore(_file(url, base), clock=clock)
+    if is_postgres(url):
+        from gateway.store.postgres.store import PostgresStore
+
+        return PostgresStore(access_to(url, base, database).database(url), clock=clock)
+    return SqliteStore(sqlite_file(url, base), clock=clock)
 
 
-def open_copy(url: str, base: Path, folder: Path, clock: Clock = now) -> Store:
-    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Raises `BadStoreUrl` and
-    `StoreUnavailable`."""
+def access_to(url: str, base: Path, database: DatabaseSettings = NO_DATABASE) -> Access:
+    """How the database that a PostgreSQL `url` names is reached. Raises `BadStoreUrl`."""
+    return Access(address=postgres_address(url), settings=database, base=base)
+
+
+def open_copy(
+    url: str,
+    base: Path,
+    folder: Path,
+    clock: Clock = now,
+    *,
+    connection_id: str,
+    database: DatabaseSettings = NO_DATABASE,
+) -> Store:
+    """A store over a copy, made now in `folder`, of the one that `url` names, which is only read. Of a PostgreSQL database it
+    holds what a replay over `connection_id` asks for. Blocking. Raises `BadStoreUrl` and `StoreUnavailable`."""
     copy = folder / "copy.db"
-    copy_database(_file(url, base), copy)
+    if is_postgres(url):
+        from gateway.store.postgres.copy import copy_connection
+
+        copy_connection(url, access_to(url, base, database).libpq(), connection_id, copy)
+    else:
+        copy_database(sqlite_file(url, base), copy)
     return SqliteStore(copy, clock=clock)
 
 
 def empty_store(folder: Path, clock: Clock = now) -> Store:
     """A store of its own in `folder`, for as long as that is there."""
     return SqliteStore(folder / "empty.db", clock=clock)
-
-
-def _file(url: str, base: Path) -> Path:
-    if url.startswith(("postgresql://", "postgres://")):
-        raise BadStoreUrl("store: this version keeps its state in SQLite only; use sqlite:///bankgate.db")
-    path = unquote(url.removeprefix(SQLITE))
-    if not url.startswith(SQLITE) or not path or path.endswith("/") or "\0" in path:
-        raise BadStoreUrl("store: expected sqlite:/// and the path of a file, as in sqlite:///bankgate.db")
-    return base / path

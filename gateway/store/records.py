@@ -413,6 +413,9 @@ class Discrepancy:
     resolution: str | None
 
 
+STORED, READ, QUARANTINED = "stored", "read", "quarantined"  # the states of an inbound file
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundFile:
     """A file from a bank. `state`: "stored" (raw bytes only) → "read" | "quarantined"; quarantined → read after a fix.

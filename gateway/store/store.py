@@ -44,6 +44,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.story import DeliveryEventRow
 
 
 class Stale(Exception):
@@ -51,7 +52,23 @@ class Stale(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied."""
+    """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied, unless
+    it is `OutcomeUnknown`."""
+
+
+class UnknownSchema(StoreUnavailable):
+    """The database was written by a newer version, or is not ours. Nothing was changed."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The answer to a commit was lost, and what became of it could not be learnt: the call was applied as a whole, or not at all.
+
+    Repeating the call is safe: what is stored under a key is answered as known, and a compare-and-set meets `Stale`.
+    """
+
+
+class CursorTooOld(ValueError):
+    """Events that come after this cursor are no longer kept here (they were archived): going on from it would skip them."""
 
 
 ChainJudge = Callable[[str, Sequence[StatementFacts]], Sequence[NewDiscrepancy]]
@@ -153,8 +170,9 @@ class Store(Protocol):
     async def attach_document(self, delivery_id: str, fence: int, document_id: int, sha256: str, size: int) -> Delivery:
         """Gives a READY delivery its sealed document, once. Raises `Stale`."""
 
-    async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
-        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first."""
+    async def due_deliveries(self, connection_id: str, now: datetime, limit: int = 200) -> list[Delivery]:
+        """What needs a step now: READY and due; SENDING with an expired lease; IN_DOUBT and due for a question. Oldest first; no
+        more than `limit` at a time."""
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         """The compare-and-set of `DeliveryChange`. Raises `Stale`. Wakes the lane when the new state has something due."""
@@ -165,6 +183,9 @@ class Store(Protocol):
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
 
     async def evidence(self, delivery_id: str) -> list[Evidence]: ...
+
+    async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
+        """Everything that happened to the delivery, in order: a row in the transaction of each change but for `add_evidence`."""
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
@@ -270,22 +291,10 @@ class Store(Protocol):
 
     async def health(self, connection_id: str) -> ConnectionHealth: ...
 
-    # -- lanes (what the local engine runs on) -------------------------------------------------------------------------
+    # -- lanes ---------------------------------------------------------------------------------------------------------
 
     async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:
         """A wake of its own, outside any other change. Earlier wins; repeated wakes are harmless."""
-
-    async def claim_lane(self, owner: str, now: datetime, lease: timedelta, lanes: Sequence[str]) -> tuple[str, int] | None:
-        """Takes one due lane for `owner`: (lane, ticket). One runner per lane; an expired lease may be taken over."""
-
-    async def extend_lane(self, lane: str, owner: str, ticket: int, lease_until: datetime) -> bool:
-        """Keeps a claim for longer, while its runner works. False: the lane is no longer this claim's."""
-
-    async def release_lane(self, lane: str, owner: str, ticket: int, not_before: datetime | None) -> None:
-        """Gives it back. Wakes that came since the claim are kept; `not_before` adds one (None: adds none)."""
-
-    async def lanes_changed(self, timeout: timedelta, lanes: Sequence[str] | None = None) -> None:
-        """Waits until one of the lanes (None: any) can be claimed, woken here, by another process or by time; or the time-out."""
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

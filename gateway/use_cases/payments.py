@@ -15,7 +15,7 @@ from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, Pa
 from gateway.payment import PaymentOrder, new_payment_id
 from gateway.reasons import ours
 from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter
-from gateway.store.store import Clock, Stale, Store
+from gateway.store.store import Clock, CursorTooOld, Stale, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, one_page, page_size
 from gateway.validation import Checked, OrderCheck, unknown_connection
@@ -143,6 +143,8 @@ class Payments(Desk):
         while True:
             try:
                 events = await self._store.events_after(cursor, limit=EVENTS_PER_READ, caller=caller.name, connection_ids=wanted)
+            except CursorTooOld as error:
+                raise BadRequest("resume_token", str(error)) from None
             except ValueError:
                 raise BadRequest("resume_token", "this resume token is not one of this gateway's") from None
             if events:

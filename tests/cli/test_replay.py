@@ -321,7 +321,7 @@ def test_a_copy_is_readable_by_its_owner_only_and_opening_it_leaves_the_store_al
     before = digests(directory)
     folder = tmp_path / "copy"
     folder.mkdir()
-    store = open_copy("sqlite:///bankgate.db", directory, folder)
+    store = open_copy("sqlite:///bankgate.db", directory, folder, connection_id="house")
     assert isinstance(store, SqliteStore)
     assert (folder / "copy.db").stat().st_mode & 0o077 == 0
     assert digests(directory).items() >= before.items()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.store.address import postgres_address
 from gateway.telemetry import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +92,21 @@ def test_compose_runs_every_process_locked_down() -> None:
         assert service["cap_drop"] == ["ALL"]
     with_keys = {name for name, service in ours.items() if any("keys" in volume for volume in service["volumes"])}
     assert with_keys == {"worker"}, "serve must not reach private keys"
+
+
+def test_compose_with_postgresql_adds_to_the_services_there_are_and_shows_the_database_to_nobody_else() -> None:
+    base = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    over = yaml.safe_load((DEPLOY / "compose.postgres.yaml").read_text(encoding="utf-8"))
+    services = over["services"]
+    assert set(services) - set(base) == {"postgres"}
+    assert "listen_addresses=" in services["postgres"]["command"], "reached by its socket alone"
+    assert "ports" not in services["postgres"]
+    sockets = {volume.partition(":")[0] for name in ("serve", "worker") for volume in services[name]["volumes"]}
+    assert sockets == {"postgres-socket"}
+    assert {volume.partition(":")[0] for volume in services["postgres"]["volumes"]} == set(over["volumes"])
+    text = (DEPLOY / "compose.postgres.yaml").read_text(encoding="utf-8")
+    (store,) = re.findall(r'store = "([^"]+)"', text)
+    assert postgres_address(store).by_socket
 
 
 def test_every_file_that_compose_mounts_is_there() -> None:

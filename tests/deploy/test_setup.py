@@ -223,6 +223,57 @@ def test_servers_that_tests_drive_are_not_left_running_on_the_machine(setup: Mod
     subprocess.run(["sh", "-n", "-c", command[2]], check=True)
 
 
+@pytest.mark.parametrize("works", [True, False], ids=["it installs", "it fails"])
+def test_postgresql_comes_without_a_cluster_and_what_the_machine_says_of_clusters_stays(
+    setup: ModuleType, tmp_path: Path, works: bool
+) -> None:
+    (tmp_path / "policy").mkdir()
+    clusters = tmp_path / "createcluster.conf"
+    said = "#create_main_cluster = true\n"
+    # apt-get as the script meets it: postgresql-common brings the file, postgresql reads it.
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        f"""#!/bin/sh
+case "$*" in
+*"recommends postgresql-common") printf '{said.strip()}\\n' > {clusters} ;;
+*recommends*)
+    tail -n 1 {clusters} > {tmp_path}/read
+    cp {tmp_path}/policy/policy-rc.d {tmp_path}/forbidden
+    exit {0 if works else 1} ;;
+esac
+""",
+        encoding="utf-8",
+    )
+    apt.chmod(0o755)
+    script = setup.APT_SCRIPT.replace("/usr/sbin/policy-rc.d", f"{tmp_path}/policy/policy-rc.d")
+    script = script.replace("/etc/postgresql-common/createcluster.conf", str(clusters))
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", "", "xmlsec1", "postgresql"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode == 0) == works, done.stderr
+    assert (tmp_path / "read").read_text(encoding="utf-8") == "create_main_cluster = false\n"
+    assert (tmp_path / "forbidden").read_text(encoding="utf-8") == "#!/bin/sh\nexit 101\n"
+    assert clusters.read_text(encoding="utf-8") == said
+    assert list((tmp_path / "policy").iterdir()) == []
+
+
+def test_a_server_that_debian_hides_from_the_path_is_found(
+    setup: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hidden = tmp_path / "lib" / "17" / "bin"
+    hidden.mkdir(parents=True)
+    monkeypatch.setattr(setup, "SERVER_PLACES", (f"{str(tmp_path)[1:]}/lib/*/bin",))
+    monkeypatch.setattr(setup, "TOOLS", (setup.Tool("bankgate-test-server", "x", "x", "x"),))
+    assert [tool.program for tool in setup.missing_tools()] == ["bankgate-test-server"]
+    (hidden / "bankgate-test-server").write_text("#!/bin/sh\n", encoding="utf-8")
+    (hidden / "bankgate-test-server").chmod(0o755)
+    assert setup.missing_tools() == []
+
+
 def test_an_unknown_profile_is_a_usage_error(setup: ModuleType) -> None:
     done = subprocess.run([sys.executable, setup.__file__, "everything"], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -5,7 +5,7 @@ import msgspec
 from formats.report import AccountIdentification, Entry, EntryTransaction, Party, Remainder, Statement
 from gateway.compact import compact
 from gateway.intake import _Spool
-from gateway.store.sqlite.codec import entry_column, entry_of
+from gateway.store.codec import entry_column, entry_of
 
 BARE = Entry(statement_id=None, amount="1", currency=None, credit_debit=None, transactions=(EntryTransaction(end_to_end_id="E"),))
 FULL = Entry(

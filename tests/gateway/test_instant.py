@@ -147,7 +147,7 @@ async def test_a_message_or_block_refused_as_a_whole_goes_out_again_but_for_what
     whole = files.pain002(message, group="RJCT", reasons=why) if level == "group" else files.pain002(message, body=part)
     await desk.receive(whole)
     assert [(await desk.payment(row.payment_id)).state for row in rows] == [P.APPROVED, P.APPROVED, P.REJECTED]
-    await desk.receive(whole.replace("B-1", "B-2"), "again.xml")
+    await desk.receive(whole.replace(">B-1<", ">B-2<"), "again.xml")
     assert [(await desk.payment(row.payment_id)).state for row in rows] == [P.APPROVED, P.APPROVED, P.REJECTED]
 
 
@@ -477,8 +477,8 @@ async def replayed(desk: Any, *texts: str, commit: bool) -> list[tuple[Any, ...]
 async def test_a_replay_shows_the_fall_back_and_what_speaks_against_it(make_desk, files, commit: bool) -> None:
     desk, ids, message = await sent(make_desk, 2)
     refused = refusal(files, message, ids[0], "AB06")
-    late = [files.pain002(message, group="RJCT").replace("B-1", "B-3"), debit(files, f"<InstrId>{ids[0]}</InstrId>")]
-    shown = await replayed(desk, refused, refused.replace("B-1", "B-2"), *late, commit=commit)
+    late = [files.pain002(message, group="RJCT").replace(">B-1<", ">B-3<"), debit(files, f"<InstrId>{ids[0]}</InstrId>")]
+    shown = await replayed(desk, refused, refused.replace(">B-1<", ">B-2<"), *late, commit=commit)
     assert shown == [(P.SENT, P.APPROVED), (P.SENT, P.REJECTED), (P.APPROVED, P.HELD), ("contradiction",)]
     states = [(await desk.payment(i)).state for i in ids]
     assert states == ([P.HELD, P.REJECTED] if commit else [P.SENT, P.SENT])
@@ -488,5 +488,5 @@ async def test_a_replay_of_a_whole_refusal_counts_each_payment_once(make_desk, f
     desk, _, message = await sent(make_desk, 3)
     why = "<StsRsnInf><Rsn><Cd>AB06</Cd></Rsn></StsRsnInf>"
     whole = files.pain002(message, group="RJCT", reasons=why)
-    shown = await replayed(desk, whole, whole.replace("B-1", "B-2"), commit=False)
+    shown = await replayed(desk, whole, whole.replace(">B-1<", ">B-2<"), commit=False)
     assert shown == [(P.SENT, P.APPROVED)] * 3

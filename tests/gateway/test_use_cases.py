@@ -20,6 +20,7 @@ from gateway.payment import PaymentOrder
 from gateway.service import Gateway
 from gateway.store.records import DeliveryFilter, NewDiscrepancy, PaymentFilter
 from gateway.store.sqlite import SqliteStore
+from gateway.store.store import CursorTooOld
 from gateway.telemetry import Metrics
 from gateway.validation import TOLD_MAX
 
@@ -382,6 +383,18 @@ async def test_watching_gives_only_ones_own_events_from_the_cursor_on(gateway: G
     assert rest == seen[2:]
     with pytest.raises(BadRequest):
         async for _ in gateway.watch(ERP, "not-a-cursor", (), True):
+            pass
+
+
+async def test_a_resume_token_from_before_what_was_archived_is_told_with_a_way_out(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def archived(*_: object, **__: object) -> None:
+        raise CursorTooOld("the cursor is older than the events that are kept here")
+
+    monkeypatch.setattr(gateway.store, "events_after", archived)  # type: ignore[attr-defined]
+    with pytest.raises(BadRequest, match="older than the events that are kept"):
+        async for _ in gateway.watch(ERP, "1", (), True):
             pass
 
 

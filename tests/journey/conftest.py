@@ -76,13 +76,13 @@ class Stage:
 async def make_stage(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     stages: list[Stage] = []
 
-    async def make(ledger: str = scenery.FAST_BANK, pace: str = PACE) -> Stage:
+    async def make(ledger: str = scenery.FAST_BANK, pace: str = PACE, store: str = scenery.SQLITE) -> Stage:
         made = await asyncio.to_thread(scenery.set_up, tmp_path, ledger)
         bank = await processes.start("bank", ["simulator", "--config", str(made.bank)], tmp_path, made.passphrases.bank)
         stage = Stage(tmp_path, made, {}, processes.free_address(), {"bank": bank})
         stages.append(stage)
         stage.ready = await processes.ready_file(bank, made.bank / "data" / "ready.json")
-        scenery.configure_gateway(made, stage.ready, stage.address, pace)
+        scenery.configure_gateway(made, stage.ready, stage.address, pace, store)
         return stage
 
     yield make

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from gateway.config import WorkerSettings
 from gateway.demo.cast import creditor_iban
-from gateway.demo.scenery import SFTP_ACCOUNT
+from gateway.demo.scenery import SFTP_ACCOUNT, SQLITE
 from gateway.rpc.client import CallFailed
-from gateway.worker import LANE_LEASE
 
 PAYMENTS = 200
 
 
-def request(number: int) -> dict[str, Any]:
+def payment(number: int) -> dict[str, Any]:
     return {
         "payment_reference": f"PAUSE-{number:04d}",
         "connection_id": "acme-sftp",
@@ -30,9 +30,14 @@ def request(number: int) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> str:
+    return SQLITE if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
 @pytest.mark.timeout(150)
-async def test_a_worker_that_is_stopped_and_woken_again_beside_another_sends_nothing_twice(make_stage: Any) -> None:
-    chance, stage = random.Random(3), await make_stage()
+async def test_a_worker_that_is_stopped_and_woken_again_beside_another_sends_nothing_twice(store: str, make_stage: Any) -> None:
+    chance, stage = random.Random(3), await make_stage(store=store)
     await stage.start("serve")
     await stage.start("worker")
     stage.running["other"] = stage.running.pop("worker")
@@ -41,7 +46,7 @@ async def test_a_worker_that_is_stopped_and_woken_again_beside_another_sends_not
     async def submit() -> None:
         for start in range(0, PAYMENTS, 10):
             async with stage.erp() as erp:
-                await erp.submit([request(n) for n in range(start, start + 10)])
+                await erp.submit([payment(n) for n in range(start, start + 10)])
             await asyncio.sleep(0.05)
 
     submitting = asyncio.create_task(submit())
@@ -52,7 +57,7 @@ async def test_a_worker_that_is_stopped_and_woken_again_beside_another_sends_not
     stage.running["first"] = stage.running.pop("worker")
     await stage.start("worker")
     await submitting
-    await asyncio.sleep(LANE_LEASE.total_seconds() + 1)
+    await asyncio.sleep(WorkerSettings().lane_lease_seconds + 1)
     for process in stopped:
         process.send_signal(signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""The stores that the contract tests run over. A second implementation is a second parameter here."""
+"""The stores that the contract tests run over: each test of the contract runs once over each."""
 
 import os
 import tempfile
@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.postgres.connection import Database
+from gateway.store.postgres.migrate import migrate
+from gateway.store.postgres.store import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store
 from tests.store.support.make import HandClock
+from tests.support.postgres import Cluster
 
 OpenAnother = Callable[[], Awaitable[Store]]
 
@@ -30,14 +34,40 @@ def place(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=["sqlite"])
-async def another(request: pytest.FixtureRequest, place: Path, clock: HandClock) -> AsyncIterator[OpenAnother]:
+def _migrated(cluster: Cluster) -> str:
+    """The name of a database with our tables, to be copied: faster than to migrate an empty one."""
+
+    def fill(url: str) -> None:
+        migrate(url)
+
+    return cluster.template_of("migrated", fill)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A PostgreSQL database of the test's own, with our tables and nothing in them."""
+    cluster: Cluster = request.getfixturevalue("postgres")
+    name = cluster.create_database(_migrated(cluster))
+    yield Database(url=cluster.url(name))
+    cluster.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which store. A module about one of them has a fixture of this name of its own."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def another(request: pytest.FixtureRequest, kind: str, place: Path, clock: HandClock) -> AsyncIterator[OpenAnother]:
     """Opens one more store over the same data, as another process would."""
     opened: list[Store] = []
+    database: Database | None = None
+    if kind == "postgres":
+        database = request.getfixturevalue("database")
 
     async def open_another() -> Store:
-        assert request.param == "sqlite"
-        store = SqliteStore(place / "store.db", clock=clock)
+        store: Store = PostgresStore(database, clock=clock) if database else SqliteStore(place / "store.db", clock=clock)
         opened.append(store)
         await store.open()
         return store

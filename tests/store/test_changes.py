@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -36,6 +35,7 @@ from tests.store.support.make import (
     terms,
     waiting,
 )
+from tests.store.support.wakes import woken
 
 
 def hold(new: NewPayment, version: int = 1) -> PaymentChange:
@@ -134,17 +134,10 @@ async def test_an_event_only_where_state_or_bank_status_changes(store: Store) ->
 async def test_a_payment_that_becomes_approved_wakes_its_lane(store: Store, clock: HandClock) -> None:
     (new,) = await waiting(store, 1)
     await store.change_payments([hold(new)])
-    claim = await store.claim_lane("me", clock(), timedelta(minutes=1), [CONNECTION])
-    assert claim is not None
-    await store.release_lane(*_owned(claim), None)
-    assert await store.claim_lane("me", clock(), timedelta(minutes=1), [CONNECTION]) is None
+    assert await woken(store, clock)
+    assert not await woken(store, clock)
     await store.change_payments([replace(hold(new, 2), event=PaymentEvent.RELEASE, state=PaymentState.APPROVED)])
-    assert await store.claim_lane("me", clock(), timedelta(minutes=1), [CONNECTION]) is not None
-
-
-def _owned(claim: tuple[str, int]) -> tuple[str, str, int]:
-    lane, ticket = claim
-    return lane, "me", ticket
+    assert await woken(store, clock)
 
 
 async def test_discrepancies_come_with_the_changes_that_found_them(store: Store) -> None:

@@ -32,17 +32,9 @@ from tests.store.support.make import (
     terms,
     waiting,
 )
+from tests.store.support.wakes import woken
 
 MINUTE = timedelta(minutes=1)
-
-
-async def claim(store: Store, clock: HandClock) -> bool:
-    """Whether the lane had something to do; it is free again afterwards."""
-    found = await store.claim_lane("me", clock(), MINUTE, [CONNECTION])
-    if found is None:
-        return False
-    await store.release_lane(found[0], "me", found[1], None)
-    return True
 
 
 # -- forming -----------------------------------------------------------------------------------------------------------
@@ -141,10 +133,10 @@ async def test_transfers_come_back_as_they_went_in(store: Store) -> None:
 
 async def test_forming_wakes_the_lane(store: Store, clock: HandClock) -> None:
     await waiting(store, 1)
-    assert await claim(store, clock)
-    assert not await claim(store, clock)
+    assert await woken(store, clock)
+    assert not await woken(store, clock)
     await store.form_delivery(new_delivery(PlannedBlock(payment_information_id="B1", terms_id=1, count=1)))
-    assert await claim(store, clock)
+    assert await woken(store, clock)
 
 
 # -- the sealed document -----------------------------------------------------------------------------------------------
@@ -357,35 +349,36 @@ async def test_a_change_wakes_the_lane_when_the_new_state_has_something_due(
     store: Store, clock: HandClock, event: DeliveryEvent, given: dict[str, object], wait: timedelta | None
 ) -> None:
     sending = await moved(store, await formed(store, 1), DeliveryEvent.STARTED, lease_until=START)
-    while await claim(store, clock):
+    while await woken(store, clock):
         pass
     await moved(store, sending, event, **given)
     if wait is None:
         clock.advance(days=1)
-        assert not await claim(store, clock)
+        assert not await woken(store, clock)
         return
-    clock.moment = START + wait - timedelta(microseconds=1)
-    assert not await claim(store, clock)
-    clock.moment = START + wait
-    assert await claim(store, clock)
+    if wait:
+        clock.moment = START + wait - timedelta(microseconds=1)
+        assert not await woken(store, clock)
+    clock.moment = START + wait + timedelta(seconds=1)
+    assert await woken(store, clock)
 
 
 async def test_a_send_wakes_the_lane_when_its_lease_ends(store: Store, clock: HandClock) -> None:
     ready = await formed(store, 1)
-    while await claim(store, clock):
+    while await woken(store, clock):
         pass
     await moved(store, ready, DeliveryEvent.STARTED, lease_until=clock() + MINUTE)
-    assert not await claim(store, clock)
-    clock.advance(minutes=1)
-    assert await claim(store, clock)
+    assert not await woken(store, clock)
+    clock.advance(minutes=1, seconds=1)
+    assert await woken(store, clock)
 
 
 async def test_payments_set_free_wake_the_lane(store: Store, clock: HandClock) -> None:
     ready = await formed(store, 2)
-    while await claim(store, clock):
+    while await woken(store, clock):
         pass
     await moved(store, ready, DeliveryEvent.ABANDON, payment_event=PaymentEvent.UNBATCH, payment_reason=Reason(code="x"))
-    assert await claim(store, clock)
+    assert await woken(store, clock)
     assert [group.count for group in await store.waiting_groups(CONNECTION)] == [2]
 
 

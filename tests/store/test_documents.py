@@ -140,7 +140,7 @@ async def test_writing_from_many_threads_does_not_hold_up_the_loop(store: Store)
     filling = asyncio.create_task(asyncio.to_thread(fill))
     turns = 0
     while not done.is_set():
-        await store.wake_lane("lane")
+        await store.note_fetch("bank-a", None)
         turns += 1
     await filling
     assert turns > 1

@@ -105,24 +105,29 @@ async def test_waiting_ends_when_another_process_writes(another: Callable[[], Aw
 async def test_waiting_is_over_at_once_if_there_is_something_already(store: Store) -> None:
     await waiting(store, 2)
     assert await store.events_changed("", LONG)
-    assert await store.events_changed("1", LONG)
+    assert await store.events_changed((await feed(store))[0].cursor, LONG)
 
 
 async def test_waiting_in_vain_ends_with_the_time_out(store: Store) -> None:
     await waiting(store, 1)
-    assert not await store.events_changed("1", SOON)
-    assert not await store.events_changed("1", timedelta(0))
+    (last,) = await feed(store)
+    assert not await store.events_changed(last.cursor, SOON)
+    assert not await store.events_changed(last.cursor, timedelta(0))
 
 
 async def test_many_wait_at_once_and_each_for_its_own_cursor(store: Store) -> None:
     await waiting(store, 3)
-    waits = [asyncio.create_task(store.events_changed(str(seq), LONG)) for seq in (3, 3, 4)]
+    third = (await feed(store))[-1].cursor
+    waits = [asyncio.create_task(store.events_changed(third, LONG)) for _ in range(2)]
     await asyncio.sleep(0.01)
     await waiting(store, 1)
-    assert await asyncio.gather(*waits[:2]) == [True, True]
-    assert not waits[2].done()
+    assert await asyncio.gather(*waits) == [True, True]
+    fourth = (await feed(store))[-1].cursor
+    waits = [asyncio.create_task(store.events_changed(cursor, LONG)) for cursor in (third, fourth)]
+    assert await waits[0]
+    assert not waits[1].done()
     await waiting(store, 1)
-    assert await waits[2]
+    assert await waits[1]
 
 
 async def test_whoever_waits_when_the_store_closes_is_told(another: Callable[[], Awaitable[Store]]) -> None:
@@ -139,4 +144,4 @@ async def test_the_story_of_one_payment_is_told_in_order(store: Store) -> None:
     (event,) = await store.payment_events(new[1].payment_id)
     assert event.payment_id == new[1].payment_id
     assert await store.payment_events("nobody") == []
-    assert [item.cursor for item in await feed(store)] == ["1", "2"]
+    assert [item.payment_id for item in await feed(store)] == [item.payment_id for item in new]

@@ -11,6 +11,7 @@ from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
 from gateway.store.records import ConnectionHealth, EntryRow, InboundFile, NewStatement
 from gateway.store.store import Stale, Store
 from tests.store.support.make import CONNECTION, START, HandClock, discrepancy, formed, moved, sent, waiting
+from tests.store.support.wakes import woken
 
 MINUTE = timedelta(minutes=1)
 
@@ -39,7 +40,7 @@ async def test_a_file_is_kept_with_its_bytes_and_wakes_its_lane(store: Store, cl
     assert (file.message, file.problem, file.records_applied) == (None, None, 0)
     assert await store.inbound_file(file.inbound_file_id) == file
     assert b"".join([chunk async for chunk in store.document_chunks(file.document_id)]) == b"<Document/>"
-    assert await store.claim_lane("me", clock(), MINUTE, [CONNECTION]) is not None
+    assert await woken(store, clock)
 
 
 async def test_the_same_bytes_again_are_known_and_their_copy_is_dropped(store: Store) -> None:

@@ -4,8 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import pytest
+
 from gateway.store.store import Store
 from tests.store.support.make import HandClock, waiting
+
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
 
 LEASE = timedelta(minutes=1)
 SOON, LONG = timedelta(milliseconds=30), timedelta(seconds=20)

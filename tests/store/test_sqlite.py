@@ -19,6 +19,12 @@ from gateway.store.sqlite.schema import MIGRATIONS
 from gateway.store.store import Store, StoreUnavailable
 from tests.store.support.make import HandClock, feed, payment, payments, waiting
 
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 

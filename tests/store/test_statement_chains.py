@@ -152,6 +152,7 @@ async def test_facts_need_their_statement_and_nothing_of_the_call_is_kept_withou
 # -- migration ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 async def test_a_database_of_schema_version_1_keeps_its_statements_and_gets_their_facts(
     another: Callable[[], Awaitable[Store]], place: Path
 ) -> None:

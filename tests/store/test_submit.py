@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,6 +13,7 @@ from gateway.lifecycle import PaymentState
 from gateway.store.records import Known, NewPayment, PaymentFilter, Reason, SubmitResult
 from gateway.store.store import Store
 from tests.store.support.make import CONNECTION, START, HandClock, feed, payment, payments
+from tests.store.support.wakes import woken
 
 
 async def test_what_is_stored_comes_back_as_it_was(store: Store) -> None:
@@ -103,9 +103,8 @@ async def test_each_new_payment_has_one_event_that_says_how_it_began(store: Stor
 
 async def test_only_approved_payments_wake_their_connection(store: Store, clock: HandClock) -> None:
     await store.submit([payment(connection_id="held", state=PaymentState.HELD), payment(connection_id="ready")])
-    lease = timedelta(minutes=1)
-    assert await store.claim_lane("me", clock(), lease, ["held"]) is None
-    assert await store.claim_lane("me", clock(), lease, ["ready"]) == ("ready", 1)
+    assert not await woken(store, clock, "held")
+    assert await woken(store, clock, "ready")
 
 
 async def test_of_concurrent_calls_with_one_reference_one_stores_and_the_others_hear_of_it(store: Store) -> None:

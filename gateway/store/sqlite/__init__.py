@@ -1,6 +1,6 @@
 """The one-machine store: one SQLite file, one writing thread a process, group commit."""
 
-from gateway.store.sqlite.schema import UnknownSchema
 from gateway.store.sqlite.store import SqliteStore
+from gateway.store.store import UnknownSchema
 
 __all__ = ["SqliteStore", "UnknownSchema"]

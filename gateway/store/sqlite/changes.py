@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.lifecycle import NEWS, PAYMENT_TABLE, PaymentEvent, PaymentState, advance, moves
+from gateway.store import codec
 from gateway.store.records import HoldBack, MessageNews, MessageNewsResult, NewDiscrepancy, PaymentChange, Reason
-from gateway.store.sqlite import codec, discrepancies, refusals
+from gateway.store.sqlite import discrepancies, refusals
 from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
+from gateway.store.words import following, in_states
 
 CONTRADICTED_MAX = 100
 
@@ -106,7 +108,7 @@ def apply_message_news(tx: Tx, news: MessageNews) -> MessageNewsResult:
         blocks += " AND payment_id NOT IN (SELECT value FROM json_each(?))"
         values.append(codec.json_list(sorted(news.except_payment_ids)))
     follow = moves(PAYMENT_TABLE, news.event)
-    against = f"FROM payments WHERE {blocks} AND NOT {_states(follow)}"
+    against = f"FROM payments WHERE {blocks} AND NOT {in_states(follow)}"
     (contradictions,) = tx.db.execute(f"SELECT count(*) {against}", values).fetchone()
     ids: list[tuple[str]] = []
     if contradictions:
@@ -114,7 +116,7 @@ def apply_message_news(tx: Tx, news: MessageNews) -> MessageNewsResult:
     moving = [state for state, following in follow.items() if following is not state]
     # The state that this news leads to by itself: there it is no late news, and may bring another word of the bank's.
     level = PAYMENT_TABLE[PaymentState.SENT, news.event].value if news.event in NEWS else None
-    changed = f"({_states(moving)} OR (state = ? AND bank_status IS NOT ?))"
+    changed = f"({in_states(moving)} OR (state = ? AND bank_status IS NOT ?))"
     count = _move(
         tx,
         where=f"{blocks} AND {changed}",
@@ -136,7 +138,7 @@ def move_delivery(tx: Tx, delivery_id: str, event: PaymentEvent, reason: Reason,
         return
     _move(
         tx,
-        where=f"{blocks} AND {_states(follow)}",
+        where=f"{blocks} AND {in_states(follow)}",
         values=values,
         follow=follow,
         reason=reason,
@@ -157,11 +159,6 @@ def _members(tx: Tx, delivery_id: str, payment_information_id: str | None) -> tu
     return delivery_key, condition + ")", values
 
 
-def _states(states: Any) -> str:
-    """`state IN (…)`. States are words of our own, and few: they stand in the statement itself, which is then planned once."""
-    return f"state IN ({', '.join(repr(state.value) for state in states)})"
-
-
 def _move(
     tx: Tx,
     *,
@@ -175,12 +172,12 @@ def _move(
     leave: bool = False,
 ) -> int:
     """Event rows first, while the rows still say where they come from; then the rows. The number of payments changed."""
-    following = " ".join(f"WHEN '{state.value}' THEN '{after.value}'" for state, after in follow.items())
+    after = following(follow)
     column = codec.reason_column(reason)
     count = tx.db.execute(
         f"""
         INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at)
-        SELECT payment_key, CASE state {following} END, state, ?, ?, ?, ? FROM payments WHERE {where} ORDER BY payment_key
+        SELECT payment_key, {after}, state, ?, ?, ?, ? FROM payments WHERE {where} ORDER BY payment_key
         """,
         (column, source, delivery_key, tx.now, *values),
     ).rowcount
@@ -192,7 +189,7 @@ def _move(
             tx.wake(lane)
     tx.db.execute(
         f"""
-        UPDATE payments SET state = CASE state {following} END, version = version + 1, reason = ?, updated_at = ?,
+        UPDATE payments SET state = {after}, version = version + 1, reason = ?, updated_at = ?,
             bank_status = coalesce(?, bank_status){", block_key = NULL" if leave else ""}
         WHERE {where}
         """,

@@ -8,6 +8,8 @@ from typing import Any
 
 from formats.model import CreditTransfer
 from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentState, advance
+from gateway.store import codec
+from gateway.store.batched import BATCHED, CLOSES_ATTEMPT, wakes_after
 from gateway.store.records import (
     Attempt,
     Delivery,
@@ -17,20 +19,19 @@ from gateway.store.records import (
     Evidence,
     NewDelivery,
     PlannedBlock,
-    Reason,
     WaitingGroup,
 )
-from gateway.store.sqlite import changes, codec, discrepancies
+from gateway.store.rows import attempt_of, block_of, delivery_event_of, delivery_of
+from gateway.store.sqlite import changes, discrepancies
 from gateway.store.sqlite.connection import Readers
-from gateway.store.sqlite.terms import terms_of
+from gateway.store.sqlite.delivery_events import GATEWAY, tell_delivery
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
+from gateway.store.story import DOCUMENT_ATTACHED, FORMED, DeliveryEventRow
+from gateway.store.terms import terms_of
 
-GATEWAY = "gateway"  # the source of what no person, caller or bank brought about
-BATCHED = Reason(code="bankgate.batched")
 TRANSFERS_READ = 1000  # in one go while streaming; between two goes no read transaction stays open
 _D, _F = DeliveryState, DeliveryEvent
-_CLOSES_ATTEMPT = frozenset({_F.CONFIRMED, _F.NOT_SENT, _F.LOST_TRACK, _F.FOUND, _F.FOUND_MISSING, _F.REFUSED})
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -42,42 +43,16 @@ FROM deliveries AS d LEFT JOIN documents AS o ON o.document_id = d.document_id
 """
 
 
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        delivery_id=row[1],
-        connection_id=row[2],
-        message_id=row[3],
-        message_name=row[4],
-        file_name=row[5],
-        creation_date_time=codec.moment(row[6]),
-        state=codec.DELIVERY_STATES[row[7]],
-        reason=codec.reason_of(row[8]),
-        payment_count=row[9],
-        control_sum=Decimal(row[10]),
-        attempt=row[11],
-        fence=row[12],
-        lease_until=codec.moment_or_none(row[13]),
-        due_at=codec.moment_or_none(row[14]),
-        document_id=row[15],
-        document_sha256=row[16],
-        document_size=row[17],
-        created_at=codec.moment(row[18]),
-        updated_at=codec.moment(row[19]),
-        doubt_since=codec.moment_or_none(row[20]),
-        stopped=bool(row[21]),
-    )
-
-
 def delivery(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     """The delivery, or None."""
     row = db.execute(f"{_SELECT} WHERE d.delivery_id = ?", (delivery_id,)).fetchone()
-    return None if row is None else _delivery(row)
+    return None if row is None else delivery_of(row, codec.moment)
 
 
 def delivery_by_message_id(db: sqlite3.Connection, connection_id: str, message_id: str) -> Delivery | None:
     """The delivery that carries this message id to this bank, or None."""
     row = db.execute(f"{_SELECT} WHERE d.connection_id = ? AND d.message_id = ?", (connection_id, message_id)).fetchone()
-    return None if row is None else _delivery(row)
+    return None if row is None else delivery_of(row, codec.moment)
 
 
 def list_deliveries(
@@ -101,10 +76,10 @@ def list_deliveries(
         f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY d.delivery_key DESC LIMIT ?", (*values, limit + 1)
     ).fetchall()
     more = codec.page_token("deliveries", rows[limit - 1][0]) if len(rows) > limit else None
-    return [_delivery(row) for row in rows[:limit]], more
+    return [delivery_of(row, codec.moment) for row in rows[:limit]], more
 
 
-def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime) -> list[Delivery]:
+def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime, limit: int) -> list[Delivery]:
     """READY without a moment is due at once, so that it cannot be forgotten; IN_DOUBT without one waits for a person or news."""
     rows = db.execute(
         f"""
@@ -112,11 +87,11 @@ def due_deliveries(db: sqlite3.Connection, connection_id: str, now: datetime) ->
             d.state = 'ready' AND coalesce(d.due_at, 0) <= :now
             OR d.state = 'sending' AND coalesce(d.lease_until, 0) <= :now
             OR d.state = 'in_doubt' AND d.due_at <= :now
-        ) ORDER BY d.delivery_key
+        ) ORDER BY d.delivery_key LIMIT :limit
         """,
-        {"connection": connection_id, "now": codec.micros(now)},
+        {"connection": connection_id, "now": codec.micros(now), "limit": limit},
     )
-    return [_delivery(row) for row in rows]
+    return [delivery_of(row, codec.moment) for row in rows]
 
 
 def delivery_blocks(db: sqlite3.Connection, delivery_id: str) -> list[DeliveryBlock]:
@@ -131,10 +106,7 @@ def delivery_blocks(db: sqlite3.Connection, delivery_id: str) -> list[DeliveryBl
         """,
         (delivery_id,),
     )
-    return [
-        DeliveryBlock(payment_information_id=name, terms=terms_of(content), count=count, control_sum=Decimal(total))
-        for name, content, count, total in rows
-    ]
+    return [block_of(row) for row in rows]
 
 
 def transfers(readers: Readers, delivery_id: str, payment_information_id: str) -> Iterator[CreditTransfer]:
@@ -174,12 +146,7 @@ def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
         """,
         (delivery_id,),
     )
-    return [
-        Attempt(
-            number=number, started_at=codec.moment(started), ended_at=codec.moment_or_none(ended), outcome=outcome, detail=detail
-        )
-        for number, started, ended, outcome, detail in rows
-    ]
+    return [attempt_of(row, codec.moment) for row in rows]
 
 
 def evidence(db: sqlite3.Connection, delivery_id: str) -> list[Evidence]:
@@ -195,6 +162,18 @@ def evidence(db: sqlite3.Connection, delivery_id: str) -> list[Evidence]:
         Evidence(found_at=codec.moment(found_at), source=source, verdict=verdict, detail=detail)
         for found_at, source, verdict, detail in rows
     ]
+
+
+def delivery_events(db: sqlite3.Connection, delivery_id: str) -> list[DeliveryEventRow]:
+    """Everything that happened to the message, in order."""
+    rows = db.execute(
+        """
+        SELECT e.number, e.event, e.previous_state, e.state, e.attempt, e.reason, e.source, e.occurred_at
+        FROM delivery_events AS e JOIN deliveries AS d USING (delivery_key) WHERE d.delivery_id = ? ORDER BY e.number
+        """,
+        (delivery_id,),
+    )
+    return [delivery_event_of(row, codec.moment) for row in rows]
 
 
 # -- forming -----------------------------------------------------------------------------------------------------------
@@ -254,6 +233,7 @@ def form_delivery(tx: Tx, new: NewDelivery) -> Delivery | None:
     db.execute(
         "UPDATE deliveries SET payment_count = ?, control_sum = ? WHERE delivery_key = ?", (count, str(total), delivery_key)
     )
+    tell_delivery(tx, delivery_key, FORMED, None)
     tx.wake(new.connection_id, due_at)
     return delivery(db, new.delivery_id)
 
@@ -309,13 +289,14 @@ def attach_document(tx: Tx, delivery_id: str, fence: int, *, document_id: int, s
     changed = tx.db.execute(
         """
         UPDATE deliveries SET document_id = ?, fence = fence + 1, updated_at = ?
-        WHERE delivery_id = ? AND fence = ? AND state = 'ready' AND document_id IS NULL
+        WHERE delivery_id = ? AND fence = ? AND state = 'ready' AND document_id IS NULL RETURNING delivery_key
         """,
         (document_id, tx.now, delivery_id, fence),
-    ).rowcount
+    ).fetchone()
     found = delivery(tx.db, delivery_id)
-    if not changed or found is None:
+    if changed is None or found is None:
         raise Stale(f"delivery {delivery_id} is no longer at fence {fence}, ready and without a document")
+    tell_delivery(tx, changed[0], DOCUMENT_ATTACHED, found.state)
     tx.wake(found.connection_id, codec.micros_or_none(found.due_at))
     return found
 
@@ -352,6 +333,7 @@ def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
             f"delivery {change.delivery_id} is no longer at fence {change.fence} and {change.state.value}, or it is stopped"
         )
     delivery_key, connection_id, attempt = row
+    tell_delivery(tx, delivery_key, change.event.value, change.state, change.source)
     _note_attempt(tx, delivery_key, attempt, change)
     _keep_evidence(tx, delivery_key, change.evidence)
     discrepancies.add(tx, change.discrepancies)
@@ -359,7 +341,9 @@ def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
         discrepancies.note_sent(tx, connection_id)
     if change.payment_event is not None:
         changes.move_delivery(tx, change.delivery_id, change.payment_event, change.payment_reason, change.source)
-    _wake(tx, connection_id, change)
+    wakes, due_at = wakes_after(change)
+    if wakes:
+        tx.wake(connection_id, codec.micros_or_none(due_at))
     changed = delivery(db, change.delivery_id)
     assert changed is not None  # noqa: S101 - the row was updated above
     return changed
@@ -372,7 +356,7 @@ def _note_attempt(tx: Tx, delivery_key: int, attempt: int, change: DeliveryChang
             "INSERT INTO attempts (delivery_key, number, started_at, detail) VALUES (?, ?, ?, ?)",
             (delivery_key, attempt, tx.now, change.attempt_detail),
         )
-    elif change.event in _CLOSES_ATTEMPT and change.state in {_D.SENDING, _D.IN_DOUBT}:
+    elif change.event in CLOSES_ATTEMPT and change.state in {_D.SENDING, _D.IN_DOUBT}:
         tx.db.execute(
             """
             UPDATE attempts SET ended_at = coalesce(ended_at, ?), outcome = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END
@@ -380,15 +364,6 @@ def _note_attempt(tx: Tx, delivery_key: int, attempt: int, change: DeliveryChang
             """,
             (tx.now, change.event.value, change.attempt_detail, change.attempt_detail, delivery_key, attempt),
         )
-
-
-def _wake(tx: Tx, connection_id: str, change: DeliveryChange) -> None:
-    if change.next_state is _D.READY:
-        tx.wake(connection_id, codec.micros_or_none(change.due_at))
-    elif change.next_state is _D.SENDING:
-        tx.wake(connection_id, codec.micros_or_none(change.lease_until))
-    elif change.next_state is _D.IN_DOUBT and change.due_at is not None:
-        tx.wake(connection_id, codec.micros(change.due_at))
 
 
 def add_evidence(tx: Tx, delivery_id: str, found: Sequence[Evidence], due_at: datetime | None) -> None:

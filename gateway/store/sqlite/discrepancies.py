@@ -4,8 +4,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.store import codec
+from gateway.store.reconciled import Kept, changes, prefix_end
 from gateway.store.records import BY_ITSELF, ConnectionHealth, Discrepancy, NewDiscrepancy
-from gateway.store.sqlite import codec
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
 
@@ -62,40 +63,27 @@ def add(tx: Tx, new: Sequence[NewDiscrepancy]) -> None:
 
 
 def reconcile(tx: Tx, prefix: str, found: Sequence[NewDiscrepancy], resolution: str) -> tuple[int, int]:
-    """Makes those whose keys begin with `prefix` the ones that are found now: how many were told anew, how many resolved.
-
-    One that is found no more resolves by itself; one found again that had resolved by itself is open again. What a person
-    resolved stays so.
-    """
+    """Makes those whose keys begin with `prefix` the ones that are found now (`gateway.store.reconciled`): how many were told
+    anew, how many resolved."""
     rows = tx.db.execute(
         "SELECT key, resolved_at, resolved_by, summary_en FROM discrepancies WHERE key >= ? AND key < ?",
-        (prefix, f"{prefix}\U0010ffff"),
+        (prefix, prefix_end(prefix)),
     )
-    known = {key: (resolved_at is None, by, words) for key, resolved_at, by, words in rows}
-    current = {item.key: item for item in found}
-    new = [item for key, item in current.items() if key not in known]
-    again, changed = [], []
-    for key, (is_open, by, words) in known.items():
-        item = current.get(key)
-        if item is not None and not is_open and by == BY_ITSELF:
-            again.append(item)
-        elif item is not None and is_open and item.summary_en != words:
-            changed.append(item)
-    add(tx, new)
+    todo = changes({key: Kept(resolved_at is None, by, words) for key, resolved_at, by, words in rows}, found)
+    add(tx, todo.new)
     tx.db.executemany(
         """
         UPDATE discrepancies SET summary_en = ?, summary_zh = ?, evidence = ?, resolved_at = NULL, resolved_by = NULL,
             resolution = NULL
         WHERE key = ?
         """,
-        [(item.summary_en, item.summary_zh, item.evidence, item.key) for item in (*again, *changed)],
+        [(item.summary_en, item.summary_zh, item.evidence, item.key) for item in (*todo.again, *todo.changed)],
     )
-    gone = [key for key, (is_open, _, _) in known.items() if is_open and key not in current]
     tx.db.executemany(
         "UPDATE discrepancies SET resolved_at = ?, resolved_by = ?, resolution = ? WHERE key = ?",
-        [(tx.now, BY_ITSELF, resolution, key) for key in gone],
+        [(tx.now, BY_ITSELF, resolution, key) for key in todo.gone],
     )
-    return len(new) + len(again), len(gone)
+    return todo.counts
 
 
 def discrepancy(db: sqlite3.Connection, discrepancy_id: int) -> Discrepancy | None:

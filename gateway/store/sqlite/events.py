@@ -2,13 +2,13 @@
 `seq > cursor` cannot skip a row that is committed later."""
 
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any
 
+from gateway.store import codec
+from gateway.store.quiet import Quiet
 from gateway.store.records import PaymentEventRow
-from gateway.store.sqlite import codec
+from gateway.store.rows import event_of
 
 INSERT_EVENT = """
 INSERT INTO events (payment_key, state, previous_state, reason, source, delivery_key, occurred_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -23,47 +23,12 @@ LEFT JOIN deliveries AS d ON d.delivery_key = e.delivery_key
 
 
 def _event(row: Sequence[Any]) -> PaymentEventRow:
-    return PaymentEventRow(
-        cursor=str(row[0]),
-        payment_id=row[1],
-        payment_reference=row[2],
-        caller=row[3],
-        connection_id=row[4],
-        state=codec.PAYMENT_STATES[row[5]],
-        previous_state=None if row[6] is None else codec.PAYMENT_STATES[row[6]],
-        reason=codec.reason_of(row[7]),
-        source=row[8],
-        message_id=row[9],
-        occurred_at=codec.moment(row[10]),
-    )
-
-
-class Quiet:
-    """How far a feed was searched in vain, so that a reader whose events are rare does not search the same stretch again."""
-
-    REMEMBERED = 1024
-
-    def __init__(self) -> None:
-        self._searched: OrderedDict[Any, int] = OrderedDict()
-        self._lock = Lock()
-
-    def start(self, feed: Any, cursor: int) -> int:
-        """From where to search: after what was searched before, but not before `cursor`."""
-        with self._lock:
-            return max(cursor, self._searched.get((feed, cursor), 0))
-
-    def note(self, feed: Any, cursor: int, until: int) -> None:
-        """Nothing of this feed lies after `cursor` up to `until`, inclusive."""
-        with self._lock:
-            self._searched[feed, cursor] = until
-            self._searched.move_to_end((feed, cursor))
-            while len(self._searched) > self.REMEMBERED:
-                self._searched.popitem(last=False)
+    return event_of(str(row[0]), row[1:], codec.moment)
 
 
 def events_after(
     db: sqlite3.Connection,
-    quiet: Quiet,
+    quiet: Quiet[int],
     cursor: str,
     *,
     limit: int,

@@ -4,11 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.store.records import InboundFile, NewDiscrepancy
-from gateway.store.sqlite import codec, discrepancies, documents
+from gateway.store import codec
+from gateway.store.records import QUARANTINED, READ, STORED, InboundFile, NewDiscrepancy
+from gateway.store.sqlite import discrepancies, documents
 from gateway.store.sqlite.writer import Tx
-
-STORED, READ, QUARANTINED = "stored", "read", "quarantined"
 
 _SELECT = """
 SELECT inbound_file_id, connection_id, name, sha256, size, document_id, state, message, problem, received_at, records_applied,

@@ -5,7 +5,7 @@ so that no wake is lost whatever the runner knows of the future.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from gateway.store.sqlite import codec
+from gateway.store import codec
 from gateway.store.sqlite.writer import Tx
 
 

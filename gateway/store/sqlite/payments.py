@@ -2,16 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
-from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
+from gateway.store import codec
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
-from gateway.store.sqlite import codec
-from gateway.store.sqlite.refusals import refused_attempt
-from gateway.store.sqlite.terms import terms_of
+from gateway.store.rows import candidates_of, payment_of
 from gateway.store.sqlite.writer import Tx
 
 CALLER = "caller"  # the source of a payment's first event
@@ -130,36 +126,10 @@ LEFT JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key
 """
 
 
-def _payment(row: Sequence[Any]) -> Payment:
-    transfer = codec.transfer_of(row[6])
-    return Payment(
-        payment_id=row[1],
-        caller=row[2],
-        payment_reference=row[3],
-        connection_id=row[4],
-        terms=terms_of(row[5]),
-        transfer=transfer,
-        content_sha256=row[7],
-        state=codec.PAYMENT_STATES[row[8]],
-        version=row[9],
-        reason=codec.reason_of(row[10]),
-        delivery_id=row[11],
-        message_id=row[12],
-        payment_information_id=row[13],
-        bank_status=row[14],
-        account_servicer_reference=row[15],
-        created_at=codec.moment(row[16]),
-        updated_at=codec.moment(row[17]),
-        instant=None if row[18] is None else InstantChoice(row[18]),
-        may_fall_back=bool(row[19]),
-        refused=None if row[21] is None else refused_attempt((row[1], str(transfer.amount), *row[20:])),
-    )
-
-
 def payment(db: sqlite3.Connection, payment_id: str) -> Payment | None:
     """The payment, or None."""
     row = db.execute(f"{_SELECT} {_FROM} {_JOINS} WHERE p.payment_id = ?", (payment_id,)).fetchone()
-    return None if row is None else _payment(row)
+    return None if row is None else payment_of(row, codec.moment)
 
 
 def payments_by_reference(db: sqlite3.Connection, caller: str, references: Sequence[str]) -> dict[str, Payment]:
@@ -171,7 +141,7 @@ def payments_by_reference(db: sqlite3.Connection, caller: str, references: Seque
         """,
         (codec.json_list(references), caller),
     )
-    return {row[3]: _payment(row) for row in rows}
+    return {row[3]: payment_of(row, codec.moment) for row in rows}
 
 
 def list_payments(
@@ -185,7 +155,7 @@ def list_payments(
         (codec.page_key("payments", before), *values, limit + 1),
     ).fetchall()
     more = codec.page_token("payments", rows[limit - 1][0]) if len(rows) > limit else None
-    return [_payment(row) for row in rows[:limit]], more
+    return [payment_of(row, codec.moment) for row in rows[:limit]], more
 
 
 def count_payments(db: sqlite3.Connection, where: PaymentFilter) -> dict[PaymentState, int]:
@@ -265,45 +235,5 @@ def find_candidates(db: sqlite3.Connection, connection_id: str, keys: Keys) -> l
             chunk = codec.json_list(wanted[start : start + BOUND_MAX])
             for row in db.execute(statement, (chunk, connection_id)):
                 if row[0] not in found:
-                    found[row[0]] = _attempts(row)
+                    found[row[0]] = candidates_of(row)
     return [candidate for key in sorted(found) for candidate in found[key]]
-
-
-def _attempts(row: Sequence[Any]) -> tuple[Candidate, ...]:
-    """The payment's present attempt and, if there is one, the refused one before it."""
-    refused = row[17] is not None
-    present = Candidate(
-        payment_id=row[1],
-        version=row[2],
-        state=codec.PAYMENT_STATES[row[3]],
-        connection_id=row[4],
-        delivery_id=row[5],
-        message_id=row[6],
-        payment_information_id=row[7],
-        end_to_end_id=row[8],
-        uetr=row[9],
-        amount=Decimal(row[10]),
-        currency=row[11],
-        bank_status=row[12],
-        account_servicer_reference=row[13],
-        caller=row[14],
-        payment_reference=row[15],
-        may_fall_back=bool(row[16]),
-        attempt=2 if refused else 1,
-        attempts=2 if refused else 1,
-        report_created=row[21],
-    )
-    if not refused:
-        return (present,)
-    delivery_id, message_id, payment_information_id, uetr = row[17:21]
-    first = replace(
-        present,
-        attempt=1,
-        delivery_id=delivery_id,
-        message_id=message_id,
-        payment_information_id=payment_information_id,
-        uetr=uetr,
-        bank_status=None,
-        account_servicer_reference=None,  # a debit would have brought one, and after a debit nothing is refused
-    )
-    return present, first

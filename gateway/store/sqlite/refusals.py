@@ -1,19 +1,20 @@
 """Payments whose instant attempt the bank refused: beginning again as normal ones, and holding that back in time."""
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any
 
 from formats.instant import as_normal
 from gateway.instant import instruction_id_of
 from gateway.lifecycle import NOTHING_GOES_OUT, PAYMENT_TABLE, DeliveryState, PaymentEvent, PaymentState, advance
+from gateway.store import codec
 from gateway.store.records import HoldBack, PaymentChange, RefusedAttempt
-from gateway.store.sqlite import codec, discrepancies
+from gateway.store.rows import refused_of
+from gateway.store.sqlite import discrepancies
+from gateway.store.sqlite.delivery_events import tell_delivery
 from gateway.store.sqlite.events import INSERT_EVENT
-from gateway.store.sqlite.terms import terms_of
 from gateway.store.sqlite.writer import Tx
+from gateway.store.story import STOPPED
+from gateway.store.terms import terms_of
 
 
 def begin_again(tx: Tx, payment_key: int, change: PaymentChange) -> None:
@@ -57,7 +58,7 @@ def hold_back(tx: Tx, hold: HoldBack) -> None:
     """See `HoldBack`. Doing it again changes nothing."""
     row = tx.db.execute(
         """
-        SELECT p.payment_key, p.state, p.connection_id, d.delivery_key, d.state FROM payments AS p
+        SELECT p.payment_key, p.state, p.connection_id, d.delivery_key, d.state, d.stopped FROM payments AS p
         LEFT JOIN blocks AS b ON b.block_key = p.block_key
         LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
         WHERE p.payment_id = ?
@@ -66,7 +67,7 @@ def hold_back(tx: Tx, hold: HoldBack) -> None:
     ).fetchone()
     if row is None:
         return
-    payment_key, word, connection_id, delivery_key, delivery_word = row
+    payment_key, word, connection_id, delivery_key, delivery_word, stopped = row
     state = codec.PAYMENT_STATES[word]
     stays = state is PaymentState.APPROVED
     if state is PaymentState.BATCHED:
@@ -77,6 +78,8 @@ def hold_back(tx: Tx, hold: HoldBack) -> None:
             " WHERE delivery_key = ?",
             (tx.now, tx.now, delivery_key),
         )
+        if not stopped:
+            tell_delivery(tx, delivery_key, STOPPED, codec.DELIVERY_STATES[delivery_word], hold.source)
         tx.wake(connection_id)
     if stays:
         following = advance(PAYMENT_TABLE, state, PaymentEvent.HOLD)
@@ -102,19 +105,4 @@ WHERE d.delivery_id = ? ORDER BY p.payment_key
 
 def refused_attempts(db: sqlite3.Connection, delivery_id: str) -> list[RefusedAttempt]:
     """In the order in which the payments were stored."""
-    return [refused_attempt(row) for row in db.execute(_REFUSED, (delivery_id,))]
-
-
-def refused_attempt(row: Sequence[Any]) -> RefusedAttempt:
-    """From columns as in `refused_attempts`."""
-    return RefusedAttempt(
-        payment_id=row[0],
-        amount=Decimal(row[1]),
-        uetr=row[2],
-        delivery_id=row[3],
-        message_id=row[4],
-        payment_information_id=row[5],
-        reason=codec.reason_of(row[6]),
-        report_created=row[7],
-        refused_at=codec.moment(row[8]),
-    )
+    return [refused_of(row, codec.moment) for row in db.execute(_REFUSED, (delivery_id,))]

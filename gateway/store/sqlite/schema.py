@@ -12,8 +12,8 @@ narrow rows only.
 import sqlite3
 from collections.abc import Callable
 
-from gateway.store.sqlite import statements
-from gateway.store.store import StoreUnavailable
+from gateway.store.sqlite import delivery_events, statements
+from gateway.store.store import UnknownSchema
 
 APPLICATION_ID = 0x424B4757  # "BKGW"
 
@@ -251,11 +251,27 @@ _INSTANT = (
 # Files that a replay kept as they are inside their seal.
 _OPENED = ("ALTER TABLE inbound_files ADD COLUMN opened INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED)
+# What happened to each delivery.
+_DELIVERY_EVENTS = (
+    """
+    CREATE TABLE delivery_events (
+        delivery_key INTEGER NOT NULL REFERENCES deliveries,
+        number INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        previous_state TEXT,
+        state TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        reason TEXT,
+        source TEXT NOT NULL,
+        occurred_at INTEGER NOT NULL,
+        PRIMARY KEY (delivery_key, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+    delivery_events.take_over,
+)
 
-
-class UnknownSchema(StoreUnavailable):
-    """The file was written by a newer version, or is not ours. Nothing was changed."""
+Step = str | Callable[[sqlite3.Connection], None]
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS)
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -4,19 +4,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from gateway.continuity import Reading, StatementFacts
+from gateway.store import codec
 from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow, chain_key
-from gateway.store.sqlite import codec, discrepancies
+from gateway.store.sqlite import discrepancies
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import ChainJudge
 
 POSITION_BITS = 32  # of an entry's key: entry_key = statement_row_id * 2^32 + position
-
-_payment_ids_of = msgspec.json.Decoder(tuple[str | None, ...]).decode
-_facts_of = msgspec.json.Decoder(StatementFacts).decode
-_to_json = msgspec.json.encode
 
 _SELECT = """
 SELECT statement_row_id, connection_id, inbound_file_id, position, message, received_at, content FROM statements
@@ -59,7 +54,7 @@ def put_statement(tx: Tx, new: NewStatement) -> int:
 
 
 def put_entries(tx: Tx, statement_row_id: int, rows: Sequence[tuple[int, bytes, str]]) -> None:
-    """`rows`: position, encoded entry, encoded payment ids. Raises LookupError for an unknown statement."""
+    """`rows`: of `codec.entry_rows`. Raises LookupError for an unknown statement."""
     if tx.db.execute("SELECT 1 FROM statements WHERE statement_row_id = ?", (statement_row_id,)).fetchone() is None:
         raise LookupError(f"there is no statement {statement_row_id}")
     first = statement_row_id << POSITION_BITS
@@ -72,11 +67,6 @@ def put_entries(tx: Tx, statement_row_id: int, rows: Sequence[tuple[int, bytes, 
     )
 
 
-def entry_rows(entries: Sequence[EntryRow]) -> list[tuple[int, bytes, str]]:
-    """What `put_entries` takes."""
-    return [(row.position, codec.entry_column(row.entry), codec.json_list(row.payment_ids)) for row in entries]
-
-
 # -- continuity --------------------------------------------------------------------------------------------------------
 
 
@@ -85,7 +75,7 @@ def facts(db: sqlite3.Connection, connection_id: str, chain: str) -> list[Statem
     rows = db.execute(
         "SELECT facts FROM statements WHERE connection_id = ? AND chain = ? ORDER BY statement_row_id", (connection_id, chain)
     )
-    return [_facts_of(column) for (column,) in rows]
+    return [codec.facts_of(column) for (column,) in rows]
 
 
 def reconcile(
@@ -110,7 +100,7 @@ def reconcile(
 def _put_facts(db: sqlite3.Connection, statement_row_id: int, new: StatementFacts | None) -> None:
     db.execute(
         "UPDATE statements SET chain = ?, facts = ? WHERE statement_row_id = ?",
-        (new.chain if new else None, _to_json(new) if new else None, statement_row_id),
+        (new.chain if new else None, codec.facts_column(new) if new else None, statement_row_id),
     )
 
 
@@ -176,6 +166,6 @@ def entries(db: sqlite3.Connection, statement_row_id: int, *, after_position: in
         (first + after_position, first + (1 << POSITION_BITS), limit),
     )
     return [
-        EntryRow(position=key - first, entry=codec.entry_of(content), payment_ids=_payment_ids_of(payment_ids))
+        EntryRow(position=key - first, entry=codec.entry_of(content), payment_ids=codec.payment_ids_of(payment_ids))
         for key, content, payment_ids in rows
     ]

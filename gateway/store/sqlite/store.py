@@ -19,6 +19,9 @@ from formats.model import CreditTransfer
 from gateway import clock as gateway_clock
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
+from gateway.store import codec
+from gateway.store.documents import CHUNK, ChunkWriter
+from gateway.store.quiet import Quiet
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -50,7 +53,6 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.sqlite import (
-    codec,
     connection,
     deliveries,
     discrepancies,
@@ -69,6 +71,7 @@ from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, Watch
 from gateway.store.sqlite.writer import Operation, Tx, Writer
 from gateway.store.store import ChainJudge, Clock, DocumentWriter, StoreUnavailable
+from gateway.store.story import DeliveryEventRow
 
 T = TypeVar("T")
 
@@ -94,7 +97,7 @@ class SqliteStore:
         self._readers = connection.Readers(path, kept=READERS, busy_seconds=busy_seconds)
         self._pool = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="store-reader")
         self._watch = Watch(self._connect_reader)
-        self._quiet = events.Quiet()
+        self._quiet = Quiet[int]()
         self._owner: documents.Owner | None = None
         self._the_writer: Writer | None = None
 
@@ -194,8 +197,8 @@ class SqliteStore:
             )
         )
 
-    async def due_deliveries(self, connection_id: str, now: datetime) -> list[Delivery]:
-        return await self._read(lambda db: deliveries.due_deliveries(db, connection_id, now))
+    async def due_deliveries(self, connection_id: str, now: datetime, limit: int = 200) -> list[Delivery]:
+        return await self._read(lambda db: deliveries.due_deliveries(db, connection_id, now, limit))
 
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         return await self._write(lambda tx: deliveries.change_delivery(tx, change))
@@ -209,19 +212,22 @@ class SqliteStore:
     async def evidence(self, delivery_id: str) -> list[Evidence]:
         return await self._read(lambda db: deliveries.evidence(db, delivery_id))
 
+    async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
+        return await self._read(lambda db: deliveries.delivery_events(db, delivery_id))
+
     # -- documents -----------------------------------------------------------------------------------------------------
 
     def document_writer(self, kind: str) -> DocumentWriter:
         if self._owner is None:
             raise StoreUnavailable("the store is not open")
-        return documents.SqliteDocumentWriter(self._writer, self._owner, kind)
+        return ChunkWriter(documents.SqliteShelf(self._writer, self._owner, kind))
 
     def open_document(self, document_id: int) -> BinaryIO:
         return documents.open_document(self._readers, document_id)
 
     async def document_chunks(self, document_id: int) -> AsyncIterator[bytes]:
         size = await self._read(lambda db: documents.size_of(db, document_id))
-        for number in range(-(-size // documents.CHUNK)):
+        for number in range(-(-size // CHUNK)):
             yield await self._read(partial(documents.chunk, document_id=document_id, number=number))
 
     # -- inbound -------------------------------------------------------------------------------------------------------
@@ -281,7 +287,7 @@ class SqliteStore:
         return await self._write(lambda tx: statements.put_statement(tx, new))
 
     async def put_entries(self, statement_row_id: int, entries: Sequence[EntryRow]) -> None:
-        rows = statements.entry_rows(entries)
+        rows = codec.entry_rows(entries)
         await self._write(lambda tx: statements.put_entries(tx, statement_row_id, rows))
 
     async def statement_facts(self, connection_id: str, chain: str) -> list[StatementFacts]:

@@ -12,14 +12,13 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gateway.store.sqlite import codec
+from gateway.store import codec
+from gateway.store.jobs import Job, answer
 from gateway.store.sqlite.connection import RETRY_SECONDS, WriteLock, is_unavailable, primary_code, spoils_connection, unavailable
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.store import Clock, StoreUnavailable
@@ -73,15 +72,6 @@ SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM wakes WHERE lane = ? AND due_at <= ?
 Operation = Callable[[Tx], T]
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
-    operation: Operation[Any]
-    loop: asyncio.AbstractEventLoop | None  # None: a thread waits on a concurrent future
-    future: Any
-    result: Any = None
-    error: BaseException | None = None
-
-
 class Writer:
     """See the module. `on_commit` is called in the writer's thread after each commit."""
 
@@ -101,7 +91,7 @@ class Writer:
         self._busy_seconds = busy_seconds
         self._terms = TermsCache()
         self._db: sqlite3.Connection | None = None
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._ended = False
@@ -114,16 +104,16 @@ class Writer:
         """Runs the operation and returns its result once it is durable. Cancelling stops the waiting, not the operation."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(operation, loop, future))
+        self._put(Job(operation, loop, future))
         return await future
 
     def start(self, operation: Operation[T]) -> "Future[T]":
         """For threads: the same, answered by a concurrent future."""
         future: Future[T] = Future()
-        self._put(_Job(operation, None, future))
+        self._put(Job(operation, None, future))
         return future
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: Job) -> None:
         # The lock keeps operations from slipping in behind the end mark, where nobody would answer them.
         with self._closing:
             if self._closed:
@@ -153,11 +143,11 @@ class Writer:
                 self._fail(jobs, error)
             else:
                 self._on_commit()
-            _answer(jobs)
+            answer(jobs)
         self._disconnect()
         self._lock.close()
 
-    def _commit_together(self, jobs: list[_Job]) -> None:
+    def _commit_together(self, jobs: list[Job]) -> None:
         """Runs the job given and what is waiting in one transaction; appends to `jobs`."""
         db = self._begin()
         tx = Tx(db, self._terms, self._clock)
@@ -191,7 +181,7 @@ class Writer:
             else:
                 return self._db
 
-    def _perform(self, tx: Tx, job: _Job) -> None:
+    def _perform(self, tx: Tx, job: Job) -> None:
         """Runs one operation inside a savepoint. Raises only if the whole transaction is lost."""
         db = tx.db
         db.execute("SAVEPOINT operation")
@@ -207,7 +197,7 @@ class Writer:
         db.execute("RELEASE operation")
         tx.next_operation()
 
-    def _fail(self, jobs: list[_Job], error: Exception) -> None:
+    def _fail(self, jobs: list[Job], error: Exception) -> None:
         """Nothing of this transaction was applied: those that had succeeded so far are told so, too."""
         self._terms.forget()
         for job in jobs:
@@ -230,28 +220,3 @@ class Writer:
 
 def _named(error: Exception) -> Exception:
     return unavailable(error) if isinstance(error, sqlite3.Error) and is_unavailable(error) else error
-
-
-def _answer(jobs: list[_Job]) -> None:
-    """Answers the operations of one transaction: one call into each event loop, however many wait there."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = defaultdict(list)
-    for job in jobs:
-        if job.loop is not None:
-            by_loop[job.loop].append(job)
-        elif job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
-    for loop, waiting in by_loop.items():
-        with suppress(RuntimeError):  # the loop is gone, and so is everybody who waited in it
-            loop.call_soon_threadsafe(_settle, waiting)
-
-
-def _settle(jobs: list[_Job]) -> None:
-    for job in jobs:
-        if job.future.done():  # cancelled meanwhile
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)

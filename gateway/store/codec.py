@@ -1,8 +1,8 @@
-"""How values become columns and come back: moments, reasons, content, page tokens.
+"""How values become columns and come back, in every store: moments, reasons, content, page tokens.
 
-Moments are INTEGER microseconds since 1970 in UTC. Content (terms, transfers, statements, entries) is JSON without absent
-values: it stays readable with SQLite's own JSON functions, and a field added to the model later reads as absent. Decimals and
-dates are strings, exactly as they print.
+Where a database has no type of its own for them (SQLite), moments are integer microseconds since 1970 in UTC. Content (terms,
+transfers, statements, entries) is JSON without absent values: it stays readable with the database's own JSON functions, and a
+field added to the model later reads as absent. Decimals and dates are strings, exactly as they print.
 """
 
 import typing
@@ -15,8 +15,9 @@ import msgspec
 from formats.model import CreditTransfer, PaymentTerms
 from formats.report import Entry, Statement
 from gateway.compact import compact
+from gateway.continuity import StatementFacts
 from gateway.lifecycle import DeliveryState, PaymentState
-from gateway.store.records import Reason
+from gateway.store.records import EntryRow, Reason
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAYMENT_STATES = {state.value: state for state in PaymentState}
@@ -102,10 +103,22 @@ def entry_column(entry: Entry) -> bytes:
     return _encode(_convert(entry, _ENTRY, from_attributes=True))
 
 
+def entry_rows(entries: typing.Iterable[EntryRow]) -> list[tuple[int, bytes, str]]:
+    """Of each entry: its position, its content as JSON, and the payments it was matched to as a JSON array."""
+    return [(row.position, entry_column(row.entry), json_list(row.payment_ids)) for row in entries]
+
+
+def facts_column(facts: StatementFacts) -> bytes:
+    """What a statement is compared by, as JSON."""
+    return _to_json(facts)
+
+
 terms_of = msgspec.json.Decoder(PaymentTerms).decode
 transfer_of = msgspec.json.Decoder(CreditTransfer).decode
 statement_of = msgspec.json.Decoder(Statement).decode
 entry_of = msgspec.json.Decoder(Entry).decode
+facts_of = msgspec.json.Decoder(StatementFacts).decode
+payment_ids_of = msgspec.json.Decoder(tuple[str | None, ...]).decode
 
 
 def json_list(values: typing.Iterable[Any]) -> str:

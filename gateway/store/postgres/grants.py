@@ -1,0 +1,70 @@
+"""Which rights the processes need, role by role (PostgreSQL, "Privileges", "Row Security Policies").
+
+Three roles: one owns the tables and migrates; `worker` reads and writes everything and changes no tables; `serve`, which answers
+callers, can do less, so that whoever takes it over still cannot change what goes to a bank:
+
+- it reads no bytes of messages to banks (chunks of documents other than bank files), and can neither write nor replace them: a
+  row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
+- it cannot give a message another document, another name or another bank: of a delivery it may change where it stands;
+- it deletes nothing that happened: events, payments, keys, evidence.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+_ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
+_SERVE: Final = {
+    "bankgate_schema": "SELECT",
+    "archives": "SELECT",
+    "blocks": "SELECT",
+    "terms": "SELECT, INSERT",
+    "payment_keys": "SELECT, INSERT",
+    "payments": "SELECT, INSERT, UPDATE",
+    "transfers": "SELECT, INSERT, UPDATE",
+    "events": "SELECT, INSERT",
+    "refused_attempts": "SELECT, INSERT",
+    "delivery_events": "SELECT, INSERT",
+    "attempts": "SELECT, INSERT, UPDATE",
+    "evidence": "SELECT, INSERT",
+    "inbound_files": "SELECT, INSERT, UPDATE",
+    "statements": "SELECT, INSERT, UPDATE",
+    "entries": "SELECT, INSERT, UPDATE",
+    "discrepancies": "SELECT, INSERT, UPDATE",
+    "connections": "SELECT, INSERT, UPDATE",
+    "documents": _ALL,
+    "chunks": _ALL,
+    "procrastinate_jobs": "SELECT, INSERT",
+    "procrastinate_events": "SELECT, INSERT",
+}
+_WHERE_A_DELIVERY_STANDS: Final = (
+    *("state", "reason", "attempt", "fence", "lease_until", "due_at", "updated_at", "doubt_since", "stopped"),
+)
+
+
+def _quoted(role: str) -> str:
+    return '"' + role.replace('"', '""') + '"'
+
+
+def statements(*, serve: str, worker: str) -> Iterator[str]:
+    """The SQL that gives two roles, which are there already, their rights; for the role that owns the tables. May be run again,
+    and is to be run again after an upgrade."""
+    serve, worker = _quoted(serve), _quoted(worker)
+    yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
+    yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
+    yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
+    yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {serve}"
+    for table, rights in _SERVE.items():
+        yield f"GRANT {rights} ON {table} TO {serve}"
+    yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
+    for table, condition in (
+        ("documents", "kind = 'inbound'"),
+        ("chunks", "EXISTS (SELECT 1 FROM documents AS d WHERE d.document_id = chunks.document_id AND d.kind = 'inbound')"),
+    ):
+        yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+        for policy in ("everything", "bank_files", "sizes"):
+            yield f"DROP POLICY IF EXISTS {policy} ON {table}"
+        yield f"CREATE POLICY everything ON {table} TO {worker} USING (true) WITH CHECK (true)"
+        yield f"CREATE POLICY bank_files ON {table} TO {serve} USING ({condition}) WITH CHECK ({condition})"
+    # Of every document its size and digest may be seen: a delivery shows them.
+    yield f"CREATE POLICY sizes ON documents FOR SELECT TO {serve} USING (true)"

@@ -1,0 +1,279 @@
+"""A month that leaves the database: whole in its files, known for ever by its references, and nowhere lost on the way."""
+
+import asyncio
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from gateway.lifecycle import PaymentEvent, PaymentState
+from gateway.store.archive_files import MANIFEST, BadArchive, Manifest, verify
+from gateway.store.postgres.archive import Archived, Archiver, NotAtAnEnd
+from gateway.store.postgres.connection import Database
+from gateway.store.postgres.partitions import month_of
+from gateway.store.records import NewPayment, PaymentChange, PaymentFilter, Reason
+from gateway.store.store import CursorTooOld, Store, StoreUnavailable
+from tests.store.support.make import CALLER, HandClock, discrepancy, feed, news, payment, sent, waiting
+
+ROOT = Path(__file__).resolve().parents[2]
+LATER = datetime(2027, 2, 3, tzinfo=UTC)
+NOVEMBER, JANUARY = month_of(datetime(2026, 11, 1, tzinfo=UTC)), month_of(datetime(2027, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def kind() -> str:
+    return "postgres"
+
+
+async def settled(store: Store, count: int = 2, name: str = "1") -> list[NewPayment]:
+    """Payments that a bank has executed."""
+    delivery = await sent(store, count, name)
+    for event, status in ((PaymentEvent.BANK_ACCEPTED, "ACSP"), (PaymentEvent.BANK_SETTLED, "ACSC")):
+        await store.apply_message_news(news(delivery, event, status))
+    page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=99)
+    return [payment(row.payment_reference, payment_id=row.payment_id) for row in page]
+
+
+@pytest.fixture
+async def november(store: Store, another: Callable[[], Awaitable[Store]], clock: HandClock) -> list[NewPayment]:
+    """Two payments of November that are settled; by now it is February, and the stores know."""
+    new = await settled(store)
+    clock.moment = LATER
+    await another()
+    return new
+
+
+def archiver(database: Database, out: Path, step: Callable[[str], None] = lambda _: None) -> Archiver:
+    return Archiver(url=database.url, libpq={}, out=out, now=LATER, step=step)
+
+
+async def archived(database: Database, out: Path, before: int = JANUARY) -> list[Archived]:
+    return await asyncio.to_thread(lambda: list(archiver(database, out).before(before)))
+
+
+def tables(database: Database) -> set[str]:
+    with psycopg.connect(database.url) as db:
+        return {name for (name,) in db.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_20[0-9]{4}$'")}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+async def test_a_month_is_whole_in_its_files_and_gone_from_the_database(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    before = await feed(store)
+    first, second = await archived(database, tmp_path)
+    assert (first.month, second.month) == ("2026-11", "2026-12")
+    assert first.directory == tmp_path / "bankgate-2026-11"
+    assert (first.manifest.payments.rows, first.manifest.sums) == (2, {"EUR": "25"})
+    assert first.manifest.states == {"settled": 2}
+    assert (second.manifest.payments.rows, second.manifest.events.rows) == (0, 0)
+    rows = lines(first.directory / "payments.jsonl.gz")
+    assert {row["payment_reference"] for row in rows} == {item.payment_reference for item in november}
+    assert {row["transfer"]["creditor"]["name"] for row in rows} == {"Müller & Söhne"}
+    assert {(row["amount"], row["terms"]["debtor"]["name"], row["message_id"]) for row in rows} == {("12.50", "Acme", "MSG-1")}
+    events = lines(first.directory / "events.jsonl.gz")
+    assert [(row["cursor"], row["payment_id"], row["state"]) for row in events] == [
+        (row.cursor, row.payment_id, row.state.value) for row in before
+    ]
+    assert not {name for name in tables(database) if name.endswith(("202611", "202612"))}
+    assert {"payments_202701", "events_202702"} <= tables(database)
+    assert oct((first.directory / "payments.jsonl.gz").stat().st_mode & 0o777) == "0o600"
+
+
+async def test_a_repeat_of_an_archived_payment_is_known_and_never_paid_again(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    await archived(database, tmp_path)
+    again = payment(november[0].payment_reference, payment_id="f" * 32, content_sha256=november[0].content_sha256)
+    result = await store.submit([again])
+    (known,) = result.known
+    assert known is not None
+    assert (known.payment_id, known.state, known.same_content) == (november[0].payment_id, PaymentState.SETTLED, True)
+    other = payment(november[0].payment_reference, payment_id="e" * 32, content_sha256=bytes(32))
+    assert not (await store.submit([other])).stored
+    assert await store.payment(november[0].payment_id) is None
+    assert await store.payment_by_reference(CALLER, november[0].payment_reference) is None
+
+
+async def test_a_reader_of_events_is_told_that_it_came_too_late(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    early = (await feed(store))[0].cursor
+    last = (await feed(store))[-1].cursor
+    await archived(database, tmp_path)
+    with pytest.raises(CursorTooOld):
+        await store.events_after(early, limit=9)
+    (new,) = await waiting(store, 1)
+    assert [row.payment_id for row in await store.events_after(last, limit=9)] == [new.payment_id]
+
+
+async def test_a_month_with_anything_open_stays_and_what_is_open_is_named(
+    store: Store, another: Callable[[], Awaitable[Store]], clock: HandClock, database: Database, tmp_path: Path
+) -> None:
+    await settled(store)
+    (of_november,) = await settled(store, 1, "2")
+    (open_payment,) = await waiting(store, 1)
+    await store.add_discrepancies([discrepancy("look", payment_id=of_november.payment_id)])
+    clock.moment = LATER
+    await another()
+    with pytest.raises(NotAtAnEnd) as caught:
+        await archived(database, tmp_path)
+    assert "2026-11 is not at an end" in str(caught.value)
+    assert f"{open_payment.payment_id} ({open_payment.payment_reference}, approved)" in str(caught.value)
+    assert "discrepancy: 1 (unmatched)" in str(caught.value)
+    assert names(tmp_path) == []
+    assert "payments_202611" in tables(database)
+    found = await store.payment(open_payment.payment_id)
+    assert found is not None
+    await store.change_payments(
+        [
+            PaymentChange(
+                payment_id=found.payment_id,
+                version=found.version,
+                event=PaymentEvent.CANCEL,
+                state=PaymentState.CANCELLED,
+                reason=Reason(),
+                source="caller",
+            )
+        ]
+    )
+    await store.resolve_discrepancy(1, "person: ada", "it is right")
+    assert [one.month for one in await archived(database, tmp_path)] == ["2026-11", "2026-12"]
+
+
+async def test_the_month_that_is_being_written_never_goes(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    months = [one.month for one in await archived(database, tmp_path, before=JANUARY + 99)]
+    assert months == ["2026-11", "2026-12", "2027-01"]
+
+
+async def test_what_changes_after_it_was_written_keeps_the_month_in_the_database(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    def change(step: str) -> None:
+        if step == "drop":
+            with psycopg.connect(database.url) as db:
+                db.execute("UPDATE payments SET state = 'returned', version = version + 1 WHERE payment_key % 2 = 0")
+
+    with pytest.raises(BadArchive, match="changed meanwhile"):
+        await asyncio.to_thread(lambda: list(archiver(database, tmp_path, change).before(JANUARY)))
+    assert await store.payment(november[0].payment_id) is not None
+    first, _ = await archived(database, tmp_path)
+    assert first.manifest.states == {"returned": 1, "settled": 1}
+    assert verify(first.directory) == first.manifest
+
+
+KILLED_AT = """
+import os, sys
+from datetime import datetime
+from pathlib import Path
+from gateway.store.postgres.archive import Archiver
+
+def step(name):
+    if name == sys.argv[3]:
+        os.kill(os.getpid(), 9)
+
+list(Archiver(url=sys.argv[1], libpq={}, out=Path(sys.argv[2]), now=datetime.fromisoformat(sys.argv[4]), step=step).before(684))
+"""
+
+
+@pytest.mark.parametrize("step", ["check", "write", "publish", "verify", "drop", "detach", "commit", "done"])
+async def test_kill_9_at_any_step_loses_nothing_and_the_next_run_goes_on(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path, step: str
+) -> None:
+    command = [sys.executable, "-c", KILLED_AT, database.url, str(tmp_path), step, LATER.isoformat()]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    there = [await store.payment(item.payment_id) for item in november]
+    files = [name for name in names(tmp_path) if not name.startswith(".")]
+    if step == "done":
+        assert there == [None, None]
+        assert verify(tmp_path / "bankgate-2026-11").payments.rows == 2
+    else:
+        assert [row.state for row in there if row] == [PaymentState.SETTLED] * 2, "nothing is forgotten before the commit"
+        assert files in ([], ["bankgate-2026-11"])
+    await archived(database, tmp_path)
+    assert names(tmp_path) == ["bankgate-2026-11", "bankgate-2026-12"]
+    manifest = verify(tmp_path / "bankgate-2026-11")
+    assert (manifest.payments.rows, manifest.sums) == (2, {"EUR": "25"})
+    assert await archived(database, tmp_path) == []
+
+
+async def test_two_archives_at_once_are_one_too_many(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    def second(step: str) -> None:
+        if step == "write":
+            with pytest.raises(StoreUnavailable, match="another archive"):
+                list(archiver(database, tmp_path / "second").before(JANUARY))
+
+    found = await asyncio.to_thread(lambda: list(archiver(database, tmp_path, second).before(JANUARY)))
+    assert len(found) == 2
+
+
+def spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def lie(path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace('"EUR": "25"', '"EUR": "26"'), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "harm", "says"),
+    [
+        ("payments.jsonl.gz", spoil, "SHA-256"),
+        ("events.jsonl.gz", spoil, "SHA-256"),
+        ("payments.jsonl.gz", Path.unlink, "missing"),
+        ("manifest.json", Path.unlink, "cannot be read"),
+        ("manifest.json", spoil, "manifest"),
+        ("manifest.json", lie, "sums by currency"),
+    ],
+)
+async def test_an_archive_that_is_not_what_was_written_is_told(
+    store: Store,
+    november: list[NewPayment],
+    database: Database,
+    tmp_path: Path,
+    file: str,
+    harm: Callable[[Path], None],
+    says: str,
+) -> None:
+    first, _ = await archived(database, tmp_path)
+    assert isinstance(verify(first.directory), Manifest)
+    harm(first.directory / file)
+    with pytest.raises(BadArchive, match=says):
+        verify(first.directory)
+
+
+async def test_sums_are_exact_and_amounts_are_kept_as_written(
+    store: Store, another: Callable[[], Awaitable[Store]], clock: HandClock, database: Database, tmp_path: Path
+) -> None:
+    amounts = [Decimal("0.10"), Decimal("0.20"), Decimal("9007199254740993.01"), Decimal("1.0")]
+    await store.submit([payment(amount=amount, state=PaymentState.REJECTED) for amount in amounts])
+    clock.moment = LATER
+    await another()
+    first, _ = await archived(database, tmp_path)
+    assert first.manifest.sums == {"EUR": "9007199254740994.31"}
+    assert [row["amount"] for row in lines(first.directory / "payments.jsonl.gz")] == [str(amount) for amount in amounts]
+    assert json.loads((first.directory / MANIFEST).read_bytes())["states"] == {"rejected": 4}

@@ -1,0 +1,132 @@
+"""What `serve` and `worker` may do in the database, tried with real roles: all their work, and nothing beyond it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from gateway.lifecycle import DeliveryEvent, PaymentEvent
+from gateway.store.postgres.connection import Database
+from gateway.store.postgres.grants import statements
+from gateway.store.postgres.store import PostgresStore
+from gateway.store.records import DeliveryFilter, PaymentFilter
+from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
+from tests.store.support.released import check, document, fill
+from tests.support.postgres import Cluster
+
+
+@dataclass
+class Roles:
+    cluster: Cluster
+    name: str
+
+    def url(self, role: str) -> str:
+        return self.cluster.url(self.name, user=role)
+
+
+@pytest.fixture
+def roles(postgres: Cluster, database: Database, clock: HandClock) -> Iterator[Roles]:
+    """Two roles with the rights that are printed; the tables and partitions are the owner's."""
+    name = database.url.rpartition("/")[2]
+
+    async def make_partitions() -> None:
+        store = PostgresStore(database, clock=clock)
+        await store.open()
+        await store.close()
+
+    asyncio.run(make_partitions())
+    for role in ("t_serve", "t_worker"):
+        postgres.execute(f"CREATE ROLE {role} LOGIN")
+    for _ in range(2):
+        for statement in statements(serve="t_serve", worker="t_worker"):
+            postgres.execute(statement, database=name)
+    yield Roles(postgres, name)
+    for role in ("t_serve", "t_worker"):
+        postgres.execute(f"DROP OWNED BY {role}", database=name)
+        postgres.execute(f"DROP ROLE {role}")
+
+
+@pytest.fixture
+async def serve(roles: Roles, clock: HandClock) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(Database(url=roles.url("t_serve")), clock=clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def worker(roles: Roles, clock: HandClock) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(Database(url=roles.url("t_worker")), clock=clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_the_worker_can_do_all_its_work(worker: PostgresStore, clock: HandClock) -> None:
+    await fill(worker, clock)
+    await check(worker)
+
+
+async def test_serve_can_do_all_its_work(worker: PostgresStore, serve: PostgresStore, clock: HandClock) -> None:
+    new = await waiting(serve, 2)
+    assert [row.payment_id for row in await feed(serve)] == [row.payment_id for row in new]
+    assert len((await serve.list_payments(PaymentFilter(), limit=9))[0]) == 2
+    await worker.add_discrepancies([discrepancy("one")])
+    await serve.resolve_discrepancy(1, "person: ada", "looked at")
+    delivery = await moved(worker, await formed(worker, 1, "1"), DeliveryEvent.STARTED, lease_until=clock())
+    delivery = await moved(worker, delivery, DeliveryEvent.LOST_TRACK)
+    await moved(serve, delivery, DeliveryEvent.FOUND, payment_event=PaymentEvent.MESSAGE_SENT)
+    assert [row.state.value for row in (await serve.list_deliveries(DeliveryFilter(), limit=9))[0]] == ["sent"]
+    kept = await document(serve, "inbound", b"<camt/>" * 300_000)
+    file, _ = await serve.keep_inbound(CONNECTION, "stm.xml", *kept)
+    assert await asyncio.to_thread(lambda: serve.open_document(file.document_id).read()) == b"<camt/>" * 300_000
+    await serve.finish_inbound(file.inbound_file_id, state="stored")
+    assert (await serve.health(CONNECTION)).open_discrepancies == 0
+
+
+async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:
+    document_id, _, _ = await document(worker, "sealed", b"<sealed/>")
+    assert await asyncio.to_thread(lambda: worker.open_document(document_id).read()) == b"<sealed/>"
+    with pytest.raises(Exception, match="lost its chunk"):
+        await asyncio.to_thread(lambda: serve.open_document(document_id).read())
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE deliveries SET document_id = 1",
+        "UPDATE deliveries SET file_name = 'other.xml'",
+        "UPDATE deliveries SET connection_id = 'bank-b'",
+        "INSERT INTO documents (kind, owner, created_at) VALUES ('sealed', '1', now())",
+        "INSERT INTO chunks SELECT document_id, 99, 'x' FROM documents WHERE kind = 'sealed'",
+        "DELETE FROM events",
+        "DELETE FROM payments",
+        "DELETE FROM payment_keys",
+        "UPDATE payment_keys SET caller = 'other'",
+        "UPDATE events SET state = 'settled'",
+        "DELETE FROM evidence",
+        "UPDATE terms SET content = 'x'",
+        "UPDATE archives SET manifest_sha256 = ''",
+        "UPDATE bankgate_schema SET version_num = '9'",
+        "DROP TABLE payments",
+        "CREATE TABLE more (n integer)",
+        "ALTER TABLE chunks DISABLE ROW LEVEL SECURITY",
+    ],
+)
+async def test_serve_cannot_change_what_goes_to_a_bank_nor_what_happened(
+    worker: PostgresStore, roles: Roles, attack: str
+) -> None:
+    ready = await formed(worker, 1, "1")
+    await worker.attach_document(ready.delivery_id, ready.fence, *await document(worker, "sealed", b"<sealed/>"))
+    with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        db.execute(attack)
+
+
+@pytest.mark.parametrize("harmless", ["UPDATE chunks SET content = 'x'", "DELETE FROM chunks", "DELETE FROM documents"])
+async def test_what_serve_does_to_documents_reaches_bank_files_only(worker: PostgresStore, roles: Roles, harmless: str) -> None:
+    sealed, _, _ = await document(worker, "sealed", b"<sealed/>")
+    with psycopg.connect(roles.url("t_serve")) as db:
+        db.execute(harmless)
+    assert await asyncio.to_thread(lambda: worker.open_document(sealed).read()) == b"<sealed/>"
