@@ -1,6 +1,6 @@
 # Everything a person does with a checkout. Each target does its own set-up first; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format stubs lock diagrams rules bench image-steps chaos sim setup clean
+.PHONY: help demo test check format stubs lock diagrams rules bench sim model chaos image-steps setup clean
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
@@ -48,6 +48,10 @@ lock: ## write the lock files from pyproject.toml; ARGS=--upgrade takes the newe
 bench: ## measure against peers on this machine
 	@$(SETUP) bench
 	@$(BIN)/bankgate bench $(ARGS)
+
+model: ## every interleaving of the delivery protocol in larger bounds than `make test` (minutes)
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.model $(ARGS)
 
 image-steps: ## build the image's file system by the Dockerfile's own steps, without a Docker engine (Linux, root)
 	@$(SETUP) dev

@@ -29,6 +29,7 @@ ASKED_FOR = {
 TARGETS = {
     "demo",
     "chaos",
+    "model",
     "test",
     "sim",
     "check",
