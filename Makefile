@@ -1,11 +1,12 @@
 # Everything a person does with a checkout. Each target does its own set-up first; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format stubs lock diagrams rules bench image-steps setup clean
+.PHONY: help demo test check format stubs lock diagrams rules bench sim model chaos image-steps setup clean
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
 WORKERS ?= 2
 ARGS ?=
+SEEDS ?= 100000
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,9 +49,17 @@ bench: ## measure against peers on this machine
 	@$(SETUP) bench
 	@$(BIN)/bankgate bench $(ARGS)
 
+model: ## every interleaving of the delivery protocol in larger bounds than `make test` (minutes)
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.model $(ARGS)
+
 image-steps: ## build the image's file system by the Dockerfile's own steps, without a Docker engine (Linux, root)
 	@$(SETUP) dev
 	@$(BIN)/python deploy/scripts/image_steps.py $(ARGS)
+
+chaos: ## kill, freeze, cut and fill everything while payments flow; SEED=1 SECONDS=60 RUNS=3 are what it takes if not told
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --runs $(or $(RUNS),3) $(ARGS)
 
 setup: ## only the set-up
 	@$(SETUP) dev
@@ -58,3 +67,7 @@ setup: ## only the set-up
 clean: ## remove .venv and everything that was made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo-data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+sim: ## lives with everything that breaks, each from a seed: SEEDS=100000, SEEDS=500-900, or SEEDS=4711 WORLD=blind told step by step
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.sim $(SEEDS) $(if $(WORLD),--world $(WORLD)) $(if $(PAYMENTS),--payments $(PAYMENTS)) $(ARGS)

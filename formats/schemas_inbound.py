@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from lxml import etree
 
+import formats.schemas_start  # noqa: F401 - before the first schema is compiled
 from formats.schemas_flood import ATTRIBUTES_MAX, beginning_with_all_we_tell, with_too_many_attributes
 from formats.schemas_pieces import Cut, PieceValidator, Uncuttable, hardened_parser
 from formats.schemas_problems import (

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 from lxml import etree
 
+import formats.schemas_start  # noqa: F401 - before the first schema is compiled
 from formats.errors import FormatError
 from formats.schemas_pieces import CUTS, PieceValidator, Uncuttable, hardened_parser
 from formats.schemas_problems import GivenUp, SchemaProblem, keeps_to, not_well_formed, problem, problems_of

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lxml import etree
 
+import formats.schemas_start  # noqa: F401 - before the first schema is compiled
 from formats.errors import FormatError
 
 _XML_SCHEMA: Final = "{http://www.w3.org/2001/XMLSchema}"

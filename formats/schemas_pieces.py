@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
+import formats.schemas_start  # noqa: F401 - before the first schema is compiled
 from formats.schemas_flood import (
     ATTRIBUTES_MAX,
     beginning_with_all_we_tell,

@@ -76,6 +76,7 @@ from gateway.store.records import (
     PaymentChange,
 )
 from gateway.store.store import Clock, Stale
+from gateway.twice import booked_twice
 
 BATCH = 500  # records worked through with one question to the store and one change of it
 
@@ -400,6 +401,7 @@ class NewsApplier:
                 origin = self._origin_at(told.place)
                 holds.append(hold_back(origin, told.key, told.news.event, candidate.payment_id, candidate.message_id))
             elif not candidate.superseded:  # what is said of a refused attempt moves the payment no more
+                discrepancies += await booked_twice(self._store, self._origin_at(told.place), told.key, told.news, candidate)
                 discrepancies += self._move(told, found, index, changes)
         discrepancies += await self._unmatched(unmatched)
         if changes or discrepancies or holds:

@@ -43,7 +43,8 @@ def plan_message(
     look_again: list[datetime] = []
     for kind in dict.fromkeys(_kind(group) for group in groups):
         alike = [group for group in groups if _kind(group) == kind]
-        due = min(group.oldest_at for group in alike) + wait
+        oldest = min(group.oldest_at for group in alike)
+        due = oldest + wait
         if window is not None:
             standing = window.standing(alike[0].terms.payment_type, now)
             if not standing.open:
@@ -52,7 +53,8 @@ def plan_message(
             if standing.closes_at is not None:
                 due = min(due, standing.closes_at - lead)
         full = sum(group.count for group in alike) >= transfers_max
-        if full or due <= now:
+        # Stored further ahead than a payment ever waits: the server's clock was wrong by that much, and company is not worth it.
+        if full or due <= now or oldest - now > wait:
             return Plan(blocks=_fill(alike, message_id, transfers_max))
         look_again.append(due)
     return Plan(look_again_at=min(look_again, default=None))

@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,8 @@ class Courier:
     metrics: Metrics
     recorder: Recorder = field(init=False)
     started: set[tuple[str, int]] = field(default_factory=set)
+    uptime: Callable[[], float] = time.monotonic  # in seconds; nobody can set it
+    doubted: dict[tuple[str, int], float] = field(default_factory=dict)  # when this process first asked about an attempt
     winding_down: bool = False  # finish what is under way and begin nothing
 
     def __post_init__(self) -> None:
@@ -234,12 +237,18 @@ class Courier:
             await self._ask_again(delivery, evidence, not_after)
 
     def _absence_counts(self, delivery: Delivery) -> bool:
-        """ "Not there" is proof only where the bank promised that it is final, and after the quiet time."""
+        """ "Not there" is proof only where the bank promised that it is final, and after the quiet time.
+
+        It has to have passed by the wall clock since the doubt began, and by this process's own uptime since it first asked: a
+        clock that was set, here or where the doubt was dated, must not cut it short. A process that has just started waits anew.
+        """
         settings = self.connection.settings.guarantee
         if self.connection.guarantee is not Guarantee.QUERYABLE or not settings.absence_is_final:
             return False
+        asked = self.doubted.setdefault((delivery.delivery_id, delivery.attempt), self.uptime())
         since = delivery.doubt_since or delivery.updated_at
-        return self.clock() - since >= timedelta(seconds=settings.quiet_seconds)
+        passed = min(self.clock() - since, timedelta(seconds=self.uptime() - asked))
+        return passed >= timedelta(seconds=settings.quiet_seconds)
 
     async def _ask_again(self, delivery: Delivery, evidence: Evidence, not_after: datetime | None) -> None:
         """Keeps what was heard if it is new, and waits longer the longer the doubt lasts."""

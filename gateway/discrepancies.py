@@ -189,6 +189,19 @@ def paid_twice(origin: Origin, key: str, says: str, payment_id: str, message_id:
     )
 
 
+def booked_again(origin: Origin, key: str, payment_id: str, delivery: Delivery, references: tuple[str, str]) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"twice:{key}",
+        "paid_twice",
+        f"The bank booked this payment again, under another reference than before, and its message was handed over "
+        f"{delivery.attempt} times: it may be paid twice. Call the bank at once.",
+        f"银行以另一参考号再次对该付款记账，而其报文曾发送 {delivery.attempt} 次：可能重复付款，请立即致电银行。",
+        {"message_id": delivery.message_id, "attempts": delivery.attempt, "references": list(references)},
+        payment_id=payment_id,
+        delivery_id=delivery.delivery_id,
+    )
+
+
 def is_booking(discrepancy: Discrepancy) -> bool:
     """Whether it is one of `batch_of_other_amount`."""
     return discrepancy.key.partition(":")[2].startswith("batch:")

@@ -40,6 +40,7 @@ class Preparer:
     connection: Connection
     clock: Clock
     metrics: Metrics
+    new_id: Callable[[datetime], str] = new_message_id
 
     async def form_messages(self) -> datetime | None:
         """Turns every due group of approved payments into READY deliveries; when to look again, None if nothing waits.
@@ -54,7 +55,7 @@ class Preparer:
         while True:
             now = self.clock()
             groups = await self.store.waiting_groups(self.connection.id)
-            message_id = new_message_id(now)
+            message_id = self.new_id(now)
             plan = plan_message(
                 groups,
                 message_id=message_id,

@@ -28,7 +28,10 @@ ASKED_FOR = {
 }
 TARGETS = {
     "demo",
+    "chaos",
+    "model",
     "test",
+    "sim",
     "check",
     "format",
     "stubs",

@@ -46,6 +46,46 @@ a state, not a retry. It is left by evidence (`found`, `found_missing`, `refused
 one on which a repeat cannot be executed twice. `postponed` keeps a message `ready` until its bank's next send window.
 """
 
+DOUBT = """\
+## Out of doubt
+
+What leads out of `in_doubt` depends on the guarantee that the connection declares. A new attempt begins there in two ways only: a
+repeat under IDEMPOTENT, and proof that the bank never got the message (`found_missing`). Under every guarantee the bank's own
+news, a listing or an answer that shows the message is proof that it arrived; a person decides with a reason; and the channel's
+own word counts when it comes late, about the very attempt that is in doubt: the process was stopped, and somebody else had begun
+to doubt.
+
+"Not there" is proof under QUERYABLE alone, where the bank promised that this answer is final, and only after the quiet time,
+which is longer than the longest send: bytes of a stopped process may land after the bank was asked.
+"""
+
+_F = lifecycle.DeliveryEvent
+_BY_ALL = {
+    _F.FOUND: "the bank's answer or news, or a person",
+    _F.FOUND_MISSING: "a person, or the channel late: nothing left",
+    _F.REFUSED: "the channel late: the door said no",
+}
+# `tests/model` goes through every interleaving and sees these events there, and no others.
+OUT_OF_DOUBT: Mapping[str, Mapping[lifecycle.DeliveryEvent, str]] = {
+    "IDEMPOTENT": {_F.SEND_AGAIN: "at once, up to `attempts_max`: a repeat is not executed twice", **_BY_ALL},
+    "QUERYABLE, final": {
+        **_BY_ALL,
+        _F.FOUND_MISSING: "the bank's final answer after the quiet time; " + _BY_ALL[_F.FOUND_MISSING],
+    },
+    "QUERYABLE, not final": _BY_ALL,
+    "BLIND": _BY_ALL,
+}
+
+
+def doubt() -> list[str]:
+    """A row for each guarantee and event."""
+    lines = ["| guarantee | event → next state | upon |", "|---|---|---|"]
+    for guarantee, events in OUT_OF_DOUBT.items():
+        for event, upon in events.items():
+            following = lifecycle.advance(lifecycle.DELIVERY_TABLE, lifecycle.DeliveryState.IN_DOUBT, event)
+            lines.append(f"| {guarantee} | {event.value} → {following.value} | {upon} |")
+    return lines
+
 
 def diagram(table: Mapping[tuple[S, E], S], first: S, final: Iterable[S]) -> list[str]:
     """A mermaid state diagram: one arrow for every pair of states, with the events that lead from the one to the other."""
@@ -77,7 +117,7 @@ def page() -> str:
     lines += diagram(payment, lifecycle.PaymentState.RECEIVED, lifecycle.FINAL_PAYMENT_STATES)
     lines += ["", *transitions(payment, lifecycle.PaymentState), "", DELIVERIES]
     lines += diagram(delivery, lifecycle.DeliveryState.READY, lifecycle.FINAL_DELIVERY_STATES)
-    lines += ["", *transitions(delivery, lifecycle.DeliveryState), ""]
+    lines += ["", *transitions(delivery, lifecycle.DeliveryState), "", DOUBT, *doubt(), ""]
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Submitting, checking, reading, cancelling and watching payments."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -57,8 +57,17 @@ class _Examined:
 class Payments(Desk):
     """The use cases of a caller with payments to make."""
 
-    def __init__(self, configuration: Configuration, store: Store, *, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Store,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        new_id: Callable[[], str] = new_payment_id,
+    ) -> None:
         super().__init__(configuration, store, clock=clock, metrics=metrics)
+        self._new_id = new_id
         self._checks = {
             name: OrderCheck(settings, bank_named(settings.bank)) for name, settings in configuration.connections.items()
         }
@@ -189,7 +198,7 @@ class Payments(Desk):
             day = on or days.get(order.connection_id)
             if day is None:
                 day = days[order.connection_id] = now.astimezone(check.time_zone).date()
-            payment_id = new_payment_id()
+            payment_id = self._new_id()
             checked = check.check(order, payment_id, day)
             violations = checked.violations
             key = (order.connection_id, checked.terms.requested_execution_date, checked.terms.payment_type)
@@ -226,7 +235,7 @@ class Payments(Desk):
         if not own:
             raise NotFound("no connection is configured for this caller")
         fallback = self._checks[own[0]]
-        payment_id = new_payment_id()
+        payment_id = self._new_id()
         checked = fallback.check(order, payment_id, day)
         unknown = unknown_connection(order.connection_id, own)
         others = (v for v in checked.violations if not v.field.startswith("debtor_account"))

@@ -222,7 +222,7 @@ async def make_desk(tmp_path: Path) -> AsyncIterator[MakeDesk]:
         channel = ScriptedChannel(clock, guarantee=connection.guarantee)
         metrics = Metrics()
         preparer = Preparer(store, connection, clock, metrics)
-        courier = Courier(store, connection, channel, preparer, clock, metrics)
+        courier = Courier(store, connection, channel, preparer, clock, metrics, uptime=lambda: clock().timestamp())
         return Desk(store, clock, channel, connection, preparer, courier, Intake(store, connection, channel, clock, metrics))
 
     yield make  # type: ignore[misc]

@@ -61,3 +61,9 @@ def test_a_due_kind_is_not_held_up_by_a_younger_one_before_it() -> None:
 def test_blocks_are_named_after_their_message_and_counted_from_one() -> None:
     names = [block.payment_information_id for block in plan(group(1, 1, age=30), group(2, 1, age=20)).blocks]
     assert names == ["M-1", "M-2"]
+
+
+def test_a_payment_stored_by_a_clock_that_was_an_hour_ahead_does_not_wait_for_that_hour() -> None:
+    assert taken(plan(group(1, 1, age=-3600))) == [(1, 1)]
+    slightly = plan(group(1, 1, age=-3))
+    assert (taken(slightly), slightly.look_again_at) == ([], NOW + timedelta(seconds=13))

@@ -43,7 +43,7 @@ GUARD = """
 read -r _
 pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
 shm=$(sed -n 7p "$1/data/postmaster.pid" 2>/dev/null | awk '{print $2}')
-if [ -n "$pid" ] && ps -o command= -p "$pid" | grep -qF -- "$1/data"; then
+if [ -n "$pid" ] && ps -ww -o command= -p "$pid" | grep -qF -- "$1/data"; then
     children=$(ps -A -o pid=,ppid= | awk -v parent="$pid" '$2 == parent {print $1}')
     kill -9 "$pid" $children 2>/dev/null
     kill -CONT "$pid" $children 2>/dev/null

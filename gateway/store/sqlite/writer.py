@@ -135,17 +135,21 @@ class Writer:
             job = self._queue.get()
             if job is None:
                 break
-            jobs = [job]
-            try:
-                with self._lock.held(self._busy_seconds):
-                    self._commit_together(jobs)
-            except Exception as error:  # not swallowed: it is the callers' answer, and the thread lives on
-                self._fail(jobs, error)
-            else:
-                self._on_commit()
-            answer(jobs)
+            self._turn(job)
         self._disconnect()
         self._lock.close()
+
+    def _turn(self, job: Job) -> None:
+        """One transaction: the job and what is waiting behind it."""
+        jobs = [job]
+        try:
+            with self._lock.held(self._busy_seconds):
+                self._commit_together(jobs)
+        except Exception as error:  # not swallowed: it is the callers' answer, and the thread lives on
+            self._fail(jobs, error)
+        else:
+            self._on_commit()
+        answer(jobs)
 
     def _commit_together(self, jobs: list[Job]) -> None:
         """Runs the job given and what is waiting in one transaction; appends to `jobs`."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -46,7 +47,9 @@ class Identity:
         return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
-def issue(name: str, issuer: Identity | None = None, *, host: str | None = None, days: int = 30) -> Identity:
+def issue(
+    name: str, issuer: Identity | None = None, *, host: str | None = None, days: int = 30, more_hosts: Sequence[str] = ()
+) -> Identity:
     """Issued by itself without an issuer; with negative days it has expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -62,8 +65,10 @@ def issue(name: str, issuer: Identity | None = None, *, host: str | None = None,
         .add_extension(x509.BasicConstraints(ca=issuer is None and host is None, path_length=None), critical=True)
     )
     if host is not None:
-        alternative = x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
-        builder = builder.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        names = [
+            x509.IPAddress(ipaddress.ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in (host, *more_hosts)
+        ]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return Identity(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 
 

@@ -1,0 +1,37 @@
+"""What of the production code is set for simulated time: three constants, and two things that cost and decide nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from unittest.mock import patch
+
+import structlog
+
+from formats.bank import bank_named
+from gateway.engine import local
+from gateway.store.sqlite import writer
+from gateway.use_cases import payments
+
+_cached_bank = cache(bank_named)
+
+
+@contextmanager
+def simulated_machine() -> Iterator[None]:
+    """Patches of the machine, not of a rule.
+
+    * Group commit is bounded by operations, not by real time.
+    * An engine with nothing to do looks again after hours, not seconds: a wake that is lost shows as a payment that stands still.
+    * Plugins are looked up once; logs are not written.
+    """
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    try:
+        with (
+            patch.object(writer, "SECONDS_MAX", float("inf")),
+            patch.object(local, "LOOK_AGAIN", timedelta(hours=2)),
+            patch.object(payments, "bank_named", _cached_bank),
+        ):
+            yield
+    finally:
+        structlog.configure(**before)

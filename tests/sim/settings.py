@@ -1,0 +1,118 @@
+"""The kinds of world there are: what the connection claims, and who is in it."""
+
+import atexit
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gateway.config import Configuration, ConnectionSettings
+from gateway.store.sqlite import connection
+from gateway.store.sqlite.schema import migrate
+from tests.sim.bank import LEASE, QUIET
+
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+ACCOUNT = "NL41MOCK0000000001"
+GUARANTEES: dict[str, dict[str, object]] = {
+    "blind": {"kind": "blind"},
+    "queryable": {"kind": "queryable", "absence_is_final": True, "quiet_seconds": QUIET},
+    "queryable-not-final": {"kind": "queryable", "quiet_seconds": QUIET},
+    "idempotent": {"kind": "idempotent", "evidence": "letter of 2026-03-02"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldKind:
+    """`person`: nobody (""), one who decides late and may wrongly say "arrived" ("late"), or one who also wrongly says "did not
+    arrive" ("careless"). `instant`: the share of instant-else-normal payments. `days`: how late the bank's answers may be."""
+
+    guarantee: str
+    claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
+    person: str = ""
+    instant: float = 0.0
+    lies: bool = False
+    days: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+WORLDS: dict[str, WorldKind] = {
+    "blind": WorldKind(guarantee="blind"),
+    "queryable": WorldKind(guarantee="queryable"),
+    "idempotent": WorldKind(guarantee="idempotent"),
+    "person": WorldKind(guarantee="blind", person="late"),
+    "instant-blind": WorldKind(guarantee="blind", instant=0.8),
+    "queryable-not-final": WorldKind(guarantee="queryable-not-final", person="late"),
+    "instant-queryable": WorldKind(guarantee="queryable", instant=0.8),
+    "careless": WorldKind(guarantee="blind", person="careless"),
+    "instant-idempotent": WorldKind(guarantee="idempotent", instant=0.8),
+    "days": WorldKind(guarantee="queryable", days=3.0),
+    "lies": WorldKind(guarantee="blind", instant=1.0, lies=True),
+}
+
+
+def configuration(kind: WorldKind, directory: Path) -> Configuration:
+    """The configuration of every process of the world."""
+    settings = ConnectionSettings.model_validate(
+        {
+            "id": "bank",
+            "bank": "iso20022",
+            "message": "pain.001.001.09",
+            "initiating_party": "ACME BV",
+            "accounts": ({"iban": ACCOUNT, "holder": "ACME BV", "agent_bic": "MOCKNL2AXXX", "currency": "EUR"},),
+            "channel": {"kind": "folder", "upload": "out"},
+            "guarantee": GUARANTEES[kind.claimed or kind.guarantee],
+            "retry": {"first_seconds": 5, "longest_seconds": 300, "attempts_max": 6, "lease_seconds": LEASE},
+            "schedule": {"fetch_seconds": 400 if not kind.days else 14400, "ask_seconds": 300},
+            "batching": {"wait_seconds": 2},
+            "instant": {"offered": True},
+            **kind.settings,
+        }
+    )
+    return Configuration(directory=directory, connections={"bank": settings})
+
+
+@cache
+def memory_folder() -> Path:
+    """A folder for databases, in memory where the system has such a place."""
+    shared = Path("/dev/shm")
+    made = Path(tempfile.mkdtemp(prefix="bankgate-sim-", dir=shared if shared.is_dir() else None))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+@cache
+def template() -> Path:
+    """An empty database with its schema: made once, copied for each life."""
+    path = memory_folder() / "template.db"
+    connection.create_private(path)
+    db = connection.connect(path, busy_seconds=1, cache_kib=1024)
+    connection.use_log(db, 1)
+    db.execute("BEGIN IMMEDIATE")
+    migrate(db)
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    return path
+
+
+def fresh_database(name: str) -> Path:
+    """A copy of the template in a file of its own."""
+    path = memory_folder() / f"{name}.db"
+    drop_database(path)
+    shutil.copyfile(template(), path)
+    return path
+
+
+def drop_database(path: Path) -> None:
+    """Removes a database and what lies beside it."""
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """The checkers' own connection."""
+    return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, cached_statements=64)

@@ -1,0 +1,52 @@
+"""A few thousand lives, spread over every kind of world. `make sim` lives a hundred thousand, and any other."""
+
+import pytest
+
+from tests.sim.run import digest, known_seeds, many, one, replay_command, told
+from tests.sim.settings import WORLDS
+
+pytestmark = pytest.mark.timeout(900)  # a chunk of lives takes its time where others use the machine
+SEEDS = 2_002  # in all; the first of each world
+CHUNKS = 22
+CHUNK = SEEDS // CHUNKS
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -> None:
+    names = list(WORLDS)
+    name, start = names[chunk % len(names)], chunk // len(names) * CHUNK
+    outcome = many([(seed, name) for seed in range(start, start + CHUNK)], stop_at_first=True)
+    assert not outcome.violations, outcome.summary()
+    must = ("killed", "stopped", "clock jumped", "the disk is full", "the database is gone", "answer torn", "'got it' lost")
+    missing = [what for what in must if not outcome.seen[what]]
+    assert not missing, "the world was too kind for this to prove anything"
+    if WORLDS[name].instant:
+        assert outcome.seen["out again as normal"] > 2
+
+
+@pytest.mark.parametrize(("seed", "name", "what"), list(known_seeds()))
+def test_a_seed_that_once_found_something_finds_nothing_any_more(seed: int, name: str, what: str) -> None:
+    world = one(seed, name)
+    assert world.violation is None, f"{world.violation}; once: {what}; {replay_command(world)}"
+
+
+@pytest.mark.parametrize("name", ["queryable", "instant-idempotent"])
+def test_the_same_seed_lives_the_same_life(name: str) -> None:
+    first, second = one(4711, name), one(4711, name)
+    assert told(first) == told(second)
+    assert digest(first) == digest(second)
+    assert digest(one(4712, name)) != digest(first)
+
+
+def test_a_life_is_told_as_a_numbered_story_that_one_command_shows_again() -> None:
+    world = one(1, "blind")
+    lines = told(world).splitlines()
+    assert len(lines) == len(world.story)
+    assert lines[0].split()[0] == "1."
+    assert "worker 1" in lines[0]
+    assert replay_command(world) == "make sim SEEDS=1 WORLD=blind"
+
+
+def test_what_a_lying_bank_executes_twice_happens_at_all() -> None:
+    seen = many([(seed, "lies") for seed in range(30)]).seen
+    assert seen["paid twice by a lie"] + seen["held because of a lie"] > 5

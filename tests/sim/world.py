@@ -1,0 +1,324 @@
+"""One life: processes, clocks, network, bank and people, all driven by one seed."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from datetime import datetime, timedelta
+from typing import Any
+
+from formats.bank import bank_named
+from gateway.connection import Connection
+from gateway.delivery import Courier
+from gateway.engine.local import LocalEngine
+from gateway.intake import Intake
+from gateway.prepare import Preparer
+from gateway.service import Gateway
+from gateway.store.store import StoreUnavailable
+from gateway.telemetry import Metrics
+from gateway.use_cases.desk import fetch_lane
+from gateway.worker import FetchLane, SendLane
+from keys.plain import PlainSeal
+from tests.sim.bank import Bank
+from tests.sim.channel import SimChannel
+from tests.sim.checkers import Checkers
+from tests.sim.disk import Disk, SimStore
+from tests.sim.loop import OWNER, Holder, VirtualLoop
+from tests.sim.settings import START, WORLDS, WorldKind, configuration, drop_database, fresh_database, memory_folder, reader
+
+PAYMENTS_MAX = 6
+LANE_LEASE = timedelta(seconds=30)
+METRICS = Metrics()
+BANK = bank_named("iso20022")
+KILLED_AT_A_STEP = 0.0006
+STOPPED_AT_A_STEP = 0.0006
+
+
+class Process(Holder):
+    """One incarnation of a worker or a server. It remembers nothing of the one before."""
+
+    def __init__(self, world: "World", role: str, number: int) -> None:
+        super().__init__()
+        self.world = world
+        self.role = role
+        self.name = f"{role} {number}"
+        self.skew = world.dice.uniform(-1.5, 1.5)
+        self.stops: list[float] = []
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.store = SimStore(world.disk, self.name, self.clock, lambda: 0.004 * world.dice.random())
+        self.gateway: Gateway | None = None
+        self._context = copy_context()
+        self._context.run(OWNER.set, self)
+
+    def clock(self) -> datetime:
+        """The wall clock as this process reads it."""
+        return START + timedelta(seconds=self.world.loop.time() + self.skew)
+
+    def stopped_since(self, moment: float) -> bool:
+        return any(stop >= moment for stop in self.stops)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Runs in this process, and dies with it."""
+        task = self.world.loop.create_task(work, context=self._context.copy())
+        self.tasks.append(task)
+        return task
+
+    def start(self) -> None:
+        """Raises `StoreUnavailable`: then it ends at once, and somebody starts another."""
+        self.store.start()
+        self.world.tell(self, "starts")
+        if self.role == "worker":
+            self.spawn(self._work())
+        else:
+            self.gateway = Gateway(
+                self.world.configuration, self.store, clock=self.clock, metrics=METRICS, new_id=self.world.new_payment_id
+            )
+
+    async def _work(self) -> None:
+        world = self.world
+        settings = world.configuration.connections["bank"]
+        own = Connection(settings, BANK, PlainSeal(), "", memory_folder(), self.clock)
+        channels = [SimChannel(world, self, own.guarantee) for _ in range(2)]
+        preparer = Preparer(self.store, own, self.clock, METRICS, new_id=world.new_message_id)
+        courier = Courier(self.store, own, channels[0], preparer, self.clock, METRICS)
+        courier.recorder.jitter = world.dice
+        courier.uptime = world.loop.time
+        intake = Intake(self.store, own, channels[1], self.clock, METRICS)
+        lanes: dict[str, SendLane | FetchLane] = {
+            "bank": SendLane(courier, preparer),
+            fetch_lane("bank"): FetchLane(intake, self.clock, timedelta(seconds=settings.schedule.fetch_seconds)),
+        }
+        engine = LocalEngine(
+            self.store,
+            list(lanes),
+            owner=self.name,
+            report=self._report,
+            clock=self.clock,
+            lease=LANE_LEASE,
+        )
+        try:
+            for lane in lanes:
+                await self.store.wake_lane(lane)
+            await engine.run(lambda lane: lanes[lane].pump())
+        except StoreUnavailable as error:
+            world.tell(self, f"ends: {error}")
+            world.end(self)
+
+    def _report(self, lane: str, fault: Exception) -> None:
+        self.world.reported(self, lane, fault)
+
+
+class World:
+    """See the module. `live` runs it to its end; then `violation` is what was wrong, or None."""
+
+    def __init__(self, seed: int, name: str, *, kind: WorldKind | None = None, payments_max: int = PAYMENTS_MAX) -> None:
+        self.seed = seed
+        self.payments_max = payments_max
+        self.name = name
+        self.kind = kind or WORLDS[name]
+        self.dice = random.Random(f"{name} {seed}")
+        self.seen: Counter[str] = Counter()
+        self.story: list[tuple[float, str, str, int]] = []  # when, who, what, how often
+        self.violation: str | None = None
+        self.chaos = True
+        self.processes: list[Process] = []
+        self.buried: list[Process] = []
+        self.flying: Counter[str] = Counter()
+        self.wrong_words: set[str] = set()  # messages of which a person wrongly said that they did not arrive
+        self.last_sent: dict[str, float] = {}  # when a worker last had to do with sending a file
+        self._numbers: Counter[str] = Counter()
+        self._outside = Context()
+        self.loop = VirtualLoop(lambda: 0.004 * self.dice.random())
+        self.loop.before_step = self._before_step  # type: ignore[assignment]
+        self.over: asyncio.Future[None] = self.loop.create_future()
+        self.path = fresh_database(f"{name}-{seed}")
+        self.disk = Disk(self.path)
+        self.configuration = configuration(self.kind, memory_folder())
+        self._db = reader(self.path)
+        self.bank = Bank(
+            dice=self.dice,
+            later=self.later,
+            now=self.loop.time,
+            tell=lambda text: self.tell("bank", text),
+            on_take=lambda taken: self.checkers.taken(taken),  # noqa: PLW0108 - they are made below
+            idempotent=self.kind.guarantee == "idempotent",
+            lies=self.kind.lies,
+            days=self.kind.days,
+            seen=self.seen,
+        )
+        self.checkers = Checkers(
+            db=self._db,
+            bank=self.bank,
+            fail=self.fail,
+            tell=self.tell,
+            now=self.loop.time,
+            may_double=self.wrong_words.__contains__,
+        )
+        self.disk.on_commit = self.checkers.committed
+        self.disk.struck = lambda what: self.note("disk", _BLOWS[what])
+
+    # -- the story -----------------------------------------------------------------------------------------------------
+
+    def tell(self, who: "Process | str", text: str) -> None:
+        if self.violation is not None or self.loop.reaping:
+            return
+        name = who if isinstance(who, str) else who.name
+        if self.story and self.story[-1][1:3] == (name, text):
+            self.story[-1] = (*self.story[-1][:3], self.story[-1][3] + 1)
+        else:
+            self.story.append((self.loop.time(), name, text, 1))
+
+    def note(self, who: "Process | str", what: str, more: str = "") -> None:
+        """A fault struck: counted, and told."""
+        self.seen[what] += 1
+        self.tell(who, f"{what} {more}".strip())
+
+    def fail(self, what: str) -> None:
+        """Something that must never happen has happened: the life ends here."""
+        if self.violation is None:
+            self.tell("checkers", f"VIOLATION: {what}")
+            self.violation = what
+            if not self.over.done():
+                self.over.set_result(None)
+
+    def reported(self, process: Process, lane: str, fault: Exception) -> None:
+        """The engine's report of a failed turn. What is no named error is a fault of ours, and a finding."""
+        name = type(fault).__name__
+        self.seen[f"turn failed: {name}"] += 1
+        self.tell(process, f"reports of lane {lane or '-'}: {name}: {fault}"[:160])
+        if name not in {"StoreUnavailable", "LeaseLost", "Stale"}:
+            self.fail(f"{process.name}: lane {lane} fell over {name}: {fault}")
+
+    # -- chance --------------------------------------------------------------------------------------------------------
+
+    def strikes(self, what: str, chance: float) -> bool:
+        """Whether it happens, now. In the calm at the end nothing does."""
+        if not self.chaos or self.dice.random() >= chance:
+            return False
+        self.note("fate", what)
+        return True
+
+    def new_payment_id(self) -> str:
+        return f"{int(self.loop.time() * 1000):012x}7{self.dice.getrandbits(76):019x}"
+
+    def new_message_id(self, now: datetime) -> str:
+        return now.strftime("BG%y%m%d%H%M%S") + "".join(self.dice.choice("ABCDEFGHJK") for _ in range(10))
+
+    def later(self, seconds: float, call: Callable[[], None], flying: str = "") -> None:
+        """A timer of the world, which outlives every process."""
+        self.flying[flying] += 1
+
+        def ring() -> None:
+            self.flying[flying] -= 1
+            self.flying += Counter()
+            call()
+
+        self.loop.call_later(seconds, ring, context=self._outside)
+
+    async def never(self) -> None:
+        """What a process that was just killed waits for."""
+        await self.loop.create_future()
+
+    # -- processes -----------------------------------------------------------------------------------------------------
+
+    def _before_step(self, process: Process) -> None:
+        if not self.chaos:
+            return
+        dice = self.dice.random()
+        if dice < KILLED_AT_A_STEP:
+            self.kill(process, "between two awaits")
+        elif dice < KILLED_AT_A_STEP + STOPPED_AT_A_STEP:
+            self.pause(process, "between two awaits")
+
+    def start(self, role: str) -> None:
+        """Starts a process; if it cannot, tries again."""
+        self._numbers[role] += 1
+        process = Process(self, role, self._numbers[role])
+        try:
+            process.start()
+        except StoreUnavailable as error:
+            self.tell(process, f"cannot start: {error}"[:120])
+            self.end(process)
+            return
+        self.processes.append(process)
+
+    def kill(self, process: Process, where: str) -> None:
+        """kill -9."""
+        if not process.dead:
+            self.note(process, "killed", where)
+            self.end(process)
+
+    def end(self, process: Process) -> None:
+        """It is gone; its supervisor starts another."""
+        process.dead = True
+        process.store.end()
+        self.buried.append(process)
+        if process in self.processes:
+            self.processes.remove(process)
+        self.later(self.dice.choice([0.5, 5, 60]) * self.dice.random(), lambda: self.start(process.role))
+
+    def pause(self, process: Process, where: str, seconds: float | None = None) -> None:
+        """SIGSTOP, and SIGCONT after a while: seconds, longer than a lane's lease, than a send's, or than the quiet time."""
+        if process.dead or process.paused:
+            return
+        duration = self.dice.choice([1, 60, 60, 500, 2500]) * self.dice.random() if seconds is None else seconds
+        process.paused = True
+        process.stops.append(self.loop.time())
+        self.note(process, "stopped", f"{where}, for {duration:.0f} s")
+
+        def resume() -> None:
+            if process.paused and not process.dead:
+                self.tell(process, "goes on")
+                self.loop.resume(process)
+
+        self.later(duration, resume)
+
+    def serving(self) -> Process | None:
+        """A server that a caller reaches: any that is not dead. It may be stopped, and then it does not answer."""
+        found = [process for process in self.processes if process.role == "serve"]
+        return self.dice.choice(found) if found else None
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def live(self, script: Callable[["World"], Coroutine[Any, Any, None]]) -> "World":
+        """Runs the script until it ends or something is wrong."""
+        asyncio.events.set_event_loop(None)
+        try:
+            main = self.loop.create_task(script(self))
+            self.loop.run_until_complete(self._until(main))
+        finally:
+            self._reap()
+        return self
+
+    async def _until(self, main: "asyncio.Task[None]") -> None:
+        await asyncio.wait([main, self.over], return_when=asyncio.FIRST_COMPLETED)
+        if main.done() and self.violation is None:
+            main.result()
+
+    def _reap(self) -> None:
+        """Ends what is left without effect: every store is closed first."""
+        for process in self.processes:
+            process.dead = True
+            process.store.end()
+        self.loop.reaping = True
+        self.loop.set_exception_handler(lambda *_: None)
+        for _ in range(5):
+            left = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            for process in (*self.processes, *self.buried):
+                self.loop.resume(process)
+            self.loop.run_until_complete(asyncio.wait(left, timeout=5))
+        self._db.close()
+        self.loop.close()
+        drop_database(self.path)
+
+
+_BLOWS = {
+    "full": "disk full at a statement",
+    "io": "disk error at a statement",
+    "unknown": "commit took effect and was told as failed",
+}
