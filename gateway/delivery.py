@@ -96,6 +96,9 @@ class Courier:
         if delivery.state is DeliveryState.READY:
             if delivery.stopped:
                 await self.recorder.give_up_stopped(delivery)
+            elif delivery.due_at is None and delivery.attempt >= self.connection.settings.retry.attempts_max:
+                # Its last attempt was written down, and then the store failed before it was given up.
+                await self.recorder.give_up(delivery, delivery.reason.bank_text)
             elif not (standing := await self._standing(delivery, now := self.clock())).open:
                 await self.recorder.postponed(delivery, standing.opens_at or now + NEVER_OPEN)
             elif delivery.document_id is None:
@@ -132,8 +135,12 @@ class Courier:
     async def _send(self, delivery: Delivery, event: DeliveryEvent) -> None:
         now = self.clock()
         standing = await self._standing(delivery, now)
-        if not standing.open and event is DeliveryEvent.STARTED:  # it closed while the message was rendered and sealed
-            await self.recorder.postponed(delivery, standing.opens_at or now + NEVER_OPEN)
+        if not standing.open:  # it closed while the message was rendered and sealed, or just now
+            opens_at = standing.opens_at or now + NEVER_OPEN
+            if event is DeliveryEvent.STARTED:
+                await self.recorder.postponed(delivery, opens_at)
+            else:
+                await self._ask(delivery, not_after=opens_at)
             return
         lease = timedelta(seconds=self.connection.settings.retry.lease_seconds)
         # Counted from before the commit: however long this process is stopped in between, its time is over when others say so.
@@ -202,11 +209,7 @@ class Courier:
     async def _doubt(self, delivery: Delivery) -> None:
         if self.connection.guarantee is Guarantee.IDEMPOTENT:
             if delivery.attempt < self.connection.settings.retry.attempts_max and not delivery.stopped:
-                standing = await self._standing(delivery, self.clock())
-                if standing.open:
-                    await self._send(delivery, DeliveryEvent.SEND_AGAIN)
-                else:  # a repeat waits for the window; a question need not
-                    await self._ask(delivery, not_after=standing.opens_at)
+                await self._send(delivery, DeliveryEvent.SEND_AGAIN)  # in the window; a question need not wait for it
             else:
                 # Bounded, and never what was stopped: now it waits for news or a person, who is told.
                 await self.store.add_discrepancies([say.still_in_doubt(self.recorder.origin, delivery)])
@@ -306,11 +309,13 @@ class Courier:
         found, _ = await self.store.list_deliveries(where, limit=1000)
         # While too many are under way a READY one is looked at after a pause: what is under way ends without waking this lane.
         pause = self.clock() + IN_FLIGHT_PAUSE if await self._too_many_in_flight() else None
-        moments = [
-            d.due_at if pause is None or d.state is not DeliveryState.READY else max(d.due_at, pause)
-            for d in found
-            if d.due_at is not None
-        ]
+        moments: list[datetime] = []
+        for one in found:
+            due_at = one.due_at
+            if one.state is DeliveryState.READY:  # without a moment it is due at once
+                due_at = max(filter(None, (due_at or self.clock(), pause)))
+            if due_at is not None:
+                moments.append(due_at)
         return min(moments, default=None)
 
 

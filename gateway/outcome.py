@@ -88,15 +88,19 @@ class Recorder:
             await self._settle_late(sending, DeliveryEvent.FOUND_MISSING, ours("not-sent", why), "not_sent", why, due_at=due)
             return
         if sending.attempt >= retry.attempts_max:
-            await self.change(
-                ready,
-                DeliveryEvent.ABANDON,
-                ours("gave-up", why),
-                outcome="abandoned",
-                payment_event=PaymentEvent.HOLD,
-                payment_reason=ours("gave-up", why),
-                discrepancies=(say.gave_up(self.origin, sending, why),),
-            )
+            await self.give_up(ready, why)
+
+    async def give_up(self, ready: Delivery, why: str) -> None:
+        """Ends a message that was tried so often, and none of whose attempts left us."""
+        await self.change(
+            ready,
+            DeliveryEvent.ABANDON,
+            ours("gave-up", why),
+            outcome="abandoned",
+            payment_event=PaymentEvent.HOLD,
+            payment_reason=ours("gave-up", why),
+            discrepancies=(say.gave_up(self.origin, ready, why),),
+        )
 
     async def refused(self, sending: Delivery, outcome: Refused, *, doubted: bool) -> None:
         """The bank's door said no to this attempt. `doubted`: an attempt before it may have arrived."""

@@ -1,11 +1,14 @@
 """Never pay twice, never lose: each way a send can end, under each guarantee."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from channels.channel import Fate, FateReport, InDoubt, NotSent, Refused
-from gateway.lifecycle import DeliveryState, PaymentState
+from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
+from gateway.prepare import IN_FLIGHT_PAUSE
+from gateway.store.store import StoreUnavailable
 
 QUERYABLE = {"guarantee": {"kind": "queryable", "absence_is_final": True, "quiet_seconds": 600}}
 IDEMPOTENT = {"guarantee": {"kind": "idempotent", "evidence": "letter of 2026-03-02"}}
@@ -267,3 +270,49 @@ async def test_payments_with_other_terms_share_the_message_in_blocks_of_their_ow
     assert data.count(b"<PmtInf>") == 2
     assert data.count(b"<CdtTrfTxInf>") == 5
     assert name == f"{(await desk.delivery()).message_id}.xml"
+
+
+class Failing:
+    """A store whose next writes of a kind of event fail, as when the database goes away between two of them."""
+
+    def __init__(self, store: Any, *events: DeliveryEvent) -> None:
+        self._store = store
+        self._events = list(events)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def change_delivery(self, change: Any) -> Any:
+        if change.event in self._events:
+            self._events.remove(change.event)
+            raise StoreUnavailable("gone")
+        return await self._store.change_delivery(change)
+
+
+async def test_attempts_stay_bounded_where_the_store_failed_just_before_giving_up(make_desk) -> None:
+    desk = await make_desk(retry={"first_seconds": 10, "longest_seconds": 100, "attempts_max": 2})
+    await desk.submit()
+    desk.channel.outcomes = [NotSent("refused")] * 9
+    desk.courier.recorder.store = Failing(desk.store, DeliveryEvent.ABANDON)
+    for _ in range(5):
+        await desk.pump()
+        desk.clock.advance(seconds=101)
+    assert len(desk.channel.sends) == 2
+    assert (await desk.delivery()).state is DeliveryState.ABANDONED
+    assert await desk.states() == {PaymentState.HELD: 1}
+    assert await desk.discrepancies() == ["gave_up"]
+
+
+async def test_a_message_that_is_due_at_once_brings_the_lane_back_while_others_hold_it_up(make_desk) -> None:
+    """No moment of its own: nobody else would wake the lane for it."""
+    desk = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 2})
+    await desk.submit(2)
+    first, second = await desk.form()
+    desk.channel.outcomes = [InDoubt("cut")]
+    await desk.courier.advance(first)
+    for one in (first, second):
+        await desk.store.add_evidence(one.delivery_id, (), None)  # the doubt waits for a person
+    stricter = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 1})
+    comes_back = await stricter.courier.advance_due()
+    assert stricter.channel.sends == []
+    assert comes_back == desk.clock() + IN_FLIGHT_PAUSE

@@ -313,6 +313,25 @@ async def test_a_sender_stopped_over_the_cut_off_sends_nothing_after_it(make_des
     assert desk.channel.sends == []
 
 
+async def test_a_repeat_that_the_cut_off_overtakes_does_not_leave_after_it(make_desk, monkeypatch) -> None:
+    desk = await make_desk(send_window=WINDOW, **IDEMPOTENT, **BERLIN)
+    await desk.submit()
+    desk.channel.outcomes = [InDoubt("cut")]
+    await desk.pump()
+    desk.clock.moment = CUT_OFF - SECOND
+    blocks = type(desk.store).delivery_blocks
+
+    async def slowly(store, delivery_id):  # type: ignore[no-untyped-def]
+        found = await blocks(store, delivery_id)
+        desk.clock.moment = CUT_OFF
+        return found
+
+    monkeypatch.setattr(type(desk.store), "delivery_blocks", slowly)
+    await desk.courier.advance_due()
+    assert len(desk.channel.sends) == 1
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+
+
 async def test_a_lane_that_is_held_back_comes_back_after_a_pause_and_does_not_spin(make_desk) -> None:
     before = await make_desk(batching={"transfers_max": 1}, retry={"in_flight_max": 3}, schedule={"ask_seconds": 3600})
     await before.submit(3)
