@@ -170,6 +170,6 @@ CONTROLS = (
 
 
 def caught(rules: Rules) -> Found:
-    """What the control comes to: a payment executed twice if there is a way to that, else something given up that the bank has."""
+    """What the control comes to: a payment executed twice if there is a way to that, else one given up that the bank has."""
     twice = Exploration(rules, [executed_once]).run()
     return twice if twice.wrong else Exploration(rules, [given_up_is_true_and_told]).run()
