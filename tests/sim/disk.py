@@ -14,10 +14,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.store.sqlite import SqliteStore, codec, connection, documents
+from gateway.store import codec
+from gateway.store.jobs import Job
+from gateway.store.sqlite import SqliteStore, connection, documents
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, look
-from gateway.store.sqlite.writer import Tx, Writer, _Job
+from gateway.store.sqlite.writer import Tx, Writer
 from gateway.store.store import Clock, StoreUnavailable
 
 T = TypeVar("T")
@@ -143,11 +145,11 @@ class InlineWriter(Writer):
         self._busy_seconds = 0.0
         self._terms = TermsCache()
         self._db: Any = None
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closed = False
         self._ended = False
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: Job) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._queue.put(job)
