@@ -1,6 +1,7 @@
 """One life: processes, clocks, network, bank and people, all driven by one seed."""
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -288,13 +289,18 @@ class World:
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def live(self, script: Callable[["World"], Coroutine[Any, Any, None]]) -> "World":
-        """Runs the script until it ends or something is wrong."""
+        """Runs the script until it ends or something is wrong. Garbage is collected afterwards: what that finds (generators left
+        in the middle, which the loop then ends) would come at another step each time."""
         asyncio.events.set_event_loop(None)
+        collects = gc.isenabled()
+        gc.disable()
         try:
             main = self.loop.create_task(script(self))
             self.loop.run_until_complete(self._until(main))
         finally:
             self._reap()
+            if collects:
+                gc.enable()
         return self
 
     async def _until(self, main: "asyncio.Task[None]") -> None:
