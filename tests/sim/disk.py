@@ -42,6 +42,7 @@ class Disk:
         self.struck: Callable[[str], None] = lambda _: None
         self.on_commit: Callable[[str], None] = lambda _: None
         self._sight: Sight | None = None
+        self.leases: dict[str, int] = {}  # as of the last sight: until when, by lane
         self._bells: list[asyncio.Future[None]] = []
         self._lanes: list[_LaneWatch] = []
 
@@ -70,6 +71,7 @@ class Disk:
             raise unreachable()
         if self._sight is None:
             self._sight = look(self.db)
+            self.leases = dict(self.db.execute("SELECT lane, lease_until FROM lanes WHERE owner IS NOT NULL"))
         return self._sight
 
     def event_bell(self) -> "asyncio.Future[None]":
@@ -318,8 +320,9 @@ class SimStore(SqliteStore):
 
     async def claim_lane(self, owner: str, now: datetime, lease: timedelta, lanes: Sequence[str]) -> tuple[str, int] | None:
         """A claim that cannot succeed is not written: most are such, as every worker is woken for every lane."""
-        known = self.disk.sight().lanes
-        if not any(lane in known and known[lane] <= codec.micros(now) for lane in lanes):
+        known, leases = self.disk.sight().lanes, self.disk.leases
+        late = codec.micros(now + 2 * lease)
+        if not any(known.get(lane, late) <= codec.micros(now) or leases.get(lane, 0) > late for lane in lanes):
             return None
         return await super().claim_lane(owner, now, lease, lanes)
 
