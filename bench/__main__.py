@@ -1,12 +1,12 @@
 """`make bench`: every measurement, one after the other; or those named.
 
-python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey …] [--quick]
+python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas …] [--quick]
 """
 
 import subprocess
 import sys
 
-ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey")
+ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey", "replicas")
 QUICK = {
     "messages": ["--count", "2000", "--rounds", "1", "--streamed", "100000"],
     "reading": ["--count", "5000", "--rounds", "1"],
@@ -15,6 +15,7 @@ QUICK = {
     "ingest": ["--payments", "10000", "--unary", "1000"],
     "latency": ["--payments", "40"],
     "journey": ["--payments", "5000"],
+    "replicas": ["--payments", "2000", "--rounds", "1"],
 }
 
 

@@ -69,6 +69,11 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
     ("instant.unknown", "error", "The choice of instant is a number that this version does not know."),
     ("message.control-sum", "error", "The sum of a message has more than 18 digits."),
     ("connection.unknown", "error", "There is no connection of that name."),
+    (
+        "send-window.missed",
+        "error",
+        "The last send window for the requested day has passed, and the connection refuses it then.",
+    ),
     ("debtor-account.required", "error", "The connection has several accounts, and the payment does not say which pays."),
     ("debtor-account.unknown", "error", "The paying account is not one of the connection's."),
     ("payment-reference.form", "error", "The payment reference is too long, or holds other characters than it may."),

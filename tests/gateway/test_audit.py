@@ -68,10 +68,11 @@ async def test_a_late_receipt_stops_the_repeat_that_absence_had_allowed(make_des
     """A sender stopped for longer than the quiet time: its receipt must reach the message before the next send does."""
     desk, other = await make_desk(**QUERYABLE), await make_desk(**QUERYABLE)
     await desk.submit()
-    other.channel.fates = [MISSING]
+    other.channel.fates = [MISSING, MISSING]
 
     async def taken_over():  # type: ignore[no-untyped-def]
         await other.courier.recover()
+        await other.courier.advance(await other.delivery())  # asked; from here on it counts its own time, too
         other.clock.advance(hours=2)
         await other.courier.advance(await other.delivery())
         assert (await other.delivery()).state is DeliveryState.READY
@@ -87,10 +88,11 @@ async def test_a_late_receipt_stops_the_repeat_that_absence_had_allowed(make_des
 async def test_a_receipt_for_an_attempt_that_was_repeated_meanwhile_is_put_before_a_person(make_desk) -> None:
     desk, other = await make_desk(**QUERYABLE), await make_desk(**QUERYABLE)
     await desk.submit()
-    other.channel.fates = [MISSING]
+    other.channel.fates = [MISSING, MISSING]
 
     async def taken_over():  # type: ignore[no-untyped-def]
         await other.courier.recover()
+        await other.courier.advance(await other.delivery())
         other.clock.advance(hours=2)
         await other.pump()
         await other.pump()

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
-from formats.model import PaymentTerms
+from formats.model import Account, Agent, Party, PaymentTerms
 from gateway.lifecycle import (
     ATTEMPT_STARTS,
     DELIVERY_TABLE,
@@ -251,7 +251,12 @@ _ANSWERS: dict[str, Any] = {
         None,
     ),
 }
-_TERMS: PaymentTerms = None  # type: ignore[assignment]  # nobody looks at it
+_TERMS = PaymentTerms(
+    debtor=Party(name="ACME BV"),
+    debtor_account=Account(iban="NL41MOCK0000000001"),
+    debtor_agent=Agent(bic="MOCKNL2AXXX"),
+    requested_execution_date=BASE.date(),
+)
 
 
 # -- what the methods do -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import asyncio
 import math
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -108,6 +108,7 @@ class Hands:
 
     def __init__(self) -> None:
         self.loop = HandLoop()
+        self.memory: Mapping[tuple[str, int], float] = {}  # what the process will still know after this task
         self.waiting: tuple[Request, asyncio.Future[Any]] | None = None
 
     def clock(self) -> datetime:
@@ -184,6 +185,7 @@ class Node:
     request: Hashable  # as the model's world encodes it
     asked: Request | None = field(repr=False)  # as the task made it
     raised: BaseException | None
+    memory: frozenset[tuple[str, int]]  # of `Hands.memory`
     born: int  # the tick at which it began to wait
     run: Run | None = field(repr=False)
     following: dict[Answer, "Node"] = field(default_factory=dict, repr=False)
@@ -234,6 +236,7 @@ class Machine:
             asked = run.hands.waiting[0]
         request = None if asked is None else self._encode(asked)
         waiting = None if asked is None else run
-        node = Node(len(self.nodes), words, begin, history, request, asked, raised, run.hands.loop.now, waiting)
+        memory = frozenset(run.hands.memory)
+        node = Node(len(self.nodes), words, begin, history, request, asked, raised, memory, run.hands.loop.now, waiting)
         self.nodes.append(node)
         return node

@@ -30,6 +30,7 @@ class Rules:
     instant: bool = False  # the payment goes as an instant one first, and as a normal one if that is refused
     lies_about_instant: bool = False  # the bank executes what it said it refused
     decisions: bool = False  # from RECEIVED on, with policy and people; else from APPROVED
+    windows: bool = False  # the send window may be closed whenever a task begins
     stops: bool = False  # another payment of a message turns out to be executed, perhaps: no attempt of it may start any more
     courier: type[Courier] = Courier
 
@@ -49,6 +50,7 @@ class Process(NamedTuple):
     node: int = -1
     offset: int = 0
     copy: Copy = Copy()
+    asked: tuple[tuple[int, int, int], ...] = ()  # (message, attempt, ticks ago): since when it has been asking
 
 
 IDLE = Process()

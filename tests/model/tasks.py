@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from tests.model.books import AMOUNT, CONNECTION, CURRENCY, END_TO_END, PAYMENT,
 from tests.model.machine import BASE, Asked, Hands, Nothing, Task
 
 FALL_BACK = frozenset({"AB06"})
+REMEMBERS = "doubted" in {one.name for one in fields(Courier)}  # since when it has been asking about an attempt, by its uptime
+HAS_WINDOWS = "send_window" in ConnectionSettings.model_fields
+Asked_ = tuple[tuple[int, int, int], ...]
+"""(message, attempt, ticks ago) of the first question about each."""
 _PERSON = Caller("ada", ("*",), frozenset({"operate"}))
 
 
@@ -32,8 +37,9 @@ class Even:
 
 
 @cache
-def connection(kind: str, final: bool, quiet: int, lease: int, attempts_max: int) -> Connection:
-    """A connection with this guarantee and these times; a question a tick, and no pause grows."""
+def connection(kind: str, final: bool, quiet: int, lease: int, attempts_max: int, closed: bool = False) -> Connection:
+    """A connection with this guarantee and these times; a question a tick, and no pause grows. `closed`: its send window is, at
+    the time of day at which every task begins; else it has none."""
     guarantee = {"kind": kind, "absence_is_final": final, "quiet_seconds": quiet}
     if kind == Guarantee.IDEMPOTENT:
         guarantee = {"kind": kind, "evidence": "letter of 2026-03-02"}
@@ -45,25 +51,35 @@ def connection(kind: str, final: bool, quiet: int, lease: int, attempts_max: int
             "channel": {"kind": "folder", "upload": "out"},
             "guarantee": guarantee,
             "schedule": {"ask_seconds": 1},
+            **(
+                {"send_window": {"calendar": "TARGET", "opens": "10:00", "cut_off": "11:00"}, "time_zone": "UTC"}
+                if closed
+                else {}
+            ),
             "retry": {"first_seconds": 1, "longest_seconds": 1, "attempts_max": attempts_max, "lease_seconds": lease},
         }
     )
     return Connection(settings, bank_named("iso20022"), PlainSeal(), "", Path(), lambda: BASE, None)
 
 
-def _courier(hands: Hands, at: Connection, courier: type[Courier]) -> Courier:
+def _courier(hands: Hands, at: Connection, courier: type[Courier], asked: Asked_ = ()) -> Courier:
+    """`asked`: what the process remembers."""
     channel = Asked(hands, guarantee=at.guarantee)
     made = courier(Asked(hands), at, channel, Nothing(), hands.clock, Nothing())  # type: ignore[arg-type]
     made.recorder.jitter = Even()  # type: ignore[assignment]
+    if REMEMBERS:
+        made.uptime = hands.loop.time  # type: ignore[attr-defined]
+        hands.memory = made.doubted  # type: ignore[attr-defined]
+        made.doubted.update({(f"d{number}", attempt): -float(age) for number, attempt, age in asked})  # type: ignore[attr-defined]
     return made
 
 
-def advancing(at: Connection, courier: type[Courier], number: int, row: Row) -> Task:
+def advancing(at: Connection, courier: type[Courier], number: int, row: Row, asked: Asked_) -> Task:
     """`Courier.advance` of the message as it was found due, as `advance_due` calls it."""
 
     async def advance(hands: Hands) -> None:
         with suppress(Stale):
-            await _courier(hands, at, courier).advance(real(("delivery", number, row)))
+            await _courier(hands, at, courier, asked).advance(real(("delivery", number, row)))
 
     return advance
 

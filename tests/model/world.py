@@ -55,6 +55,7 @@ class World:
         self.rules = rules
         self.machine = Machine(b.encode, _real)
         self.at = tasks.connection(rules.kind, rules.final, rules.quiet, rules.lease, rules.attempts_max)
+        self.closed = tasks.connection(rules.kind, rules.final, rules.quiet, rules.lease, rules.attempts_max, rules.windows)
         self.delivery_rows: set[tuple[str, str]] = set()  # of the delivery table
         self.payment_rows: set[tuple[str, str]] = set()  # of the payment table
         self.calls: dict[Hashable, Call] = {}  # one of each kind
@@ -115,22 +116,32 @@ class World:
         for number, row in enumerate(books.rows):
             if row is None:
                 continue
-            due = (
-                row.state == "ready" or (row.state == "sending" and row.lease == 0) or (row.state == "in_doubt" and row.due == 0)
-            )
-            if due:
-                key = ("advance", number, b.found(number, row, 0))
-                task = tasks.advancing(self.at, self.rules.courier, number, key[2][2])  # type: ignore[index]
-                node = self.machine.start(key, f"advances message {number + 1}", task)
-                if node.request is not None:
-                    yield (
-                        f"{who} finds message {number + 1} {row.state} and due",
-                        self._at(state, "senders", place, Process(node.number)),
-                    )
+            in_time = (row.state == "sending" and row.lease == 0) or (row.state == "in_doubt" and row.due == 0)
+            if row.state == "ready" or in_time:
+                yield from self._advance(state, place, number, row, who)
         if any(row is not None and row.state == "sending" for row in books.rows):
             node = self.machine.start("recover", "takes the lane over", tasks.recovering(self.at, self.rules.courier))
             after, _ = self._execute(state, "senders", place, Process(node.number))
             yield f"{who} takes the lane over and looks for what was left sending", after
+
+    def _advance(self, state: State, place: int, number: int, row: Row, who: str) -> Iterator[tuple[str, State]]:
+        seen: Any = b.found(number, row, 0)
+        remembered = state.senders[place].asked
+        asked = tuple(one for one in remembered if one[0] == number)
+        for closed in (False, True) if self.rules.windows else (False,):
+            at = self.closed if closed else self.at
+            task = tasks.advancing(at, self.rules.courier, number, seen[2], asked)
+            node = self._through(self.machine.start(("advance", seen, asked, closed), f"advances message {number + 1}", task), 0)
+            if node.request is not None:
+                words = f"{who} finds message {number + 1} {row.state} and due{', outside the window' if closed else ''}"
+                yield words, self._at(state, "senders", place, Process(node.number, asked=remembered))
+
+    def _through(self, node: Node, offset: int) -> Node:
+        """Past what writes nothing and whose answer is always the same: no steps of their own."""
+        while node.request is not None and node.request[0] in {"evidence", "delivery_blocks"}:  # type: ignore[index]
+            _, key = b.call(Books((), Pay()), node.request, offset)
+            node = self.machine.answer(node, key, offset)
+        return node
 
     def _carry(self, state: State, place: int, sender: Process, number: int, who: str) -> Iterator[tuple[str, State]]:
         node = self.machine.nodes[sender.node]
@@ -153,13 +164,14 @@ class World:
 
     def _reply(self, state: State, place: int, sender: Process, key: Hashable) -> State:
         node = self.machine.answer(self.machine.nodes[sender.node], key, sender.offset)
-        if node.request == ("evidence",):  # as in `_execute`
-            node = self.machine.answer(node, ("empty",), sender.offset)
-        return self._go(state, place, sender, node)
+        return self._go(state, place, sender, self._through(node, sender.offset))
 
     def _go(self, state: State, place: int, sender: Process, node: Node) -> State:
         """The sender no longer waits for the channel; bytes still under way go on without it."""
-        return self._at(self._let_go(state, sender), "senders", place, self._process(node, sender.offset))
+        known = {(number, attempt) for number, attempt, _ in sender.asked}
+        new = ((int(whose[-1]), attempt, 0) for whose, attempt in node.memory if (int(whose[-1]), attempt) not in known)
+        process = self._process(node, sender.offset)._replace(asked=tuple(sorted((*sender.asked, *new))))
+        return self._at(self._let_go(state, sender), "senders", place, process)
 
     def _let_go(self, state: State, sender: Process) -> State:
         copy = sender.copy
@@ -201,14 +213,14 @@ class World:
         if done is None:
             done = self._executed[key] = self._execute_once(*key)
         books, following, words = done
+        if process.asked:
+            following = following._replace(asked=process.asked)
         return self._at(state._replace(books=books), side, place, following), words
 
     def _execute_once(self, before: Books, number: int, offset: int) -> tuple[Books, Process, str]:
         node = self.machine.nodes[number]
         books, key = b.call(before, node.request, offset)
-        following = self.machine.answer(node, key, offset)
-        while following.request == ("evidence",):  # nothing is written, and what is read decides nothing: no step of its own
-            following = self.machine.answer(following, ("empty",), offset)
+        following = self._through(self.machine.answer(node, key, offset), offset)
         if key != ("stale",):
             self._note(before, books, node.request)
         assert node.asked is not None
@@ -277,9 +289,9 @@ class World:
         bank = state.bank[number]
         again = bank.has_it
         if again and self.rules.knows_copies:
-            bank = bank._replace(copies=True)
+            bank = bank._replace(copies=self.rules.verdicts)  # where the bank speaks, it speaks of the copy as well
         else:
-            bank = bank._replace(executed=min(2, bank.executed + 1), copies=again)
+            bank = bank._replace(executed=min(2, bank.executed + 1))
         return state._replace(bank=(*state.bank[:number], bank, *state.bank[number + 1 :]))
 
     def _bank(self, state: State) -> Iterator[tuple[str, State]]:
@@ -392,6 +404,9 @@ class World:
     def _older(self, process: Process) -> Process:
         """A tick counts for a process that is about to begin an attempt, waits for the channel, or asks the bank. What the others
         have yet to write does not depend on when they write it."""
+        if process.asked:
+            asked = tuple((number, attempt, min(self.rules.quiet, age + 1)) for number, attempt, age in process.asked)
+            process = process._replace(asked=asked)
         if process.node < 0:
             return process
         request: Any = self.machine.nodes[process.node].request
@@ -405,7 +420,12 @@ class World:
 
 def _forget(state: State) -> State:
     """Fences and versions are compared for equality alone: while nobody remembers one, all are alike. (With several processes,
-    counting on makes fewer states than beginning anew.)"""
+    counting on makes fewer states than beginning anew.) And what a process remembers of an attempt that is over is of no use."""
+    if any(process.asked for process in state.senders):
+        attempts = [(number, row.attempt) for number, row in enumerate(state.books.rows) if row and row.state == "in_doubt"]
+        state = state._replace(
+            senders=tuple(p._replace(asked=tuple(one for one in p.asked if one[:2] in attempts)) for p in state.senders)
+        )
     if state.others or len(state.senders) > 1 or state.senders[0].node >= 0:
         return state
     rows = tuple(None if row is None else row._replace(fence=1) for row in state.books.rows)

@@ -12,21 +12,31 @@ from gateway.store.records import Delivery, DeliveryChange
 from tests.model.explore import Exploration, Found
 from tests.model.promises import PROMISES, executed_once, given_up_is_true_and_told
 from tests.model.state import Rules
+from tests.model.tasks import HAS_WINDOWS
 
 FINAL = Rules(name="QUERYABLE, final", kind="queryable", final=True)
 WORLDS = (
-    FINAL,
+    replace(FINAL, person="none"),
     Rules(name="QUERYABLE, not final", kind="queryable", person="none"),
     Rules(name="BLIND", kind="blind", person="none"),
     Rules(name="IDEMPOTENT", kind="idempotent", knows_copies=True, person="none"),
+    Rules(
+        name="IDEMPOTENT, and what the bank says", kind="idempotent", knows_copies=True, person="none", senders=1, verdicts=True
+    ),
     replace(FINAL, name="reader and person step by step", senders=1, fine=True),
     replace(FINAL, name="a payment's whole life", senders=1, verdicts=True, decisions=True),
     Rules(name="instant, else normal", kind="blind", senders=1, verdicts=True, instant=True, attempts=1),
+    *(
+        [Rules(name="a send window that closes", kind="idempotent", knows_copies=True, senders=1, person="none", windows=True)]
+        if HAS_WINDOWS
+        else []
+    ),
     Rules(name="a person who is wrong", kind="blind", senders=1, verdicts=True, person="wrong", decisions=True),
     replace(FINAL, name="a message that is stopped", senders=1, stops=True, attempts_max=3),
     Rules(name="a door that lies", kind="blind", senders=1, verdicts=True, door_lies=True, decisions=True, attempts=1),
 )
 LARGER = (
+    replace(FINAL, name="QUERYABLE, final, with a person"),
     replace(FINAL, name="QUERYABLE, final, 3 attempts", attempts=3, attempts_max=3),
     replace(FINAL, name="QUERYABLE, final, longer times", lease=2, quiet=3),
     replace(FINAL, name="QUERYABLE, final, slow network", lease=2, flight=2, quiet=5),
@@ -170,6 +180,6 @@ CONTROLS = (
 
 
 def caught(rules: Rules) -> Found:
-    """What the control comes to: a payment executed twice if there is a way to that, else something wrongly given up."""
+    """What the control comes to: a payment executed twice if there is a way to that, else one given up that the bank has."""
     twice = Exploration(rules, [executed_once]).run()
     return twice if twice.wrong else Exploration(rules, [given_up_is_true_and_told]).run()

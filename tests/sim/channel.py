@@ -84,6 +84,7 @@ class SimChannel:
             return FateReport(fate=Fate.UNKNOWN, evidence="simulated", detail="cannot be asked")
         if world.strikes("clock set while the bank is asked", 0.08):
             self._process.skew += 7200 * world.dice.uniform(-1, 1)
+            world.disk.look_again()
         there = world.bank.lists(parcel.name)
         if not there and (parcel.name in world.bank.arrived or parcel.name in world.flying):
             world.seen["bank said 'not there' of what it has or gets"] += 1

@@ -1,23 +1,30 @@
 """The real SQLite store without its threads, over a disk that fills up and goes away.
 
 What is production code here: every statement, the writer's transactions, savepoints, group commit and what it does about errors.
-What is not: the writer's thread (its turns are callbacks of the virtual loop), the reading threads (see `VirtualLoop`) and the
-thread that watches the file for other processes' changes (here whoever commits rings a bell for all).
+What is not: the writer's thread (its turns are callbacks of the virtual loop), the reading threads (see `VirtualLoop`), the
+thread that watches the file for other processes' changes (here whoever commits rings a bell for all), and the file: a database in
+memory, over one connection for all. A turn of a writer runs whole or is undone whole, so that no two transactions ever meet;
+that they do not in a file, is for the store's own tests and for chaos to show.
 """
 
 import asyncio
 import queue
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.store.sqlite import SqliteStore, codec, connection, documents
+from gateway.store import codec
+from gateway.store.jobs import Job
+from gateway.store.sqlite import SqliteStore, connection, documents
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, look
-from gateway.store.sqlite.writer import Tx, Writer, _Job
+from gateway.store.sqlite.writer import Tx, Writer
 from gateway.store.store import Clock, StoreUnavailable
 
 T = TypeVar("T")
@@ -26,41 +33,101 @@ T = TypeVar("T")
 class Disk:
     """One machine's disk with the database on it; what is wrong with it just now; and who wants to know of changes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
         self.gone = False
         self.full = False
         self.fuse = 0  # the statement, counted from now, at which it strikes; 0: none
         self.blow = "full"  # what then goes wrong: "full", "io", or "unknown": the commit took effect, and nobody is told so
         self.struck: Callable[[str], None] = lambda _: None
         self.on_commit: Callable[[str], None] = lambda _: None
-        self._commits = 0
-        self._seen: tuple[int, Sight] = (-1, Sight(0, {}))
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {"lanes": [], "events": []}
+        self._sight: Sight | None = None
+        self.leases: dict[str, int] = {}  # as of the last sight: until when, by lane
+        self._bells: list[asyncio.Future[None]] = []
+        self._lanes: list[_LaneWatch] = []
 
-    def ring(self, *what: str) -> None:
-        """Something has changed: whoever waits for that looks again."""
-        self._commits += 1
-        for kind in what:
-            waiting, self._waiting[kind] = self._waiting[kind], []
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
+    def committed(self, tables: set[str], by: str) -> None:
+        """Somebody has changed these tables: whoever waits for that looks again."""
+        if tables & CHECKED:
+            self.on_commit(by)
+        if tables & {"events", "lanes", "wakes"}:
+            self._sight = None
+        if "events" in tables:
+            bells, self._bells = self._bells, []
+            for bell in bells:
+                if not bell.done():
+                    bell.set_result(None)
+        if tables & {"lanes", "wakes"}:
+            self.look_again()
 
-    def sight(self, readers: connection.Readers) -> Sight:
+    def look_again(self) -> None:
+        """Lanes have changed, or somebody's clock has."""
+        for watch in list(self._lanes):
+            watch.look()
+
+    def sight(self) -> Sight:
         """What the watching thread of any process sees now. Raises `StoreUnavailable`."""
         if self.gone:
             raise unreachable()
-        if self._seen[0] != self._commits:
-            with readers.lend() as db:
-                self._seen = (self._commits, look(db))
-        return self._seen[1]
+        if self._sight is None:
+            self._sight = look(self.db)
+            self.leases = dict(self.db.execute("SELECT lane, lease_until FROM lanes WHERE owner IS NOT NULL"))
+        return self._sight
 
-    def listen(self, kind: str) -> "asyncio.Future[None]":
-        """Done at the next change of lanes, or of anything that may have an event."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[kind].append(future)
-        return future
+    def event_bell(self) -> "asyncio.Future[None]":
+        """Done when there are more events."""
+        bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._bells.append(bell)
+        return bell
+
+    async def lane_due(self, clock: Clock, lanes: Sequence[str] | None, seconds: float) -> None:
+        """Waits until one of the lanes is due by that clock, or so long."""
+        watch = _LaneWatch(self, clock, lanes, seconds)
+        self._lanes.append(watch)
+        try:
+            watch.look()
+            await watch.due
+        finally:
+            self._lanes.remove(watch)
+            watch.forget()
+
+
+class _LaneWatch:
+    """One process that waits for a lane. Its timers belong to it, whoever made it look."""
+
+    def __init__(self, disk: Disk, clock: Clock, lanes: Sequence[str] | None, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.due: asyncio.Future[None] = self._loop.create_future()
+        self._disk = disk
+        self._clock = clock
+        self._lanes = lanes
+        self._gives_up = self._loop.time() + seconds
+        self._context = copy_context()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        if self.due.done():
+            return
+        self.forget()
+        try:
+            sight = self._disk.sight()
+        except StoreUnavailable as error:
+            self.due.set_exception(error)
+            return
+        known = sight.lanes
+        moments = known.values() if self._lanes is None else [known[lane] for lane in self._lanes if lane in known]
+        pause = self._gives_up - self._loop.time()
+        if moments:
+            pause = min(pause, (min(moments) - codec.micros(self._clock())) / 1e6)
+        if pause <= 0:
+            self.due.set_result(None)
+        else:
+            self._timer = self._loop.call_later(max(pause, 0.001), self.look, context=self._context)
+
+    def forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def _error(code: int, name: str, text: str) -> sqlite3.OperationalError:
@@ -75,13 +142,24 @@ def unreachable() -> StoreUnavailable:
     return connection.unavailable(_error(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "unable to open database file"))
 
 
-class FallibleDb:
-    """A connection whose every statement may fail the way SQLite's own do. What fails is really rolled back."""
+CHECKED = {"payments", "events", "deliveries", "delivery_events"}  # what the checkers look at
+_TABLES = re.compile(r"(?:INTO|UPDATE|DELETE FROM)\s+(?:OR \w+ )?(\w+)")
 
-    def __init__(self, db: sqlite3.Connection, disk: Disk) -> None:
-        self._db = db
+
+@cache
+def _written(sql: str) -> tuple[str, frozenset[str]]:
+    """The first word of a statement, and the tables that it writes."""
+    word = sql.split(None, 1)[0]
+    return word, frozenset(_TABLES.findall(sql)) if word in {"INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"} else frozenset()
+
+
+class FallibleDb:
+    """One process's view of the database, whose every statement may fail the way SQLite's own do. What fails is really undone."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._db = disk.db
         self._disk = disk
-        self.touched = False  # something besides lanes and wakes was written in this transaction
+        self.written: set[str] = set()  # the tables, in this transaction
 
     @property
     def in_transaction(self) -> bool:
@@ -96,12 +174,13 @@ class FallibleDb:
         return self._db.executemany(sql, rows)
 
     def close(self) -> None:
-        self._db.close()
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _before(self, sql: str) -> None:
-        disk, word = self._disk, sql.split(None, 1)[0]
-        if word in {"INSERT", "UPDATE", "DELETE"} and "lanes" not in sql and "wakes" not in sql:
-            self.touched = True
+        disk, (word, tables) = self._disk, _written(sql)
+        if tables:
+            self.written |= tables
         if disk.gone:
             raise _error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR", "disk I/O error")
         if disk.full and word in {"INSERT", "COMMIT"}:
@@ -121,7 +200,8 @@ class FallibleDb:
             self._give_up()
         if disk.blow == "unknown":
             self._db.execute("COMMIT")
-            disk.on_commit("the disk")
+            written, self.written = self.written, set()
+            disk.committed(written, "the disk")
         raise _error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR", "disk I/O error")
 
     def _give_up(self) -> None:
@@ -143,11 +223,11 @@ class InlineWriter(Writer):
         self._busy_seconds = 0.0
         self._terms = TermsCache()
         self._db: Any = None
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closed = False
         self._ended = False
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: Job) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._queue.put(job)
@@ -166,11 +246,8 @@ class InlineWriter(Writer):
         self._turn(job)
 
     def _committed(self) -> None:
-        touched, self._db.touched = self._db.touched, False
-        if touched:
-            self._store.disk.on_commit(self._store.name)
-            self._store.disk.ring("events")
-        self._store.disk.ring("lanes")
+        written, self._db.written = self._db.written, set()
+        self._store.disk.committed(written, self._store.name)
 
     def close(self) -> None:
         self._closed = True
@@ -188,14 +265,34 @@ class NoLock:
         return None
 
 
+class _Lent:
+    """What a process reads through."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._closed = False
+
+    @contextmanager
+    def lend(self) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        if self._disk.gone:
+            raise unreachable()
+        yield self._disk.db
+
+    def close(self) -> None:
+        self._closed = True
+
+
 class SimStore(SqliteStore):
     """One process's store. `name` is the process's."""
 
     def __init__(self, disk: Disk, name: str, clock: Clock, latency: Callable[[], float]) -> None:
-        super().__init__(disk.path, clock=clock, busy_seconds=0.0)
+        super().__init__(Path("simulated.db"), clock=clock, busy_seconds=0.0)
         self.disk = disk
         self.name = name
         self.latency = latency
+        self._readers = _Lent(disk)  # type: ignore[assignment]
 
     def start(self) -> None:
         """Opens, as `open` does, a file whose schema is there already."""
@@ -219,31 +316,22 @@ class SimStore(SqliteStore):
     def _connect_writer(self, busy_seconds: float = 0.0) -> Any:
         if self.disk.gone:
             raise _error(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "unable to open database file")
-        db = super()._connect_writer(busy_seconds)
-        db.execute("PRAGMA synchronous = OFF")  # here processes die, and the machine does not
-        return FallibleDb(db, self.disk)
+        return FallibleDb(self.disk)
 
-    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        if self.disk.gone:
-            raise unreachable()
-        return super()._ask(question)
+    async def claim_lane(self, owner: str, now: datetime, lease: timedelta, lanes: Sequence[str]) -> tuple[str, int] | None:
+        """A claim that cannot succeed is not written: most are such, as every worker is woken for every lane."""
+        known, leases = self.disk.sight().lanes, self.disk.leases
+        late = codec.micros(now + 2 * lease)
+        if not any(known.get(lane, late) <= codec.micros(now) or leases.get(lane, 0) > late for lane in lanes):
+            return None
+        return await super().claim_lane(owner, now, lease, lanes)
 
     async def lanes_changed(self, timeout: timedelta, lanes: Sequence[str] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + timeout.total_seconds()
-        while loop.time() < give_up:
-            bell = self.disk.listen("lanes")
-            sight = self.disk.sight(self._readers)
-            now = codec.micros(self._clock())
-            moments = [at for at in (sight.lanes.get(lane) for lane in lanes or sight.lanes) if at is not None]
-            if any(at <= now for at in moments):
-                return
-            pause = min([give_up - loop.time(), *((at - now) / 1e6 for at in moments)])
-            await asyncio.wait([bell], timeout=max(pause, 0.001))
+        await self.disk.lane_due(self._clock, lanes, timeout.total_seconds())
 
     async def events_changed(self, cursor: str, timeout: timedelta) -> bool:
-        bell = self.disk.listen("events")
-        if self.disk.sight(self._readers).last_event > codec.cursor_of(cursor):
+        bell = self.disk.event_bell()
+        if self.disk.sight().last_event > codec.cursor_of(cursor):
             return True
         await bell  # and not the time-out, after which the same would be asked again
         return True

@@ -49,7 +49,7 @@ async def life(world: World) -> None:
 
 async def _until_still(world: World) -> None:
     """Until the bank has said everything, it was fetched, and nothing can change any more without a person."""
-    pause = 2 * world.configuration.connections["bank"].schedule.fetch_seconds + 60
+    pause = world.configuration.connections["bank"].schedule.fetch_seconds / 2 + 60
     ends = world.loop.time() + CALM_HOURS_MAX * 3600 + world.kind.days * 86400
     still = 0
     while still < 2 and world.loop.time() < ends and world.violation is None:

@@ -39,6 +39,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self, latency: Callable[[], float]) -> None:
         super().__init__()
         self._moment = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers_made = 0
         self._latency = latency
         self._steps = 0
         self.before_step: Callable[[Holder], None] = lambda _: None
@@ -46,10 +48,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         return self._moment
-
-    def stop_the_clock_at(self, moment: float) -> None:
-        """Moves time forward without running anything: the whole machine slept."""
-        self._moment = max(self._moment, moment)
 
     def resume(self, holder: Holder) -> None:
         """SIGCONT: what had become due meanwhile runs now, in its order, and before timers that ran out since."""
@@ -73,38 +71,56 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.call_later(self._latency(), work)
         return future
 
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
         return self.call_soon(callback, *args, context=context)
 
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:  # type: ignore[override]
+        return self.call_at(self._moment + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:  # type: ignore[override]
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._timers_made += 1
+        heapq.heappush(self._timers, (when, self._timers_made, timer))
+        return timer
+
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
         if not ready:
-            if not scheduled:
+            if not timers:
                 raise Endless("everybody waits for somebody else")
-            self._moment = max(self._moment, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._moment:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
-            ready.append(timer)
+            self._moment = max(self._moment, timers[0][0])
+        while timers and timers[0][0] <= self._moment:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
-            self._step(ready.popleft())
+            handle = ready.popleft()
+            if not handle._cancelled:
+                self._step(handle)
 
     def _step(self, handle: asyncio.Handle) -> None:
-        if handle._cancelled:
-            return
         self._steps += 1
         if self._steps > IDLE_STEPS_MAX:
             raise Endless("the world does not come to its end")
-        owner = handle._context.get(OWNER)  # type: ignore[attr-defined]
+        context = handle._context  # type: ignore[attr-defined]
+        owner = context.get(OWNER)
         if owner is not None and not self.reaping:
             if not owner.dead and not owner.paused:
                 self.before_step(owner)
             if owner.dead or owner.paused:
                 owner.held.append(handle)
                 return
-        handle._run()
+        try:
+            context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.call_exception_handler({"message": f"in {handle!r}", "exception": error, "handle": handle})
 
     def _process_events(self, event_list: Any) -> None:
         return None

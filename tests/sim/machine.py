@@ -9,7 +9,7 @@ from unittest.mock import patch
 import structlog
 
 from formats.bank import bank_named
-from gateway.engine import local
+from gateway.engine import lanes
 from gateway.store.sqlite import writer
 from gateway.use_cases import payments
 
@@ -29,7 +29,7 @@ def simulated_machine() -> Iterator[None]:
     try:
         with (
             patch.object(writer, "SECONDS_MAX", float("inf")),
-            patch.object(local, "LOOK_AGAIN", timedelta(hours=2)),
+            patch.object(lanes, "LOOK_AGAIN", timedelta(hours=2)),
             patch.object(payments, "bank_named", _cached_bank),
         ):
             yield

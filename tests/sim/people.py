@@ -243,7 +243,7 @@ async def fate(world: World) -> None:
             jump = dice.choice([5, 900, 7200]) * dice.uniform(-1, 1)
             process.skew += jump
             world.note(process, "clock jumped", f"by {jump:+.0f} s")
-            disk.ring("lanes", "events")
+            disk.look_again()
         elif what == "kill":
             world.kill(process, "by the operating system")
         else:
@@ -268,4 +268,4 @@ async def calm(world: World) -> None:
         if process.paused:
             world.loop.resume(process)
     world.tell("world", "calms down")
-    world.disk.ring("lanes", "events")
+    world.disk.look_again()

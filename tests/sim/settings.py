@@ -1,9 +1,6 @@
 """The kinds of world there are: what the connection claims, and who is in it."""
 
-import atexit
-import shutil
 import sqlite3
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -11,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import Configuration, ConnectionSettings
-from gateway.store.sqlite import connection
 from gateway.store.sqlite.schema import migrate
 from tests.sim.bank import LEASE, QUIET
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+NOWHERE = Path("/nowhere")  # no file of a configuration is read
 ACCOUNT = "NL41MOCK0000000001"
 GUARANTEES: dict[str, dict[str, object]] = {
     "blind": {"kind": "blind"},
@@ -54,7 +51,7 @@ WORLDS: dict[str, WorldKind] = {
 }
 
 
-def configuration(kind: WorldKind, directory: Path) -> Configuration:
+def configuration(kind: WorldKind) -> Configuration:
     """The configuration of every process of the world."""
     settings = ConnectionSettings.model_validate(
         {
@@ -72,47 +69,23 @@ def configuration(kind: WorldKind, directory: Path) -> Configuration:
             **kind.settings,
         }
     )
-    return Configuration(directory=directory, connections={"bank": settings})
+    return Configuration(directory=NOWHERE, connections={"bank": settings})
 
 
 @cache
-def memory_folder() -> Path:
-    """A folder for databases, in memory where the system has such a place."""
-    shared = Path("/dev/shm")
-    made = Path(tempfile.mkdtemp(prefix="bankgate-sim-", dir=shared if shared.is_dir() else None))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
-
-
-@cache
-def template() -> Path:
+def _template() -> sqlite3.Connection:
     """An empty database with its schema: made once, copied for each life."""
-    path = memory_folder() / "template.db"
-    connection.create_private(path)
-    db = connection.connect(path, busy_seconds=1, cache_kib=1024)
-    connection.use_log(db, 1)
+    db = sqlite3.connect(":memory:", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     migrate(db)
     db.execute("COMMIT")
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    db.close()
-    return path
+    return db
 
 
-def fresh_database(name: str) -> Path:
-    """A copy of the template in a file of its own."""
-    path = memory_folder() / f"{name}.db"
-    drop_database(path)
-    shutil.copyfile(template(), path)
-    return path
-
-
-def drop_database(path: Path) -> None:
-    """Removes a database and what lies beside it."""
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def reader(path: Path) -> sqlite3.Connection:
-    """The checkers' own connection."""
-    return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, cached_statements=64)
+def fresh_database() -> sqlite3.Connection:
+    """A copy of the template."""
+    db = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+    _template().backup(db)
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db

@@ -130,6 +130,29 @@ async def test_a_renewed_lease_is_not_taken_over(store: Store, clock: HandClock)
     assert await store.claim_lane("you", clock(), LEASE, ["a"]) is None
 
 
+async def test_a_lease_from_a_clock_that_was_hours_ahead_does_not_outlive_its_dead_owner(store: Store, clock: HandClock) -> None:
+    """The clock was set right and the owner died: nothing of this connection would leave, nor be fetched, for three hours."""
+    await store.wake_lane("a")
+    assert await store.claim_lane("dead", clock() + timedelta(hours=3), LEASE, ["a"]) == ("a", 1)
+    assert await store.claim_lane("heir", clock(), LEASE, ["a"]) is None, (
+        "its owner may live: it has one lease from now to say so"
+    )
+    clock.advance(seconds=59)
+    assert await store.claim_lane("heir", clock(), LEASE, ["a"]) is None
+    clock.advance(seconds=1)
+    assert await store.claim_lane("heir", clock(), LEASE, ["a"]) == ("a", 2)
+
+
+async def test_a_lane_is_not_taken_from_a_living_owner_whose_clock_was_ahead(store: Store, clock: HandClock) -> None:
+    await store.wake_lane("a")
+    await store.claim_lane("me", clock() + timedelta(hours=3), LEASE, ["a"])
+    assert await store.claim_lane("you", clock(), LEASE, ["a"]) is None
+    clock.advance(seconds=20)
+    assert await store.extend_lane("a", "me", 1, clock() + LEASE)
+    clock.advance(seconds=50)
+    assert await store.claim_lane("you", clock(), LEASE, ["a"]) is None
+
+
 # -- waiting -----------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from gateway.store.sqlite.writer import Tx
 def claim_lane(tx: Tx, owner: str, now: datetime, lease: timedelta, lanes: Sequence[str]) -> tuple[str, int] | None:
     """The lane that has been due longest. One whose lease ended is due since then: its runner is taken to be dead."""
     at = codec.micros(now)
+    _doubt_leases(tx, now, lease, lanes)
     found = tx.db.execute(
         """
         SELECT wanted.value AS lane, CASE WHEN l.owner IS NOT NULL THEN l.lease_until
@@ -34,6 +35,18 @@ def claim_lane(tx: Tx, owner: str, now: datetime, lease: timedelta, lanes: Seque
     ).fetchone()
     tx.db.execute("DELETE FROM wakes WHERE lane = ? AND due_at <= ?", (lane, at))
     return lane, int(ticket)
+
+
+def _doubt_leases(tx: Tx, now: datetime, lease: timedelta, lanes: Sequence[str]) -> None:
+    """A lease that ends later than any could was dated by a clock that was ahead. Its runner, if it lives, renews within the one
+    lease from now that it is left with; if it is dead, the lane is free after that, and not only when that hour has come."""
+    tx.db.execute(
+        """
+        UPDATE lanes SET lease_until = ? WHERE owner IS NOT NULL AND lease_until > ?
+            AND lane IN (SELECT value FROM json_each(?))
+        """,
+        (codec.micros(now + lease), codec.micros(now + 2 * lease), codec.json_list(lanes)),
+    )
 
 
 def extend_lane(tx: Tx, lane: str, owner: str, ticket: int, lease_until: datetime) -> bool:
