@@ -131,8 +131,9 @@ class Alarms:
     metrics: Metrics
     _open: dict[str, int] | None = field(default=None)  # queue: its open discrepancy, as this process last saw it
 
-    async def check(self) -> None:
-        """Looks once. Several processes may look at the same connection: each alarm is told once all the same."""
+    async def check(self) -> frozenset[Queue]:
+        """Looks once: the queues in which something waits. Several processes may look at the same connection: each alarm is told
+        once all the same."""
         now = self.clock()
         ages = {age.queue: age for age in await queue_ages(self.store, self.settings, self.window, now)}
         for queue in Queue:
@@ -144,6 +145,7 @@ class Alarms:
         )
         self.metrics.in_flight(self.settings.id, len(under_way[0]), self.settings.retry.in_flight_max)
         await self._tell({queue: age for queue, age in ages.items() if age.late}, now)
+        return frozenset(ages)
 
     async def _tell(self, late: Mapping[Queue, QueueAge], now: datetime) -> None:
         if self._open is None:

@@ -123,6 +123,9 @@ class Metrics:
         self.deliveries_in_flight_max = gauge("deliveries_in_flight_max", "At so many of them no more are formed.", "connection")
         self.deliveries_in_doubt = gauge("deliveries_in_doubt", "Messages the bank may or may not have.", "connection")
         self.open_discrepancies = gauge("open_discrepancies", "Things a person has to look at.", "connection")
+        self.feed_held_up_seconds = gauge(
+            "feed_held_up_seconds", "How long the oldest transaction of the database server has been holding up the event feed."
+        )
         self.certificate_days_left = gauge(
             "certificate_days_left", "Days until a certificate expires; negative once it has.", "connection", "certificate"
         )

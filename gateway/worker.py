@@ -16,7 +16,7 @@ import structlog
 
 from channels.channel import Channel
 from gateway import clock
-from gateway.alarms import Alarms
+from gateway.alarms import Alarms, Queue
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
@@ -148,15 +148,23 @@ class Worker:
     async def set_gauges(self) -> None:
         """Brings the metrics of every connection up to date."""
         now = self._clock()
+        self._metrics.feed_held_up_seconds.set((await self._store.horizon_age()).total_seconds())
         for connection in self._connections:
             self._metrics.health(connection.id, await self._store.health(connection.id), now)
             for name, not_after in certificate_ends(connection.settings, connection.base):
                 self._metrics.certificate(connection.id, name, not_after, now)
 
     async def check_queues(self) -> None:
-        """Tells of what waits too long, and of how much is under way."""
-        for alarms in self._alarms:
-            await alarms.check()
+        """Tells of what waits too long, and of how much is under way; and wakes the lanes of what waits although it may move.
+
+        Whatever gives a lane something to do wakes it in the same transaction. Should such a wake be lost all the same (jobs
+        deleted by hand, a table restored without the others), payments wait this long, and not for ever. Files that are not read
+        wait for the next fetch: banks are not to be asked more often than agreed.
+        """
+        for connection, alarms in zip(self._connections, self._alarms, strict=True):
+            waiting = await alarms.check()
+            if waiting & {Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
+                await self._store.wake_lane(connection.id)
 
     async def close(self) -> None:
         """Ends the channels' connections."""

@@ -298,6 +298,9 @@ class Store(Protocol):
 
     async def health(self, connection_id: str) -> ConnectionHealth: ...
 
+    async def horizon_age(self) -> timedelta:
+        """For how long a transaction of somebody's has been holding up the feed; zero where none can, or none does."""
+
     # -- lanes ---------------------------------------------------------------------------------------------------------
 
     async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:

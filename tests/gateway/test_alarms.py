@@ -198,3 +198,37 @@ async def test_the_worker_looks_at_the_queues_of_every_connection(make_desk, tmp
         metrics.registry.get_sample_value(f"bankgate_deliveries_in_flight{end}", {"connection": "bank"}) for end in ("", "_max")
     ]
     assert seen == [1, 7]
+
+
+async def test_an_operator_sees_for_how_long_the_feed_is_held_up(make_desk, tmp_path, monkeypatch) -> None:
+    from gateway.config import Configuration
+    from gateway.worker import Worker
+
+    async def held_up(_) -> timedelta:
+        return timedelta(seconds=90)
+
+    desk = await make_desk()
+    monkeypatch.setattr(type(desk.store), "horizon_age", held_up)
+    metrics = Metrics()
+    worker = Worker(Configuration(directory=tmp_path), desk.store, now=desk.clock, measures=metrics)
+    await worker.set_gauges()
+    await worker.close()
+    assert metrics.registry.get_sample_value("bankgate_feed_held_up_seconds") == 90
+
+
+async def test_a_payment_whose_wake_was_lost_does_not_wait_for_ever(make_desk, tmp_path) -> None:
+    from gateway.config import Configuration
+    from gateway.worker import Worker
+
+    desk = await make_desk()
+    await desk.submit()
+    lane = desk.connection.id
+    claimed = await desk.store.claim_lane("gone", desk.clock(), timedelta(minutes=1), [lane])
+    assert claimed is not None
+    await desk.store.release_lane(lane, "gone", claimed[1], None)
+    assert await desk.store.claim_lane("next", desk.clock(), timedelta(minutes=1), [lane]) is None, "nobody is to come"
+    configuration = Configuration(directory=tmp_path, connections={"bank": desk.connection.settings})
+    worker = Worker(configuration, desk.store, now=desk.clock, measures=Metrics())
+    await worker.check_queues()
+    await worker.close()
+    assert await desk.store.claim_lane("next", desk.clock(), timedelta(minutes=1), [lane]) is not None

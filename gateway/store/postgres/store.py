@@ -200,7 +200,6 @@ class PostgresStore(Answers):
         return await self._read(lambda db: deliveries.delivery_events(db, delivery_id))
 
     async def horizon_age(self) -> timedelta:
-        """For how long the oldest writing transaction of the server has been running: so long may the feed be held up."""
         return await self._read(events.horizon_age)
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
