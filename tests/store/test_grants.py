@@ -10,8 +10,11 @@ import pytest
 from gateway.lifecycle import DeliveryEvent, PaymentEvent
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
+from gateway.store.postgres.migrate import migrate
+from gateway.store.postgres.status import status
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, PaymentFilter
+from gateway.store.store import StoreUnavailable
 from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
 from tests.store.support.released import check, document, fill
 from tests.support.postgres import Cluster
@@ -84,6 +87,22 @@ async def test_serve_can_do_all_its_work(worker: PostgresStore, serve: PostgresS
     assert await asyncio.to_thread(lambda: serve.open_document(file.document_id).read()) == b"<camt/>" * 300_000
     await serve.finish_inbound(file.inbound_file_id, state="stored")
     assert (await serve.health(CONNECTION)).open_discrepancies == 0
+
+
+@pytest.mark.parametrize("role", ["t_serve", "t_worker"])
+def test_both_roles_see_how_the_database_stands_also_in_months_made_later(roles: Roles, role: str, database: Database) -> None:
+    """The owner makes them, and nobody grants them anything."""
+    with psycopg.connect(database.url) as db:
+        for table in ("payments", "transfers", "events"):
+            first, end = 720 << 40, 721 << 40
+            db.execute(f"CREATE TABLE {table}_203001 PARTITION OF {table} FOR VALUES FROM ({first}) TO ({end})")
+    found = status(roles.url(role), {})
+    assert [row["month"] for row in found["months"]][-1] == "2030-01"
+
+
+def test_an_error_of_the_server_is_told_in_plain_words(roles: Roles) -> None:
+    with pytest.raises(StoreUnavailable, match=r'up to date: connection failed.*role "nobody_at_all" does not exist$'):
+        migrate(roles.url("nobody_at_all"))
 
 
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:

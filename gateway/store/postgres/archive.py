@@ -141,7 +141,7 @@ def connected(url: str, libpq: Mapping[str, Any]) -> Iterator[psycopg.Connection
             db.execute("SET idle_in_transaction_session_timeout = 0")
             yield db
     except psycopg.Error as error:
-        raise StoreUnavailable(f"the database cannot be read or changed: {str(error).strip() or error!r}") from error
+        raise StoreUnavailable(f"the database cannot be read or changed: {str(error).strip() or repr(error)}") from error
 
 
 # -- what is open ------------------------------------------------------------------------------------------------------

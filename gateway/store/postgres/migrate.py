@@ -164,6 +164,6 @@ def _told(work: Any) -> SchemaState:
             " `bankgate store migrate` with the role that owns it"
         ) from None
     except psycopg.Error as error:
-        text = str(error).strip().splitlines()
-        raise StoreUnavailable(f"the database cannot be reached or brought up to date: {text[0] if text else error!r}") from error
+        text = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise StoreUnavailable(f"the database cannot be reached or brought up to date: {text}") from error
     return found

@@ -252,8 +252,10 @@ _INSTANT = (
 # Files that a replay kept as they are inside their seal.
 _OPENED = ("ALTER TABLE inbound_files ADD COLUMN opened INTEGER NOT NULL DEFAULT 0",)
 
-# What happened to each delivery.
+# What happened to each delivery; and the messages that the bank has, by when it got them: the alarm for those without an answer
+# asks for the last days of one connection.
 _DELIVERY_EVENTS = (
+    "CREATE INDEX deliveries_sent ON deliveries (connection_id, updated_at) WHERE state = 'sent'",
     """
     CREATE TABLE delivery_events (
         delivery_key INTEGER NOT NULL REFERENCES deliveries,
