@@ -91,9 +91,11 @@ class Erp:
         return {delivery["message_id"] for delivery in await self.deliveries_in_doubt()}
 
     async def resolve(self, delivery_id: str, arrived: bool, reason: str) -> None:
-        """A person's decision about a delivery in doubt."""
+        """A person's decision about a delivery in doubt, as it stands now."""
+        shown = await self._client.call("OperationsService", "GetDelivery", {"delivery_id": delivery_id})
         resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
-        request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
+        attempt = shown["delivery"].get("attempts", 0)
+        request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason, "attempt": attempt}
         await self._client.call("OperationsService", "ResolveDelivery", request)
 
     async def doubts(self, message_ids: set[str]) -> list[Doubt]:
