@@ -119,13 +119,16 @@ def resolve_delivery(
         bool, typer.Option("--arrived/--did-not-arrive", help="What there is proof of. --did-not-arrive sends it again.")
     ],
     reason: ReasonOption,
+    attempt: Annotated[
+        int, typer.Option(min=0, help="Which attempt did not arrive; needed from the second on. What `deliveries show` names.")
+    ] = 0,
     service: connect.Service,
     as_json: Json = False,
 ) -> None:
     """Decide about a message in doubt. Only with proof: --did-not-arrive for a message that arrived pays twice."""
     where = service.as_target()
     resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
-    request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
+    request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason, "attempt": attempt}
     _show_delivery(service_call(where, "OperationsService", "ResolveDelivery", request)["delivery"], as_json=as_json)
 
 

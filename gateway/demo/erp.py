@@ -1,6 +1,6 @@
 """The ERP of the demo: what it says to the gateway and what it hears, over gRPC with its client certificate."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
@@ -90,10 +90,14 @@ class Erp:
         """Message ids of the deliveries that are in doubt now."""
         return {delivery["message_id"] for delivery in await self.deliveries_in_doubt()}
 
-    async def resolve(self, delivery_id: str, arrived: bool, reason: str) -> None:
-        """A person's decision about a delivery in doubt."""
-        resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
-        request = {"delivery_id": delivery_id, "resolution": resolution, "reason": reason}
+    async def resolve(self, listed: Mapping[str, Any], arrived: bool, reason: str) -> None:
+        """A person's decision about a delivery as it was listed when they began to ask: about its attempt of then."""
+        request = {
+            "delivery_id": listed["delivery_id"],
+            "resolution": "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE",
+            "reason": reason,
+            "attempt": listed.get("attempts", 0),
+        }
         await self._client.call("OperationsService", "ResolveDelivery", request)
 
     async def doubts(self, message_ids: set[str]) -> list[Doubt]:

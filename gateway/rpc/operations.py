@@ -55,7 +55,8 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
         if request.resolution not in {pb.RESOLUTION_ARRIVED, pb.RESOLUTION_DID_NOT_ARRIVE}:
             raise BadRequest("resolution", "say RESOLUTION_ARRIVED or RESOLUTION_DID_NOT_ARRIVE")
         arrived = request.resolution == pb.RESOLUTION_ARRIVED
-        await self.gateway.resolve_delivery(caller, request.delivery_id, arrived, _reason(request.reason))
+        attempt = request.attempt or None
+        await self.gateway.resolve_delivery(caller, request.delivery_id, arrived, _reason(request.reason), attempt=attempt)
         return pb.ResolveDeliveryResponse(delivery=await self._delivery(caller, request.delivery_id))
 
     @unary("operate")

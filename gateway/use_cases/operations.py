@@ -59,13 +59,23 @@ class Operations(Desk):
             await store.delivery_events(delivery_id),
         )
 
-    async def resolve_delivery(self, caller: Caller, delivery_id: str, arrived: bool, reason: str) -> Delivery:
-        """A person's decision about a delivery in doubt: kept as evidence, with who and why."""
+    async def resolve_delivery(
+        self, caller: Caller, delivery_id: str, arrived: bool, reason: str, *, attempt: int | None = None
+    ) -> Delivery:
+        """A person's decision about a delivery in doubt: kept as evidence, with who and why.
+
+        `attempt`: which one was asked about. That one attempt did not arrive says nothing about the next, which may have been
+        begun, and have arrived, while the person was asking: sending again would pay twice. That it arrived stays true.
+        """
         self._authorise(caller, "operate")
         need_reason(reason)
         delivery = await self._delivery_of(caller, delivery_id)
         if delivery.state is not DeliveryState.IN_DOUBT:
             raise TooLate(f"the delivery is {delivery.state.value}; only one in doubt is decided", delivery.state.value)
+        if not arrived and attempt is None and delivery.attempt > 1:
+            raise BadRequest("attempt", f"say which attempt did not arrive; {delivery.attempt} were made, the last is in doubt")
+        if not arrived and attempt not in {None, delivery.attempt}:
+            raise TooLate(f"attempt {delivery.attempt} has begun since; ask the bank about that one", delivery.state.value)
         event = DeliveryEvent.FOUND if arrived else DeliveryEvent.FOUND_MISSING
         now = self._clock()
         evidence = Evidence(

@@ -68,7 +68,12 @@ async def _decide(world: World, client: Client, doubts: list[dict[str, Any]], ve
         if not (arrived or sure):
             continue
         resolution = "RESOLUTION_ARRIVED" if arrived else "RESOLUTION_DID_NOT_ARRIVE"
-        wanted = {"delivery_id": delivery["delivery_id"], "resolution": resolution, "reason": "looked up in the bank's books"}
+        wanted = {
+            "delivery_id": delivery["delivery_id"],
+            "attempt": delivery.get("attempts", 0),  # as it was before the books were read
+            "resolution": resolution,
+            "reason": "looked up in the bank's books",
+        }
         with suppress(CallFailed):  # the bank's news was faster
             await client.call("OperationsService", "ResolveDelivery", wanted)
             verdict.decided += 1

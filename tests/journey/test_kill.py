@@ -58,11 +58,12 @@ async def calm(stage: Any) -> bool:
 
 async def decide_like_a_person(stage: Any) -> None:
     """Asks the bank's own books about each message in doubt, and tells the gateway."""
-    messages = (await stage.control("GET", "/books?payments=no"))["messages"]
     async with stage.erp() as erp:
-        for delivery in await erp.deliveries_in_doubt():
+        doubts = await erp.deliveries_in_doubt()
+        messages = (await stage.control("GET", "/books?payments=no"))["messages"]
+        for delivery in doubts:
             arrived = delivery["message_id"] in messages
-            await erp.resolve(delivery["delivery_id"], arrived, "bank hotline: looked the message id up in their books")
+            await erp.resolve(delivery, arrived, "bank hotline: looked the message id up in their books")
 
 
 @pytest.mark.timeout(170)

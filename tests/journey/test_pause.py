@@ -76,9 +76,10 @@ async def test_a_worker_that_is_stopped_and_woken_again_beside_another_sends_not
 
 async def settle_doubts(stage: Any, erp: Any, *, quiet: bool) -> None:
     """A person looks each message in doubt up in the bank's books; "not there" counts once every sender has long been awake."""
+    doubts = await erp.deliveries_in_doubt()
     messages = (await stage.control("GET", "/books?payments=no"))["messages"]
-    for delivery in await erp.deliveries_in_doubt():
+    for delivery in doubts:
         arrived = delivery["message_id"] in messages
         if arrived or quiet:
             with suppress(CallFailed):  # the bank's news was faster
-                await erp.resolve(delivery["delivery_id"], arrived, "bank hotline: looked the message id up in their books")
+                await erp.resolve(delivery, arrived, "bank hotline: looked the message id up in their books")

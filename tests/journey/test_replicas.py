@@ -76,11 +76,12 @@ class Replicas:
 
     async def settled_with_help(self, count: int, on: str) -> bool:
         """The same, where somebody looks messages in doubt up in the bank's books. Who was sending them must be dead."""
-        messages = (await self.stage.control("GET", "/books?payments=no"))["messages"]
         async with self.erp(on) as erp:
-            for one in await erp.deliveries_in_doubt():
+            doubts = await erp.deliveries_in_doubt()
+            messages = (await self.stage.control("GET", "/books?payments=no"))["messages"]
+            for one in doubts:
                 with suppress(CallFailed):  # the bank's news was faster
-                    await erp.resolve(one["delivery_id"], one["message_id"] in messages, "looked up in the bank's own books")
+                    await erp.resolve(one, one["message_id"] in messages, "looked up in the bank's own books")
         return await self.settled(count, on)
 
     async def count(self, on: str) -> int:

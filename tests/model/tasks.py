@@ -89,12 +89,12 @@ def recovering(at: Connection, courier: type[Courier]) -> Task:
     return lambda hands: _courier(hands, at, courier).recover()
 
 
-def resolving(number: int, arrived: bool) -> Task:
-    """A person's decision."""
+def resolving(number: int, arrived: bool, attempt: int) -> Task:
+    """A person's decision about an attempt."""
 
     def resolve(hands: Hands) -> Coroutine[Any, Any, Any]:
         desk = Operations(None, Asked(hands), clock=hands.clock, metrics=Nothing())  # type: ignore[arg-type]
-        return desk.resolve_delivery(_PERSON, f"d{number}", arrived, "the bank was asked by telephone")
+        return desk.resolve_delivery(_PERSON, f"d{number}", arrived, "the bank was asked by telephone", attempt=attempt)
 
     return resolve
 

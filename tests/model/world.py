@@ -352,12 +352,12 @@ class World:
                 late = there if arrived else not there and (row.doubt or 0) >= self.rules.quiet
                 if self.rules.person == "right" and not late:
                     continue
-                node = self.machine.start(("resolve", number, arrived), "decides", tasks.resolving(number, arrived))
+                task = tasks.resolving(number, arrived, row.attempt)
+                node = self.machine.start(("resolve", number, arrived, row.attempt), "decides", task)
                 words = f"a person decides that message {number + 1} {'arrived' if arrived else 'did not arrive'}"
                 if state.others:
-                    if state.others[1].node < 0:  # and sees at once what it decides about
-                        after, _ = self._execute(state, "others", 1, Process(node.number))
-                        yield words.replace("decides", "begins to decide"), after
+                    if state.others[1].node < 0:
+                        yield words.replace("decides", "begins to decide"), self._at(state, "others", 1, Process(node.number))
                     continue
                 after, changed = self._run(state, node)
                 if changed:

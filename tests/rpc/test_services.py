@@ -161,8 +161,8 @@ class Operations(FakeGateway):
         )
         return DELIVERY, [attempt], [evidence], [event]
 
-    async def resolve_delivery(self, caller: Any, delivery_id: str, arrived: bool, reason: str) -> Any:
-        self.resolved = (delivery_id, arrived, reason)
+    async def resolve_delivery(self, caller: Any, delivery_id: str, arrived: bool, reason: str, *, attempt: int | None) -> Any:
+        self.resolved = (delivery_id, arrived, reason, attempt)
         return DELIVERY
 
     async def queues(self, caller: Any, connection_id: str) -> Any:
@@ -261,7 +261,9 @@ async def test_a_decision_needs_a_direction_and_a_reason(operations: Any, gatewa
         assert text.startswith(field)
     assert gateway.resolved == ()
     await operations.ResolveDelivery(request(delivery_id="d1", resolution=2, reason="asked Ms X at the bank"))
-    assert gateway.resolved == ("d1", False, "asked Ms X at the bank")
+    assert gateway.resolved == ("d1", False, "asked Ms X at the bank", None)
+    await operations.ResolveDelivery(request(delivery_id="d1", resolution=2, reason="asked Ms X at the bank", attempt=3))
+    assert gateway.resolved == ("d1", False, "asked Ms X at the bank", 3)
 
 
 async def test_discrepancies_and_files_are_shown_and_acted_on_by_their_ids(operations: Any, gateway: Operations) -> None:

@@ -191,9 +191,9 @@ class Person:
             await asyncio.sleep(100 + 900 * self.world.dice.random())
             found, _ = await call(self.world, lambda gateway: gateway.list_deliveries(self.who, IN_DOUBT, 100, None))
             for delivery in found:
-                await self._decide(delivery.delivery_id, delivery.file_name, delivery.message_id)
+                await self._decide(delivery.delivery_id, delivery.attempt, delivery.file_name, delivery.message_id)
 
-    async def _decide(self, delivery_id: str, name: str, message_id: str) -> None:
+    async def _decide(self, delivery_id: str, attempt: int, name: str, message_id: str) -> None:
         world = self.world
         arrived = self._truth(name)
         if world.chaos and self.chances and world.dice.random() < 0.4:
@@ -209,7 +209,7 @@ class Person:
             return
         word = "the bank's hotline was asked and looked it up"
         try:
-            await call(world, lambda gateway: gateway.resolve_delivery(self.who, delivery_id, arrived, word))
+            await call(world, lambda gateway: gateway.resolve_delivery(self.who, delivery_id, arrived, word, attempt=attempt))
         except TooLate:
             world.seen["a person decided too late"] += 1
         else:

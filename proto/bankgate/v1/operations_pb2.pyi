@@ -381,20 +381,26 @@ class ResolveDeliveryRequest(_message.Message):
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
     RESOLUTION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     resolution: Global___Resolution.ValueType
     reason: _builtins.str
     """who was asked and what they said; at least 10 characters"""
+    attempt: _builtins.int
+    """The attempt that was asked about: Delivery.attempts as it was shown. DID_NOT_ARRIVE needs it from the second attempt on, and
+    is refused if another one has begun since: what is true of one attempt says nothing about the next. 0: not said.
+    """
     def __init__(
         self,
         *,
         delivery_id: _builtins.str = ...,
         resolution: Global___Resolution.ValueType = ...,
         reason: _builtins.str = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "reason", b"reason", "resolution", b"resolution"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "delivery_id", b"delivery_id", "reason", b"reason", "resolution", b"resolution"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
