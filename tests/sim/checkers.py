@@ -55,6 +55,7 @@ class Checkers:
     deliveries: dict[int, Known] = field(default_factory=dict)
     bytes_of: dict[str, str] = field(default_factory=dict)  # digest of what was sent, by message id
     feed: list[tuple[int, str, str]] = field(default_factory=list)  # seq, payment id, state
+    told: set[tuple[int, str, str, str | None]] = field(default_factory=set)  # payment key, state, source and reason of events
     looks: int = 0
 
     # -- after every commit --------------------------------------------------------------------------------------------
@@ -76,9 +77,10 @@ class Checkers:
 
     def _events(self, by: str) -> None:
         rows = self.db.execute(
-            "SELECT seq, payment_key, state, previous_state, delivery_key FROM events WHERE seq > ? ORDER BY seq", (self.seq,)
+            "SELECT seq, payment_key, state, previous_state, delivery_key, source, reason FROM events WHERE seq > ? ORDER BY seq",
+            (self.seq,),
         ).fetchall()
-        for seq, key, state_word, previous, delivery_key in rows:
+        for seq, key, state_word, previous, delivery_key, source, reason in rows:
             if seq != self.seq + 1:
                 self.fail(f"the event feed jumps from {self.seq} to {seq}")
             self.seq = seq
@@ -91,6 +93,10 @@ class Checkers:
                 self.fail(f"event {seq} says payment {payment_id} was {before}, and the events before say {self.states.get(key)}")
             if state is not before and (before, state) not in _PAYMENT_STEPS:
                 self.fail(f"event {seq} moves payment {payment_id} from {before} to {state}, which no rule allows")
+            news = (key, state_word, source, reason)
+            if source.startswith("file ") and news in self.told:
+                self.fail(f"event {seq} tells again what {source} had said of payment {payment_id}: {state_word}")
+            self.told.add(news)
             self.states[key] = state
             self.feed.append((seq, payment_id, state_word))
             if state is PaymentState.BATCHED and delivery_key is not None:

@@ -144,11 +144,11 @@ class Callers:
     async def give_up_what_is_held(self) -> None:
         """What is held did not leave, it was told: it cancels that, and pays by other means."""
         tried: set[str] = set()
-        while True:
+        while self.world.chaos:
             await asyncio.sleep(400 * self.world.dice.random())
             now = {payment_id: state for _, payment_id, state in self.seen}
             for reference, payment_id in sorted(self.ids.items()):
-                if now.get(payment_id) == "held" and reference not in tried and self.world.chaos:
+                if now.get(payment_id) == "held" and reference not in tried:
                     tried.add(reference)
                     if self.world.dice.random() < 0.5:
                         await self._cancel(reference)
