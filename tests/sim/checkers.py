@@ -55,7 +55,7 @@ class Checkers:
     deliveries: dict[int, Known] = field(default_factory=dict)
     bytes_of: dict[str, str] = field(default_factory=dict)  # digest of what was sent, by message id
     feed: list[tuple[int, str, str]] = field(default_factory=list)  # seq, payment id, state
-    told: set[tuple[int, str, str, str | None]] = field(default_factory=set)  # payment key, state, source and reason of events
+    told: set[tuple[int, int | None, str, str, str | None]] = field(default_factory=set)  # what events have said
     looks: int = 0
 
     # -- after every commit --------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Checkers:
                 self.fail(f"event {seq} says payment {payment_id} was {before}, and the events before say {self.states.get(key)}")
             if state is not before and (before, state) not in _PAYMENT_STEPS:
                 self.fail(f"event {seq} moves payment {payment_id} from {before} to {state}, which no rule allows")
-            news = (key, state_word, source, reason)
+            news = (key, delivery_key, state_word, source, reason)
             if state is before and news in self.told:
                 self.fail(f"event {seq} tells again what {source} had said of payment {payment_id}: {state_word}")
             self.told.add(news)
