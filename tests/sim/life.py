@@ -128,12 +128,7 @@ def _compare_payment(world: World, payment_id: str, reference: str, discrepancie
             world.fail(f"{name} was cancelled, as a person wrongly said that it had not arrived, and nobody is told")
         return
     if truth is not None:
-        if state is not truth and world.checkers.message_of(payment_id) in world.wrong_words:
-            # News that came while the message was to be sent again did not move it: `gateway.apply._candidates` says why.
-            world.seen["stands elsewhere after a person's wrong word, and told"] += 1
-            if not _told(payment_id, discrepancies, world.checkers):
-                world.fail(f"{name} is {state} after a person's wrong word; at the bank it is {truth}, and nobody is told")
-        elif state is not truth:
+        if state is not truth:
             world.fail(f"{name} is {state}; at the bank it is {truth}")
     elif world.checkers.message_of(payment_id) in bank.unreadable:
         if state is not PaymentState.REJECTED:

@@ -28,7 +28,7 @@ class WorldKind:
     arrive" ("careless"). `instant`: the share of instant-else-normal payments. `days`: how late the bank's answers may be.
     `window`: from when to when the bank takes messages, in UTC. `in_flight`: at most so many messages not known to have arrived.
     `torn`: half a file may stand under its final name; the bank rejects it as unreadable, or never reads it. `bad_seconds`: how
-    long things break, in the mean."""
+    long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -40,6 +40,7 @@ class WorldKind:
     in_flight: int = 0
     torn: bool = False
     bad_seconds: float = 1500.0
+    late_writers: float = 0.08
     settings: dict[str, Any] = field(default_factory=dict)
 
 

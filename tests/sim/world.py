@@ -294,7 +294,9 @@ class World:
         if change.event in ATTEMPT_STARTS:
             if self.strikes("stopped before it writes a start", 0.05):
                 self.pause(process, "before it writes a start", self.dice.uniform(20, 300))
-        elif change.state is DeliveryState.SENDING and self.strikes("stopped before it writes an outcome", 0.08):
+            return
+        late = self.kind.late_writers
+        if change.state is DeliveryState.SENDING and self.strikes("stopped before it writes an outcome", late):
             self.pause(process, "before it writes an outcome", self.dice.choice([100, 1000, 5000]) * self.dice.random())
             self.about_to_write.setdefault(change.delivery_id, []).append(process)
 
