@@ -78,6 +78,7 @@ from gateway.store.records import (
 from gateway.store.store import Clock, Stale
 from gateway.twice import booked_twice
 
+MAY_BE_THERE = frozenset({DeliveryState.SENDING, DeliveryState.IN_DOUBT})
 BATCH = 500  # records worked through with one question to the store and one change of it
 
 
@@ -425,8 +426,10 @@ class NewsApplier:
             return index
         for delivery_id, (named, place) in sorted(doubted.items()):
             delivery = await self._store.delivery(delivery_id)
-            # An end-to-end id may have been used before by anybody: it shows where a message in doubt is, and no more.
-            if delivery is not None and (named or delivery.state in {DeliveryState.SENDING, DeliveryState.IN_DOUBT}):
+            # An end-to-end id may have been used before by anybody: it shows where a message in doubt is, and no more. One
+            # that was in doubt and is to leave again counts as such: who found it missing may be wrong, and a repeat pays twice.
+            doubted_once = delivery is not None and delivery.state is DeliveryState.READY and delivery.doubt_since is not None
+            if delivery is not None and (named or doubted_once or delivery.state in MAY_BE_THERE):
                 await self._prove(delivery, place)
         return CandidateIndex(await self._store.find_candidates(self._connection_id, keys))
 

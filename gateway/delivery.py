@@ -53,7 +53,7 @@ class Courier:
     recorder: Recorder = field(init=False)
     started: set[tuple[str, int]] = field(default_factory=set)
     uptime: Callable[[], float] = time.monotonic  # in seconds; nobody can set it
-    doubted: dict[tuple[str, int], float] = field(default_factory=dict)  # when this process first asked about an attempt
+    doubted: dict[tuple[str, int], float] = field(default_factory=dict)  # since when this process knows of a doubt
     winding_down: bool = False  # finish what is under way and begin nothing
 
     def __post_init__(self) -> None:
@@ -203,6 +203,7 @@ class Courier:
 
     async def _lost_track(self, delivery: Delivery, why: str) -> None:
         await self.recorder.lost_track(delivery, why, self.clock() + self._first_question())
+        self.doubted.setdefault((delivery.delivery_id, delivery.attempt), self.uptime())
 
     # -- doubt ---------------------------------------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ class Courier:
     def _absence_counts(self, delivery: Delivery) -> bool:
         """ "Not there" is proof only where the bank promised that it is final, and after the quiet time.
 
-        It has to have passed by the wall clock since the doubt began, and by this process's own uptime since it first asked: a
+        It has to have passed by the wall clock since the doubt began, and by this process's own uptime since it knows of that: a
         clock that was set, here or where the doubt was dated, must not cut it short. A process that has just started waits anew.
         """
         settings = self.connection.settings.guarantee

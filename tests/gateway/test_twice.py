@@ -19,7 +19,8 @@ async def booked(desk, files, reference: str, name: str) -> None:  # type: ignor
     await desk.receive(files.camt054(files.entry("10.00", refs)) + f"<!-- {name} -->", name)
 
 
-async def sent_again_by_a_persons_word(make_desk):  # type: ignore[no-untyped-def]
+async def decided_wrongly(make_desk):  # type: ignore[no-untyped-def]
+    """The bank has the message, a person said that it has not, and it was not sent again yet."""
     desk = await make_desk()
     await desk.submit(1)
     desk.channel.outcomes = ["arrived, answer lost"]
@@ -31,10 +32,26 @@ async def sent_again_by_a_persons_word(make_desk):  # type: ignore[no-untyped-de
         metrics=Metrics(),
     )
     await use.resolve_delivery(ANNA, (await desk.delivery()).delivery_id, False, "the hotline said it has nothing")
+    return desk
+
+
+async def sent_again_by_a_persons_word(make_desk):  # type: ignore[no-untyped-def]
+    desk = await decided_wrongly(make_desk)
     desk.clock.advance(seconds=1)
     await desk.pump()
     assert len(desk.channel.bank) == 2, "a person said that it did not arrive, and it was sent again"
     return desk
+
+
+async def test_a_debit_known_before_the_repeat_keeps_the_message_from_leaving_again(make_desk, files) -> None:
+    """It names the payment by its end-to-end id alone, as many bookings do: of a message that was in doubt that is enough."""
+    desk = await decided_wrongly(make_desk)
+    await booked(desk, files, "R-1", "first.xml")
+    desk.clock.advance(seconds=1)
+    await desk.pump()
+    assert len(desk.channel.bank) == 1, "paid twice, although the first debit was in hand"
+    assert await desk.discrepancies() == ["decision_contradicted"]
+    assert await desk.states() == {PaymentState.SETTLED: 1}
 
 
 async def test_a_second_debit_after_a_persons_wrong_word_is_told(make_desk, files) -> None:
