@@ -52,7 +52,7 @@ class SimChannel:
         """The last byte has left: it arrives, or a part, or nothing, or later."""
         world, bank = self._world, self._world.bank
         self._touch(name)
-        if world.strikes("upload torn", 0.08):
+        if world.strikes("upload torn", 0.3 if world.kind.torn else 0.08):
             bank.tear(name, data[: world.dice.randrange(len(data))] if world.kind.torn else None)
             raise InDoubt("cut before the end")
         if world.strikes("upload cut at the end", 0.06):

@@ -167,6 +167,7 @@ class Checkers:
                 self.fail(f"message {message_id} went from {known.state} to {word} by {event}, which no rule allows")
             if event in _STARTS and known.stopped:
                 self.fail(f"message {message_id} was stopped, and attempt {attempt} began all the same")
+            self.bank.seen["outside its window"] += event == "postponed"
             if attempt - known.attempt != (event in _STARTS):
                 self.fail(f"message {message_id}: attempt {known.attempt} became {attempt} by {event}")
             known.state, known.attempt, known.stopped = DeliveryState(word), attempt, known.stopped or event == "stopped"
