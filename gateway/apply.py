@@ -40,14 +40,7 @@ from gateway.fall_back import (
     second_attempt,
 )
 from gateway.late_news import archived_among, of_archived, of_archived_message
-from gateway.lifecycle import (
-    PAYMENT_TABLE,
-    DeliveryState,
-    IllegalTransition,
-    PaymentEvent,
-    PaymentState,
-    advance,
-)
+from gateway.lifecycle import PAYMENT_TABLE, DeliveryState, IllegalTransition, PaymentEvent, PaymentState, advance
 from gateway.matching import CandidateIndex, Match, News, NoMatch, keys_of, match, names_message
 from gateway.news import (
     codes_of,
