@@ -24,6 +24,7 @@ from gateway.store.records import Delivery, DeliveryChange, Keys, PaymentFilter,
 from gateway.store.rows import delivery_of
 from gateway.store.sqlite import changes, deliveries, events
 from gateway.store.store import Stale, StoreUnavailable
+from tests.sim.bank import LEASE
 from tests.sim.disk import FallibleDb
 from tests.sim.settings import WORLDS, WorldKind
 
@@ -263,6 +264,7 @@ async def _no_second_debit(*_: Any) -> list[Any]:
 
 
 _LAX = {"instant": {"offered": True, "fall_back_codes": [*FALL_BACK_REASONS, "DU01"]}}
+_TWO_ATTEMPTS = {"retry": {"first_seconds": 5, "longest_seconds": 300, "attempts_max": 2, "lease_seconds": LEASE}}
 DOUBLE = "was executed 2 times"
 
 CONTROLS: dict[str, Mutant] = {
@@ -326,7 +328,11 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "tells again what a file said": Mutant(world="blind", broken=_everything_is_news, seeds=40, says="tells again what"),
     "takes the answer to a repeat for one to the first": Mutant(
-        world="idempotent", broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first), seeds=400, says="payment"
+        world="idempotent",
+        kind=replace(WORLDS["idempotent"], settings=_TWO_ATTEMPTS),
+        broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first),
+        seeds=400,
+        says="payment",
     ),
     "says 'got it' of what it could not keep": Mutant(
         world="blind", broken=_patched(Intake, "keep", _keep_or_not), seeds=200, says="at the bank it is"
