@@ -31,7 +31,7 @@ from tests.sim.settings import WORLDS, WorldKind
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """`broken`: makes the gateway so. `seeds`: within how many it must be caught, from `first` on, where the next known one is near.
+    """`broken`: makes the gateway so. `seeds`: within how many it must be caught, from `first` on, where one is known to be near.
     `says`: how the checkers put it."""
 
     world: str
