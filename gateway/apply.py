@@ -419,10 +419,9 @@ class NewsApplier:
             return index
         for delivery_id, (named, place) in sorted(doubted.items()):
             delivery = await self._store.delivery(delivery_id)
-            # An end-to-end id may have been used before by anybody: it shows where a message in doubt is, and no more. One
-            # that was in doubt and is to leave again counts as such: who found it missing may be wrong, and a repeat pays twice.
-            doubted_once = delivery is not None and delivery.state is DeliveryState.READY and delivery.doubt_since is not None
-            if delivery is not None and (named or doubted_once or delivery.state in MAY_BE_THERE):
+            # An end-to-end id may have been used before by anybody: it shows where a message in doubt is, and no more. One once
+            # in doubt counts as such: who found it missing may be wrong, and a repeat, or paying by other means, pays twice.
+            if delivery is not None and (named or delivery.state in MAY_BE_THERE or delivery.doubt_since is not None):
                 await self._prove(delivery, place)
         return CandidateIndex(await self._store.find_candidates(self._connection_id, keys))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels.channel import InDoubt
+from channels.channel import InDoubt, Refused
 from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.lifecycle import PaymentState
@@ -51,6 +51,17 @@ async def test_a_debit_known_before_the_repeat_keeps_the_message_from_leaving_ag
     await desk.pump()
     assert len(desk.channel.bank) == 1, "paid twice, although the first debit was in hand"
     assert await desk.discrepancies() == ["decision_contradicted"]
+    assert await desk.states() == {PaymentState.SETTLED: 1}
+
+
+async def test_a_debit_takes_payments_of_a_refused_repeat_out_of_the_callers_hands(make_desk, files) -> None:
+    """They are held, and would be cancelled and paid by other means, though the first copy was executed."""
+    desk = await decided_wrongly(make_desk)
+    desk.channel.outcomes = [Refused("403", "forbidden")]
+    desk.clock.advance(seconds=1)
+    await desk.pump()
+    assert await desk.states() == {PaymentState.HELD: 1}
+    await booked(desk, files, "R-1", "first.xml")
     assert await desk.states() == {PaymentState.SETTLED: 1}
 
 

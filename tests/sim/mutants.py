@@ -24,18 +24,21 @@ from gateway.store.records import Delivery, DeliveryChange, Keys, PaymentFilter,
 from gateway.store.rows import delivery_of
 from gateway.store.sqlite import changes, deliveries, events
 from gateway.store.store import Stale, StoreUnavailable
+from tests.sim.bank import LEASE
 from tests.sim.disk import FallibleDb
 from tests.sim.settings import WORLDS, WorldKind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """`broken`: makes the gateway so. `seeds`: within how many it must be caught. `says`: how the checkers put it."""
+    """`broken`: makes the gateway so. `seeds`: within how many it must be caught, from `first` on, where one is known to be near.
+    `says`: how the checkers put it."""
 
     world: str
     broken: Callable[[], Any]
     seeds: int
     says: str
+    first: int = 0
     kind: WorldKind | None = None
 
 
@@ -263,6 +266,7 @@ async def _no_second_debit(*_: Any) -> list[Any]:
 
 
 _LAX = {"instant": {"offered": True, "fall_back_codes": [*FALL_BACK_REASONS, "DU01"]}}
+_TWO_ATTEMPTS = {"retry": {"first_seconds": 5, "longest_seconds": 300, "attempts_max": 2, "lease_seconds": LEASE}}
 DOUBLE = "was executed 2 times"
 
 CONTROLS: dict[str, Mutant] = {
@@ -283,7 +287,7 @@ CONTROLS: dict[str, Mutant] = {
 
 MUTANTS: dict[str, Mutant] = {
     "counts the quiet time by a clock that can be set": Mutant(
-        world="queryable", broken=_patched(Courier, "_absence_counts", _quiet_by_the_wall_clock), seeds=800, says=DOUBLE
+        world="queryable", broken=_patched(Courier, "_absence_counts", _quiet_by_the_wall_clock), first=40, seeds=800, says=DOUBLE
     ),
     "takes what it finds sending for not sent": Mutant(
         world="blind", broken=_patched(Courier, "recover", _recover_as_not_sent), seeds=60, says=DOUBLE
@@ -295,7 +299,7 @@ MUTANTS: dict[str, Mutant] = {
         world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_not_sent), seeds=60, says=DOUBLE
     ),
     "takes a cut connection for success": Mutant(
-        world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_success), seeds=60, says="has never seen it"
+        world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_success), first=15, seeds=60, says="has never seen it"
     ),
     "never looks back at what is sending": Mutant(world="blind", broken=_never_looks_back, seeds=60, says="nobody sees it"),
     "lets the last writer win": Mutant(
@@ -308,6 +312,7 @@ MUTANTS: dict[str, Mutant] = {
         world="queryable",
         kind=replace(WORLDS["queryable"], bad_seconds=8000.0, late_writers=0.6),
         broken=lambda: _sql("fence = ? AND state = ? AND NOT", "(1 OR fence = ?) AND state = ? AND NOT"),
+        first=30,
         seeds=800,
         says=DOUBLE,
     ),
@@ -316,7 +321,7 @@ MUTANTS: dict[str, Mutant] = {
         world="bounds", broken=_patched(Courier, "_standing", _always_open), seeds=100, says="by its clock, and the window is"
     ),
     "has no bound on what is under way": Mutant(
-        world="bounds", broken=_unbounded, seeds=200, says="messages are under way or in doubt at once"
+        world="bounds", broken=_unbounded, first=35, seeds=200, says="messages are under way or in doubt at once"
     ),
     "tells no story of a doubt": Mutant(
         world="blind", broken=_patched(deliveries, "tell_delivery", _untold), seeds=40, says="its events rebuild"
@@ -326,13 +331,22 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "tells again what a file said": Mutant(world="blind", broken=_everything_is_news, seeds=40, says="tells again what"),
     "takes the answer to a repeat for one to the first": Mutant(
-        world="idempotent", broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first), seeds=400, says="payment"
+        world="idempotent",
+        kind=replace(WORLDS["idempotent"], settings=_TWO_ATTEMPTS),
+        broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first),
+        first=350,
+        seeds=400,
+        says="payment",
     ),
     "says 'got it' of what it could not keep": Mutant(
-        world="blind", broken=_patched(Intake, "keep", _keep_or_not), seeds=200, says="at the bank it is"
+        world="blind", broken=_patched(Intake, "keep", _keep_or_not), first=35, seeds=200, says="at the bank it is"
     ),
     "calls an answer read before it was applied": Mutant(
-        world="blind", broken=_patched(Intake, "apply_opened", _read_before_applied), seeds=200, says="at the bank it is"
+        world="blind",
+        broken=_patched(Intake, "apply_opened", _read_before_applied),
+        first=185,
+        seeds=200,
+        says="at the bank it is",
     ),
     "takes silence for a refusal": Mutant(
         world="instant-blind", broken=_patched(Intake, "read_waiting", _silence_is_refusal), seeds=40, says=DOUBLE
