@@ -46,13 +46,13 @@ _PLACES: Final = frozenset(
 )
 
 
-def parse_message(message: bytes) -> Element:
-    """The root of a message from outside, with nothing in it that could be read in two ways.
+def parse_message(message: bytes, *, bytes_max: int = MESSAGE_BYTES_MAX) -> Element:
+    """The root of a message from outside, or of order data in XML, with nothing in it that could be read in two ways.
 
     Raises `BadSeal`: "structure", "document-type.refused", "content.too-large".
     """
-    if len(message) > MESSAGE_BYTES_MAX:
-        raise BadSeal("content.too-large", f"the message is larger than {MESSAGE_BYTES_MAX // 2**20} MiB")
+    if len(message) > bytes_max:
+        raise BadSeal("content.too-large", f"the message is larger than {bytes_max // 2**20} MiB")
     watchman = document_type_watchman()
     try:
         watchman.Parse(message, True)

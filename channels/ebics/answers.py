@@ -102,6 +102,14 @@ def read_answer(message: bytes, version: Version, bank: EbicsKey) -> Answer:
     return _answer(root, version)
 
 
+def unproved_codes(message: bytes, version: Version) -> tuple[str, str]:
+    """Both return codes of an answer that did not verify, for words to a person, and as a reason to fetch the bank's keys (HPB):
+    a bank that changed its keys signs its 091008 with the new ones. Never a reason to believe anything about an order. Raises
+    `BadAnswer`."""
+    root = document(message, "ebicsResponse", (version.namespace,))
+    return return_code(one(one(root, "header"), "mutable")), return_code(one(root, "body"))
+
+
 def _answer(root: Element, version: Version) -> Answer:
     if root.get("Version") != version.name:
         raise BadAnswer("structure", f"the answer says version {str(root.get('Version'))[:8]!r}, and {version.name} was spoken")

@@ -56,7 +56,7 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "certificate": "Certificate",
         "hash": "SHA-256 hash of the public key",
         "certificate_hash": "SHA-256 hash of the certificate",
-        "confirm": "I confirm that the key above is mine, for my electronic communication with the bank.",
+        "confirm": "I confirm that the key above is mine, for dealings with the bank.",
         "sign": "Place, date                         Signature",
     },
     "de": {
@@ -72,7 +72,7 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "certificate": "Zertifikat",
         "hash": "SHA-256-Hashwert des öffentlichen Schlüssels",
         "certificate_hash": "SHA-256-Hashwert des Zertifikats",
-        "confirm": "Ich bestätige, dass der obige Schlüssel meiner ist, für den Verkehr mit der Bank.",
+        "confirm": "Ich bestätige, dass dieser Schlüssel meiner ist, für den Verkehr mit der Bank.",
         "sign": "Ort, Datum                          Unterschrift",
     },
     "fr": {
@@ -88,7 +88,7 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "certificate": "Certificat",
         "hash": "Empreinte SHA-256 de la clé publique",
         "certificate_hash": "Empreinte SHA-256 du certificat",
-        "confirm": "Je confirme que la clé ci-dessus est la mienne pour mes échanges avec la banque.",
+        "confirm": "Je confirme que cette clé est la mienne, pour mes échanges avec la banque.",
         "sign": "Lieu, date                          Signature",
     },
     "zh": {

@@ -23,6 +23,7 @@ FINAL_POSITIVE: Final = "ORDER_HAC_FINAL_POS"
 FINAL_NEGATIVE: Final = "ORDER_HAC_FINAL_NEG"
 FILE_UPLOAD: Final = "FILE_UPLOAD"
 _UPLOADED: Final = frozenset({"TS01"})  # transmission successful (external status reason codes of ISO 20022)
+BYTES_MAX: Final = 64 * 1024 * 1024  # a step is about a kilobyte
 _ENTRIES_MAX: Final = 200_000
 _NUMBER: Final = re.compile(r"(?<![A-Z0-9])[A-Z][A-Z0-9]{3}(?![A-Z0-9])")
 
@@ -44,7 +45,7 @@ class Step:
 def read_hac(data: bytes) -> tuple[Step, ...]:
     """The steps, in the bank's order. Raises `BadAnswer` for what is no customer protocol."""
     with as_bad_answer():
-        root = parse_message(data)
+        root = parse_message(data, bytes_max=BYTES_MAX)
     if etree.QName(root).localname != "Document" or "pain.002" not in str(etree.QName(root).namespace):
         raise BadAnswer("structure", "the customer protocol (HAC) is no pain.002 document")
     found = root.findall(".//{*}OrgnlPmtInfAndSts")

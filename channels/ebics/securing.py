@@ -30,7 +30,7 @@ def secured(
     segments: int,
 ) -> UploadStart:
     """The start of an upload of order data with this digest (`keys.ebics_signature.order_digest`), whose segments are encrypted
-    under `transaction_key`; `segments` 0: for HVE and HVS, `digest` is what HVD or HVZ told, for SPR that of `orders.SPR_DATA`.
+    under `transaction_key`; `segments` 0: for HVE `digest` is what HVD or HVZ told, for SPR that of `orders.SPR_DATA`.
     Raises `KeyUnavailable`.
     """
     value = sign_order(signing.version, signing.key, digest)

@@ -4,13 +4,13 @@ The one order of things, at every step: `next_step` says what to store and then 
 only when that is durable sends `step.send`; then it calls `answered` with the verified answer, or `lost` when none came, and
 stores what that gives. After a crash the state found is given to `lost`, since nobody knows whether the message left.
 
-Never twice (rules 1 to 6 of docs on EBICS in channels/README.md): the order data is fixed before the first step, by its digest.
-An order becomes the bank's with the last segment. So before the last segment was sent nothing can have been executed, and a new
-transaction is safe. Once it was sent, only the bank's word ends the doubt: an answer to the same segment sent again in the same
-transaction, or proof from elsewhere (HAC, status report, statement, a person). Silence, an unknown transaction and a code that
-nobody knows leave it in doubt.
+Never twice (channels/ebics/README.md): the order data is fixed before the first step, by its digest. An order becomes the bank's
+with the last segment. So before the last segment was sent nothing can have been executed, and a new transaction is safe. Once it
+was sent, only the bank's word ends the doubt: an answer to the same segment sent again in the same transaction, or proof from
+elsewhere (HAC, status report, statement, a person). Silence, an unknown transaction and a code that nobody knows leave it in
+doubt.
 
-A signature alone (HVE, HVS, SPR) and a key change of one message have no second message: their first completes them.
+A signature alone (HVE, SPR) has no second message: its first completes it.
 """
 
 from dataclasses import dataclass, replace

@@ -255,6 +255,18 @@ def test_a_receipt_is_byte_for_byte_the_one_written_by_hand_around_its_signature
     assert message.endswith(RECEIPT_END)
 
 
+def test_the_order_data_of_ini_is_byte_for_byte_the_one_written_by_hand() -> None:
+    modulus = base64.b64encode(key("A").public_key.public_numbers().n.to_bytes(256, "big")).decode()
+    expected = (
+        "<?xml version='1.0' encoding='UTF-8'?>\n"
+        '<SignaturePubKeyOrderData xmlns="http://www.ebics.org/S001" xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'
+        f"<SignaturePubKeyInfo><PubKeyValue><ds:RSAKeyValue><ds:Modulus>{modulus}</ds:Modulus><ds:Exponent>AQAB</ds:Exponent>"
+        "</ds:RSAKeyValue></PubKeyValue><SignatureVersion>A006</SignatureVersion></SignaturePubKeyInfo>"
+        "<PartnerID>PARTNER1</PartnerID><UserID>USER1</UserID></SignaturePubKeyOrderData>"
+    )
+    assert key_data.ini_data(H004, SUBSCRIBER, own_keys(certificates=False).signature).decode() == expected
+
+
 def test_a_signature_flag_is_an_empty_element() -> None:
     root = etree.fromstring(start_of("H005", ORDERS["H005"][len(BOTH)]))
     flag = root.find(".//{*}SignatureFlag")
