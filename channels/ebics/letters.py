@@ -30,20 +30,13 @@ class LetterFacts:
     on: datetime
 
 
-_TITLES: Final[dict[Language, dict[str, str]]] = {
-    "en": {"INI": "Initialisation letter (INI)", "HIA": "Initialisation letter (HIA)"},
-    "de": {"INI": "Initialisierungsbrief (INI)", "HIA": "Initialisierungsbrief (HIA)"},
-    "fr": {"INI": "Lettre d'initialisation (INI)", "HIA": "Lettre d'initialisation (HIA)"},
-    "zh": {"INI": "初始化函（INI）", "HIA": "初始化函（HIA）"},
-}
-_PURPOSES: Final[dict[Language, dict[str, str]]] = {
-    "en": {"A": "Electronic signature", "X": "Authentication", "E": "Encryption"},
-    "de": {"A": "Elektronische Unterschrift", "X": "Authentifikation", "E": "Verschlüsselung"},
-    "fr": {"A": "Signature électronique", "X": "Authentification", "E": "Chiffrement"},
-    "zh": {"A": "电子签名", "X": "身份认证", "E": "加密"},
-}
 _LABELS: Final[dict[Language, dict[str, str]]] = {
     "en": {
+        "INI": "Initialisation letter (INI)",
+        "HIA": "Initialisation letter (HIA)",
+        "A": "Electronic signature",
+        "X": "Authentication",
+        "E": "Encryption",
         "date": "Date",
         "time": "Time",
         "bank": "Bank",
@@ -60,6 +53,11 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "sign": "Place, date                         Signature",
     },
     "de": {
+        "INI": "Initialisierungsbrief (INI)",
+        "HIA": "Initialisierungsbrief (HIA)",
+        "A": "Elektronische Unterschrift",
+        "X": "Authentifikation",
+        "E": "Verschlüsselung",
         "date": "Datum",
         "time": "Uhrzeit",
         "bank": "Bank",
@@ -76,6 +74,11 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "sign": "Ort, Datum                          Unterschrift",
     },
     "fr": {
+        "INI": "Lettre d'initialisation (INI)",
+        "HIA": "Lettre d'initialisation (HIA)",
+        "A": "Signature électronique",
+        "X": "Authentification",
+        "E": "Chiffrement",
         "date": "Date",
         "time": "Heure",
         "bank": "Banque",
@@ -92,6 +95,11 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "sign": "Lieu, date                          Signature",
     },
     "zh": {
+        "INI": "初始化函（INI）",
+        "HIA": "初始化函（HIA）",
+        "A": "电子签名",
+        "X": "身份认证",
+        "E": "加密",
         "date": "日期",
         "time": "时间",
         "bank": "银行",
@@ -105,9 +113,17 @@ _LABELS: Final[dict[Language, dict[str, str]]] = {
         "hash": "公钥 SHA-256 摘要",
         "certificate_hash": "证书 SHA-256 摘要",
         "confirm": "本人确认上述密钥为本人与银行电子通信所用的密钥。",
-        "sign": "地点、日期                          签字",
+        "sign": "地点、日期                      签字",
     },
 }
+
+
+def _labels(language: Language) -> dict[str, str]:
+    """The words of a language; Chinese with the English beside it: the bank reads it too, and a viewer without a Chinese font
+    leaves gaps."""
+    if language != "zh":
+        return _LABELS[language]
+    return {name: f"{word} / {_LABELS['en'][name]}" for name, word in _LABELS["zh"].items()}
 
 
 def letter_pages(
@@ -142,7 +158,7 @@ def _page(
     order: str, key: EbicsKey, *, version: Version, subscriber: Subscriber, facts: LetterFacts, language: Language
 ) -> list[tuple[str, ...]]:
     """The page of one key; the certificate, which is long, may take the page before the one that is signed."""
-    labels = _LABELS[language]
+    labels = _labels(language)
     rows = (
         (labels["date"], facts.on.strftime("%d.%m.%Y" if language == "de" else "%Y-%m-%d")),
         (labels["time"], facts.on.strftime("%H:%M:%S")),
@@ -152,10 +168,10 @@ def _page(
         ("PartnerID", subscriber.partner_id),
         (labels["user"], facts.subscriber_name),
         ("UserID", subscriber.user_id),
-        (labels["key"], _PURPOSES[language][key.version[0]]),
+        (labels["key"], labels[key.version[0]]),
         (labels["version"], f"{key.version} (EBICS {version.number.lstrip('0')}, {version.name})"),
     )
-    head = [_TITLES[language][order], "", *(_cut(f"{name}: {value}") for name, value in rows), ""]
+    head = [labels[order], "", *(_cut(f"{name}: {value}") for name, value in rows), ""]
     with_certificate = key.certificate is not None
     digest = key.certificate_hash if with_certificate else key.public_key_hash
     foot = [
@@ -164,7 +180,7 @@ def _page(
         "",
         *(f"    {row}" for row in hash_rows(digest or b"")),
     ]
-    foot += ["", labels["confirm"], "", "", "", "_" * 30 + "      " + "_" * 30, labels["sign"]]
+    foot += ["", *labels["confirm"].split(" / "), "", "", "", "_" * 30 + "      " + "_" * 30, *labels["sign"].split(" / ")]
     body = _certificate(key, labels) if with_certificate else _numbers(key, labels)
     if len(head) + len(body) + len(foot) <= LINES_PER_PAGE:
         return [(*head, *body, *foot)]

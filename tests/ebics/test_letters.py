@@ -23,7 +23,7 @@ TITLES = {
     "en": "Initialisation letter (INI)",
     "de": "Initialisierungsbrief (INI)",
     "fr": "Lettre d'initialisation (INI)",
-    "zh": "初始化函（INI）",
+    "zh": "初始化函（INI） / Initialisation letter (INI)",
 }
 
 
