@@ -1,1 +1,1 @@
-"""EBICS, the client's side, without I/O: messages written and read, transactions and onboarding as pure machines."""
+"""EBICS, the client's side: messages and machines without I/O, and the thin driver that makes a `Channel` of them (`channel`)."""
