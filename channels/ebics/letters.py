@@ -10,7 +10,7 @@ hash in H005, and in H004 where keys go in certificates).
 import base64
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from channels.ebics.key_data import OwnKeys
 from channels.ebics.names import Subscriber, Version
@@ -18,6 +18,7 @@ from channels.ebics.pdf import LINES_PER_PAGE, pdf
 from keys.ebics_keys import EbicsKey
 
 Language = Literal["zh", "de", "fr", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

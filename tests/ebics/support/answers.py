@@ -6,6 +6,7 @@ from lxml import etree
 
 from keys.ebics_auth import sign_message
 from keys.ebics_encryption import encrypted_whole, wrapped_key
+from keys.ebics_keys import EbicsKey
 from tests.ebics.support.parties import TRANSACTION, key, own_keys
 
 SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
@@ -20,10 +21,13 @@ def _optional(name: str, value: object, attributes: str = "") -> str:
     return "" if value is None else f"<{name}{attributes}>{value}</{name}>"
 
 
-def data_transfer(data: bytes | None = None, *, order_data: str | None = None, info: bool = True) -> str:
-    """DataTransfer with this data encrypted for the subscriber, or with this text."""
-    digest = b64(own_keys().encryption.public_key_hash)
-    wrapped = b64(wrapped_key(own_keys().encryption.public, TRANSACTION_KEY))
+def data_transfer(
+    data: bytes | None = None, *, order_data: str | None = None, info: bool = True, to: EbicsKey | None = None
+) -> str:
+    """DataTransfer with this data encrypted for the subscriber (`to`, else the tests' own), or with this text."""
+    receiver = to or own_keys().encryption
+    digest = b64(receiver.public_key_hash)
+    wrapped = b64(wrapped_key(receiver.public, TRANSACTION_KEY))
     text = order_data if order_data is not None else encrypted_whole(data or b"", TRANSACTION_KEY).decode()
     head = (
         f'<DataEncryptionInfo authenticate="true"><EncryptionPubKeyDigest Version="E002" Algorithm="{SHA256}">{digest}'

@@ -154,7 +154,7 @@ class EbicsBank:
             assert nonce not in self._nonces, "a nonce is used once"
             self._nonces.add(nonce)
         if name == "HPB":
-            return self._plain(transfer=answers.data_transfer(self._key_data()))
+            return self._plain(transfer=answers.data_transfer(self._key_data(), to=self.keys["E002"]))
         if request.phase == "Initialisation":
             return self._start(request)
         transaction = request.static["TransactionID"]
@@ -166,7 +166,8 @@ class EbicsBank:
 
     def _start(self, request: Request) -> bytes:
         announced = request.text("header/static/NumSegments")
-        self._digests(request)
+        if not self._named_well(request):
+            return self._signed(request, technical="091008", transaction=None)
         if announced is None:
             return self._open_download(request)
         transaction, order_id = f"{next(self._numbers):032X}", f"A{len(self._sending):03d}"
@@ -174,11 +175,13 @@ class EbicsBank:
         self._sending[transaction] = Sending(upload, request.order_type or "", order_id, int(announced))
         return self._signed(request, transaction=transaction, order_id=order_id)
 
-    def _digests(self, request: Request) -> None:
+    def _named_well(self, request: Request) -> bool:
+        """Whether the message names our two keys by one of their hashes."""
         for element in request.root.iter("{*}BankPubKeyDigests"):
             for digest, known in zip(element, (self._key("X002"), self._key("E002")), strict=True):
                 if not known.is_named_by(base64.b64decode(digest.text)):
-                    raise Fault("BankPubKeyDigests: not of our keys")
+                    return False
+        return True
 
     def _segment(self, request: Request, transaction: str) -> bytes:
         sending = self._sending.get(transaction)
@@ -227,7 +230,7 @@ class EbicsBank:
             segments=count,
             segment=number,
             last=number == count,
-            transfer=answers.data_transfer(order_data=text, info=number == 1),
+            transfer=answers.data_transfer(order_data=text, info=number == 1, to=self.keys["E002"]),
         )
 
     def _offer(self, request: Request, transaction: str) -> bytes:
