@@ -154,7 +154,7 @@ class Eds:
         for order in reversed(found):
             if order.label == label and order.state == "parked":
                 return order
-        if any(order.state in {"accepted", "cancelled"} for order in found):
+        if any(order.state in {"accepted", "final", "cancelled"} for order in found):
             raise Fault("091115", "the order is final already")
         raise Fault("091114", "no parked order has this OrderID and type")
 
