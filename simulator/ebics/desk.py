@@ -4,6 +4,7 @@ The order of the checks is that of a strict bank: form, host, user, AuthSignatur
 goes wrong is one return code in one answer.
 """
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,13 +27,15 @@ from simulator.ebics.downloads import Download
 from simulator.ebics.eds import Eds
 from simulator.ebics.keydata import hpb_data, read_key_order
 from simulator.ebics.moods import Moment, strikes
-from simulator.ebics.names import VERSIONS, Fault
+from simulator.ebics.names import H004, H005, Fault
 from simulator.ebics.requests import Element, Request, hev_host, is_hev, read_request, read_root, version_of
 from simulator.ebics.settings import EbicsDoorSettings
 from simulator.ebics.subscribers import Subscribers, User
 from simulator.ebics.uploads import Upload, Uploads
 from simulator.ledger import Refusal
 from simulator.moods import Mood, Setting
+
+log = logging.getLogger(__name__)
 
 _ENDING: Final = frozenset(["091009", "091102", "091104", "091105"])
 """Faults after which a transaction is no more."""
@@ -84,20 +87,30 @@ class Desk:
         self.archive.close()
 
     def handle(self, message: bytes) -> Reply:
-        """The answer to one message; never an exception that a message could cause."""
-        default = next(version for version in VERSIONS.values() if version.name == self.settings.versions[-1])
+        """The answer to one message; what nobody foresaw is a fault of the bank (061099), and one answer too."""
+        try:
+            return self._handle(message)
+        except Exception as error:
+            log.exception("a message could not be worked on: %s", type(error).__name__)
+            version = H005 if "H005" in self.settings.versions else H004
+            return self._written(Answer(version=version, code="061099", text="the bank does not know what to do"))
+
+    def _handle(self, message: bytes) -> Reply:
+        default = H005 if "H005" in self.settings.versions else H004
         try:
             root = read_root(message)
-            if is_hev(root):
-                return Reply(body=self._hev(root))
-            version = version_of(root)
+        except Fault as fault:
+            return self._written(Answer(version=default, code=fault.code, text=fault.text))
+        if is_hev(root):
+            return Reply(body=self._hev(root))
+        version = version_of(root)
+        try:
             if version is None or version.name not in self.settings.versions:
                 raise Fault("091010", "the message is in no protocol version of this bank")
-            default = version
             request = read_request(root, version)
         except Fault as fault:
-            management = "root" in locals() and _is_management(root)
-            return self._written(Answer(version=default, management=management, code=fault.code, text=fault.text))
+            answer = Answer(version=version or default, management=_is_management(root), code=fault.code, text=fault.text)
+            return self._written(answer)
         return self._conversation(request)
 
     def forget(self, transaction_id: str, why: str) -> None:

@@ -4,6 +4,7 @@ The signature of HVE is over the digest that HVD and HVZ tell, not over anything
 ebics_orders (HVU to HVT); EBICS 2.5 and 3.0, chapter on the distributed electronic signature.
 """
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -79,7 +80,10 @@ class Eds:
         content = _content(file)
         if content is None:
             raise Fault("090006", "the details of this order are not available; ask for the complete order data")
-        offset, limit = (int(flags.get(name) or 0) for name in ("fetchOffset", "fetchLimit"))
+        numbers = [flags.get(name) or "0" for name in ("fetchOffset", "fetchLimit")]
+        if not all(re.fullmatch(r"[0-9]{1,10}", number) for number in numbers):
+            raise Fault("091010", "OrderFlags: fetchOffset and fetchLimit are numbers")
+        offset, limit = map(int, numbers)
         wanted = content.transfers[offset : offset + (limit or DETAILS_MAX)]
         if not wanted:
             raise Fault("091112", "HVT: fetchOffset is behind the last payment")

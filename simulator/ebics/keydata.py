@@ -108,6 +108,8 @@ def _check_certificate(key: EbicsKey, use: str, now: datetime) -> None:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise Fault("091219", f"the extensions of the {use} certificate cannot be read") from error
     needed, *_ = _KEY_USAGES[use]
     if not getattr(usage, needed):
         raise Fault("091210", f"the {use} certificate is not for {needed}")

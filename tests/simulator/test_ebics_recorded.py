@@ -1,4 +1,5 @@
-"""Recorded requests of foreign clients at our bank: nine lives, replayed byte for byte at a bank that has the keys of the recordings.
+"""Recorded requests of foreign clients: nine lives, replayed byte for byte at a bank that has the keys of the recordings.
+
 Skipped, visibly, where the recordings are not at hand.
 
 Transaction ids of a replay are other than those of the recording, so that every message of a later step must be refused; the
