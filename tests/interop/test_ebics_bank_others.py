@@ -1,4 +1,4 @@
-"""The bank's side of EBICS against programs that we did not write: xmlsec1 verifies its signatures, openssl opens its order data."""
+"""The bank's side of EBICS against programs we did not write: xmlsec1 verifies its signatures, openssl opens its order data."""
 
 import base64
 import shutil
@@ -21,8 +21,7 @@ VERSIONS = pytest.mark.parametrize("version", ["H004", "H005"])
 
 
 def for_xmlsec1(answer: bytes) -> bytes:
-    """The answer with its AuthSignature named ds:Signature, which is the name xmlsec1 looks for. The signature stands outside of all
-    that is signed, and what is in scope inside it stays the same."""
+    """The answer with its AuthSignature named ds:Signature, the name that xmlsec1 looks for: nothing that is signed changes."""
     root = etree.fromstring(answer)
     holder = root.find("{*}AuthSignature")
     assert holder is not None

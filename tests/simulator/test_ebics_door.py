@@ -87,7 +87,7 @@ async def test_days_in_a_download_bring_back_what_was_fetched(branch: Branch) ->
     client = branch.onboard(Client())
     branch.upload(client, payment("P-4"))
     await branch.bank.idle()
-    today = branch.orders[0] and btd("PSR", "pain.002")
+    today = btd("PSR", "pain.002")
     assert branch.download(client, "BTD", today)
     assert branch.download(client, "BTD", today) == b""
     days = "<DateRange><Start>{}</Start><End>{}</End></DateRange></BTDOrderParams>"
@@ -198,7 +198,10 @@ async def test_keys_are_changed_by_pub_hca_and_hcs_and_only_the_new_ones_count(b
         if "X" in uses:
             assert branch.code(client.download("HTD")) == "061001"
         else:
-            assert decisive(branch.begin(client, payment("old"))) in {"091301", "000000"}
+            begun = branch.begin(client, payment("old"))
+            if version == "H004":  # without a digest the signature is looked at when the data is there
+                begun = branch.ask(client.segment(find(begun, "TransactionID"), 1, last=True, data=cut(payment("old"))[0]))
+            assert decisive(begun) == "091301"
         client = new
         assert branch.download(client, "HTD")
     branch.upload(client, payment(f"K-{version}"))
