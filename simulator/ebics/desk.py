@@ -104,8 +104,10 @@ class Desk:
         if is_hev(root):
             return Reply(body=self._hev(root))
         version = version_of(root)
+        if version is not None and version.name not in self.settings.versions:
+            version = None
         try:
-            if version is None or version.name not in self.settings.versions:
+            if version is None:
                 raise Fault("091010", "the message is in no protocol version of this bank")
             request = read_request(root, version)
         except Fault as fault:
