@@ -136,3 +136,17 @@ async def test_double_upload_control_knows_the_order_data_again(branch: Branch, 
     await branch.bank.idle()
     books = await branch.bank.books()
     assert (branch.executed(books), books["paid_twice"]) == (1, [])
+
+
+@VERSIONS
+@branch_with(finished_uploads="remembered")
+async def test_nothing_is_taken_behind_a_last_segment_that_came_early(branch: Branch, version: str) -> None:
+    client = branch.onboard(Client(version=version))
+    transaction = find(branch.begin(client, DATA, segments=3), "TransactionID")
+    assert branch.code(client.segment(transaction, 1, last=True, data=cut(DATA)[0])) == "011101"
+    for number in (2, 3):
+        answer = branch.ask(client.segment(transaction, number, last=number == 3, data=cut(DATA)[0]))
+        assert (codes(answer), find(answer, "SegmentNumber")) == (("061101", "000000"), "1")
+    await branch.bank.idle()
+    books = await branch.bank.books()
+    assert (branch.executed(books), len(branch.orders)) == (1, 1)
