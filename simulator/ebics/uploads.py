@@ -27,8 +27,9 @@ from simulator.ebics.settings import EbicsDoorSettings
 from simulator.ebics.signatures import Signature, as_signers, check_signatures, signers_of
 from simulator.ebics.subscribers import State, Subscribers, User, suffices
 
-FAILED_REASONS: Final = {"090004": "TD03", "091117": "TD02", "091301": "DS0H", "091306": "DS0H"}
-"""Reason codes of the customer protocol (ISO 20022, ExternalStatusReason1Code) for what fails; DS04 (rejected) else."""
+FAILED_REASONS: Final = {"090004": "TD03", "091117": "TD02"}
+"""Reason codes of the customer protocol (ISO 20022, ExternalStatusReason1Code): TD03 incorrect file structure, TD02 file not
+readable; DS04, order rejected, for all others."""
 
 
 @dataclass(slots=True, kw_only=True)
