@@ -316,3 +316,32 @@ async def test_a_message_that_is_due_at_once_brings_the_lane_back_while_others_h
     comes_back = await stricter.courier.advance_due()
     assert stricter.channel.sends == []
     assert comes_back == desk.clock() + IN_FLIGHT_PAUSE
+
+
+PROVED = FateReport(fate=Fate.DID_NOT_ARRIVE, evidence="scripted", detail="the last part never left", proved=True)
+BELIEVED = {"guarantee": {"kind": "queryable", "absence_is_final": False, "quiet_seconds": 3600}}
+
+
+async def test_the_channels_own_proof_that_it_cannot_arrive_needs_no_promise_of_the_bank(make_desk) -> None:
+    desk = await make_desk(**BELIEVED)
+    await desk.submit()
+    desk.channel.outcomes = [InDoubt("cut"), "arrived"]
+    desk.channel.fates = [PROVED]
+    await desk.pump()
+    for _ in range(2):
+        desk.clock.advance(minutes=2)
+        await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    assert (len(desk.channel.sends), len(desk.channel.bank)) == (2, 1)
+
+
+async def test_under_blind_even_a_proof_of_the_channel_sends_nothing_again(make_desk) -> None:
+    desk = await make_desk()
+    await desk.submit()
+    desk.channel.outcomes = [InDoubt("cut")]
+    desk.channel.fates = [PROVED] * 9
+    for _ in range(5):
+        await desk.pump()
+        desk.clock.advance(hours=2)
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert len(desk.channel.sends) == 1

@@ -60,6 +60,7 @@ from gateway.store.sqlite import (
     documents,
     events,
     inbound,
+    notes,
     payments,
     refusals,
     statements,
@@ -359,6 +360,12 @@ class SqliteStore:
 
     async def horizon_age(self) -> timedelta:
         return timedelta()  # events get their numbers one transaction after the other
+
+    async def channel_note(self, name: str) -> str | None:
+        return await self._read(lambda db: notes.note(db, name))
+
+    async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
+        return await self._write(lambda tx: notes.put_note(tx, name, content, was))
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
 
