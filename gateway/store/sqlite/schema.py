@@ -285,7 +285,7 @@ _CHANNEL_NOTES = (
 )
 
 Step = str | Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS, _CHANNEL_NOTES)
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES)
 
 
 def migrate(db: sqlite3.Connection) -> None:

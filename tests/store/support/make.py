@@ -30,7 +30,7 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
-    5: ("DROP TABLE delivery_events", "DROP INDEX deliveries_sent"),
+    5: ("DROP TABLE delivery_events", "DROP INDEX deliveries_sent", "DROP TABLE channel_notes"),
     4: ("ALTER TABLE inbound_files DROP COLUMN opened",),
     3: (
         "DROP INDEX refused_attempts_block",
