@@ -60,6 +60,7 @@ class FateReport:
     fate: Fate
     evidence: str  # "sftp.listing", "http.head", …
     detail: str
+    proved: bool = False  # DID_NOT_ARRIVE is no mere absence: it cannot arrive any more either, whatever the bank promises
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ class Channel(Protocol):
 
     @property
     def kind(self) -> str:
-        """The word in the profile: "sftp", "https", "folder"."""
+        """The word in the profile: "sftp", "https", "folder", "ebics"."""
 
     @property
     def guarantee(self) -> Guarantee: ...

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from channels.channel import Channel, Guarantee
+from channels.ebics.channel import EbicsChannel
+from channels.ebics.notes import Notes
+from channels.ebics.profile import EbicsProfile
 from channels.folder import FolderChannel, FolderProfile
 from channels.https import HttpsChannel
 from channels.https_profile import HttpsProfile
@@ -15,8 +18,8 @@ from channels.references import References
 from channels.sftp import SftpChannel
 from channels.sftp_profile import SftpProfile
 
-ChannelProfile = Annotated[SftpProfile | HttpsProfile | FolderProfile, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[SftpProfile | HttpsProfile | FolderProfile] = TypeAdapter(
+ChannelProfile = Annotated[SftpProfile | HttpsProfile | FolderProfile | EbicsProfile, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[SftpProfile | HttpsProfile | FolderProfile | EbicsProfile] = TypeAdapter(
     ChannelProfile, config=ConfigDict(hide_input_in_errors=True)
 )
 
@@ -38,15 +41,21 @@ def build_channel(
     certificate: Callable[[str], bytes],
     clock: Callable[[], datetime],
     base: Path,
+    notes: Notes | None = None,
 ) -> Channel:
     """The channel of a profile. Reads no secret and connects to nothing; that happens at the first use.
 
     `secret` resolves a reference ("file:…", "env:…") to bytes and raises if it cannot; `certificate` does the same where our own
     certificate is meant, which of a key in the key store ("store:…") is another thing than the key. `base` is where relative
     paths start. `absence_is_final`: the bank promises that a file it does not show will never be executed.
+    `notes`: where EBICS remembers what is under way; no other channel needs them.
     """
     if isinstance(profile, FolderProfile):
         return FolderChannel(profile, guarantee=guarantee, absence_is_final=absence_is_final, base=base, clock=clock)
     references = References(secret=secret, certificate=certificate, base=base)
+    if isinstance(profile, EbicsProfile):
+        if notes is None:
+            raise ValueError("an EBICS channel works over notes only: without them a crash could not be told from nothing")
+        return EbicsChannel(profile, guarantee=guarantee, references=references, notes=notes, clock=clock)
     build: Callable[..., Channel] = SftpChannel if isinstance(profile, SftpProfile) else HttpsChannel
     return build(profile, guarantee=guarantee, absence_is_final=absence_is_final, references=references, clock=clock)

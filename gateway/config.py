@@ -147,6 +147,9 @@ class ScheduleSettings(Settings):
     ask_seconds: Seconds = 60.0  # between questions about a message in doubt (queryable)
 
 
+LEASE_USED = 0.8  # of a lease, by one send; the rest is for recording the outcome while it is still ours to record
+
+
 class RetrySettings(Settings):
     """For NotSent, and for repeats under IDEMPOTENT."""
 

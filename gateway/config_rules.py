@@ -21,6 +21,7 @@ from gateway import clock
 from gateway.addresses import is_loopback, split_address
 from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import (
+    LEASE_USED,
     AccountSettings,
     Configuration,
     ConnectionSettings,
@@ -42,7 +43,7 @@ _REASON_CODE: Final = re.compile(r"\S(?:.{0,33}\S)?")  # [Rsn] Cd is one of ISO'
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FILE_NAME_FIELDS: Final = frozenset({"message_id", "connection_id", "date"})
 _NETWORKED: Final = frozenset({"sftp", "https"})
-_CHANNEL_KINDS: Final = frozenset({"sftp", "https", "folder"})
+_CHANNEL_KINDS: Final = frozenset({"sftp", "https", "folder", "ebics"})
 
 
 def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -> Iterator[Found]:
@@ -63,6 +64,7 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
         *_accounts(settings.accounts),
         *_profiles(settings, directory),
         *_guarantee(settings),
+        *_ebics(settings),
         *_file_name(settings),
         *_schemas(settings, directory),
         *_fall_back_codes(settings.instant.fall_back_codes or ()),
@@ -246,12 +248,13 @@ def _profiles(settings: ConnectionSettings, directory: Path) -> Iterator[tuple[s
 
 def _profile_model(name: str, table: Mapping[str, Any]) -> Any:
     """The model of a profile's kind, for the did-you-mean of its keys."""
+    from channels.ebics.profile import EbicsProfile
     from channels.folder import FolderProfile
     from channels.https_profile import HttpsProfile
     from channels.sftp_profile import SftpProfile
     from keys.profiles import profile_class
 
-    channels: dict[str, Any] = {"sftp": SftpProfile, "https": HttpsProfile, "folder": FolderProfile}
+    channels: dict[str, Any] = {"sftp": SftpProfile, "https": HttpsProfile, "folder": FolderProfile, "ebics": EbicsProfile}
     kind = str(table.get("kind"))
     return channels.get(kind) if name == "channel" else profile_class(kind)
 
@@ -304,6 +307,21 @@ def _guarantee(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
         yield "guarantee.quiet_seconds", "must be longer than the longest possible send (retry.lease_seconds)", hint
     if guarantee.absence_is_final and guarantee.kind != "queryable":
         yield "guarantee.absence_is_final", 'has a meaning only with kind = "queryable"', ""
+
+
+def _ebics(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
+    """What EBICS asks of the rest of a connection."""
+    if settings.channel.get("kind") != "ebics":
+        return
+    if settings.guarantee.kind != "queryable":
+        hint = 'a message sent again is a new order there, and the bank can be asked: kind = "queryable"'
+        yield "guarantee.kind", 'must be "queryable" for an EBICS channel', hint
+    timeouts = settings.channel.get("timeouts")
+    total = timeouts.get("total", 180) if isinstance(timeouts, Mapping) else 180
+    longest = 3 * total if isinstance(total, int | float) else 0
+    if longest >= settings.retry.lease_seconds * LEASE_USED:
+        hint = f"one message is tried three times: {longest:g} seconds here; a longer lease, or a shorter channel.timeouts.total"
+        yield "retry.lease_seconds", "is too short for one message that is not answered", hint
 
 
 def _file_name(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:

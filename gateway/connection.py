@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from channels.channel import Channel, Guarantee
+from channels.ebics.notes import Notes
+from channels.ebics.profile import EbicsProfile
 from channels.https_profile import HttpsProfile
 from channels.profiles import build_channel
 from channels.profiles import parse_profile as parse_channel
@@ -66,8 +68,9 @@ class Connection:
         own = self.settings.instant.fall_back_codes
         return self.bank.capabilities.instant_fall_back if own is None else frozenset(own)
 
-    def channel(self) -> Channel:
-        """A channel of its own: one for sending, one for fetching, so that neither waits for the other."""
+    def channel(self, notes: Notes | None = None) -> Channel:
+        """A channel of its own: one for sending, one for fetching, so that neither waits for the other. `notes`: what EBICS
+        cannot do without."""
         return build_channel(
             parse_channel(self.settings.channel),
             guarantee=self.guarantee,
@@ -76,6 +79,7 @@ class Connection:
             certificate=lambda reference: certificate_pem(reference, self.base),
             clock=self.clock,
             base=self.base,
+            notes=notes,
         )
 
     def file_name(self, message_id: str, on: datetime) -> str:
@@ -103,7 +107,7 @@ def certificate_ends(settings: ConnectionSettings, base: Path) -> list[tuple[str
     public only, and leaves out what cannot be read: whoever uses it says why."""
     channel = parse_channel(settings.channel)
     found = dict(_ends_of_seal(settings, base))
-    for reference in channel.certificate_references if isinstance(channel, HttpsProfile) else ():
+    for reference in channel.certificate_references if isinstance(channel, HttpsProfile | EbicsProfile) else ():
         with suppress(KeyUnavailable):
             found[reference] = certificates_end(reference, base)
     return list(found.items())
@@ -118,4 +122,5 @@ def _ends_of_seal(settings: ConnectionSettings, base: Path) -> list[tuple[str, d
 
 def stored_keys(settings: ConnectionSettings) -> tuple[str, ...]:
     """The references of a route into key stores."""
-    return tuple(text for text in settings.channel.values() if isinstance(text, str) and text.startswith("store:"))
+    tables = [settings.channel, *(table for table in settings.channel.values() if isinstance(table, dict))]
+    return tuple(text for table in tables for text in table.values() if isinstance(text, str) and text.startswith("store:"))

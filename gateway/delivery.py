@@ -5,7 +5,8 @@
 * A message starts only while its bank's send window is open, judged by one reading of the clock, the one its attempt starts with.
   What is in doubt is asked about at any hour.
 * Out of doubt leads only: evidence that the bank has it; proof that it never will (a final answer of a QUERYABLE bank, after a
-  quiet time longer than the longest send); a repeat under IDEMPOTENT; or a person.
+  quiet time longer than the longest send; or the channel's own, where what would complete it never left and cannot any more);
+  a repeat under IDEMPOTENT; or a person.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import structlog
 from channels.channel import Channel, Fate, FateReport, Guarantee, InDoubt, NotSent, Parcel, Refused
 from gateway import discrepancies as say
 from gateway.batching import NEVER_OPEN
+from gateway.config import LEASE_USED
 from gateway.connection import Connection
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, advance
 from gateway.outcome import Recorder
@@ -37,7 +39,6 @@ log = structlog.get_logger("delivery")
 PREPARE_AGAIN = timedelta(minutes=1)
 STARTS_A_TURN = 100  # messages in one turn of a lane; then it looks anew at what has become due meanwhile
 QUESTIONS_A_TURN = 20  # likewise for those in doubt, which come after what may leave: each asks a bank that may not answer
-LEASE_USED = 0.8  # of the lease; the rest is for recording the outcome while it is still ours to record
 
 
 @dataclass(slots=True)
@@ -224,7 +225,7 @@ class Courier:
         evidence = Evidence(found_at=self.clock(), source=report.evidence, verdict=report.fate.value, detail=report.detail)
         if report.fate is Fate.ARRIVED:
             await self.recorder.arrived(delivery, DeliveryEvent.FOUND, evidence, ours("found", report.detail))
-        elif report.fate is Fate.DID_NOT_ARRIVE and self._absence_counts(delivery):
+        elif report.fate is Fate.DID_NOT_ARRIVE and (self._proved(delivery, report) or self._absence_counts(delivery)):
             await self.recorder.change(
                 delivery,
                 DeliveryEvent.FOUND_MISSING,
@@ -235,6 +236,11 @@ class Courier:
             )
         else:
             await self._ask_again(delivery, evidence, not_after)
+
+    def _proved(self, delivery: Delivery, report: FateReport) -> bool:
+        """The channel's own proof that it cannot arrive any more needs no promise of the bank. Not after a restore: then what the
+        proof stands on may be older than what happened."""
+        return report.proved and self.connection.guarantee is Guarantee.QUERYABLE and not delivery.stopped
 
     def _absence_counts(self, delivery: Delivery) -> bool:
         """ "Not there" is proof only where the bank promised that it is final, and after the quiet time.

@@ -17,6 +17,7 @@ import structlog
 from channels.channel import Channel
 from gateway import clock
 from gateway.alarms import Alarms
+from gateway.channel_notes import StoreNotes
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
@@ -104,7 +105,8 @@ class Worker:
     def _add(self, connection: Connection) -> None:
         self._connections.append(connection)
         self._alarms.append(Alarms(self._store, connection.settings, connection.window, self._clock, self._metrics))
-        outward, inward = connection.channel(), connection.channel()
+        notes = StoreNotes(self._store)
+        outward, inward = connection.channel(notes), connection.channel(notes)
         self._channels += [outward, inward]
         preparer = Preparer(self._store, connection, self._clock, self._metrics)
         courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import Hash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from keys.algorithms import RSA_BITS_MIN, KeyTransport, SignatureScheme
+from keys import der
+from keys.algorithms import OID_OF_DIGEST, RSA_BITS_MIN, KeyTransport, SignatureScheme
 from keys.hsm_session import Held, TokenReference, library_for
 from keys.keyring import PublicKey
 from keys.keystore_crypto import KEY_BYTES
@@ -40,20 +41,21 @@ class TokenKey:
         public = self._public
         return f"RSA {public.key_size}" if isinstance(public, rsa.RSAPublicKey) else f"EC {public.curve.name}"
 
-    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
-        """See `keyring.PrivateKey`. ECDSA comes out of a token as r and s side by side, and becomes DER (RFC 3279, 2.2.3)."""
+    def sign(self, scheme: SignatureScheme, data: bytes, *, prehashed: bool = False) -> bytes:
+        """See `keyring.PrivateKey`. ECDSA comes out of a token as r and s side by side, and becomes DER (RFC 3279, 2.2.3). A
+        digest is signed by the mechanisms without a hash, of which that of PKCS #1 v1.5 wants a DigestInfo (RFC 8017, 9.2)."""
         from pkcs11 import MGF, Mechanism
 
         name = scheme.digest.upper()
-        how: dict[str, Any] = {"mechanism": Mechanism[f"{name}_RSA_PKCS"]}
+        how: dict[str, Any] = {"mechanism": Mechanism.RSA_PKCS if prehashed else Mechanism[f"{name}_RSA_PKCS"]}
         if scheme.family == "rsa-pss":
-            how["mechanism"] = Mechanism[f"{name}_RSA_PKCS_PSS"]
+            how["mechanism"] = Mechanism.RSA_PKCS_PSS if prehashed else Mechanism[f"{name}_RSA_PKCS_PSS"]
             how["mechanism_param"] = (Mechanism[name], MGF[name], scheme.hash.digest_size)
         elif scheme.family == "ecdsa":
             how["mechanism"] = Mechanism.ECDSA
-            digest = Hash(scheme.hash)
-            digest.update(data)
-            data = digest.finalize()
+            data = data if prehashed else _hashed(scheme, data)
+        elif prehashed:
+            data = der.sequence(der.algorithm(OID_OF_DIGEST[scheme.digest]), der.tlv(der.OCTET_STRING, data))
         with self._held.at_work() as (_, key):
             signature: bytes = key.sign(data, **how)
         if scheme.family != "ecdsa":
@@ -93,6 +95,12 @@ class TokenKey:
             finally:
                 derived.destroy()
             return secret
+
+
+def _hashed(scheme: SignatureScheme, data: bytes) -> bytes:
+    digest = Hash(scheme.hash)
+    digest.update(data)
+    return digest.finalize()
 
 
 def token_key(reference: str, passphrase: str | None, base: Directory) -> TokenKey:

@@ -20,7 +20,7 @@ from keys.algorithms import scheme_named
 from keys.hsm import TokenKey, token_key
 from keys.hsm_session import Held, library_for
 from keys.keymaterial import KeyKind, Subject, certificate_by, random_bytes, request_for
-from keys.keyring import PublicKey
+from keys.keyring import PrivateKey, PublicKey
 from keys.seal import KeyUnavailable
 from keys.secrets import Directory
 
@@ -59,7 +59,12 @@ def _generate(session: Any, kind: KeyKind, label: str, object_id: bytes) -> None
 
 def token_self_signed(key: TokenKey, subject: Subject, *, on: datetime, days: int) -> x509.Certificate:
     """As `keymaterial.self_signed`, by a key in a token. Raises `ValueError` on a malformed subject, `KeyUnavailable`."""
-    draft = certificate_by(key.public_key, subject, on=on, days=days).sign(_stand_in(), hashes.SHA256())
+    return signed_by(key, certificate_by(key.public_key, subject, on=on, days=days))
+
+
+def signed_by(key: PrivateKey, builder: x509.CertificateBuilder) -> x509.Certificate:
+    """What `builder` says, signed by any key, wherever it lives. Raises `KeyUnavailable`."""
+    draft = builder.sign(_stand_in(), hashes.SHA256())
     inner = asn1_x509.TbsCertificate.load(draft.tbs_certificate_bytes)
     inner["signature"] = _algorithm(key.public_key)
     whole = asn1_x509.Certificate({"tbs_certificate": inner, **_signature(key, inner, "signature_value")})
@@ -82,7 +87,7 @@ def _stand_in() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _signature(key: TokenKey, inner: Any, slot: str) -> dict[str, Any]:
+def _signature(key: PrivateKey, inner: Any, slot: str) -> dict[str, Any]:
     scheme = scheme_named("rsa-pkcs1-sha256" if isinstance(key.public_key, rsa.RSAPublicKey) else "ecdsa-sha256")
     signature = key.sign(scheme, inner.dump(force=True))
     return {"signature_algorithm": _algorithm(key.public_key), slot: core.OctetBitString(signature)}

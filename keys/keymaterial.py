@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import (
@@ -74,11 +75,12 @@ class SoftwareKey:
     def public_key(self) -> PublicKey:
         return self._key.public_key()
 
-    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+    def sign(self, scheme: SignatureScheme, data: bytes, *, prehashed: bool = False) -> bytes:
         """See `keyring.PrivateKey`. The caller has seen that the scheme fits the key."""
+        digest = Prehashed(scheme.hash) if prehashed else scheme.hash
         if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            return self._key.sign(data, ec.ECDSA(scheme.hash))
-        return self._key.sign(data, scheme.pss if scheme.family == "rsa-pss" else padding.PKCS1v15(), scheme.hash)
+            return self._key.sign(data, ec.ECDSA(digest))
+        return self._key.sign(data, scheme.pss if scheme.family == "rsa-pss" else padding.PKCS1v15(), digest)
 
     def unwrap(self, transport: KeyTransport, wrapped: bytes) -> bytes:
         """See `keyring.PrivateKey`."""
@@ -153,8 +155,11 @@ def self_signed(key: SoftwareKey, subject: Subject, *, on: datetime, days: int) 
     return certificate_by(key.public_key, subject, on=on, days=days).sign(key._key, hashes.SHA256())
 
 
-def certificate_by(public: PublicKey, subject: Subject, *, on: datetime, days: int) -> x509.CertificateBuilder:
-    """What a self-signed certificate of this key says, unsigned. Raises `ValueError` on a malformed subject."""
+def certificate_by(
+    public: PublicKey, subject: Subject, *, on: datetime, days: int, usage: x509.KeyUsage | None = None
+) -> x509.CertificateBuilder:
+    """What a self-signed certificate of this key says, unsigned. `usage`: what it is for; by default all that a key of its kind
+    can do. Raises `ValueError` on a malformed subject."""
     name = subject.name()
     builder = (
         x509.CertificateBuilder()
@@ -167,7 +172,7 @@ def certificate_by(public: PublicKey, subject: Subject, *, on: datetime, days: i
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-        .add_extension(_key_usage(public), critical=True)
+        .add_extension(usage or _key_usage(public), critical=True)
     )
     names = subject.alternative_names()
     return builder.add_extension(names, critical=False) if names else builder

@@ -33,8 +33,8 @@ class PrivateKey(Protocol):
     def public_key(self) -> PublicKey:
         """Its public half."""
 
-    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
-        """The signature over `data`."""
+    def sign(self, scheme: SignatureScheme, data: bytes, *, prehashed: bool = False) -> bytes:
+        """The signature over `data`. `prehashed`: `data` is the digest already."""
 
     def unwrap(self, transport: KeyTransport, wrapped: bytes) -> bytes:
         """RSA key transport undone. Raises `ValueError`, or returns other bytes where `wrapped` is not for this key: OpenSSL's

@@ -45,10 +45,10 @@ class StoredKey:
     def description(self) -> str:
         return self._key.description
 
-    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+    def sign(self, scheme: SignatureScheme, data: bytes, *, prehashed: bool = False) -> bytes:
         """See `keyring.PrivateKey`. Raises `KeyUnavailable` where the key is not for signing."""
         self._check("sign")
-        return self._key.sign(scheme, data)
+        return self._key.sign(scheme, data, prehashed=prehashed)
 
     def unwrap(self, transport: KeyTransport, wrapped: bytes) -> bytes:
         """See `keyring.PrivateKey`. Raises `KeyUnavailable` where the key is not for decryption."""

@@ -119,7 +119,7 @@ class GrowingDocument:
     def _root_tag(self) -> str:
         """Names the root before the real parser is made, which then reports it and signatures only: events cost time."""
         head = etree.XMLPullParser(events=("start",), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-        watchman = _document_type_watchman()
+        watchman = document_type_watchman()
         self._head: list[bytes] = []
         while piece := self._read(_HEAD_BYTES):
             self._head.append(piece)
@@ -211,7 +211,7 @@ def _document_type() -> BadSeal:
     return BadSeal("document-type.refused", "the document has a DTD (DOCTYPE); signed bank messages have none")
 
 
-def _document_type_watchman() -> expat.XMLParserType:
+def document_type_watchman() -> expat.XMLParserType:
     """A parser that refuses a document type before libxml2 sees what is declared in it."""
 
     def refuse(*_declaration: object) -> None:

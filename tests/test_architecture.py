@@ -32,9 +32,12 @@ SKIPPED = {
 # Rooms and files that compute and do nothing else: no file, network, clock or chance. The same input gives the same output.
 PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
-    *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py"),
+    *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics"),
 )
 IMPURE_BY_PURPOSE = {
+    "channels/ebics/line.py": "carries one message over HTTPS",
+    "channels/ebics/own.py": "opens our keys, off the event loop",
+    "channels/ebics/spool.py": "holds the ciphertext of an order, in a file where it is much",
     "formats/bank.py": "finds plugins among installed packages",
     "formats/conformance/folder.py": "reads the samples of a bank",
     "formats/conformance/guards.py": "watches for the outside world, and so has to know it",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import connect
+from gateway.cli import connect, onboarding
 from gateway.cli.output import (
     PROBLEMS,
     USAGE,
@@ -30,6 +30,7 @@ discrepancies = typer.Typer(
     no_args_is_help=True, add_completion=False, help="What does not fit together, for a person to look at."
 )
 connections = typer.Typer(no_args_is_help=True, add_completion=False, help="Connections to the banks.")
+onboarding.register(connections)
 
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
 Connection = Annotated[str | None, typer.Option(help="Only this connection.", show_default=False)]
@@ -330,7 +331,7 @@ async def _check(configuration: Configuration, name: str, *, offline: bool) -> d
     problems = [f"seal.{problem}" for problem in check(profile, configuration.directory, now, open_keys=not offline)]
     found = certificate_ends(settings, configuration.directory)
     if not offline:
-        problems += [f"channel: {problem}" for problem in await _try_channel(settings, configuration.directory)]
+        problems += [f"channel: {problem}" for problem in await _try_channel(configuration, settings)]
     days = [{"certificate": reference, "days_left": (not_after - now).days} for reference, not_after in found]
     schemas = _schemas(settings, configuration.directory)
     return {
@@ -354,12 +355,20 @@ def _schemas(settings: ConnectionSettings, directory: Path) -> list[dict[str, st
     ]
 
 
-async def _try_channel(settings: ConnectionSettings, directory: Path) -> tuple[str, ...]:
+async def _try_channel(configuration: Configuration, settings: ConnectionSettings) -> tuple[str, ...]:
     from channels.channel import ChannelError
     from gateway import clock
     from gateway.connection import open_connection
+    from gateway.store.store import StoreUnavailable
     from keys.seal import KeyUnavailable
 
+    directory = configuration.directory
+    if settings.channel.get("kind") == "ebics":
+        try:
+            async with onboarding.access_channel(configuration, settings.id) as access:
+                return await access.check()
+        except (ChannelError, StoreUnavailable, KeyUnavailable) as error:
+            return (str(error),)
     channel = open_connection(settings, directory, clock.now).channel()
     try:
         return await channel.check()

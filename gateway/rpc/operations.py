@@ -116,7 +116,8 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
 
     async def _connection(self, caller: Caller, settings: ConnectionSettings, health: ConnectionHealth) -> pb.Connection:
         queues = await self.gateway.queues(caller, settings.id)
-        return connection_message(settings, health, queues, self.gateway.now())
+        onboarding = await self.gateway.onboarding(caller, settings.id)
+        return connection_message(settings, health, queues, self.gateway.now(), onboarding)
 
     async def _delivery(self, caller: Caller, delivery_id: str) -> pb.Delivery:
         delivery, attempts, evidence, events = await self.gateway.delivery(caller, delivery_id)

@@ -9,13 +9,18 @@ from formats.bank import bank_named
 from formats.model import PaymentType
 from gateway.alarms import QueueAge
 from gateway.config import ConnectionSettings
+from gateway.onboarding import Onboarding
 from gateway.rpc.present import moment, texts_of
 from gateway.store.records import ConnectionHealth
 from gateway.window_settings import send_window
 
 
 def connection_message(
-    settings: ConnectionSettings, health: ConnectionHealth, queues: Sequence[QueueAge], now: datetime
+    settings: ConnectionSettings,
+    health: ConnectionHealth,
+    queues: Sequence[QueueAge],
+    now: datetime,
+    onboarding: Onboarding | None = None,
 ) -> operations.Connection:
     """A connection's settings without secrets, and how it is doing."""
     return operations.Connection(
@@ -49,6 +54,17 @@ def connection_message(
         ],
         in_flight_max=settings.retry.in_flight_max,
         sending_held_back=health.deliveries_in_doubt >= settings.retry.in_flight_max,
+        onboarding=None if onboarding is None else _onboarding_message(onboarding),
+    )
+
+
+def _onboarding_message(onboarding: Onboarding) -> operations.Onboarding:
+    return operations.Onboarding(
+        standing=onboarding.standing,
+        next_step_en=onboarding.english,
+        next_step_zh=onboarding.chinese,
+        bank_code=onboarding.code or "",
+        bank_key_fingerprints=[" ".join(fingerprint) for fingerprint in onboarding.fingerprints],
     )
 
 

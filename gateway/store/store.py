@@ -294,6 +294,14 @@ class Store(Protocol):
 
     async def health(self, connection_id: str) -> ConnectionHealth: ...
 
+    # -- channels ------------------------------------------------------------------------------------------------------
+
+    async def channel_note(self, name: str) -> str | None:
+        """What a channel remembers under this name between two messages to a bank; None: nothing."""
+
+    async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
+        """Remembers it where `was` stands (None: nothing). False: something else stands there, and nothing was written."""
+
     # -- lanes ---------------------------------------------------------------------------------------------------------
 
     async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:

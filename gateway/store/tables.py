@@ -166,6 +166,7 @@ TABLES: Final = (
         columns=("connection_id", "last_sent_at", "last_fetch_at", "last_problem"),
         of_connection="t.connection_id = %s",
     ),
+    Table(name="channel_notes", columns=("name", "content", "updated_at")),
 )
 """In an order in which every row follows those that it refers to."""
 

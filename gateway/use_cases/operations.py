@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from gateway.alarms import QueueAge, queue_ages
 from gateway.callers import Caller
+from gateway.channel_notes import StoreNotes
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import open_connection
 from gateway.errors import BadRequest, NotFound, TooLate
 from gateway.intake import Intake
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
+from gateway.onboarding import Onboarding, onboarding_of
 from gateway.reasons import ours
 from gateway.replay import Chunk, Replay, Replayed
 from gateway.replay_space import ReplaySpace
@@ -166,6 +168,11 @@ class Operations(Desk):
         settings = self._settings(connection_id)
         return await queue_ages(self._store, settings, send_window(settings), self._clock())
 
+    async def onboarding(self, caller: Caller, connection_id: str) -> Onboarding | None:
+        """Where the access to the bank stands, as stored; None where it needs no setting up."""
+        self._authorise(caller, "operate", connection_id)
+        return await onboarding_of(self._store, self._settings(connection_id))
+
     async def fetch_now(self, caller: Caller, connection_id: str) -> None:
         self._authorise(caller, "operate", connection_id)
         self._settings(connection_id)
@@ -182,7 +189,7 @@ class Operations(Desk):
         """What the files would change on that connection; with `commit`, changes it. Raises `TooMany` beside the usual."""
         self._authorise(caller, "replay", connection_id)
         connection = open_connection(self._settings(connection_id), self._configuration.directory, self._clock)
-        intake = Intake(self._store, connection, connection.channel(), self._clock, self._metrics)
+        intake = Intake(self._store, connection, connection.channel(StoreNotes(self._store)), self._clock, self._metrics)
         with self._replays.admitted():
             async for result in Replay(self._store, intake, commit, self._replays).run(files, sealed=sealed):
                 yield result

@@ -267,3 +267,32 @@ async def test_payments_with_other_terms_share_the_message_in_blocks_of_their_ow
     assert data.count(b"<PmtInf>") == 2
     assert data.count(b"<CdtTrfTxInf>") == 5
     assert name == f"{(await desk.delivery()).message_id}.xml"
+
+
+PROVED = FateReport(fate=Fate.DID_NOT_ARRIVE, evidence="scripted", detail="the last part never left", proved=True)
+BELIEVED = {"guarantee": {"kind": "queryable", "absence_is_final": False, "quiet_seconds": 3600}}
+
+
+async def test_the_channels_own_proof_that_it_cannot_arrive_needs_no_promise_of_the_bank(make_desk) -> None:
+    desk = await make_desk(**BELIEVED)
+    await desk.submit()
+    desk.channel.outcomes = [InDoubt("cut"), "arrived"]
+    desk.channel.fates = [PROVED]
+    await desk.pump()
+    for _ in range(2):
+        desk.clock.advance(minutes=2)
+        await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    assert (len(desk.channel.sends), len(desk.channel.bank)) == (2, 1)
+
+
+async def test_under_blind_even_a_proof_of_the_channel_sends_nothing_again(make_desk) -> None:
+    desk = await make_desk()
+    await desk.submit()
+    desk.channel.outcomes = [InDoubt("cut")]
+    desk.channel.fates = [PROVED] * 9
+    for _ in range(5):
+        await desk.pump()
+        desk.clock.advance(hours=2)
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert len(desk.channel.sends) == 1

@@ -287,6 +287,36 @@ answer(first=first, second=second, right=right, third=third, missing=refusal(lam
     assert "name where its PIN is" in str(found["missing"])
 
 
+def test_a_token_gives_electronic_signatures_of_ebics_and_a_certificate_for_them(token: Token) -> None:
+    """Also over a digest that the bank told (HVE), which is all that A005 and A006 need."""
+    code = """
+from keys.ebics_keys import ebics_certificate, own_key
+from keys.ebics_signature import order_digest, sign_order, verify_order
+from keys.keymaterial import Subject
+key = store.load_private_key("pkcs11:token=bank;object=rsa", "env:TOKEN_PIN", here)
+digest = order_digest((b"<a>\\r\\n</a>",))
+for version in ("A005", "A006"):
+    verify_order(version, key.public_key, digest, sign_order(version, key, digest))
+made = ebics_certificate("A006", key, Subject(common_name="USER1"), on=datetime(2026, 11, 25, tzinfo=UTC), days=365)
+made.verify_directly_issued_by(made)
+answer(good=own_key("A006", key, made).certificate is not None)
+"""
+    assert token.run(code) == {"good": True}
+
+
+def test_a_token_signs_a_digest_by_every_scheme(token: Token) -> None:
+    code = """
+import hashlib
+good = []
+for name, scheme in (("rsa", "rsa-pkcs1-sha384"), ("rsa", "rsa-pss-sha256"), ("secp256r1", "ecdsa-sha256")):
+    key, how = store.load_private_key(f"pkcs11:token=bank;object={name}", "env:TOKEN_PIN", here), scheme_named(scheme)
+    digest = hashlib.new(how.digest, b"data").digest()
+    good.append(how.verifies(key.public_key, key.sign(how, digest, prehashed=True), b"data"))
+answer(good=good)
+"""
+    assert token.run(code) == {"good": [True, True, True]}
+
+
 def test_threads_share_one_session(token: Token) -> None:
     code = """
 from concurrent.futures import ThreadPoolExecutor

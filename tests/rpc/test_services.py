@@ -20,6 +20,7 @@ from bankgate.v1 import (
 from formats.report import AccountIdentification, Balance, Entry, EntryTransaction, Statement
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.lifecycle import DeliveryState
+from gateway.onboarding import Onboarding
 from gateway.store.records import (
     Attempt,
     ConnectionHealth,
@@ -63,6 +64,13 @@ SETTINGS = ConnectionSettings(
     initiating_party="Muster",
     accounts=(AccountSettings(iban="DE89370400440532013000", holder="Muster"),),
     channel={"kind": "sftp", "password": "env:SECRET"},
+)
+ONBOARDING = Onboarding(
+    standing="unconfirmed",
+    english="Compare.",
+    chinese="请核对。",
+    code="091002",
+    fingerprints=(("X002", "public-key", "AB12"), ("E002", "public-key", "CD34")),
 )
 HEALTH = ConnectionHealth(
     payments_waiting=3,
@@ -167,6 +175,9 @@ class Operations(FakeGateway):
 
     async def queues(self, caller: Any, connection_id: str) -> Any:
         return []
+
+    async def onboarding(self, caller: Any, connection_id: str) -> Any:
+        return ONBOARDING
 
     def now(self) -> Any:
         return NOW
@@ -291,6 +302,18 @@ async def test_a_connection_is_shown_without_its_secrets(operations: Any) -> Non
     (shown,) = (await operations.ListConnections(operations_pb2.ListConnectionsRequest())).connections
     assert (shown.channel, shown.seal, shown.guarantee, shown.payments_waiting) == ("sftp", "plain", "blind", 3)
     assert "SECRET" not in str(shown)
+
+
+async def test_a_connection_that_is_being_set_up_says_where_it_stands_and_what_is_next(operations: Any) -> None:
+    (shown,) = (await operations.ListConnections(operations_pb2.ListConnectionsRequest())).connections
+    found = shown.onboarding
+    assert (found.standing, found.next_step_en, found.next_step_zh, found.bank_code) == (
+        "unconfirmed",
+        "Compare.",
+        "请核对。",
+        "091002",
+    )
+    assert list(found.bank_key_fingerprints) == ["X002 public-key AB12", "E002 public-key CD34"]
 
 
 async def test_a_key_that_is_not_there_is_the_operators_and_worth_trying_again(operations: Any) -> None:

@@ -130,3 +130,15 @@ async def test_what_serve_does_to_documents_reaches_bank_files_only(worker: Post
     with psycopg.connect(roles.url("t_serve")) as db:
         db.execute(harmless)
     assert await asyncio.to_thread(lambda: worker.open_document(sealed).read()) == b"<sealed/>"
+
+
+async def test_serve_sees_where_onboarding_stands_and_nothing_else_that_channels_remember(
+    worker: PostgresStore, serve: PostgresStore
+) -> None:
+    assert await worker.put_channel_note("bank/upload/1", "a transaction key", was=None)
+    assert await worker.put_channel_note("bank/subscription", "ready", was=None)
+    assert await serve.channel_note("bank/subscription") == "ready"
+    assert await serve.channel_note("bank/upload/1") is None
+    with pytest.raises(Exception, match=r"permission denied|not be written"):
+        await serve.put_channel_note("bank/subscription", "other", was="ready")
+    assert await worker.channel_note("bank/subscription") == "ready"

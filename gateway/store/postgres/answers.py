@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeVar
 from gateway.continuity import StatementFacts
 from gateway.store import codec
 from gateway.store.documents import CHUNK, ChunkWriter
-from gateway.store.postgres import discrepancies, documents, inbound, statements
+from gateway.store.postgres import discrepancies, documents, inbound, notes, statements
 from gateway.store.postgres.connection import Home, Question, Readers
 from gateway.store.postgres.writer import Operation, Writer
 from gateway.store.records import (
@@ -178,3 +178,11 @@ class Answers(ABC):
 
     async def health(self, connection_id: str) -> ConnectionHealth:
         return await self._read(lambda db: discrepancies.health(db, connection_id))
+
+    # -- channels ------------------------------------------------------------------------------------------------------
+
+    async def channel_note(self, name: str) -> str | None:
+        return await self._read(lambda db: notes.note(db, name))
+
+    async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
+        return await self._write(lambda tx: notes.put_note(tx, name, content, was))

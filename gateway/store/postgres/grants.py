@@ -6,7 +6,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 - it reads no bytes of messages to banks (chunks of documents other than bank files), and can neither write nor replace them: a
   row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands;
-- it deletes nothing that happened: events, payments, keys, evidence.
+- it deletes nothing that happened: events, payments, keys, evidence;
+- of what channels remember it sees where onboarding stands, and changes nothing.
 """
 
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ _SERVE: Final = {
     "entries": "SELECT, INSERT, UPDATE",
     "discrepancies": "SELECT, INSERT, UPDATE",
     "connections": "SELECT, INSERT, UPDATE",
+    "channel_notes": "SELECT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -66,5 +68,10 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
             yield f"DROP POLICY IF EXISTS {policy} ON {table}"
         yield f"CREATE POLICY everything ON {table} TO {worker} USING (true) WITH CHECK (true)"
         yield f"CREATE POLICY bank_files ON {table} TO {serve} USING ({condition}) WITH CHECK ({condition})"
+    yield "ALTER TABLE channel_notes ENABLE ROW LEVEL SECURITY"
+    for policy in ("everything", "onboarding"):
+        yield f"DROP POLICY IF EXISTS {policy} ON channel_notes"
+    yield f"CREATE POLICY everything ON channel_notes TO {worker} USING (true) WITH CHECK (true)"
+    yield f"CREATE POLICY onboarding ON channel_notes FOR SELECT TO {serve} USING (name LIKE '%/subscription')"
     # Of every document its size and digest may be seen: a delivery shows them.
     yield f"CREATE POLICY sizes ON documents FOR SELECT TO {serve} USING (true)"

@@ -270,8 +270,19 @@ _DELIVERY_EVENTS = (
     delivery_events.take_over,
 )
 
+# What channels remember between two messages to a bank.
+_CHANNEL_NOTES = (
+    """
+    CREATE TABLE channel_notes (
+        name TEXT PRIMARY KEY,
+        content TEXT NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 Step = str | Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS)
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS, _CHANNEL_NOTES)
 
 
 def migrate(db: sqlite3.Connection) -> None:

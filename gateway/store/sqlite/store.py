@@ -59,6 +59,7 @@ from gateway.store.sqlite import (
     documents,
     events,
     inbound,
+    notes,
     payments,
     refusals,
     statements,
@@ -352,6 +353,12 @@ class SqliteStore:
 
     async def health(self, connection_id: str) -> ConnectionHealth:
         return await self._read(lambda db: discrepancies.health(db, connection_id))
+
+    async def channel_note(self, name: str) -> str | None:
+        return await self._read(lambda db: notes.note(db, name))
+
+    async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
+        return await self._write(lambda tx: notes.put_note(tx, name, content, was))
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
 

@@ -802,6 +802,45 @@ class QueueAge(_message.Message):
 Global___QueueAge: _TypeAlias = QueueAge  # noqa: Y015
 
 @_typing.final
+class Onboarding(_message.Message):
+    """The access to a bank that has to be set up there first (EBICS): keys, letter, comparison of the bank's keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STANDING_FIELD_NUMBER: _builtins.int
+    NEXT_STEP_EN_FIELD_NUMBER: _builtins.int
+    NEXT_STEP_ZH_FIELD_NUMBER: _builtins.int
+    BANK_CODE_FIELD_NUMBER: _builtins.int
+    BANK_KEY_FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    standing: _builtins.str
+    """"new", "sending", "waiting", "unconfirmed", "ready", "bank_key_changed", "locked", "unreadable" """
+    next_step_en: _builtins.str
+    """what a person does next"""
+    next_step_zh: _builtins.str
+    bank_code: _builtins.str
+    """of the bank's last answer that was no success; "" if there is none"""
+    @_builtins.property
+    def bank_key_fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of bank keys that nobody has compared yet: "X002 public-key AB12…" """
+
+    def __init__(
+        self,
+        *,
+        standing: _builtins.str = ...,
+        next_step_en: _builtins.str = ...,
+        next_step_zh: _builtins.str = ...,
+        bank_code: _builtins.str = ...,
+        bank_key_fingerprints: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank_code", b"bank_code", "bank_key_fingerprints", b"bank_key_fingerprints", "next_step_en", b"next_step_en", "next_step_zh", b"next_step_zh", "standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Onboarding: _TypeAlias = Onboarding  # noqa: Y015
+
+@_typing.final
 class Connection(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -824,11 +863,12 @@ class Connection(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_MAX_FIELD_NUMBER: _builtins.int
     SENDING_HELD_BACK_FIELD_NUMBER: _builtins.int
+    ONBOARDING_FIELD_NUMBER: _builtins.int
     connection_id: _builtins.str
     bank: _builtins.str
     """the plugin"""
     channel: _builtins.str
-    """"sftp", "https", "folder" """
+    """"sftp", "https", "folder", "ebics" """
     seal: _builtins.str
     """"plain", "cms" """
     guarantee: _builtins.str
@@ -859,6 +899,10 @@ class Connection(_message.Message):
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueAge]:
         """those in which something waits"""
 
+    @_builtins.property
+    def onboarding(self) -> Global___Onboarding:
+        """absent where the channel needs none"""
+
     def __init__(
         self,
         *,
@@ -881,10 +925,11 @@ class Connection(_message.Message):
         queues: _abc.Iterable[Global___QueueAge] | None = ...,
         in_flight_max: _builtins.int = ...,
         sending_held_back: _builtins.bool = ...,
+        onboarding: Global___Onboarding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_fetch_at", b"last_fetch_at", "last_sent_at", b"last_sent_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_fetch_at", b"last_fetch_at", "last_sent_at", b"last_sent_at", "onboarding", b"onboarding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "bank", b"bank", "channel", b"channel", "connection_id", b"connection_id", "deliveries_in_doubt", b"deliveries_in_doubt", "guarantee", b"guarantee", "in_flight_max", b"in_flight_max", "last_fetch_at", b"last_fetch_at", "last_problem", b"last_problem", "last_sent_at", b"last_sent_at", "message_name", b"message_name", "open_discrepancies", b"open_discrepancies", "payments_waiting", b"payments_waiting", "quarantined_files", b"quarantined_files", "queues", b"queues", "seal", b"seal", "send_windows", b"send_windows", "sending_held_back", b"sending_held_back", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "bank", b"bank", "channel", b"channel", "connection_id", b"connection_id", "deliveries_in_doubt", b"deliveries_in_doubt", "guarantee", b"guarantee", "in_flight_max", b"in_flight_max", "last_fetch_at", b"last_fetch_at", "last_problem", b"last_problem", "last_sent_at", b"last_sent_at", "message_name", b"message_name", "onboarding", b"onboarding", "open_discrepancies", b"open_discrepancies", "payments_waiting", b"payments_waiting", "quarantined_files", b"quarantined_files", "queues", b"queues", "seal", b"seal", "send_windows", b"send_windows", "sending_held_back", b"sending_held_back", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
