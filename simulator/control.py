@@ -10,8 +10,18 @@ POST   /collect               fetches the ledger's answers now
 GET    /books[?payments=no]   what the bank executed
 GET    /accounts              the accounts of the ledger
 POST   /accounts              opens one, or changes the one with that id
+
+Of the EBICS door, where the bank has one:
+
+GET    /ebics                 hashes of the bank's keys, users, orders with their signers and what became of them
+POST   /ebics/users           {"partner": …, "user": …, "command": "activate", "lock" or "reset"}
+POST   /ebics/bank-keys       the bank changes its keys
+POST   /ebics/release         {"order": number}: an order that waits for paper is executed
+POST   /ebics/offer           {"customer": …, "kind": "mt942", "base64": …}: puts a file on offer
 """
 
+import base64
+import binascii
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,9 +29,10 @@ from typing import Any
 from aiohttp import web
 
 from simulator.bank import Bank
+from simulator.ebics.desk import Desk
 from simulator.ledger import LedgerDown, Refusal
 from simulator.moods import EVERYONE, BadMood
-from simulator.settings import split_address
+from simulator.settings_base import split_address
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _MOOD_FIELDS = {"mood", "count", "value", "customer", "sealed"}
@@ -35,10 +46,10 @@ class Control:
         self.url = f"http://{host}:{port}"
 
     @classmethod
-    async def start(cls, bank: Bank, listen: str) -> "Control":
+    async def start(cls, bank: Bank, listen: str, ebics: Desk | None = None) -> "Control":
         """Raises `OSError` if the address cannot be used."""
         host, port = split_address(listen)
-        runner = web.AppRunner(_application(bank), access_log=None, shutdown_timeout=2)
+        runner = web.AppRunner(_whole(bank, ebics), access_log=None, shutdown_timeout=2)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -80,6 +91,13 @@ async def set_moods(bank: Bank, wanted: Any) -> None:
             entry["mood"], entry.get("count", 1), entry.get("value"), customer=customer, sealed=bool(entry.get("sealed", True))
         )
     await bank.outgoing.moods_changed()
+
+
+def _whole(bank: Bank, ebics: Desk | None) -> web.Application:
+    application = _application(bank)
+    if ebics is not None:
+        _add_ebics(application, ebics)
+    return application
 
 
 def _application(bank: Bank) -> web.Application:
@@ -131,6 +149,46 @@ def _application(bank: Bank) -> web.Application:
     application.router.add_get("/accounts", accounts)
     application.router.add_post("/accounts", open_account)
     return application
+
+
+def _add_ebics(application: web.Application, desk: Desk) -> None:
+    async def books(_request: web.Request) -> web.StreamResponse:
+        return web.json_response(desk.books())
+
+    async def users(request: web.Request) -> web.StreamResponse:
+        wanted = await _object(request, "partner", "user", "command")
+        user = desk.subscribers.command(*(str(wanted[name]) for name in ("partner", "user", "command")))
+        return web.json_response({"partner": user.partner_id, "user": user.id, "state": user.state.value})
+
+    async def bank_keys(_request: web.Request) -> web.StreamResponse:
+        desk.keys.change()
+        return web.json_response(desk.keys.shown())
+
+    async def release(request: web.Request) -> web.StreamResponse:
+        wanted = await _object(request, "order")
+        desk.release(wanted["order"])
+        return web.json_response({"released": wanted["order"]})
+
+    async def offer(request: web.Request) -> web.StreamResponse:
+        wanted = await _object(request, "customer", "kind", "base64")
+        try:
+            data = base64.b64decode(str(wanted["base64"]), validate=True)
+        except binascii.Error as error:
+            raise Refusal("offer: base64 is no base64") from error
+        return web.json_response({"name": desk.offer(str(wanted["customer"]), str(wanted["kind"]), data)})
+
+    application.router.add_get("/ebics", books)
+    application.router.add_post("/ebics/users", users)
+    application.router.add_post("/ebics/bank-keys", bank_keys)
+    application.router.add_post("/ebics/release", release)
+    application.router.add_post("/ebics/offer", offer)
+
+
+async def _object(request: web.Request, *names: str) -> dict[str, Any]:
+    wanted = await request.json()
+    if not isinstance(wanted, dict) or set(wanted) != set(names):
+        raise Refusal(f"the body is an object with {', '.join(names)}")
+    return wanted
 
 
 @web.middleware

@@ -18,11 +18,13 @@ async def run_bank(
     customers: Iterable[Mapping[str, Any]],
     ledger: str | Mapping[str, Any] = "mock-bank",
     client_certificates: Sequence[Path] = (),
+    ebics: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[RunningBank]:
     """A bank with the doors its customers need, on ports the system picks.
 
     `customers` are the tables `[[customers]]` of the configuration. `ledger` is "mock-bank", "fast", or the table `[ledger]`.
-    `client_certificates` are PEM files of the certificates with which HTTPS customers come. Raises what `simulator.running.run`
+    `client_certificates` are PEM files of the certificates with which HTTPS customers come; `ebics` is the
+    table `[ebics]`. Raises what `simulator.running.run`
     raises, and pydantic's `ValidationError` for tables that make no sense.
     """
     tables = [dict(customer) for customer in customers]
@@ -35,6 +37,8 @@ async def run_bank(
         table["sftp"] = {}
     if any("https" in customer for customer in tables):
         table["https"] = {"client_ca": _put_together(directory, client_certificates)}
+    if any("ebics" in customer for customer in tables):
+        table["ebics"] = dict(ebics or {})
     async with run(BankSettings.model_validate(table)) as bank:
         yield bank
 

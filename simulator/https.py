@@ -28,7 +28,7 @@ from aiohttp import web
 from simulator.bank import Bank
 from simulator.customer import Customer
 from simulator.moods import Mood
-from simulator.settings import split_address
+from simulator.settings_base import split_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PIECE = 256 * 1024

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from simulator.ebics.moods import fault_in
+
 EVERYONE = "*"
 
 
@@ -23,6 +25,16 @@ class Mood(StrEnum):
     REORDER = "reorder"  # holds the next `count` answers until all have come, then serves them last first
     DUPLICATE_ANSWERS = "duplicate_answers"  # serves an answer twice; `value`: see DUPLICATES
     GARBAGE = "garbage"  # serves a broken file before an answer; `value`: see `simulator.garbage.KINDS`
+    # of the EBICS door; `value`: see `simulator.ebics.moods`
+    EBICS_LOSE_REQUEST = "ebics_lose_request"  # cuts the line before anything of the request was done
+    EBICS_LOSE_ANSWER = "ebics_lose_answer"  # does what is asked, then cuts the line
+    EBICS_FORGET = "ebics_forget"  # forgets the transaction, then looks at the request
+    EBICS_RETURN_CODE = "ebics_return_code"  # answers with `code`; does what is asked only with `executed`
+    EBICS_SLOW = "ebics_slow"  # does what is asked and answers `seconds` late
+    EBICS_BAD_SIGNATURE = "ebics_bad_signature"  # signs the answer with another key than the bank's
+    EBICS_WRONG_TRANSACTION_ID = "ebics_wrong_transaction_id"  # answers with the id of no transaction
+    EBICS_TRUNCATE = "ebics_truncate"  # answers with half of the message
+    EBICS_HTTP_STATUS = "ebics_http_status"  # does what is asked and answers with `status` and no message
 
 
 DUPLICATES = (
@@ -86,6 +98,10 @@ class Moods:
             value = value or DUPLICATES[0]
             if value not in DUPLICATES:
                 raise BadMood(f"duplicate_answers: value is one of {', '.join(DUPLICATES)}")
+        if mood.startswith("ebics_"):
+            value = {} if value is None else value
+            if problem := fault_in(mood, value):
+                raise BadMood(problem)
         if mood is Mood.GARBAGE and value not in self._garbage_kinds:
             raise BadMood(f"garbage: value is one of {', '.join(self._garbage_kinds)}")
         return value

@@ -1,6 +1,7 @@
 """Puts a bank together from its settings and takes it apart again, in one context manager."""
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from simulator import garbage
 from simulator.bank import Bank
 from simulator.control import Control
 from simulator.customer import make_customers
+from simulator.ebics.desk import Desk
+from simulator.ebics.door import EbicsDoor, tls_context
+from simulator.ebics.settings import EbicsDoorSettings
 from simulator.fastbank import FastLedger
 from simulator.https import HttpsDoor, server_context
 from simulator.identity import make_certificate
@@ -36,6 +40,8 @@ class RunningBank:
     sftp: SftpDoor | None
     https: HttpsDoor | None
     server_certificate: Path | None  # PEM, of the HTTPS door
+    ebics: EbicsDoor | None = None
+    desk: Desk | None = None  # behind the EBICS door
 
     @property
     def moods(self) -> Moods:
@@ -106,6 +112,8 @@ class RunningBank:
                 "url": f"https://{self.https.host}:{self.https.port}",
                 "certificate": str(self.server_certificate),
             }
+        if self.ebics is not None and self.desk is not None:
+            ready["ebics"] = {"url": self.ebics.url, "host_id": self.desk.settings.host_id, "bank_keys": self.desk.keys.shown()}
         return ready
 
 
@@ -127,7 +135,12 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
         bank = Bank(settings.directory, customers, ledger, Moods(garbage.KINDS), records)
         await bank.start(settings.ledger.collect_seconds if isinstance(settings.ledger, MockBankSettings) else 0.0)
         stack.push_async_callback(bank.close)
-        control = await Control.start(bank, settings.control.listen)
+        desk = ebics = None
+        if settings.ebics is not None:
+            desk = Desk(bank, settings.ebics, data)
+            stack.callback(desk.close)
+            desk.resume()
+        control = await Control.start(bank, settings.control.listen, desk)
         stack.push_async_callback(control.close)
         sftp = https = certificate = None
         if settings.sftp is not None:
@@ -139,8 +152,19 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
             context = server_context(certificate, key, settings.path(settings.https.client_ca))
             https = await HttpsDoor.start(bank, settings.https.listen, context, settings.https.file_bytes_max)
             stack.push_async_callback(https.close)
+        if desk is not None and settings.ebics is not None:
+            ebics = await EbicsDoor.start(desk, settings.ebics.listen, _ebics_tls(settings, settings.ebics))
+            stack.push_async_callback(ebics.close)
         yield RunningBank(
-            settings=settings, bank=bank, ledger=ledger, control=control, sftp=sftp, https=https, server_certificate=certificate
+            settings=settings,
+            bank=bank,
+            ledger=ledger,
+            control=control,
+            sftp=sftp,
+            https=https,
+            server_certificate=certificate,
+            ebics=ebics,
+            desk=desk,
         )
 
 
@@ -150,7 +174,14 @@ async def _ledger(settings: BankSettings) -> Ledger:
     return await MockLedger.start(settings.ledger, settings.directory)
 
 
-def _server_identity(settings: BankSettings, door: HttpsDoorSettings) -> tuple[Path, Path]:
+def _ebics_tls(settings: BankSettings, door: EbicsDoorSettings) -> ssl.SSLContext | None:
+    if not door.tls:
+        return None
+    certificate, key = _server_identity(settings, door)
+    return tls_context(str(certificate), str(key))
+
+
+def _server_identity(settings: BankSettings, door: HttpsDoorSettings | EbicsDoorSettings) -> tuple[Path, Path]:
     if door.certificate is not None and door.key is not None:
         return settings.path(door.certificate), settings.path(door.key)
     certificate, key = settings.data_directory / "https_certificate.pem", settings.data_directory / "https_key.pem"

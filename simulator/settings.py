@@ -7,27 +7,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from simulator.ebics.settings import EbicsCustomerSettings, EbicsDoorSettings
+from simulator.settings_base import Address, Seconds, Settings, split_address
 
 
 class BadSettings(Exception):
     """The operator's: the file cannot be used. The text names every problem with its key."""
-
-
-class Settings(BaseModel):
-    """Base: unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Seconds = Annotated[float, Field(ge=0, le=86400)]
-Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]  # "127.0.0.1:0"; port 0: the system picks one
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """("127.0.0.1", 2222) from "127.0.0.1:2222"."""
-    host, _, port = address.rpartition(":")
-    return host, int(port)
 
 
 class SftpDoorSettings(Settings):
@@ -117,6 +104,7 @@ class CustomerSettings(Settings):
     accounts: tuple[str, ...] = ()  # IBANs (or other account ids) whose answers go to this customer
     sftp: SftpCustomerSettings | None = None
     https: HttpsCustomerSettings | None = None
+    ebics: EbicsCustomerSettings | None = None
     seal: dict[str, Any] = Field(default_factory=lambda: {"kind": "plain"})  # as the BANK's side; checked by keys/
 
 
@@ -128,6 +116,7 @@ class BankSettings(Settings):
     ready_file: str = "ready.json"  # in the data directory; written once every door is open
     sftp: SftpDoorSettings | None = None
     https: HttpsDoorSettings | None = None
+    ebics: EbicsDoorSettings | None = None
     control: ControlSettings = ControlSettings()
     ledger: MockBankSettings | FastBankSettings = Field(default=MockBankSettings(), discriminator="kind")
     customers: tuple[CustomerSettings, ...] = Field(min_length=1)
@@ -139,9 +128,12 @@ class BankSettings(Settings):
         _distinct("customers: accounts", [account for customer in self.customers for account in customer.accounts])
         pins = [pin for customer in self.customers if customer.https for pin in customer.https.certificate_sha256]
         _distinct("customers: https.certificate_sha256", pins)
+        _distinct("customers: ebics.partner", [customer.ebics.partner for customer in self.customers if customer.ebics])
         for customer in self.customers:
-            if (customer.sftp and not self.sftp) or (customer.https and not self.https):
-                raise ValueError(f"customer {customer.id}: uses a door that has no table of its own ([sftp] or [https])")
+            if (customer.sftp and not self.sftp) or (customer.https and not self.https) or (customer.ebics and not self.ebics):
+                raise ValueError(f"customer {customer.id}: uses a door that has no table of its own ([sftp], [https] or [ebics])")
+            if customer.ebics and customer.seal.get("kind", "plain") != "plain":
+                raise ValueError(f"customer {customer.id}: EBICS seals by itself; seal is of kind plain here")
         return self
 
     def path(self, name: str) -> Path:

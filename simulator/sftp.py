@@ -19,7 +19,8 @@ import asyncssh
 from simulator.bank import Bank
 from simulator.customer import Customer
 from simulator.moods import Mood
-from simulator.settings import SftpCustomerSettings, split_address
+from simulator.settings import SftpCustomerSettings
+from simulator.settings_base import split_address
 from simulator.tree import is_final, move_new
 
 log = logging.getLogger(__name__)

@@ -57,8 +57,13 @@ TOOLS = (
     Tool("sftp", "openssh-client", "openssh", "SFTP, as a client"),
     Tool("sshd", "openssh-server", "openssh", "SFTP, as a server", service="ssh"),
     Tool("nginx", "nginx-light", "nginx", "HTTPS, as a server", service="nginx"),
+    Tool("node", "nodejs", "node", "EBICS, as a client"),
+    Tool("npm", "npm", "node", "EBICS, as a client"),
     Tool("initdb", "postgresql", "postgresql@17", "the store of several replicas", service="postgresql"),
 )
+
+# Packages for node by their lock, integrity hashes included; installed into .cache, where tests look for them.
+NODE_LOCK = ("tests/ebics/node/package.json", "tests/ebics/node/package-lock.json")
 
 # Servers stand outside the PATH of an ordinary person, and each version of PostgreSQL in a directory of its own.
 SERVER_PLACES = ("usr/sbin", "usr/local/sbin", "sbin", "usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql@*/bin")
@@ -304,6 +309,26 @@ def ensure_tools() -> None:
         say(f"to have them: {command}")
 
 
+def ensure_node_packages(root: Path, run: Run = run_silently) -> None:
+    """Installs what tests drive with node, unless the same lock was installed before; without it those tests skip."""
+    if shutil.which("npm") is None:
+        return
+    digest = hashlib.sha256(b"".join((root / name).read_bytes() for name in NODE_LOCK)).hexdigest()
+    place = root / ".cache" / "node"
+    stamp = place / "bankgate-setup"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for name in NODE_LOCK:
+        shutil.copy(root / name, place)
+    say("installing packages for node, each checked against its hash")
+    if run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(place)]) == 0:
+        stamp.write_text(digest, encoding="utf-8")
+    else:
+        say("npm could not install them: tests of EBICS with a client for node will be skipped")
+
+
 def main() -> None:
     profiles = sys.argv[1:]
     if len(profiles) != 1 or profiles[0] not in LOCKS:
@@ -315,6 +340,7 @@ def main() -> None:
             environment.install(profile)
         if profile != "run":
             ensure_tools()
+            ensure_node_packages(ROOT)
 
 
 if __name__ == "__main__":

@@ -274,6 +274,42 @@ def test_a_server_that_debian_hides_from_the_path_is_found(
     assert setup.missing_tools() == []
 
 
+@pytest.fixture
+def node(setup: ModuleType, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with a lock of node's packages, on a machine that has npm."""
+    monkeypatch.setattr(setup.shutil, "which", lambda program: f"/usr/bin/{program}")
+    for name in setup.NODE_LOCK:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("{}", encoding="utf-8")
+    return root
+
+
+def test_packages_for_node_are_installed_once_from_their_lock_without_running_their_scripts(
+    setup: ModuleType, node: Path
+) -> None:
+    recorder = Recorder(node)
+    setup.ensure_node_packages(node, recorder)
+    setup.ensure_node_packages(node, recorder)
+    (command,) = recorder.commands
+    assert command.startswith("npm ci --ignore-scripts")
+    assert (node / ".cache" / "node" / "package-lock.json").exists()
+    (node / setup.NODE_LOCK[1]).write_text('{"changed": true}', encoding="utf-8")
+    setup.ensure_node_packages(node, recorder)
+    assert len(recorder.commands) == 2
+
+
+def test_where_npm_fails_or_is_absent_the_set_up_goes_on_and_tries_again_next_time(
+    setup: ModuleType, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Recorder(node, fails_on="npm")
+    setup.ensure_node_packages(node, failing)
+    setup.ensure_node_packages(node, failing)
+    assert len(failing.commands) == 2
+    monkeypatch.setattr(setup.shutil, "which", lambda _program: None)
+    setup.ensure_node_packages(node, failing)
+    assert len(failing.commands) == 2
+
+
 def test_an_unknown_profile_is_a_usage_error(setup: ModuleType) -> None:
     done = subprocess.run([sys.executable, setup.__file__, "everything"], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -1,14 +1,21 @@
 """Fixtures of the simulator's tests: who comes in, and a mock-bank that lives as long as a module."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
+from lxml import etree
 
+from simulator.ebics.bankkeys import BankKeys
+from simulator.fixture import run_bank
 from simulator.identity import make_certificate
 from simulator.mockbank_process import MockBankProcess
 from simulator.settings import MockBankSettings
+from tests.simulator.ebics_support.bank import CUSTOMER, Branch
 from tests.simulator.helpers import CLOCK, Identities
 
 
@@ -44,3 +51,27 @@ def acme(identities: Identities) -> dict[str, Any]:
         "sftp": {"user": "acme-user", "authorized_keys": [identities.ssh_line]},
         "https": {"certificate_sha256": [identities.fingerprint]},
     }
+
+
+@pytest.fixture(scope="session")
+def h005() -> etree.XMLSchema:
+    """Everything of H005, out of the package painfree, which is found through its metadata."""
+    entry = next(file for file in metadata.files("painfree") or () if file.name == "ebics_H005.xsd")
+    return etree.XMLSchema(etree.parse(str(entry.locate())))
+
+
+@pytest.fixture(scope="session")
+def ebics_bank_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bank's EBICS keys, made once."""
+    folder = tmp_path_factory.mktemp("bank-keys")
+    BankKeys(folder)
+    return folder
+
+
+@pytest.fixture
+async def branch(tmp_path: Path, ebics_bank_keys: Path, request: pytest.FixtureRequest) -> AsyncIterator[Branch]:
+    """A fast bank with an EBICS door; `@pytest.mark.parametrize("branch", [table], indirect=True)` gives it other settings."""
+    shutil.copytree(ebics_bank_keys, tmp_path / "data")
+    table = {"segment_chars": 4000, **getattr(request, "param", {})}
+    async with run_bank(tmp_path, customers=[CUSTOMER], ledger={"kind": "fast"}, ebics=table) as bank:
+        yield Branch(bank)
