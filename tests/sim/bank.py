@@ -64,7 +64,8 @@ class Bank:
     lies: bool = False  # it executes what it says it refused; then it books every debit under a reference of its own
     days: float = 0.0  # how late its answers may be
     arrived: dict[str, Taken] = field(default_factory=dict)
-    torn: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)  # names of files that it could not read, and said so
+    unreadable: set[str] = field(default_factory=set)  # the messages in them
     executed: Counter[str] = field(default_factory=Counter)  # by instruction id: how often it was acted upon
     paid: Counter[str] = field(default_factory=Counter)  # by payment: how often money moved
     verdicts: dict[str, PaymentState] = field(default_factory=dict)  # by instruction id
@@ -101,10 +102,24 @@ class Bank:
         self._execute_all(head[1], orders, "<Cd>INST</Cd>" in text)
         self.on_take(taken)
 
-    def tear(self, name: str) -> None:
-        """Only the first part of a file arrived; it never gets the name that the bank looks for."""
-        self.torn.add(name)
-        self.tell(f"has a part of {name}, under no name that it reads")
+    def tear(self, name: str, part: bytes | None) -> None:
+        """Only the first part of a file arrived; under no name that it looks for (None), or under the file's own.
+
+        There it rejects what it cannot read, if that says at least what message it is, or waits for the rest for ever.
+        """
+        if part is None:
+            self.tell(f"has a part of {name}, under no name that it reads")
+            return
+        head = re.search(rb"<MsgId>(\w+)</MsgId>", part)
+        if head is None or self.dice.random() < 0.4 or name in self.arrived:
+            self.tell(f"has a part of {name}, under its name, and never reads it")
+            return
+        self.rejected.add(name)
+        self.unreadable.add(head[1].decode())
+        self.seen["torn message rejected"] += 1
+        self.tell(f"rejects the part of {name} that it has")
+        why = "<StsRsnInf><Rsn><Cd>FF01</Cd></Rsn></StsRsnInf>"
+        self._say([Files.pain002(head[1].decode(), group="RJCT", reasons=why)])
 
     def lists(self, name: str) -> bool:
         """Whether it says that it has the file."""

@@ -27,6 +27,7 @@ class SimChannel:
     async def send(self, parcel: Parcel) -> Receipt:
         world, dice, loop = self._world, self._world.dice, asyncio.get_running_loop()
         world.tell(self._process, f"begins to send {parcel.name}")
+        world.begins_to_send(self._process, parcel.name)
         self._touch(parcel.name)
         data = b"".join([chunk async for chunk in parcel.chunks()])
         await self._way("while it looks for the bank", 0.05)
@@ -37,6 +38,7 @@ class SimChannel:
         if world.strikes("refused at the door", 0.04):
             raise Refused("403", "forbidden")
         await self._way("in the middle of the upload", dice.choice([1, 1, 60, 400]), chance=3)
+        world.under_way(parcel.key)
         if loop.time() - active > IDLE_CUT and self._process.stopped_since(active):
             world.seen["session cut while stopped"] += 1
             raise InDoubt("the session was idle for too long and was cut")
@@ -51,7 +53,7 @@ class SimChannel:
         world, bank = self._world, self._world.bank
         self._touch(name)
         if world.strikes("upload torn", 0.08):
-            bank.tear(name)
+            bank.tear(name, data[: world.dice.randrange(len(data))] if world.kind.torn else None)
             raise InDoubt("cut before the end")
         if world.strikes("upload cut at the end", 0.06):
             raise InDoubt("cut near the end")

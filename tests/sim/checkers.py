@@ -11,15 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.instant import payment_id_of
-from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryState, PaymentState
+from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryEvent, DeliveryState, PaymentState
 from tests.sim.bank import Bank, Taken
 
 _PAYMENT_STEPS = {(before, after) for (before, _), after in PAYMENT_TABLE.items()} | {
     (None, PaymentState.APPROVED),
     (PaymentState.APPROVED, PaymentState.BATCHED),
 }
-_DELIVERY_STEPS = {(before, after) for (before, _), after in DELIVERY_TABLE.items()}
-_BEGINS = {(DeliveryState.READY, DeliveryState.SENDING), (DeliveryState.IN_DOUBT, DeliveryState.SENDING)}
+_STARTS = frozenset({"started", "send_again"})
+_NO_STEP = frozenset({"formed", "document_attached", "stopped"})  # they leave a message where it is
 WAITS_FOR_A_PERSON = frozenset({DeliveryState.IN_DOUBT, DeliveryState.REFUSED, DeliveryState.ABANDONED})
 
 
@@ -30,6 +30,8 @@ class Known:
     state: DeliveryState
     fence: int
     attempt: int
+    events: int = 0  # of its story, as far as it was replayed
+    stopped: bool = False
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Checkers:
     tell: Callable[[str, str], None]
     now: Callable[[], float]
     may_double: Callable[[str], bool]  # whether a person's wrong word about this message explains a double
+    in_flight_max: int = 0  # 0: not looked at
     acknowledged: dict[str, str] = field(default_factory=dict)  # payment id → reference
     cancelled: set[str] = field(default_factory=set)  # payment ids whose cancellation was acknowledged
     seq: int = 0
@@ -52,6 +55,7 @@ class Checkers:
     deliveries: dict[int, Known] = field(default_factory=dict)
     bytes_of: dict[str, str] = field(default_factory=dict)  # digest of what was sent, by message id
     feed: list[tuple[int, str, str]] = field(default_factory=list)  # seq, payment id, state
+    told: set[tuple[int, int | None, str, str, str | None]] = field(default_factory=set)  # what events have said
     looks: int = 0
 
     # -- after every commit --------------------------------------------------------------------------------------------
@@ -73,9 +77,10 @@ class Checkers:
 
     def _events(self, by: str) -> None:
         rows = self.db.execute(
-            "SELECT seq, payment_key, state, previous_state, delivery_key FROM events WHERE seq > ? ORDER BY seq", (self.seq,)
+            "SELECT seq, payment_key, state, previous_state, delivery_key, source, reason FROM events WHERE seq > ? ORDER BY seq",
+            (self.seq,),
         ).fetchall()
-        for seq, key, state_word, previous, delivery_key in rows:
+        for seq, key, state_word, previous, delivery_key, source, reason in rows:
             if seq != self.seq + 1:
                 self.fail(f"the event feed jumps from {self.seq} to {seq}")
             self.seq = seq
@@ -88,6 +93,10 @@ class Checkers:
                 self.fail(f"event {seq} says payment {payment_id} was {before}, and the events before say {self.states.get(key)}")
             if state is not before and (before, state) not in _PAYMENT_STEPS:
                 self.fail(f"event {seq} moves payment {payment_id} from {before} to {state}, which no rule allows")
+            news = (key, delivery_key, state_word, source, reason)
+            if state is before and news in self.told:
+                self.fail(f"event {seq} tells again what {source} had said of payment {payment_id}: {state_word}")
+            self.told.add(news)
             self.states[key] = state
             self.feed.append((seq, payment_id, state_word))
             if state is PaymentState.BATCHED and delivery_key is not None:
@@ -108,31 +117,59 @@ class Checkers:
             self.fail("a payment that was stored is gone")
 
     def _deliveries(self, by: str) -> None:
+        under_way = 0
         for key, message_id, word, fence, attempt, count, total in self.db.execute(
             "SELECT delivery_key, message_id, state, fence, attempt, payment_count, control_sum FROM deliveries"
-        ):
+        ).fetchall():
             state, before = DeliveryState(word), self.deliveries.get(key)
+            under_way += state in {DeliveryState.SENDING, DeliveryState.IN_DOUBT}
             if before is None:
-                if state is not DeliveryState.READY or attempt:
-                    self.fail(f"message {message_id} begins its life as {word}")
                 members = self.in_message.get(key, {})
                 if count != len(members) or Decimal(total) != sum(members.values(), Decimal(0)):
                     self.fail(f"message {message_id} says {count} payments of {total}; its payments say otherwise")
                 self.tell(by, f"message {message_id} is formed of {count} payments, sum {total}")
-            elif fence != before.fence:
-                moved, alone = state is not before.state, fence == before.fence + 1  # else several changes shared a commit
-                if fence < before.fence:
-                    self.fail(f"message {message_id}: the fence went back")
-                if moved and alone and (before.state, state) not in _DELIVERY_STEPS:
-                    self.fail(f"message {message_id} went from {before.state} to {word}, which no rule allows")
-                starts = attempt - before.attempt
-                if starts not in {0, 1} or (starts == 1 and alone and (before.state, state) not in _BEGINS):
-                    self.fail(f"message {message_id}: attempt {before.attempt} became {attempt} as it went to {word}")
-                if moved:
-                    self.tell(by, f"message {message_id} is {word}, attempt {attempt}")
-            elif (state, attempt) != (before.state, before.attempt):
+                self.deliveries[key] = before = Known(DeliveryState.READY, 0, 0)
+            elif fence < before.fence:
+                self.fail(f"message {message_id}: the fence went back")
+            elif fence == before.fence and (state, attempt) != (before.state, before.attempt):
                 self.fail(f"message {message_id} changed without its fence")
-            self.deliveries[key] = Known(state, fence, attempt)
+            if fence != before.fence:
+                if state is not before.state:
+                    self.tell(by, f"message {message_id} is {word}, attempt {attempt}")
+                before.fence = fence
+                self._replay(key, message_id, before)
+                if (before.state, before.attempt) != (state, attempt):
+                    self.fail(
+                        f"message {message_id} is {word}, attempt {attempt};"
+                        f" its events rebuild {before.state}, attempt {before.attempt}"
+                    )
+        # One more may start that a stopped process had found room for.
+        if self.in_flight_max and under_way > self.in_flight_max + 1:
+            self.fail(f"{under_way} messages are under way or in doubt at once, and {self.in_flight_max} may be")
+
+    def _replay(self, key: int, message_id: str, known: Known) -> None:
+        """Goes on with a message's story from where the last look left it."""
+        rows = self.db.execute(
+            "SELECT number, event, previous_state, state, attempt FROM delivery_events WHERE delivery_key = ? AND number > ?"
+            " ORDER BY number",
+            (key, known.events),
+        )
+        for number, event, previous, word, attempt in rows.fetchall():
+            if number != known.events + 1:
+                self.fail(f"message {message_id}: its story jumps from {known.events} to {number}")
+            first, known.events = known.events == 0, number
+            if first != (event == "formed") or first != (previous is None):
+                self.fail(f"message {message_id}: event {number} of its story is {event}")
+            if not first and previous != known.state:
+                self.fail(f"message {message_id}: event {number}, {event}, says it was {previous}, and it was {known.state}")
+            following = known.state if event in _NO_STEP else DELIVERY_TABLE.get((known.state, DeliveryEvent(event)))
+            if following is None or word != following:
+                self.fail(f"message {message_id} went from {known.state} to {word} by {event}, which no rule allows")
+            if event in _STARTS and known.stopped:
+                self.fail(f"message {message_id} was stopped, and attempt {attempt} began all the same")
+            if attempt - known.attempt != (event in _STARTS):
+                self.fail(f"message {message_id}: attempt {known.attempt} became {attempt} by {event}")
+            known.state, known.attempt, known.stopped = DeliveryState(word), attempt, known.stopped or event == "stopped"
 
     # -- what the bank got ---------------------------------------------------------------------------------------------
 
@@ -162,7 +199,7 @@ class Checkers:
         times = self.bank.payments_executed()[payment_id]
         if times > 1 and not self.may_double(taken.message_id):
             self.fail(f"payment {payment_id} was executed {times} times at the bank")
-        if payment_id in self.cancelled:
+        if payment_id in self.cancelled and not self.may_double(taken.message_id):
             self.fail(f"payment {payment_id} was executed after its cancellation was confirmed")
         row = self.db.execute("SELECT amount FROM payments WHERE payment_id = ?", (payment_id,)).fetchone()
         if row is None:
@@ -183,8 +220,17 @@ class Checkers:
     def cancel(self, payment_id: str) -> None:
         """A caller was told that this payment is cancelled, and will pay by other means."""
         self.cancelled.add(payment_id)
-        if self.bank.payments_executed()[payment_id] and not self.bank.lies:
+        if self.bank.payments_executed()[payment_id] and not self.bank.lies and not self.may_double(self.message_of(payment_id)):
             self.fail(f"the cancellation of payment {payment_id} was confirmed, and the bank had executed it")
+
+    def message_of(self, payment_id: str) -> str:
+        """The message that a payment is in, or "" for none."""
+        row = self.db.execute(
+            "SELECT message_id FROM payments JOIN blocks USING (block_key) JOIN deliveries USING (delivery_key)"
+            " WHERE payment_id = ?",
+            (payment_id,),
+        ).fetchone()
+        return "" if row is None else str(row[0])
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """For the comparison at the end."""

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from gateway.store import codec
 from gateway.store.jobs import Job
+from gateway.store.records import Delivery, DeliveryChange
 from gateway.store.sqlite import SqliteStore, connection, documents
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, look
@@ -292,6 +293,7 @@ class SimStore(SqliteStore):
         self.disk = disk
         self.name = name
         self.latency = latency
+        self.before_change: Callable[[DeliveryChange], None] = lambda _: None
         self._readers = _Lent(disk)  # type: ignore[assignment]
 
     def start(self) -> None:
@@ -325,6 +327,10 @@ class SimStore(SqliteStore):
         if not any(known.get(lane, late) <= codec.micros(now) or leases.get(lane, 0) > late for lane in lanes):
             return None
         return await super().claim_lane(owner, now, lease, lanes)
+
+    async def change_delivery(self, change: DeliveryChange) -> Delivery:
+        self.before_change(change)
+        return await super().change_delivery(change)
 
     async def lanes_changed(self, timeout: timedelta, lanes: Sequence[str] | None = None) -> None:
         await self.disk.lane_due(self._clock, lanes, timeout.total_seconds())

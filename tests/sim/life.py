@@ -5,14 +5,14 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gateway.lifecycle import DeliveryState, PaymentState
-from tests.sim.checkers import WAITS_FOR_A_PERSON
+from tests.sim.checkers import WAITS_FOR_A_PERSON, Checkers
 from tests.sim.people import Callers, Person, calm, fate
 from tests.sim.world import PAYMENTS_MAX, World
 
-BAD_SECONDS = 1500.0  # how long things break, in the mean
 WORKERS, SERVERS = 2, 2
 SETTLED = frozenset({PaymentState.SETTLED, PaymentState.RETURNED, PaymentState.REJECTED, PaymentState.CANCELLED})
 CALM_HOURS_MAX = 12
+TELLS_OF_A_DOUBLE = frozenset({"sent_twice", "paid_twice", "decision_contradicted"})
 
 
 async def life(world: World) -> None:
@@ -27,11 +27,12 @@ async def life(world: World) -> None:
         crowd.append(Person(world, world.kind.person == "careless").work())
     people = [world.loop.create_task(one) for one in crowd]
     trouble = world.loop.create_task(fate(world))
-    paying = [world.loop.create_task(callers.submit_all(min(dice.randint(2, PAYMENTS_MAX), world.payments_max)))]
+    paying = [world.loop.create_task(callers.read_again())] if dice.random() < 0.3 else []
+    paying += [world.loop.create_task(callers.submit_all(min(dice.randint(2, PAYMENTS_MAX), world.payments_max)))]
     if dice.random() < 0.4:
         paying.append(world.loop.create_task(callers.change_their_mind()))
     try:
-        await asyncio.sleep(BAD_SECONDS * (0.5 + dice.random()))
+        await asyncio.sleep(world.kind.bad_seconds * (0.5 + dice.random()))
         trouble.cancel()
         await asyncio.gather(trouble, return_exceptions=True)
         await calm(world)
@@ -50,7 +51,7 @@ async def life(world: World) -> None:
 async def _until_still(world: World) -> None:
     """Until the bank has said everything, it was fetched, and nothing can change any more without a person."""
     pause = world.configuration.connections["bank"].schedule.fetch_seconds / 2 + 60
-    ends = world.loop.time() + CALM_HOURS_MAX * 3600 + world.kind.days * 86400
+    ends = world.loop.time() + CALM_HOURS_MAX * 3600 + (world.kind.days + (world.kind.window is not None)) * 86400
     still = 0
     while still < 2 and world.loop.time() < ends and world.violation is None:
         await asyncio.sleep(pause)
@@ -80,7 +81,7 @@ async def compare(world: World, callers: Callers) -> None:
             world.fail(f"payment {payment_id} was executed {times} times, by a lie of the bank's, and nobody is told")
         if times > 1:
             world.seen["paid twice by a lie" if bank.lies else "paid twice by a person's wrong word"] += 1
-            if not bank.lies and not _told_of_double(payment_id, discrepancies, checkers):
+            if not bank.lies and not _told(payment_id, discrepancies, checkers, TELLS_OF_A_DOUBLE):
                 world.fail(f"payment {payment_id} was executed {times} times, by a person's wrong word, and nobody is told")
     world.seen["held because of a lie"] += sum(kind == "contradiction" for kind, _ in told) if bank.lies else 0
     for payment_id, reference in checkers.acknowledged.items():
@@ -95,15 +96,15 @@ async def compare(world: World, callers: Callers) -> None:
     await _compare_feed(world, callers)
 
 
-def _told_of_double(payment_id: str, discrepancies: list[Any], checkers: Any) -> bool:
+def _told(payment_id: str, discrepancies: list[Any], checkers: Checkers, kinds: frozenset[str] = frozenset()) -> bool:
+    """Whether a person is told of a payment or of its message, by one of these kinds of discrepancies (none: any)."""
     message = checkers.rows(
         "SELECT d.delivery_id FROM payments AS p JOIN blocks USING (block_key) JOIN deliveries AS d USING (delivery_key)"
         " WHERE p.payment_id = ?",
         payment_id,
     )
     return any(
-        kind in {"sent_twice", "paid_twice", "contradiction", "duplicate_reported"}
-        and (about == payment_id or (message and delivery == message[0][0]))
+        (not kinds or kind in kinds) and (about == payment_id or (message and delivery == message[0][0]))
         for kind, about, delivery, _ in discrepancies
     )
 
@@ -123,10 +124,20 @@ def _compare_payment(world: World, payment_id: str, reference: str, discrepancie
         return
     truth = bank.verdicts.get(payment_id + "-2" if refused else payment_id)
     if state is PaymentState.CANCELLED:
+        if bank.executed[payment_id] and not _told(payment_id, discrepancies, world.checkers):
+            world.fail(f"{name} was cancelled, as a person wrongly said that it had not arrived, and nobody is told")
         return
     if truth is not None:
-        if state is not truth:
+        if state is not truth and world.checkers.message_of(payment_id) in world.wrong_words:
+            # News that came while the message was to be sent again did not move it: `gateway.apply._candidates` says why.
+            world.seen["stands elsewhere after a person's wrong word, and told"] += 1
+            if not _told(payment_id, discrepancies, world.checkers):
+                world.fail(f"{name} is {state} after a person's wrong word; at the bank it is {truth}, and nobody is told")
+        elif state is not truth:
             world.fail(f"{name} is {state}; at the bank it is {truth}")
+    elif world.checkers.message_of(payment_id) in bank.unreadable:
+        if state is not PaymentState.REJECTED:
+            world.fail(f"{name} is {state}; the bank could not read its message, and said so")
     elif payment_id in bank.refused and not refused:
         # Not at all, but for the one case in which the refusal may be of a copy.
         if state is not PaymentState.REJECTED or attempt < 2:

@@ -1,4 +1,4 @@
-"""What of the production code is set for simulated time: three constants, and two things that cost and decide nothing."""
+"""What of the production code is set for simulated time: four constants, and two things that cost and decide nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ def simulated_machine() -> Iterator[None]:
 
     * Group commit is bounded by operations, not by real time.
     * An engine with nothing to do looks again after hours, not seconds: a wake that is lost shows as a payment that stands still.
+      While the database is gone it tries again after seconds, not twice in each.
     * Plugins are looked up once; logs are not written.
     """
     before = structlog.get_config()
@@ -30,6 +31,7 @@ def simulated_machine() -> Iterator[None]:
         with (
             patch.object(writer, "SECONDS_MAX", float("inf")),
             patch.object(lanes, "LOOK_AGAIN", timedelta(hours=2)),
+            patch.object(lanes, "STORE_RETRY_SECONDS", 4.0),
             patch.object(payments, "bank_named", _cached_bank),
         ):
             yield

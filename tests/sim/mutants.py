@@ -9,17 +9,23 @@ from unittest.mock import patch
 
 from channels.channel import Arrival, ChannelError, Receipt
 from formats.instant import FALL_BACK_REASONS
+from gateway import apply, prepare
 from gateway import delivery as delivery_module
+from gateway.batching import Plan
 from gateway.delivery import Courier
 from gateway.discrepancies import Origin
 from gateway.fall_back import second_attempt
 from gateway.intake import Intake
-from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryEvent, PaymentEvent, PaymentState
+from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 from gateway.outcome import Recorder
+from gateway.prepare import Preparer
 from gateway.reasons import ours
+from gateway.send_window import AROUND_THE_CLOCK, Standing
 from gateway.store.records import Delivery, DeliveryChange, Keys, PaymentFilter, Reason
-from gateway.store.sqlite import changes, events
+from gateway.store.rows import delivery_of
+from gateway.store.sqlite import changes, deliveries, events
 from gateway.store.store import Stale, StoreUnavailable
+from tests.sim.disk import FallibleDb
 from tests.sim.settings import WORLDS, WorldKind
 
 
@@ -109,6 +115,62 @@ async def _repeat_answers_for_the_first(self: Recorder, sending: Delivery, why: 
     await _not_sent(self, sending, why, doubted=False)
 
 
+async def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+@contextmanager
+def _never_looks_back() -> Iterator[None]:
+    """What was found sending stays so: nobody recovers it, and no lease of a send ends."""
+    with patch.object(Courier, "recover", _nothing), patch.object(Courier, "advance", _not_what_is_sending):
+        yield
+
+
+_advance = Courier.advance
+
+
+async def _not_what_is_sending(self: Courier, delivery: Delivery) -> None:
+    if delivery.state is not DeliveryState.SENDING:
+        await _advance(self, delivery)
+
+
+@contextmanager
+def _sql(old: str, new: str) -> Iterator[None]:
+    """The production code, with one condition of a statement gone."""
+    execute, struck = FallibleDb.execute, [0]
+
+    def other(self: FallibleDb, sql: str, values: Any = ()) -> Any:
+        struck[0] += old in sql
+        return execute(self, sql.replace(old, new), values)
+
+    with patch.object(FallibleDb, "execute", other):
+        yield
+    assert struck[0], "there is no such statement any more"
+
+
+@contextmanager
+def _stopped_is_nothing() -> Iterator[None]:
+    def blind(row: Any, moment: Any) -> Delivery:
+        return replace(delivery_of(row, moment), stopped=False)
+
+    with _sql("AND NOT (stopped AND ?)", "AND (1 OR ?)"), patch.object(deliveries, "delivery_of", blind):
+        yield
+
+
+async def _always_open(*_: Any) -> Standing:
+    return AROUND_THE_CLOCK
+
+
+async def _no_count(*_: Any) -> int:
+    return 0
+
+
+@contextmanager
+def _unbounded() -> Iterator[None]:
+    with patch.object(Courier, "_too_many_in_flight", _no_count), patch.object(Preparer, "_count", _no_count):
+        yield
+
+
 # -- answers -----------------------------------------------------------------------------------------------------------------
 
 _keep = Intake.keep
@@ -170,6 +232,33 @@ def _skips_one(db: Any, quiet: Any, cursor: str, **named: Any) -> Any:
     return found[1:] if len(found) > 2 else found
 
 
+_tell_delivery = deliveries.tell_delivery
+
+
+def _untold(tx: Any, delivery_key: int, event: str, *more: Any) -> None:
+    if event != "lost_track":
+        _tell_delivery(tx, delivery_key, event, *more)
+
+
+def _status_is_news(tx: Any, change: Any, standing: Any, updates: list[Any], found: list[Any]) -> None:
+    """Whatever a file says is told, though nothing is new about it."""
+    standing.bank_status = None
+    _follow(tx, change, standing, updates, found)
+
+
+async def _no_second_debit(*_: Any) -> list[Any]:
+    return []
+
+
+_plan_message = prepare.plan_message
+
+
+def _waits_for_a_wrong_hour(groups: Any, **named: Any) -> Plan:
+    """As before it was found that a server's clock may be ahead."""
+    ahead = [one.oldest_at + named["wait"] for one in groups if one.oldest_at > named["now"] + named["wait"]]
+    return Plan(look_again_at=min(ahead)) if ahead else _plan_message(groups, **named)
+
+
 _LAX = {"instant": {"offered": True, "fall_back_codes": [*FALL_BACK_REASONS, "DU01"]}}
 DOUBLE = "was executed 2 times"
 
@@ -204,6 +293,36 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "takes a cut connection for success": Mutant(
         world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_success), seeds=60, says="has never seen it"
+    ),
+    "never looks back at what is sending": Mutant(world="blind", broken=_never_looks_back, seeds=60, says="nobody sees it"),
+    "lets the last writer win": Mutant(
+        world="blind",
+        broken=lambda: _sql("fence = ? AND state = ? AND NOT", "(1 OR fence = ?) AND (1 OR state = ?) AND NOT"),
+        seeds=200,
+        says="says it was",
+    ),
+    "looks at the state, and not at the fence": Mutant(
+        world="queryable",
+        kind=replace(WORLDS["queryable"], bad_seconds=6000.0),
+        broken=lambda: _sql("fence = ? AND state = ? AND NOT", "(1 OR fence = ?) AND state = ? AND NOT"),
+        seeds=800,
+        says=DOUBLE,
+    ),
+    "sends what was stopped": Mutant(world="lies", broken=_stopped_is_nothing, seeds=200, says="was stopped, and attempt"),
+    "sends at any hour": Mutant(
+        world="bounds", broken=_patched(Courier, "_standing", _always_open), seeds=100, says="by its clock, and the window is"
+    ),
+    "has no bound on what is under way": Mutant(
+        world="bounds", broken=_unbounded, seeds=200, says="messages are under way or in doubt at once"
+    ),
+    "tells no story of a doubt": Mutant(
+        world="blind", broken=_patched(deliveries, "tell_delivery", _untold), seeds=40, says="its events rebuild"
+    ),
+    "tells nobody of a second debit": Mutant(
+        world="careless", broken=_patched(apply, "booked_twice", _no_second_debit), seeds=200, says="nobody is told"
+    ),
+    "tells again what a file said": Mutant(
+        world="blind", broken=_patched(changes, "_follow", _status_is_news), seeds=100, says="tells again what file"
     ),
     "takes the answer to a repeat for one to the first": Mutant(
         world="idempotent", broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first), seeds=400, says="payment"

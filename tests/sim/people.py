@@ -130,14 +130,25 @@ class Callers:
             return
         await self._cancel(reference)
 
+    async def read_again(self) -> None:
+        """An operator has files read again, as after a parser fix."""
+        world, dice = self.world, self.world.dice
+        for _ in range(3):
+            await asyncio.sleep(900 * dice.random())
+            found, _ = await call(world, lambda gateway: gateway.list_inbound(self.who, "bank", "read", 100, None))
+            if found:
+                file = dice.choice(found)
+                await call(world, lambda gateway, number=file.inbound_file_id: gateway.reread(self.who, number))
+                world.note("anna", "a file read again", file.name)
+
     async def give_up_what_is_held(self) -> None:
         """What is held did not leave, it was told: it cancels that, and pays by other means."""
         tried: set[str] = set()
-        while True:
+        while self.world.chaos:
             await asyncio.sleep(400 * self.world.dice.random())
             now = {payment_id: state for _, payment_id, state in self.seen}
             for reference, payment_id in sorted(self.ids.items()):
-                if now.get(payment_id) == "held" and reference not in tried and self.world.chaos:
+                if now.get(payment_id) == "held" and reference not in tried:
                     tried.add(reference)
                     if self.world.dice.random() < 0.5:
                         await self._cancel(reference)
@@ -188,7 +199,8 @@ class Person:
     async def work(self) -> None:
         """Looks in from time to time."""
         while True:
-            await asyncio.sleep(100 + 900 * self.world.dice.random())
+            hurry = self.careless and self.world.chaos  # before the bank's own news tells
+            await asyncio.sleep((20 + 100 * self.world.dice.random()) if hurry else (100 + 900 * self.world.dice.random()))
             found, _ = await call(self.world, lambda gateway: gateway.list_deliveries(self.who, IN_DOUBT, 100, None))
             for delivery in found:
                 await self._decide(delivery.delivery_id, delivery.attempt, delivery.file_name, delivery.message_id)
@@ -196,12 +208,12 @@ class Person:
     async def _decide(self, delivery_id: str, attempt: int, name: str, message_id: str) -> None:
         world = self.world
         arrived = self._truth(name)
-        if world.chaos and self.chances and world.dice.random() < 0.4:
+        if world.chaos and self.chances and world.dice.random() < (0.8 if self.careless else 0.4):
             self.chances -= 1
-            if arrived is not True:
+            if arrived is not True and (not self.careless or world.dice.random() < 0.2):
                 arrived = True
                 world.note("anna", "a person wrongly said 'arrived'", message_id)
-            elif self.careless:
+            elif arrived is True and self.careless:
                 arrived = False
                 world.note("anna", "a person wrongly said 'did not arrive'", message_id)
                 world.wrong_words.add(message_id)
@@ -218,7 +230,7 @@ class Person:
     def _truth(self, name: str) -> bool | None:
         """What the bank says on the telephone; None while it may still be on its way."""
         world = self.world
-        if name in world.bank.arrived:
+        if name in world.bank.arrived or name in world.bank.rejected:
             return True
         last = world.last_sent.get(name, 0.0)
         return False if world.loop.time() - last > QUIET and name not in world.flying else None

@@ -2,7 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ GUARANTEES: dict[str, dict[str, object]] = {
 @dataclass(frozen=True, kw_only=True)
 class WorldKind:
     """`person`: nobody (""), one who decides late and may wrongly say "arrived" ("late"), or one who also wrongly says "did not
-    arrive" ("careless"). `instant`: the share of instant-else-normal payments. `days`: how late the bank's answers may be."""
+    arrive" ("careless"). `instant`: the share of instant-else-normal payments. `days`: how late the bank's answers may be.
+    `window`: from when to when the bank takes messages, in UTC. `in_flight`: at most so many messages not known to have arrived.
+    `torn`: half a file may stand under its final name; the bank rejects it as unreadable, or never reads it. `bad_seconds`: how
+    long things break, in the mean."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -33,6 +36,10 @@ class WorldKind:
     instant: float = 0.0
     lies: bool = False
     days: float = 0.0
+    window: tuple[time, time] | None = None
+    in_flight: int = 0
+    torn: bool = False
+    bad_seconds: float = 1500.0
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,15 +51,22 @@ WORLDS: dict[str, WorldKind] = {
     "instant-blind": WorldKind(guarantee="blind", instant=0.8),
     "queryable-not-final": WorldKind(guarantee="queryable-not-final", person="late"),
     "instant-queryable": WorldKind(guarantee="queryable", instant=0.8),
-    "careless": WorldKind(guarantee="blind", person="careless"),
+    "careless": WorldKind(guarantee="blind", person="careless", days=0.02),
     "instant-idempotent": WorldKind(guarantee="idempotent", instant=0.8),
     "days": WorldKind(guarantee="queryable", days=3.0),
     "lies": WorldKind(guarantee="blind", instant=1.0, lies=True),
+    "bounds": WorldKind(guarantee="queryable", window=(time(8), time(9, 15)), in_flight=1),
+    "torn": WorldKind(guarantee="blind", person="late", torn=True),
 }
 
 
 def configuration(kind: WorldKind) -> Configuration:
     """The configuration of every process of the world."""
+    window: dict[str, Any] = {}
+    if kind.window is not None:
+        opens, cut_off = kind.window
+        window = {"time_zone": "Etc/UTC", "send_window": {"calendar": "EVERY_DAY", "opens": opens, "cut_off": cut_off}}
+    in_flight = {"in_flight_max": kind.in_flight} if kind.in_flight else {}
     settings = ConnectionSettings.model_validate(
         {
             "id": "bank",
@@ -62,10 +76,11 @@ def configuration(kind: WorldKind) -> Configuration:
             "accounts": ({"iban": ACCOUNT, "holder": "ACME BV", "agent_bic": "MOCKNL2AXXX", "currency": "EUR"},),
             "channel": {"kind": "folder", "upload": "out"},
             "guarantee": GUARANTEES[kind.claimed or kind.guarantee],
-            "retry": {"first_seconds": 5, "longest_seconds": 300, "attempts_max": 6, "lease_seconds": LEASE},
-            "schedule": {"fetch_seconds": 400 if not kind.days else 14400, "ask_seconds": 300},
+            "retry": {"first_seconds": 5, "longest_seconds": 300, "attempts_max": 6, "lease_seconds": LEASE, **in_flight},
+            "schedule": {"fetch_seconds": 14400 if kind.days > 1 or kind.window else 400, "ask_seconds": 300},
             "batching": {"wait_seconds": 2},
             "instant": {"offered": True},
+            **window,
             **kind.settings,
         }
     )

@@ -14,8 +14,10 @@ from gateway.connection import Connection
 from gateway.delivery import Courier
 from gateway.engine.local import LocalEngine
 from gateway.intake import Intake
+from gateway.lifecycle import ATTEMPT_STARTS, DeliveryState
 from gateway.prepare import Preparer
 from gateway.service import Gateway
+from gateway.store.records import DeliveryChange
 from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import fetch_lane
@@ -47,6 +49,7 @@ class Process(Holder):
         self.stops: list[float] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.store = SimStore(world.disk, self.name, self.clock, lambda: 0.004 * world.dice.random())
+        self.store.before_change = lambda change: world.before_change(self, change)
         self.gateway: Gateway | None = None
         self._context = copy_context()
         self._context.run(OWNER.set, self)
@@ -125,6 +128,7 @@ class World:
         self.processes: list[Process] = []
         self.buried: list[Process] = []
         self.flying: Counter[str] = Counter()
+        self.about_to_write: dict[str, list[Process]] = {}  # by delivery id: who is stopped just before it writes an outcome
         self.wrong_words: set[str] = set()  # messages of which a person wrongly said that they did not arrive
         self.last_sent: dict[str, float] = {}  # when a worker last had to do with sending a file
         self._steps_left = self._until_a_step_strikes()
@@ -154,6 +158,7 @@ class World:
             tell=self.tell,
             now=self.loop.time,
             may_double=self.wrong_words.__contains__,
+            in_flight_max=self.kind.in_flight,
         )
         self.disk.on_commit = self.checkers.committed
         self.disk.struck = lambda what: self.note("disk", _BLOWS[what])
@@ -274,12 +279,36 @@ class World:
         process.stops.append(self.loop.time())
         self.note(process, "stopped", f"{where}, for {duration:.0f} s")
 
-        def resume() -> None:
-            if process.paused and not process.dead:
-                self.tell(process, "goes on")
-                self.loop.resume(process)
+        self.later(duration, lambda: self.resume(process))
 
-        self.later(duration, resume)
+    def resume(self, process: Process) -> None:
+        """SIGCONT, if it is stopped."""
+        if process.paused and not process.dead:
+            self.tell(process, "goes on")
+            self.loop.resume(process)
+
+    def before_change(self, process: Process, change: DeliveryChange) -> None:
+        """A process has looked at a message and is about to write: the worst moment to be stopped until others have moved it."""
+        if process.role != "worker":
+            return
+        if change.event in ATTEMPT_STARTS:
+            if self.strikes("stopped before it writes a start", 0.05):
+                self.pause(process, "before it writes a start", self.dice.uniform(20, 300))
+        elif change.state is DeliveryState.SENDING and self.strikes("stopped before it writes an outcome", 0.08):
+            self.pause(process, "before it writes an outcome", self.dice.choice([100, 1000, 5000]) * self.dice.random())
+            self.about_to_write.setdefault(change.delivery_id, []).append(process)
+
+    def under_way(self, message_id: str) -> None:
+        """Bytes of a message leave. Whoever is about to write the outcome of an attempt before does so now, perhaps."""
+        for process in self.about_to_write.pop(f"d{message_id[2:].lower()}", []):
+            if self.dice.random() < 0.7:
+                self.resume(process)
+
+    def begins_to_send(self, process: Process, name: str) -> None:
+        """Nothing may leave outside the bank's hours, by the sender's own clock."""
+        window, now = self.kind.window, process.clock()
+        if window is not None and not window[0] <= now.time() < window[1]:
+            self.fail(f"{process.name} sends {name} at {now:%H:%M:%S} by its clock, and the window is {window[0]} to {window[1]}")
 
     def serving(self) -> Process | None:
         """A server that a caller reaches: any that is not dead. It may be stopped, and then it does not answer."""
