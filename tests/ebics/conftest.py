@@ -1,4 +1,4 @@
-"""The schemas of H005 out of the package painfree, which is found through its metadata and never imported; recorded traffic."""
+"""The schemas of H005 out of the package painfree, found through its metadata; recorded traffic of foreign clients."""
 
 import os
 from importlib import metadata

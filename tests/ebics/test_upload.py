@@ -223,7 +223,11 @@ def test_recovery_says_whether_the_last_segment_arrived() -> None:
     repeated = again(lost(at(2)))
     assert answered(repeated, segment_answer(2, "061101")).outcome is Outcome.ACCEPTED
     missing = answered(repeated, segment_answer(1, "061101"))
-    assert again(missing).in_flight == 2
+    due = again(missing)
+    assert due.in_flight == 2
+    assert answered(due, segment_answer(2, "000000", "091301")).outcome is Outcome.NOT_HELD, (
+        "the first copy is known to be absent"
+    )
 
 
 def test_recovery_without_sense_or_without_end_does_not_go_on() -> None:

@@ -1,5 +1,5 @@
 """EBICS cryptography against programs that we did not write, in both directions: openssl for A005, A006 and E002, xmlsec1 for the
-AuthSignature."""
+AuthSignature, and the engine of painfree, another client, for all of them."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from lxml import etree
 
 from channels.ebics import envelope
@@ -145,3 +145,40 @@ def test_openssl_verifies_the_signature_value_over_the_canonical_form(files) -> 
     (files / "value").write_bytes(base64.b64decode(root.findtext(f".//{{{DS}}}SignatureValue") or ""))
     check = ("openssl", "dgst", "-sha256", "-verify", str(files / "X.pub"), "-signature", str(files / "value"))
     assert b"Verified OK" in run(*check, str(files / "info"))
+
+
+# ---- another EBICS client -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_another_client_verifies_our_authentication_signatures(name) -> None:
+    from painfree.ebics3.signature import verify_auth_signature
+
+    assert verify_auth_signature(etree.fromstring(MESSAGES[name]), own_keys().authentication.public).ok
+    assert not verify_auth_signature(etree.fromstring(MESSAGES[name]), bank_keys().authentication.public).ok
+
+
+def test_we_verify_the_authentication_signature_of_another_client() -> None:
+    from painfree.ebics3.signature import build_auth_signature
+
+    root = etree.fromstring(MESSAGES["receipt"])
+    root.remove(root[1])
+    build_auth_signature(root, load_pem_private_key(clear_pem(key("X")), None))
+    verify_message(parse_message(etree.tostring(root)), own_keys().authentication.public)
+
+
+@pytest.mark.parametrize("version", ["A005", "A006"])
+def test_another_client_and_we_verify_each_others_electronic_signatures(version) -> None:
+    from painfree.ebics3.crypto import sign_digest, verify_digest
+
+    digest, public = order_digest((DATA,)), own_keys().signature.public
+    assert verify_digest(digest, sign_order(version, key("A"), digest), public, version)
+    verify_order(version, public, digest, sign_digest(digest, load_pem_private_key(clear_pem(key("A")), None), version))
+
+
+def test_another_client_and_we_read_each_others_order_data() -> None:
+    from painfree.ebics3.pipeline import decrypt_payload, encrypt_payload
+
+    secret = bytes(range(16))
+    assert decrypt_payload(encrypted_whole(DATA, secret), secret) == DATA
+    assert decrypted_whole(encrypt_payload(DATA, secret).encode(), secret, bytes_max=1000) == DATA

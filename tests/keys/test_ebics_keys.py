@@ -55,6 +55,7 @@ def test_a_leading_zero_digit_of_the_modulus_is_stripped_too() -> None:
         (2**9000, 65537, "longer"),
         (0, 65537, "no RSA key"),
     ],
+    ids=["short", "long", "small exponent", "large exponent", "even", "very long", "nothing"],
 )
 def test_a_key_that_is_not_safe_is_refused_by_its_fault(modulus: int, exponent: int, words: str) -> None:
     octets = modulus.to_bytes((modulus.bit_length() + 7) // 8 or 1, "big")
