@@ -75,8 +75,7 @@ class Onboarding:
     async def letter(self, facts: LetterFacts, language: Language) -> tuple[str, bytes]:
         """The letter as text and as PDF. Raises `NotReady` where the keys are not those that were sent."""
         _, stored = await self.here.open_note()
-        keys = await self.here.ring.keys()
-        same_keys(stored, keys)
+        keys = await self.here.own_keys(stored)
         arguments = (self.here.version, self.here.subscriber, keys.public, facts, language)
         return letter_text(*arguments), letter_pdf(*arguments)
 
