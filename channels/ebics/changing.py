@@ -1,9 +1,9 @@
 """Drives a change of our keys (`channels.ebics.key_change`), resumable after any crash, with both sets of keys kept throughout.
 
-Noted once, before anything is sent: which keys are to replace which. Which of them are in force is never noted apart but read from
-the note of the upload that brings the new ones, so that the two cannot contradict each other; every process that speaks with the
-bank reads it, and takes the keys that the bank takes, whether or not the key store has been brought in line yet. While the bank's
-word is missing nothing else goes out. The change is closed once the key store has the new keys in use.
+Noted once, before anything is sent: which keys are to replace which. Which of them are in force is never noted apart but read
+from the note of the upload that brings the new ones, so that the two cannot contradict each other; every process that speaks
+with the bank reads it, and takes the keys that the bank takes, whether or not the key store has been brought in line yet. While
+the bank's word is missing nothing else goes out. The change is closed once the key store has the new keys in use.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from channels.ebics.answers import Answer
 from channels.ebics.correspondent import Correspondent, NotReady, Session
 from channels.ebics.key_change import AUTHENTICATION_FAILED, ChangeOrder, InForce, KeyChange, asked
 from channels.ebics.key_notes import Change, ChangeNote, open_change
-from channels.ebics.notes import Note, UploadNote, open_note
+from channels.ebics.notes import Note, UploadNote
 from channels.ebics.ordering import give, inquire, landed
 from channels.ebics.own import KeyReferences, Keys
 from channels.ebics.protocol import FINAL_NEGATIVE, FINAL_POSITIVE, read_hac, verdict

@@ -83,7 +83,7 @@ class Correspondent:
         in_force = found.change.in_force
         if in_force is InForce.UNKNOWN:
             raise NotReady(
-                f"new keys of ours ({found.stands.order}) are on their way, and whether the bank has taken them is not known yet: "
+                f"new keys of ours ({found.stands.order}) are on their way, and whether the bank took them is not known yet: "
                 "run bankgate connections change-keys again"
             )
         references = found.stands.new if in_force is InForce.NEW else found.stands.old
@@ -102,10 +102,10 @@ class Correspondent:
         _usable(stored.subscription)
         return await self.session(await self.own_keys(stored))
 
-    async def session(self, keys: Keys) -> "Session":
-        """The same with these keys of ours. Raises `NotReady`."""
+    async def session(self, keys: Keys, *, locked: bool = False) -> "Session":
+        """The same with these keys of ours; `locked`: even where the access is locked. Raises `NotReady`."""
         subscription = (await self.open_note())[1].subscription
-        confirmed = _usable(subscription)
+        confirmed = _usable(replace(subscription, locked=subscription.locked and not locked))
         bank = BankKeys(
             authentication=confirmed.authentication,
             encryption=confirmed.encryption,

@@ -53,7 +53,7 @@ async def inquire(session: Session, order: Order, *, bytes_max: int = ANSWER_BYT
 
 
 async def give(session: Session, order: Order, data: bytes, note: Note, stands: UploadNote | None) -> UploadState:
-    """An upload of small order data, from wherever it stands. Raises `NotSent`, `InDoubt`: it is noted, and goes on from there."""
+    """An upload of small order data, from wherever it stands. Raises `NotSent`, `InDoubt`: it goes on from there."""
     uploading = await prepared(session, order, _parcel(data), note, stands)
     with uploading.packed.spool:
         return await uploading.run()

@@ -16,7 +16,6 @@ from keys.seal import SealError
 from keys.secrets import Directory
 from keys.store import load_certificate, load_private_key, remembered
 
-
 KeyReferences = tuple[tuple[KeyUse, str], ...]
 """References into the key store, by what the keys are for."""
 
