@@ -96,15 +96,17 @@ CODES: Final = {
     "091305": "EBICS_INVALID_SIGNER_STATE",
     "091306": "EBICS_DUPLICATE_SIGNATURE",
 }
-_TECHNICAL: Final = frozenset(["011000", "011001", "011101", "061001", "061002", "061099", "061101"]) | {
-    code for code in CODES if "091002" <= code <= "091104" or code in {"091112", "091113", "091117", "091118", "091119", "091121"}
-}
+_TECHNICAL: Final = (
+    frozenset(["011000", "011001", "011101", "061001", "061002", "061099", "061101"])
+    | frozenset(code for code in CODES if "091002" <= code <= "091104")
+    | frozenset(["091112", "091113", "091117", "091118", "091119", "091121", "091122"])
+)
 """These stand in the header; the others are the business of the order and stand in the body, below a header that is well."""
 
 
 def is_technical(code: str) -> bool:
     """Whether a code belongs into the header."""
-    return code in _TECHNICAL or code == "091122"
+    return code in _TECHNICAL
 
 
 class Fault(Exception):

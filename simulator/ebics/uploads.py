@@ -27,8 +27,18 @@ from simulator.ebics.settings import EbicsDoorSettings
 from simulator.ebics.signatures import Signature, as_signers, check_signatures, signers_of
 from simulator.ebics.subscribers import State, Subscribers, User, suffices
 
-FAILED_REASONS: Final = {"090004": "TD03", "091117": "TD02", "091301": "DS0H", "091306": "DS0H"}
-"""Reason codes of the customer protocol (ISO 20022, ExternalStatusReason1Code) for what fails; DS04 (rejected) else."""
+FAILED_REASONS: Final = {
+    "090003": "DS19",  # the user's rights do not suffice
+    "090004": "TD03",  # incorrect file structure
+    "091113": "DS17",  # data and signatures do not belong together
+    "091117": "TD02",  # the file cannot be read
+    "091301": "DS17",
+    "091304": "DS14",  # the user does not exist
+    "091305": "DS27",  # the user is not activated
+    "091306": "DS26",  # the same user has signed more than once
+}
+OTHER_REASON: Final = "DS28"  # returned for a technical reason
+"""Reason codes of the customer protocol for what fails (ISO 20022, ExternalStatusReason1Code)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +130,7 @@ class Uploads:
             order.state = "refused"
             self._archive.keep_order(order)
             self._archive.note(order, "FILE_UPLOAD", "TS01")
-            self._archive.note(order, "ES_VERIFICATION", FAILED_REASONS.get(fault.code, "DS04"), fault.text)
+            self._archive.note(order, "ES_VERIFICATION", FAILED_REASONS.get(fault.code, OTHER_REASON), fault.text)
             self._archive.note(order, "ORDER_HAC_FINAL_NEG", "", f"{fault.code} {fault.text}")
             self.file_of(order).unlink(missing_ok=True)
             return fault.code, fault.text

@@ -61,3 +61,11 @@ def test_each_mistake_is_named_by_its_key(directory: Directory, old: str, new: s
     directory.connection("house", EBICS.replace(old, new))
     found = {problem.key: problem.problem for problem in directory.problems()}
     assert said in found[key]
+
+
+def test_the_connection_file_of_the_guide_is_a_good_one(directory: Directory) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "connect-ebics.md").read_text(encoding="utf-8")
+    (directory.path / "certs").mkdir()
+    (directory.path / "certs" / "bank-ca.pem").write_text("", encoding="utf-8")
+    directory.connection("house", guide.partition("```toml\n")[2].partition("```")[0])
+    assert load(directory.path).connections["house"].channel["kind"] == "ebics"

@@ -232,13 +232,18 @@ async def test_the_customer_protocol_tells_the_truth_about_each_order(branch: Br
     await branch.bank.idle()
     steps = etree.fromstring(branch.download(client, "HAC")).iter("{*}OrgnlPmtInfAndSts")
     told: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for step in steps:
         named = {o.findtext("{*}SchmeNm/{*}Prtry"): o.findtext("{*}Id") or "" for o in step.iter("{*}Othr")}
         told.setdefault(named["OrderID"], []).append(step.findtext("{*}OrgnlPmtInfId") or "")
+        reasons.setdefault(named["OrderID"], []).append(step.findtext("{*}StsRsnInf/{*}Rsn/{*}Cd") or "")
         assert named["AdminOrderType" if version == "H005" else "OrderType"] in {"INI", "HIA", "BTU", "CCT"}
     assert told[find(good, "OrderID")] == ["FILE_UPLOAD", "ES_VERIFICATION", "ORDER_HAC_FINAL_POS"]
     assert told[find(bad, "OrderID")] == ["FILE_UPLOAD", "ES_VERIFICATION", "ORDER_HAC_FINAL_NEG"]
     assert told[find(open_one, "OrderID")] == ["FILE_UPLOAD", "ORDER_HAC_FINAL_NEG"]
+    assert reasons[find(good, "OrderID")] == ["TS01", "DS01", ""]
+    assert reasons[find(bad, "OrderID")] == ["TS01", "TD03", ""]
+    assert reasons[find(open_one, "OrderID")] == ["TA01", ""]
     assert branch.download(client, "HAC") == b""
     assert find(good, "OrderID") in branch.download(client, "PTK").decode("latin-1")
     assert branch.executed(await branch.bank.books()) == 1

@@ -9,6 +9,7 @@ beginnings must be taken, and each that is not valid be refused by its code.
 import base64
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,12 +55,13 @@ def requests_of(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-async def bank(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[RunningBank]:
+async def bank(tmp_path: Path, ebics_bank_keys: Path, request: pytest.FixtureRequest) -> AsyncIterator[RunningBank]:
     """A bank whose users are those of all recordings; `with_keys` gives it the keys."""
     customers = [
         {"id": f"c{n}", "ebics": {"partner": f"PARTNER{n}", "users": [{"id": f"USER{n}", "activation": "auto"}]}}
         for n in range(1, 7)
     ]
+    shutil.copytree(ebics_bank_keys, tmp_path / "data")
     table = {**OLD, **getattr(request, "param", {})}
     async with run_bank(tmp_path, customers=customers, ledger={"kind": "fast"}, ebics=table) as running:
         yield running

@@ -6,6 +6,7 @@ It loses answers on command (`lose`), or messages (`drop`), by the name of the s
 import base64
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -53,6 +54,7 @@ class EbicsBank:
     forgets: bool = False  # knows no transaction any more
     keeps_no_protocol: bool = False
     segment_chars: int = 1_000_000
+    clock: Callable[[], datetime] = lambda: NOW
     lose: Counter[str] = field(default_factory=Counter)
     drop: Counter[str] = field(default_factory=Counter)
     say: dict[str, tuple[str, str]] = field(default_factory=dict)  # both codes instead of doing the step
@@ -198,7 +200,7 @@ class EbicsBank:
             return self._signed(request, **facts)
         requests.check_order(sending.upload, self.keys[sending.upload.signature_version])
         self.executed.append(sending.upload.data())
-        at = NOW.isoformat().replace("+00:00", "Z")
+        at = self.clock().isoformat().replace("+00:00", "Z")
         self.steps += [
             step(action, order=sending.order_id, kind=sending.order_type, at=at)
             for action in ("FILE_UPLOAD", "ORDER_HAC_FINAL_POS")
