@@ -5,6 +5,7 @@ import io
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from channels.ebics.notes import read_upload
 from channels.ebics.parked import Content
@@ -12,7 +13,9 @@ from channels.ebics.profile import EbicsProfile
 from formats.errors import Unparsable
 from formats.reader import parse
 from formats.report import PaymentRead
+from gateway.store.records import DeliveryFilter
 from gateway.store.store import Store
+from keys.ebics_signature import normalised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +61,32 @@ def _added(amounts: list[tuple[str | None, str | None]], *, own: bool) -> Pays |
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Whether this gateway sent the order: `ours` None where that cannot be told. `matches`: what we noted when we sent it has
-    the digest that the bank wants signed."""
+    """Whether this gateway sent the order: `ours`. `matches`: the document that it stored has the digest that the bank wants
+    signed."""
 
-    ours: bool | None
+    ours: bool
     matches: bool = False
 
 
-async def origin(store: Store, profile: EbicsProfile, content: Content) -> Origin:
-    """By what was noted when these very bytes were uploaded; without the bank's data of the order it cannot be told."""
-    if content.data is None:
-        return Origin(ours=None)
-    note = await store.channel_note(f"{profile.scope}/upload/{hashlib.sha256(content.data).hexdigest()}")
-    if note is None:
+LOOKED_AT_MAX: Final = 500
+"""So many of the last messages of a connection are looked through for an order of ours; one that waits is days old at most."""
+
+
+async def origin(store: Store, profile: EbicsProfile, connection_id: str, content: Content) -> Origin:
+    """By the stored documents of the connection and what was noted when they were uploaded: one with the order's number is ours. Its digest is made anew from the document as it is stored."""
+    order = content.order
+    if (order.partner_id, order.user_id) != (profile.partner_id, profile.user_id):
         return Origin(ours=False)
-    return Origin(ours=True, matches=read_upload(note).state.digest == content.digest.hex())
+    deliveries, _ = await store.list_deliveries(DeliveryFilter(connection_id=connection_id), limit=LOOKED_AT_MAX)
+    for delivery in deliveries:
+        if delivery.document_id is None or delivery.document_sha256 is None:
+            continue
+        text = await store.channel_note(f"{profile.scope}/upload/{delivery.document_sha256.lower()}")
+        state = None if text is None else read_upload(text).state
+        if state is None or state.order_id != order.order_id or state.order_type != (order.order_type or "BTU"):
+            continue
+        digest = hashlib.sha256()
+        async for piece in store.document_chunks(delivery.document_id):
+            digest.update(normalised(piece))
+        return Origin(ours=True, matches=digest.digest() == content.digest)
+    return Origin(ours=False)

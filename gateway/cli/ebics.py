@@ -160,7 +160,7 @@ def _looked_at(configuration: Configuration, connection: str, order: str) -> "tu
         async with access_channel(configuration, connection) as channel:
             content = await channel.parked.content(order)
         async with open_service_store(configuration) as store:
-            return content, pays(content), await origin(store, profile, content)
+            return content, pays(content), await origin(store, profile, connection, content)
 
     return _asked(go)
 
@@ -214,7 +214,7 @@ def _print(content: "Content", found: "Pays | None", known: "Origin", *, as_json
     if known.ours:
         same = "with this very digest / 摘要一致" if known.matches else "WITH ANOTHER DIGEST: sign nothing / 摘要不一致，请勿签署"
         lines.append(f"  this gateway sent it, {same}")
-    elif known.ours is False:
+    else:
         lines.append("  this gateway did not send it / 非本系统发送")
     lines.append(f"  signed by / 已签署: {', '.join(facts['signers']) or '-'}")
     lines.append(f"  the bank's note / 银行说明: {facts['note_of_the_bank']}")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from keys.ebics_signature import order_digest
+from keys.keystore import store_at
 from simulator.fixture import run_bank
 from tests.channels.support.parcels import parcel
 from tests.cli.test_onboarding import with_key_store
@@ -100,7 +101,7 @@ def person(bankgate: Any, directory: Path, bank: BankInThread) -> Any:
     return types
 
 
-def test_keys_are_changed_the_access_described_locked_and_begun_anew(person: Any, bank: BankInThread) -> None:
+def test_keys_are_changed_the_access_described_locked_and_begun_anew(person: Any, bank: BankInThread, directory: Path) -> None:
     before = dict(bank.branch.desk.subscribers.known("PARTNER1", "USER1").keys)
     bank.branch.bank.moods.set("ebics_lose_answer", 1, {"order_type": "HCS", "when": "init"})
     lost = person("connections", "change-keys")
@@ -109,6 +110,8 @@ def test_keys_are_changed_the_access_described_locked_and_begun_anew(person: Any
     assert (done.code, json.loads(done.out)["in_force"]) == (0, "new"), done.err
     after = bank.branch.desk.subscribers.known("PARTNER1", "USER1").keys
     assert all(after[use].public != before[use].public for use in before)
+    manifest = store_at(directory / "keys").public_manifest("bank-a")
+    assert [version.state for version in manifest.versions] == ["overlap", "active"], "the second run made no third key"
     assert person("connections", "check").code == 0
     told = json.loads(person("connections", "describe", "--json").out)
     assert (told["refused"], told["bank"]["host_id"]) == ([], "TESTHOST")

@@ -1,10 +1,13 @@
 """Orders that wait for signatures, and the lock of an access, at the simulator's bank: signed once, over what was looked at, and
 never blindly; whatever is lost, a second try does nothing twice."""
 
+import hashlib
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from channels.ebics.correspondent import NotReady
 from channels.ebics.ordering import Declined
 from channels.ebics.parked import Done, Gone
 from channels.ebics.subscriber import Standing
-from gateway.parked_orders import pays
+from gateway.parked_orders import Origin, origin, pays
 from keys.ebics_signature import order_digest
 from simulator.ebics.bankkeys import BankKeys
 from simulator.fixture import run_bank
@@ -171,6 +174,34 @@ async def test_an_order_that_became_final_meanwhile_is_said_to_be_so_and_is_not_
     with pytest.raises(Gone, match="does not wait any more"):
         await people.signer.channel().parked.sign(order, DIGEST)
     assert people.states == ["parked"]
+
+
+@dataclass
+class Stored:
+    """As much of a store as is asked: one message, its document, the notes of its upload."""
+
+    people: People
+    document: bytes
+
+    async def list_deliveries(self, where: Any, *, limit: int) -> tuple[list[Any], None]:
+        sha256 = hashlib.sha256(DATA).hexdigest()
+        return [SimpleNamespace(document_id=None), SimpleNamespace(document_id=7, document_sha256=sha256)], None
+
+    async def channel_note(self, name: str) -> str | None:
+        return await self.people.sender.notes.read(name)
+
+    async def document_chunks(self, document_id: int) -> AsyncIterator[bytes]:
+        yield self.document
+
+
+async def test_an_order_that_we_sent_is_compared_with_the_document_that_was_stored(people: People) -> None:
+    content = await people.sender.channel().parked.content(await people.parked())
+    profile = people.sender.profile()
+    for document, same in ((DATA, True), (DATA.replace(b"2.20", b"9.20"), False)):
+        store: Any = Stored(people, document)
+        assert await origin(store, profile, "bank", content) == Origin(ours=True, matches=same)
+    by_another = replace(content, order=replace(content.order, user_id="USER4"))
+    assert await origin(store, profile, "bank", by_another) == Origin(ours=False)
 
 
 # ---- the lock ---------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from channels.channel import Guarantee
 from channels.ebics.channel import EbicsChannel
 from channels.ebics.key_change import ChangeOrder, KeyChange, KeyUse
 from channels.ebics.own import KeyReferences
+from channels.ebics.profile import EbicsProfile
 from channels.profiles import build_channel, parse_profile
 from keys.ebics_keys import ebics_certificate
 from keys.keymaterial import Subject
@@ -46,8 +47,7 @@ class Connection:
         on = datetime.now(UTC) - timedelta(days=1)
         return ebics_certificate(PROCESSES[use], key, Subject(common_name=self.user), on=on, days=100)
 
-    def channel(self) -> EbicsChannel:
-        """As of a new process."""
+    def profile(self) -> EbicsProfile:
         assert self.branch.bank.ebics is not None
         business = self.version == "H005"
         table = {
@@ -62,8 +62,14 @@ class Connection:
             "upload": {"service": SERVICE, "park": True} if business else {"order_type": "CCT"},
             "segment_chars": 4000,
         }
+        found = parse_profile(table)
+        assert isinstance(found, EbicsProfile)
+        return found
+
+    def channel(self) -> EbicsChannel:
+        """As of a new process."""
         found = build_channel(
-            parse_profile(table),
+            self.profile(),
             guarantee=Guarantee.QUERYABLE,
             absence_is_final=False,
             secret=lambda reference: resolve(reference, self.folder),
