@@ -73,7 +73,8 @@ LOOKED_AT_MAX: Final = 500
 
 
 async def origin(store: Store, profile: EbicsProfile, connection_id: str, content: Content) -> Origin:
-    """By the stored documents of the connection and what was noted when they were uploaded: one with the order's number is ours. Its digest is made anew from the document as it is stored."""
+    """By the stored documents of the connection and what was noted when they were uploaded: one with the order's number is
+    ours. Its digest is made anew from the document as it is stored."""
     order = content.order
     if (order.partner_id, order.user_id) != (profile.partner_id, profile.user_id):
         return Origin(ours=False)
