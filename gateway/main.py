@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "keys": ("gateway.cli.keys", "app"),
     "banks": ("gateway.cli.banks", "app"),
     "connections": ("gateway.cli.operations", "connections"),
+    "ebics": ("gateway.cli.ebics", "app"),
     "deliveries": ("gateway.cli.operations", "deliveries"),
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),

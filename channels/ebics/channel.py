@@ -26,14 +26,18 @@ from channels.channel import (
 )
 from channels.content import fit_to_send
 from channels.ebics import orders, upload
+from channels.ebics.changing import Changing
 from channels.ebics.codes_table import Remedy
 from channels.ebics.correspondent import Correspondent, Session
+from channels.ebics.describing import Description, described
 from channels.ebics.downloading import fetch, trouble
 from channels.ebics.errors import BadAnswer
 from channels.ebics.line import Line
+from channels.ebics.locking import Locking
 from channels.ebics.notes import Note, Notes, UploadNote
 from channels.ebics.onboarding import Onboarding
 from channels.ebics.own import KeyRing
+from channels.ebics.parked import ParkedOrders
 from channels.ebics.profile import EbicsProfile
 from channels.ebics.protocol import BYTES_MAX, Step, Verdict, read_hac, verdict
 from channels.ebics.upload import Outcome, UploadState
@@ -93,6 +97,25 @@ class EbicsChannel:
     def onboarding(self) -> Onboarding:
         """The way from new keys to a working connection."""
         return Onboarding(self._here)
+
+    @property
+    def changing(self) -> Changing:
+        """New keys of ours for old ones."""
+        return Changing(self._here)
+
+    @property
+    def locking(self) -> Locking:
+        """The lock of our own access."""
+        return Locking(self._here)
+
+    @property
+    def parked(self) -> ParkedOrders:
+        """Orders that wait at the bank for signatures."""
+        return ParkedOrders(self._here)
+
+    async def describe(self, days: int) -> Description:
+        """What the bank says about itself and our access; its protocol of so many days. Raises `NotReady`, `Unreachable`."""
+        return await described(self._here, days)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 

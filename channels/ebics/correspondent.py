@@ -16,11 +16,13 @@ from channels.ebics.codes import deciding
 from channels.ebics.codes_table import BANK_KEYS_CHANGED
 from channels.ebics.envelope import BankKeys, Moment
 from channels.ebics.errors import BadAnswer, as_bad_answer
+from channels.ebics.key_change import InForce
+from channels.ebics.key_notes import open_change
 from channels.ebics.line import Line, NoAnswer
 from channels.ebics.names import Subscriber, Version
 from channels.ebics.notes import SUBSCRIPTION, Note, Notes, SubscriberNote, open_note, read_subscriber
-from channels.ebics.order_data import read_hpb
-from channels.ebics.own import KeyRing, Keys
+from channels.ebics.order_data import HpbData, read_hpb
+from channels.ebics.own import KeyReferences, KeyRing, Keys
 from channels.ebics.profile import EbicsProfile
 from channels.ebics.subscriber import Standing, Subscription, bank_keys_fetched, words
 from keys.ebics_encryption import decrypted_whole, unwrapped_key
@@ -42,6 +44,7 @@ class Correspondent:
     line: Line
     ring: KeyRing
     clock: Callable[[], datetime]
+    _rings: dict[KeyReferences, KeyRing] = field(default_factory=dict, init=False)
     suspicion: bool = field(default=False, init=False)  # an answer did not verify, or says that the bank's keys are others
 
     @property
@@ -67,17 +70,45 @@ class Correspondent:
         except (ValueError, KeyError, TypeError) as problem:
             raise NotReady(f"the stored state of this subscriber cannot be read: {problem}") from problem
 
+    async def own_keys(self, stored: SubscriberNote) -> Keys:
+        """Our keys that the bank takes: those of a change under way, once the bank has them. Raises `NotReady`, `KeyTrouble`."""
+        try:
+            _, found = await open_change(self.notes, self.profile.scope)
+        except (ValueError, KeyError, TypeError) as problem:
+            raise NotReady(f"the stored change of our keys cannot be read: {problem}") from problem
+        if found is None:
+            keys = await self.ring.keys()
+            same_keys(stored, keys)
+            return keys
+        in_force = found.change.in_force
+        if in_force is InForce.UNKNOWN:
+            raise NotReady(
+                f"new keys of ours ({found.stands.order}) are on their way, and whether the bank took them is not known yet: "
+                "run bankgate connections change-keys again"
+            )
+        references = found.stands.new if in_force is InForce.NEW else found.stands.old
+        if self._rings.get(references) is None:
+            self._rings[references] = self.ring.under(references)
+        keys = await self._rings[references].keys()
+        if in_force is InForce.OLD:
+            same_keys(stored, keys)
+        elif keys.names != found.stands.names:
+            raise NotReady("the keys of the change are not those that were sent to the bank any more: restore the key store")
+        return keys
+
     async def ready(self) -> "Session":
         """Everything that a transaction needs. Raises `NotReady`, `KeyTrouble`."""
         _, stored = await self.open_note()
-        subscription = stored.subscription
-        if subscription.standing is not Standing.READY or subscription.bank is None:
-            raise NotReady(words(subscription).english)
-        keys = await self.ring.keys()
-        same_keys(stored, keys)
+        _usable(stored.subscription)
+        return await self.session(await self.own_keys(stored))
+
+    async def session(self, keys: Keys, *, locked: bool = False) -> "Session":
+        """The same with these keys of ours; `locked`: even where the access is locked. Raises `NotReady`."""
+        subscription = (await self.open_note())[1].subscription
+        confirmed = _usable(replace(subscription, locked=subscription.locked and not locked))
         bank = BankKeys(
-            authentication=subscription.bank.authentication,
-            encryption=subscription.bank.encryption,
+            authentication=confirmed.authentication,
+            encryption=confirmed.encryption,
             digest_kind=self.profile.digest_kind,
         )
         return Session(correspondent=self, keys=keys, bank=bank)
@@ -88,8 +119,7 @@ class Correspondent:
         """HPB. What it brings is stored: the confirmed keys again, or others that wait for a person. Raises `NotLeft`,
         `NoAnswer`, `BadAnswer`, `KeyTrouble`, `NotReady`."""
         note, stored = await self.open_note()
-        keys = await self.ring.keys()
-        same_keys(stored, keys)
+        keys = await self.own_keys(stored)
         request = envelope.hpb_request(self.version, self.subscriber, self.moment(), keys.authentication)
         answer = read_key_answer(await self.line.post(request), self.version)
         code = deciding(answer.technical, answer.business)
@@ -123,6 +153,13 @@ class Correspondent:
             "the bank shows the keys that were confirmed. If it goes on to refuse messages (091008), it wants its keys named by "
             "the other hash: see bank_key_digest"
         )
+
+
+def _usable(subscription: Subscription) -> HpbData:
+    """The bank's keys that a person confirmed. Raises `NotReady`."""
+    if subscription.standing is not Standing.READY or subscription.bank is None:
+        raise NotReady(words(subscription).english)
+    return subscription.bank
 
 
 def same_keys(stored: SubscriberNote, keys: Keys) -> None:

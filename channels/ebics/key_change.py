@@ -16,11 +16,12 @@ from channels.ebics.codes_table import NO_DATA
 from channels.ebics.upload import Outcome, UploadState
 
 ChangeOrder = Literal["PUB", "HCA", "HCS"]
+KeyUse = Literal["signature", "authentication", "encryption"]
 AUTHENTICATION_FAILED: Final = "061001"
-_REPLACED: Final[dict[ChangeOrder, frozenset[str]]] = {
-    "PUB": frozenset({"A"}),
-    "HCA": frozenset({"X", "E"}),
-    "HCS": frozenset({"A", "X", "E"}),
+_REPLACED: Final[dict[ChangeOrder, tuple[KeyUse, ...]]] = {
+    "PUB": ("signature",),
+    "HCA": ("authentication", "encryption"),
+    "HCS": ("signature", "authentication", "encryption"),
 }
 
 
@@ -40,22 +41,25 @@ class KeyChange:
     in_force: InForce = InForce.OLD
 
     @property
-    def replaces(self) -> frozenset[str]:
-        """Which keys it replaces: A (signature), X (authentication), E (encryption)."""
+    def replaces(self) -> tuple[KeyUse, ...]:
+        """Which keys it replaces."""
         return _REPLACED[self.order]
 
     @property
     def may_be_asked(self) -> bool:
         """Whether a message authenticated with the new X002 tells which keys are in force."""
-        return self.in_force is InForce.UNKNOWN and "X" in self.replaces
+        return self.in_force is InForce.UNKNOWN and "authentication" in self.replaces
 
 
-def ended(change: KeyChange, upload: UploadState) -> KeyChange:
-    """The upload of the change has ended. Raises `ValueError` where it has not."""
-    found = {Outcome.ACCEPTED: InForce.NEW, Outcome.NOT_HELD: InForce.OLD, Outcome.IN_DOUBT: InForce.UNKNOWN}
-    if upload.outcome not in found:
-        raise ValueError("the upload of the new keys has not ended")
-    return replace(change, in_force=found[upload.outcome])
+def standing(change: KeyChange, upload: UploadState | None) -> KeyChange:
+    """Which keys are in force, by where the upload of the new ones stands. Until its last segment went out the old ones are. A
+    refused authentication after a copy that went out before may come from the new keys being in force."""
+    if upload is None or (upload.outcome is Outcome.OPEN and not upload.completed):
+        return replace(change, in_force=InForce.OLD)
+    if upload.outcome is Outcome.ACCEPTED:
+        return replace(change, in_force=InForce.NEW)
+    refused = upload.outcome is Outcome.NOT_HELD and not (upload.before and upload.code == AUTHENTICATION_FAILED)
+    return replace(change, in_force=InForce.OLD if refused else InForce.UNKNOWN)
 
 
 def asked(change: KeyChange, answer: Answer) -> KeyChange:
@@ -67,8 +71,3 @@ def asked(change: KeyChange, answer: Answer) -> KeyChange:
     if answer.says(AUTHENTICATION_FAILED):
         return replace(change, in_force=InForce.OLD)
     return replace(change, in_force=InForce.NEW) if answer.fine or answer.says(NO_DATA) else change
-
-
-def told(change: KeyChange, in_force: Literal[InForce.OLD, InForce.NEW]) -> KeyChange:
-    """The customer protocol or a person of the bank said which keys are in force."""
-    return replace(change, in_force=in_force)

@@ -15,6 +15,8 @@ from channels.ebics.codes import meaning
 from channels.ebics.correspondent import Correspondent, NotReady, same_keys
 from channels.ebics.envelope import hev_request, unsecured_request
 from channels.ebics.errors import BadAnswer
+from channels.ebics.key_change import InForce
+from channels.ebics.key_notes import open_change
 from channels.ebics.letters import Language, LetterFacts, letter_pdf, letter_text
 from channels.ebics.line import NoAnswer, NotLeft
 from channels.ebics.notes import Note, SubscriberNote
@@ -75,8 +77,7 @@ class Onboarding:
     async def letter(self, facts: LetterFacts, language: Language) -> tuple[str, bytes]:
         """The letter as text and as PDF. Raises `NotReady` where the keys are not those that were sent."""
         _, stored = await self.here.open_note()
-        keys = await self.here.ring.keys()
-        same_keys(stored, keys)
+        keys = await self.here.own_keys(stored)
         arguments = (self.here.version, self.here.subscriber, keys.public, facts, language)
         return letter_text(*arguments), letter_pdf(*arguments)
 
@@ -105,8 +106,8 @@ class Onboarding:
             found = await self.standing()
         except ChannelError as problem:
             return (str(problem),)
-        told = await self._hev()
-        if told and told[0].startswith("no connection"):
+        told = (*await self._change(), *await self._hev())
+        if any(line.startswith("no connection") for line in told):
             return (*told, *_standing(found))
         if found.standing in _ASKED:
             try:
@@ -114,6 +115,21 @@ class Onboarding:
             except (NotReady, NotLeft, NoAnswer, BadAnswer) as problem:
                 told = (*told, f"asking for the bank's keys (HPB): {problem}")
         return (*told, *_standing(found))
+
+    async def _change(self) -> tuple[str, ...]:
+        """A change of our keys that is under way, and the next step."""
+        try:
+            _, found = await open_change(self.here.notes, self.here.profile.scope)
+        except (ValueError, KeyError, TypeError) as problem:
+            return (f"the stored change of our keys cannot be read: {problem}",)
+        if found is None or found.change.in_force is InForce.UNKNOWN:  # the latter is told where it stops the work
+            return ()
+        keys = ", ".join(reference for _, reference in found.stands.new)
+        if found.change.in_force is InForce.NEW:
+            return (f"the bank took the new keys ({keys}), and they are in use: run connections change-keys again",)
+        return (
+            f"new keys ({keys}) wait to be sent ({found.stands.order}), the old ones are in use: see connections change-keys",
+        )
 
     async def _hev(self) -> tuple[str, ...]:
         """Which versions the bank says it speaks; for diagnosis only. A bank that does not answer HEV is no problem."""

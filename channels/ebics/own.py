@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from channels.channel import ChannelError
+from channels.ebics.key_change import KeyUse
 from channels.ebics.key_data import OwnKeys
 from channels.ebics.profile import EbicsProfile, KeySettings
 from channels.ebics.securing import Signing
@@ -14,6 +15,9 @@ from keys.keyring import PrivateKey
 from keys.seal import SealError
 from keys.secrets import Directory
 from keys.store import load_certificate, load_private_key, remembered
+
+KeyReferences = tuple[tuple[KeyUse, str], ...]
+"""References into the key store, by what the keys are for."""
 
 
 class KeyTrouble(ChannelError):
@@ -30,6 +34,11 @@ class Keys:
     public: OwnKeys
 
     @property
+    def hashes(self) -> tuple[bytes, ...]:
+        """The hashes of all three public keys."""
+        return tuple(key.public_key_hash for key in (self.public.signature, self.public.authentication, self.public.encryption))
+
+    @property
     def names(self) -> str:
         """The hashes of all three, in one text: by it a note knows that they are still the same."""
         three = (self.public.signature, self.public.authentication, self.public.encryption)
@@ -42,6 +51,14 @@ class KeyRing:
     def __init__(self, profile: EbicsProfile, base: Directory, clock: Callable[[], datetime]) -> None:
         self._profile, self._base, self._clock = profile, base, clock
         self._keys = remembered(self._open, profile.key_references, base, clock)
+
+    def under(self, references: KeyReferences) -> "KeyRing":
+        """The same keys, but where others are named."""
+        named: dict[str, object] = {
+            use: getattr(self._profile, use).model_copy(update={"key": reference, "passphrase": None, "certificate": None})
+            for use, reference in references
+        }
+        return KeyRing(self._profile.model_copy(update=named), self._base, self._clock)
 
     async def keys(self) -> Keys:
         """Raises `KeyTrouble`."""

@@ -49,7 +49,7 @@ def init(
     from gateway.cli.onboarding_keys import make_missing_keys
 
     configuration = loaded(config)
-    profile = _profile(configuration, connection)
+    profile = ebics_profile(configuration, connection)
     before = run(lambda: stored_onboarding(configuration, connection))
     made: tuple[str, ...] = ()
     if before is not None and before.standing == "new":  # later on the bank has our keys, and others would be of no use
@@ -72,7 +72,7 @@ def init(
         for name in made:
             out().print(f"made {name}", markup=False)
     run(go)
-    _tell(configuration, connection, as_json=as_json, more={"made": list(made)})
+    tell(configuration, connection, as_json=as_json, more={"made": list(made)})
 
 
 def letter(
@@ -88,7 +88,7 @@ def letter(
     from keys.store import write_new
 
     configuration = loaded(config)
-    profile = _profile(configuration, connection)
+    profile = ebics_profile(configuration, connection)
     tongue = next((word for word in LANGUAGES if word == language), None)
     if tongue is None:
         raise CommandFailed(f"--language {language}: there are {', '.join(LANGUAGES)}", USAGE)
@@ -135,7 +135,7 @@ def confirm_bank_keys(
     from channels.ebics.subscriber import Standing
 
     configuration = loaded(config)
-    _profile(configuration, connection)
+    ebics_profile(configuration, connection)
 
     async def fetch() -> None:
         async with access_channel(configuration, connection) as channel:
@@ -157,13 +157,13 @@ def confirm_bank_keys(
                 raise CommandFailed(str(problem)) from None
 
     run(go)
-    _tell(configuration, connection, as_json=as_json)
+    tell(configuration, connection, as_json=as_json)
 
 
 # ---- parts --------------------------------------------------------------------------------------------------------------
 
 
-def _profile(configuration: Configuration, connection: str) -> "EbicsProfile":
+def ebics_profile(configuration: Configuration, connection: str) -> "EbicsProfile":
     from channels.ebics.profile import EbicsProfile
     from channels.profiles import parse_profile
 
@@ -195,7 +195,7 @@ async def access_channel(configuration: Configuration, connection: str) -> "Asyn
     from gateway.channel_notes import StoreNotes
     from gateway.connection import open_connection
 
-    async with _store(configuration) as store:
+    async with open_service_store(configuration) as store:
         settings = configuration.connections[connection]
         channel = open_connection(settings, configuration.directory, clock.now).channel(StoreNotes(store))
         assert isinstance(channel, EbicsChannel)  # noqa: S101 - the callers have looked at the profile
@@ -206,7 +206,7 @@ async def access_channel(configuration: Configuration, connection: str) -> "Asyn
 
 
 @asynccontextmanager
-async def _store(configuration: Configuration) -> AsyncIterator[Store]:
+async def open_service_store(configuration: Configuration) -> AsyncIterator[Store]:
     from gateway.store.factory import open_store
 
     store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
@@ -219,11 +219,11 @@ async def _store(configuration: Configuration) -> AsyncIterator[Store]:
 
 async def stored_onboarding(configuration: Configuration, connection: str) -> Onboarding | None:
     """As stored; None for a channel that needs no onboarding."""
-    async with _store(configuration) as store:
+    async with open_service_store(configuration) as store:
         return await onboarding_of(store, configuration.connections[connection])
 
 
-def _tell(configuration: Configuration, connection: str, *, as_json: bool, more: dict[str, object] | None = None) -> None:
+def tell(configuration: Configuration, connection: str, *, as_json: bool, more: dict[str, object] | None = None) -> None:
     """Where onboarding stands, and the next step."""
     found = run(lambda: stored_onboarding(configuration, connection))
     assert found is not None  # noqa: S101 - the callers have looked at the profile

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import connect, onboarding
+from gateway.cli import access, connect, describe, onboarding
 from gateway.cli.output import (
     PROBLEMS,
     USAGE,
@@ -31,6 +31,8 @@ discrepancies = typer.Typer(
 )
 connections = typer.Typer(no_args_is_help=True, add_completion=False, help="Connections to the banks.")
 onboarding.register(connections)
+access.register(connections)
+describe.register(connections)
 
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
 Connection = Annotated[str | None, typer.Option(help="Only this connection.", show_default=False)]
