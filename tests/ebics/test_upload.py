@@ -194,7 +194,7 @@ def test_what_a_code_means_at_its_step(code, number, outcome) -> None:
 
 
 def test_a_known_digest_loses_no_order_whose_data_the_bank_never_had_whole() -> None:
-    """It may have noted the digest with the first message of a transaction that then broke; and said in its protocol that it did."""
+    """It may have noted the digest with the first message of a transaction that then broke, whatever its protocol says."""
     first = answered(at(0), said("000000", "091122", phase="Initialisation"))
     assert first.outcome is Outcome.IN_DOUBT, "we never sent it whole: another file, or a transaction that broke"
     doubt = lost(again(lost(again(lost(at(2))))))
