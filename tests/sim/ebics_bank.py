@@ -216,8 +216,9 @@ class EbicsBank:
             del self._uploads[upload.id]
         self.accepted[digest] = self.accepted.get(digest, 0) + 1
         if self.accepted[digest] > 1 and not self._world.wrong_words:
-            self._world.fail(f"order data of order {upload.order_id} was accepted {self.accepted[digest]} times")
+            self._world.fail(f"order data of order {upload.order_id} was executed {self.accepted[digest]} times")
         self._note(upload, "FILE_UPLOAD", "TS01")
+        self._note(upload, "ES_VERIFICATION", "DS01")
         self._execute(upload, data)
         if self._strikes("ebics: wrong code after it was executed", 0.05):
             return self._world.dice.choice(UNTRUE)
@@ -325,7 +326,7 @@ class EbicsBank:
             text="",
             at=self._clock(),
         )
-        late = self._strikes("ebics: customer protocol late", 0.2)
+        late = self._strikes("ebics: customer protocol late", 0.35)
         self._protocol.append(Line(step, self._now() + (PROTOCOL_LATE * self._world.dice.random() if late else 0.0)))
 
     def _negative(self, upload: Upload, reason: str, why: str) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from channels.channel import FateReport, Guarantee, Keep, Parcel, Receipt
+from channels.channel import FateReport, Guarantee, Parcel, Receipt
 from channels.content import verified
 from channels.ebics.channel import EbicsChannel
 from channels.ebics.line import NoAnswer, NotLeft
@@ -32,8 +32,9 @@ from tests.sim.settings import NOWHERE
 if TYPE_CHECKING:
     from tests.sim.world import Process, World
 
-TIMEOUT = 180.0  # as of `EbicsProfile.timeouts`: then a message counts as unanswered
+TIMEOUT = 90.0  # seconds; then a message counts as unanswered. Three of them fit into a send's lease
 SERVICES = {"upload": {"name": "SCT", "message": "pain.001"}, "download": {"name": "REP", "message": "camt.054"}}
+UPLOADING = frozenset({"first message of an upload", "segment", "last segment"})
 _PHASE = re.compile(rb"<TransactionPhase>(\w+)</TransactionPhase>")
 _LAST = re.compile(rb'<SegmentNumber lastSegment="(?:true|1)"')
 
@@ -93,15 +94,13 @@ class SimNotes(StoreNotes):
         object.__setattr__(self, "_process", process)
 
     async def write(self, name: str, text: str, *, was: str | None) -> bool:
-        await self._fate("before a note")
-        written = await super().write(name, text, was=was)
-        await self._fate("after a note")
-        return written
-
-    async def _fate(self, where: str) -> None:
         world: World = self._world  # type: ignore[attr-defined]
         process: Process = self._process  # type: ignore[attr-defined]
-        await strike(world, process, where, 0.01)
+        chance = 0.03 if "/upload/" in name else 0.005
+        await strike(world, process, "before a note", chance)
+        written = await super().write(name, text, was=was)
+        await strike(world, process, "after a note", chance)
+        return written
 
 
 async def strike(world: "World", process: "Process", where: str, chance: float) -> None:
@@ -140,22 +139,23 @@ class SimLine:
         world, step = self._world, step_of(message)
         bank = world.ebics
         assert bank is not None
-        await strike(world, self._process, f"before a {step}", 0.006)
+        often = 3.0 if step in UPLOADING else 1.0  # there are fewer of these
+        await strike(world, self._process, f"before a {step}", 0.01 * often)
         if world.strikes(f"ebics: no connection for a {step}", 0.03):
             raise NotLeft("no connection: ConnectionRefusedError")
         if step == "last segment" and self.sending:
             world.under_way(self.sending)
         await self._way()
-        if world.strikes(f"ebics: {step} lost", 0.04):
+        if world.strikes(f"ebics: {step} lost", 0.03 * often):
             await self._way()
             raise NoAnswer("not answered whole: ServerDisconnectedError")
-        if world.strikes(f"ebics: {step} on its way for long", 0.03):
+        if world.strikes(f"ebics: {step} on its way for long", 0.02 * often):
             world.later(ON_THE_WAY * world.dice.random(), lambda: bank.answer(message), flying=self.sending or "ebics")
             raise NoAnswer("not answered whole: TimeoutError")
         answer = bank.answer(message)
-        await strike(world, self._process, f"after a {step}", 0.006)
+        await strike(world, self._process, f"after a {step}", 0.01 * often)
         await self._way()
-        if world.strikes(f"ebics: answer to a {step} lost", 0.06):
+        if world.strikes(f"ebics: answer to a {step} lost", 0.04 * often):
             raise NoAnswer("not answered whole: ServerDisconnectedError")
         if world.strikes(f"ebics: answer to a {step} cut", 0.01):
             return answer[: len(answer) // 2]
@@ -207,9 +207,6 @@ class SimEbicsChannel(EbicsChannel):
         self._world.seen[f"ebics: asked, {report.fate.value} by {report.evidence}"] += 1
         self._world.tell(self._process, f"hears of {parcel.name}: {report.fate.value} by {report.evidence}, {report.detail}")
         return report
-
-    async def receive(self, keep: Keep) -> int:
-        return await super().receive(keep)
 
 
 def _no_secret(reference: str) -> bytes:

@@ -75,12 +75,12 @@ EBICS: dict[str, Mutant] = {
         world="ebics", broken=_patched(Uploading, "_put", _note_after_the_message), seeds=100, says=DOUBLE
     ),
     "writes its note over another's": Mutant(
-        world="ebics", broken=_patched(StoreNotes, "write", _write_over_anything), seeds=200, says=DOUBLE
+        world="ebics", broken=_patched(StoreNotes, "write", _write_over_anything), seeds=300, says=DOUBLE
     ),
     "takes a silent customer protocol for a failed order": Mutant(
-        world="ebics", broken=_patched(channel, "verdict", _silence_as_failure), seeds=100, says=DOUBLE
+        world="ebics", broken=_patched(channel, "verdict", _silence_as_failure), seeds=300, says=DOUBLE
     ),
     "takes a digest that the bank has noted for an order that it has": Mutant(
-        world="ebics", broken=_patched(upload, "_judged", _known_is_held), seeds=100, says="has never seen it"
+        world="ebics", broken=_patched(upload, "_judged", _known_is_held), seeds=200, says="has never seen it"
     ),
 }

@@ -58,7 +58,9 @@ WORLDS: dict[str, WorldKind] = {
     "lies": WorldKind(guarantee="blind", instant=1.0, lies=True),
     "bounds": WorldKind(guarantee="queryable", window=(time(8), time(9, 15)), in_flight=1),
     "torn": WorldKind(guarantee="blind", person="late", torn=True),
-    "ebics": WorldKind(guarantee="queryable", ebics=True),
+    "ebics": WorldKind(
+        guarantee="queryable", ebics=True, bad_seconds=1000.0, settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}}
+    ),
 }
 
 
