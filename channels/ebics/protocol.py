@@ -21,8 +21,9 @@ from keys.ebics_auth import parse_message
 
 FINAL_POSITIVE: Final = "ORDER_HAC_FINAL_POS"
 FINAL_NEGATIVE: Final = "ORDER_HAC_FINAL_NEG"
-FILE_UPLOAD: Final = "FILE_UPLOAD"
-_UPLOADED: Final = frozenset({"TS01"})  # transmission successful (external status reason codes of ISO 20022)
+_TAKEN: Final = frozenset({("ES_VERIFICATION", "DS01"), ("ES_VERIFICATION", "TS04"), ("VEU_FORWARDING", "DS06")})
+"""Steps behind which the order is the bank's: signatures correct, waiting for paper, parked for more signatures (external status
+reason codes of ISO 20022). FILE_UPLOAD is none: what comes after it may still refuse the order, and say so here alone."""
 BYTES_MAX: Final = 64 * 1024 * 1024  # a step is about a kilobyte
 _ENTRIES_MAX: Final = 200_000
 _NUMBER: Final = re.compile(r"(?<![A-Z0-9])[A-Z][A-Z0-9]{3}(?![A-Z0-9])")
@@ -84,11 +85,12 @@ def verdict(steps: Iterable[Step], *, order_id: str, partner_id: str, order_type
     """What the steps say about the order that got this number at that time, or later.
 
     Numbers come again after a while, so a step counts only when customer and order type fit and its time is told and not before
-    `since`. A final step decides, and the last one if there are several; else a successful upload shows that the file arrived. A
-    negative end means that the bank holds nothing it would still execute. Silence proves nothing.
+    `since`. A final step decides, and the last one if there are several; else signatures found correct, or an order that was
+    parked, show that the bank has it. A negative end means that the bank holds nothing it would still execute. Silence proves
+    nothing, and neither does an upload alone: its signatures may be refused next, which no status report would say.
     """
     final: Step | None = None
-    uploaded: Step | None = None
+    taken: Step | None = None
     for step in steps:
         if step.order_id != order_id or step.partner_id != partner_id or step.order_type not in order_types:
             continue
@@ -96,11 +98,11 @@ def verdict(steps: Iterable[Step], *, order_id: str, partner_id: str, order_type
             continue
         if step.action in {FINAL_POSITIVE, FINAL_NEGATIVE}:
             final = step
-        elif step.action == FILE_UPLOAD and step.reason in _UPLOADED:
-            uploaded = step
+        elif (step.action, step.reason) in _TAKEN:
+            taken = step
     if final is not None:
         return Verdict(fate=Fate.ARRIVED if final.action == FINAL_POSITIVE else Fate.DID_NOT_ARRIVE, step=final)
-    return Verdict(fate=Fate.ARRIVED, step=uploaded) if uploaded is not None else Verdict(fate=Fate.UNKNOWN)
+    return Verdict(fate=Fate.ARRIVED, step=taken) if taken is not None else Verdict(fate=Fate.UNKNOWN)
 
 
 def _not_before(told: str | None, since: datetime) -> bool:

@@ -233,10 +233,11 @@ def _stuck(state: UploadState, words: str) -> UploadState:
 
 def _judged(state: UploadState, answer: Answer, *, completing: bool) -> UploadState:
     code = deciding(answer.technical, answer.business)
-    if code.code in DUPLICATE_ORDER and not (state.before or state.completed):
+    if code.code in DUPLICATE_ORDER and not completing:
         # A bank may note the digest with the first message of a transaction that then broke: it knows the order and lacks its
-        # data.
-        return _in_doubt(state, f"{code.english}; we never sent it whole: see its customer protocol (HAC)", code.code)
+        # data. That it was sent whole before, and said to have failed, makes this more likely and not less.
+        words = f"{code.english}; said to the first message, it does not show that the order came whole: see HAC"
+        return _in_doubt(state, words, code.code)
     verdict = held(answer.technical, answer.business, completing=completing)
     if verdict is Held.YES:
         return _accepted(state, code.code, code.english)

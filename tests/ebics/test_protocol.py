@@ -42,9 +42,15 @@ def test_a_step_is_read_with_all_that_names_it() -> None:
     assert found.additional == ("a line",)
 
 
-def test_a_final_step_or_a_successful_upload_proves_the_order() -> None:
+def test_an_upload_that_may_still_be_refused_counts_as_an_order_that_the_bank_has() -> None:
+    assert fate(step("FILE_UPLOAD")) is Fate.UNKNOWN
+    assert fate(step("FILE_UPLOAD"), step("ES_VERIFICATION", reason="DS0H")) is Fate.UNKNOWN
+    assert fate(step("FILE_UPLOAD"), step("ES_VERIFICATION", reason="DS01")) is Fate.ARRIVED
+    assert fate(step("FILE_UPLOAD"), step("VEU_FORWARDING", reason="DS06")) is Fate.ARRIVED
+
+
+def test_a_final_step_proves_the_order() -> None:
     assert fate(step("ORDER_HAC_FINAL_POS", reason="")) is Fate.ARRIVED
-    assert fate(step("FILE_UPLOAD")) is Fate.ARRIVED
     assert fate(step("FILE_UPLOAD"), step("ES_VERIFICATION"), step("ORDER_HAC_FINAL_POS", reason="")) is Fate.ARRIVED
 
 
@@ -77,8 +83,8 @@ def test_the_same_number_of_another_order_proves_nothing(change) -> None:
 
 
 def test_a_time_with_an_offset_is_compared_as_a_moment() -> None:
-    assert fate(step("FILE_UPLOAD", at="2026-11-25T13:00:01+01:00")) is Fate.ARRIVED
-    assert fate(step("FILE_UPLOAD", at="2026-11-25T12:59:59+01:00")) is Fate.UNKNOWN
+    assert fate(step("ES_VERIFICATION", reason="DS01", at="2026-11-25T13:00:01+01:00")) is Fate.ARRIVED
+    assert fate(step("ES_VERIFICATION", reason="DS01", at="2026-11-25T12:59:59+01:00")) is Fate.UNKNOWN
 
 
 def test_what_is_no_customer_protocol_is_refused() -> None:

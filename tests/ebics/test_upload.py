@@ -193,14 +193,20 @@ def test_what_a_code_means_at_its_step(code, number, outcome) -> None:
         assert (state.outcome, state.code) == (outcome, code)
 
 
-def test_a_known_digest_is_the_banks_word_for_an_order_that_went_out_before() -> None:
+def test_a_known_digest_loses_no_order_whose_data_the_bank_never_had_whole() -> None:
+    """It may have noted the digest with the first message of a transaction that then broke, whatever its protocol says."""
+    first = answered(at(0), said("000000", "091122", phase="Initialisation"))
+    assert first.outcome is Outcome.IN_DOUBT, "we never sent it whole: another file, or a transaction that broke"
     doubt = lost(again(lost(again(lost(at(2))))))
     assert doubt.outcome is Outcome.IN_DOUBT
     second = anew(proved(doubt, arrived=False, words="HAC says it failed"), digest=DIGEST)
     state = answered(again(second), said("000000", "091122", phase="Initialisation"))
-    assert state.outcome is Outcome.ACCEPTED
-    first = answered(at(0), said("000000", "091122", phase="Initialisation"))
-    assert first.outcome is Outcome.IN_DOUBT, "we never sent it whole: another file, or a transaction that broke"
+    assert (state.outcome, state.code) == (Outcome.IN_DOUBT, "091122")
+    assert "first message" in state.words
+
+
+def test_a_known_digest_in_answer_to_the_last_segment_is_the_banks_word_that_it_has_the_order() -> None:
+    assert answered(at(2), said("000000", "091122", phase="Transfer", transaction_id=TX, segment=2)).outcome is Outcome.ACCEPTED
 
 
 def test_after_a_doubt_a_refusal_of_the_second_copy_proves_nothing_of_the_first() -> None:

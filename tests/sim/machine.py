@@ -8,10 +8,12 @@ from unittest.mock import patch
 
 import structlog
 
+from channels.ebics import uploading
 from formats.bank import bank_named
 from gateway.engine import lanes
 from gateway.store.sqlite import writer
 from gateway.use_cases import payments
+from tests.sim.ebics_channel import packed_in_one_thread
 
 _cached_bank = cache(bank_named)
 
@@ -23,6 +25,7 @@ def simulated_machine() -> Iterator[None]:
     * Group commit is bounded by operations, not by real time.
     * An engine with nothing to do looks again after hours, not seconds: a wake that is lost shows as a payment that stands still.
       While the database is gone it tries again after seconds, not twice in each.
+    * An EBICS order is encrypted without a thread (`tests.sim.ebics_channel`).
     * Plugins are looked up once; logs are not written.
     """
     before = structlog.get_config()
@@ -33,6 +36,7 @@ def simulated_machine() -> Iterator[None]:
             patch.object(lanes, "LOOK_AGAIN", timedelta(hours=2)),
             patch.object(lanes, "STORE_RETRY_SECONDS", 4.0),
             patch.object(payments, "bank_named", _cached_bank),
+            patch.object(uploading, "pack", packed_in_one_thread),
         ):
             yield
     finally:

@@ -28,7 +28,8 @@ class WorldKind:
     arrive" ("careless"). `instant`: the share of instant-else-normal payments. `days`: how late the bank's answers may be.
     `window`: from when to when the bank takes messages, in UTC. `in_flight`: at most so many messages not known to have arrived.
     `torn`: half a file may stand under its final name; the bank rejects it as unreadable, or never reads it. `bad_seconds`: how
-    long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first."""
+    long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first. `ebics`: over
+    the production EBICS channel, to a bank that speaks it."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -41,6 +42,7 @@ class WorldKind:
     torn: bool = False
     bad_seconds: float = 1500.0
     late_writers: float = 0.08
+    ebics: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -58,6 +60,9 @@ WORLDS: dict[str, WorldKind] = {
     "lies": WorldKind(guarantee="blind", instant=1.0, lies=True),
     "bounds": WorldKind(guarantee="queryable", window=(time(8), time(9, 15)), in_flight=1),
     "torn": WorldKind(guarantee="blind", person="late", torn=True),
+    "ebics": WorldKind(
+        guarantee="queryable", ebics=True, bad_seconds=1000.0, settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}}
+    ),
 }
 
 

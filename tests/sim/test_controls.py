@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sim.ebics_mutants import EBICS
 from tests.sim.mutants import CONTROLS, MUTANTS, Mutant
 from tests.sim.run import one
 
@@ -25,3 +26,8 @@ def test_the_simulation_catches_a_gateway_that(name: str) -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_simulation_catches_a_rule_that_is_broken(name: str) -> None:
     _caught(MUTANTS[name])
+
+
+@pytest.mark.parametrize("name", EBICS)
+def test_the_simulation_catches_an_ebics_channel_that(name: str) -> None:
+    _caught(EBICS[name])

@@ -9,6 +9,7 @@ pytestmark = pytest.mark.timeout(900)  # a chunk of lives takes its time where o
 SEEDS = 2_002  # in all; the first of each world
 CHUNKS = 26
 CHUNK = SEEDS // CHUNKS
+EBICS_CHUNKS, EBICS_CHUNK = 3, 80  # its lives cost several times as much; `make sim WORLD=ebics SEEDS=0-1999` lives more
 MUST_OF = {
     "instant-blind": ("out again as normal",),
     "instant-queryable": ("out again as normal",),
@@ -22,7 +23,7 @@ MUST_OF = {
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -> None:
-    names = list(WORLDS)
+    names = [name for name, kind in WORLDS.items() if not kind.ebics]
     name, start = names[chunk % len(names)], chunk // len(names) * CHUNK
     outcome = many([(seed, name) for seed in range(start, start + CHUNK)], stop_at_first=True)
     assert not outcome.violations, outcome.summary()
@@ -33,13 +34,26 @@ def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -
     assert not missing, "this world is there for that"
 
 
+@pytest.mark.parametrize("chunk", range(EBICS_CHUNKS))
+def test_over_ebics_no_order_is_executed_twice_and_none_is_lost(chunk: int) -> None:
+    start = chunk * EBICS_CHUNK
+    outcome = many([(seed, "ebics") for seed in range(start, start + EBICS_CHUNK)], stop_at_first=True)
+    assert not outcome.violations, outcome.summary()
+    steps = ("first message of an upload", "segment", "last segment", "first message of a download", "receipt")
+    must = [what for step in steps for what in (f"{step} lost", f"answer to a {step} lost", f"no connection for a {step}")]
+    must += ["killed before a note", "killed after a note", "stopped before a note", "stopped after a note"]
+    must += ["recovery (061101)", "transaction forgotten", "wrong code after it was executed", "customer protocol late"]
+    missing = [what for what in must if not outcome.seen[f"ebics: {what}"]]
+    assert not missing, "the world was too kind for this to prove anything"
+
+
 @pytest.mark.parametrize(("seed", "name", "what"), list(known_seeds()))
 def test_a_seed_that_once_found_something_finds_nothing_any_more(seed: int, name: str, what: str) -> None:
     world = one(seed, name)
     assert world.violation is None, f"{world.violation}; once: {what}; {replay_command(world)}"
 
 
-@pytest.mark.parametrize("name", ["queryable", "instant-idempotent"])
+@pytest.mark.parametrize("name", ["queryable", "instant-idempotent", "ebics"])
 def test_the_same_seed_lives_the_same_life(name: str) -> None:
     first, second = one(4711, name), one(4711, name)
     assert told(first) == told(second)

@@ -27,6 +27,8 @@ from tests.sim.bank import Bank
 from tests.sim.channel import SimChannel
 from tests.sim.checkers import Checkers
 from tests.sim.disk import Disk, SimStore
+from tests.sim.ebics_bank import EbicsBank
+from tests.sim.ebics_channel import SimEbicsChannel, profile, subscriber_note
 from tests.sim.loop import OWNER, Holder, VirtualLoop
 from tests.sim.settings import NOWHERE, START, WORLDS, WorldKind, configuration, fresh_database
 
@@ -82,7 +84,8 @@ class Process(Holder):
         world = self.world
         settings = world.configuration.connections["bank"]
         own = Connection(settings, BANK, PlainSeal(), "", NOWHERE, self.clock)
-        channels = [SimChannel(world, self, own.guarantee) for _ in range(2)]
+        build = SimChannel if world.ebics is None else SimEbicsChannel
+        channels = [build(world, self, own.guarantee) for _ in range(2)]
         preparer = Preparer(self.store, own, self.clock, METRICS, new_id=world.new_message_id)
         courier = Courier(self.store, own, channels[0], preparer, self.clock, METRICS)
         courier.recorder.jitter = world.dice
@@ -160,6 +163,10 @@ class World:
             may_double=self.wrong_words.__contains__,
             in_flight_max=self.kind.in_flight,
         )
+        self.ebics = EbicsBank(self) if self.kind.ebics else None
+        if self.ebics is not None:
+            note = subscriber_note(profile(self.ebics.version, self.ebics.segment_chars))
+            self._db.execute("INSERT INTO channel_notes (name, content, updated_at) VALUES (?, ?, 0)", note)
         self.disk.on_commit = self.checkers.committed
         self.disk.struck = lambda what: self.note("disk", _BLOWS[what])
 

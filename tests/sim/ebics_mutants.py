@@ -1,0 +1,86 @@
+"""EBICS channels that break one rule each, as `tests.sim.mutants` has gateways that do."""
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from channels.channel import Fate
+from channels.ebics import channel, upload
+from channels.ebics.answers import Answer
+from channels.ebics.codes import deciding
+from channels.ebics.codes_table import DUPLICATE_ORDER, Remedy
+from channels.ebics.notes import UploadNote
+from channels.ebics.protocol import Verdict
+from channels.ebics.upload import Outcome, UploadState
+from channels.ebics.uploading import Uploading
+from gateway.channel_notes import StoreNotes
+from tests.sim.mutants import DOUBLE, Mutant
+
+_lost = upload.lost
+_judged = upload._judged
+_put = Uploading._put
+_write = StoreNotes.write
+_verdict = channel.verdict
+
+
+def _timeout_as_not_held(state: UploadState) -> UploadState:
+    if state.completed:
+        return replace(state, in_flight=None, outcome=Outcome.NOT_HELD, remedy=Remedy.LATER, words="it timed out")
+    return _lost(state)
+
+
+def _doubt_as_not_held(state: UploadState, words: str, code: str | None = None) -> UploadState:
+    return replace(state, outcome=Outcome.NOT_HELD, remedy=Remedy.LATER, code=code, words=words)
+
+
+async def _note_after_the_message(self: Uploading, stands: UploadNote) -> None:
+    if stands.state.in_flight is None:
+        await _put(self, stands)
+    else:
+        self.stands = stands
+
+
+async def _write_over_anything(self: StoreNotes, name: str, text: str, *, was: str | None) -> bool:
+    return await _write(self, name, text, was=await self.read(name))
+
+
+def _silence_as_failure(*steps: Any, **order: Any) -> Verdict:
+    found = _verdict(*steps, **order)
+    return Verdict(fate=Fate.DID_NOT_ARRIVE) if found.fate is Fate.UNKNOWN else found
+
+
+def _known_is_held(state: UploadState, answer: Answer, *, completing: bool) -> UploadState:
+    code = deciding(answer.technical, answer.business)
+    if code.code in DUPLICATE_ORDER and state.before:
+        return upload._accepted(state, code.code, code.english)
+    return _judged(state, answer, completing=completing)
+
+
+def _patched(target: object, name: str, value: object) -> Any:
+    def broken() -> AbstractContextManager[Any]:
+        return patch.object(target, name, value)
+
+    return broken
+
+
+EBICS: dict[str, Mutant] = {
+    "begins a new transaction after a time-out of the last segment": Mutant(
+        world="ebics", broken=_patched(upload, "lost", _timeout_as_not_held), seeds=100, says=DOUBLE
+    ),
+    "takes every doubt for 'the bank holds nothing'": Mutant(
+        world="ebics", broken=_patched(upload, "_in_doubt", _doubt_as_not_held), seeds=100, says=DOUBLE
+    ),
+    "notes a message after it left": Mutant(
+        world="ebics", broken=_patched(Uploading, "_put", _note_after_the_message), seeds=100, says=DOUBLE
+    ),
+    "writes its note over another's": Mutant(
+        world="ebics", broken=_patched(StoreNotes, "write", _write_over_anything), seeds=300, says=DOUBLE
+    ),
+    "takes a silent customer protocol for a failed order": Mutant(
+        world="ebics", broken=_patched(channel, "verdict", _silence_as_failure), seeds=300, says=DOUBLE
+    ),
+    "takes a digest that the bank has noted for an order that it has": Mutant(
+        world="ebics", broken=_patched(upload, "_judged", _known_is_held), seeds=200, says="has never seen it"
+    ),
+}
