@@ -7,9 +7,7 @@ from unittest.mock import patch
 
 from channels.channel import Fate
 from channels.ebics import channel, upload
-from channels.ebics.answers import Answer
-from channels.ebics.codes import deciding
-from channels.ebics.codes_table import DUPLICATE_ORDER, Remedy
+from channels.ebics.codes_table import Remedy
 from channels.ebics.notes import UploadNote
 from channels.ebics.protocol import Verdict
 from channels.ebics.upload import Outcome, UploadState
@@ -18,7 +16,6 @@ from gateway.channel_notes import StoreNotes
 from tests.sim.mutants import DOUBLE, Mutant
 
 _lost = upload.lost
-_judged = upload._judged
 _put = Uploading._put
 _write = StoreNotes.write
 _verdict = channel.verdict
@@ -50,13 +47,6 @@ def _silence_as_failure(*steps: Any, **order: Any) -> Verdict:
     return Verdict(fate=Fate.DID_NOT_ARRIVE) if found.fate is Fate.UNKNOWN else found
 
 
-def _known_is_held(state: UploadState, answer: Answer, *, completing: bool) -> UploadState:
-    code = deciding(answer.technical, answer.business)
-    if code.code in DUPLICATE_ORDER and state.before:
-        return upload._accepted(state, code.code, code.english)
-    return _judged(state, answer, completing=completing)
-
-
 def _patched(target: object, name: str, value: object) -> Any:
     def broken() -> AbstractContextManager[Any]:
         return patch.object(target, name, value)
@@ -79,8 +69,5 @@ EBICS: dict[str, Mutant] = {
     ),
     "takes a silent customer protocol for a failed order": Mutant(
         world="ebics", broken=_patched(channel, "verdict", _silence_as_failure), seeds=300, says=DOUBLE
-    ),
-    "takes a digest that the bank has noted for an order that it has": Mutant(
-        world="ebics", broken=_patched(upload, "_judged", _known_is_held), seeds=200, says="has never seen it"
     ),
 }
