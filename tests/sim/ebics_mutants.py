@@ -5,11 +5,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from channels.channel import Fate
-from channels.ebics import channel, upload
+from channels.ebics import upload
 from channels.ebics.codes_table import Remedy
 from channels.ebics.notes import UploadNote
-from channels.ebics.protocol import Verdict
 from channels.ebics.upload import Outcome, UploadState
 from channels.ebics.uploading import Uploading
 from gateway.channel_notes import StoreNotes
@@ -18,7 +16,6 @@ from tests.sim.mutants import DOUBLE, Mutant
 _lost = upload.lost
 _put = Uploading._put
 _write = StoreNotes.write
-_verdict = channel.verdict
 
 
 def _timeout_as_not_held(state: UploadState) -> UploadState:
@@ -42,11 +39,6 @@ async def _write_over_anything(self: StoreNotes, name: str, text: str, *, was: s
     return await _write(self, name, text, was=await self.read(name))
 
 
-def _silence_as_failure(*steps: Any, **order: Any) -> Verdict:
-    found = _verdict(*steps, **order)
-    return Verdict(fate=Fate.DID_NOT_ARRIVE) if found.fate is Fate.UNKNOWN else found
-
-
 def _patched(target: object, name: str, value: object) -> Any:
     def broken() -> AbstractContextManager[Any]:
         return patch.object(target, name, value)
@@ -66,8 +58,5 @@ EBICS: dict[str, Mutant] = {
     ),
     "writes its note over another's": Mutant(
         world="ebics", broken=_patched(StoreNotes, "write", _write_over_anything), seeds=300, says=DOUBLE
-    ),
-    "takes a silent customer protocol for a failed order": Mutant(
-        world="ebics", broken=_patched(channel, "verdict", _silence_as_failure), seeds=300, says=DOUBLE
     ),
 }
