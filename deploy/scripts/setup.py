@@ -54,6 +54,7 @@ TOOLS = (
     Tool("xmllint", "libxml2-utils", "libxml2", "XML validity"),
     Tool("openssl", "openssl", "openssl@3", "CMS seals"),
     Tool("softhsm2-util", "softhsm2", "softhsm", "keys in a token"),
+    Tool("pdftotext", "poppler-utils", "poppler", "letters as PDF"),
     Tool("sftp", "openssh-client", "openssh", "SFTP, as a client"),
     Tool("sshd", "openssh-server", "openssh", "SFTP, as a server", service="ssh"),
     Tool("nginx", "nginx-light", "nginx", "HTTPS, as a server", service="nginx"),
