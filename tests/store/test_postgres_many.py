@@ -171,7 +171,8 @@ async def test_two_transactions_that_wait_for_each_other_both_succeed(another: A
         stores[0]._write(crossing(0, "a", "b")),
         stores[1]._write(crossing(1, "b", "a")),
     )
-    assert sum(runs.values()) == 3, "one of them ran twice"
+    # The one that is run again may meet the other once more, before that has ended.
+    assert sum(runs.values()) > 2, "one of them was broken off, and ran again"
     for name in ("a", "b"):
         assert sorted((await stores[0].health(name)).last_problem or "") == ["0", "1"]
 
