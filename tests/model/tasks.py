@@ -2,7 +2,6 @@
 
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from tests.model.books import AMOUNT, CONNECTION, CURRENCY, END_TO_END, PAYMENT,
 from tests.model.machine import BASE, Asked, Hands, Nothing, Task
 
 FALL_BACK = frozenset({"AB06"})
-REMEMBERS = "doubted" in {one.name for one in fields(Courier)}  # since when it has been asking about an attempt, by its uptime
-HAS_WINDOWS = "send_window" in ConnectionSettings.model_fields
 Asked_ = tuple[tuple[int, int, int], ...]
 """(message, attempt, ticks ago) of the first question about each."""
 _PERSON = Caller("ada", ("*",), frozenset({"operate"}))
@@ -67,10 +64,9 @@ def _courier(hands: Hands, at: Connection, courier: type[Courier], asked: Asked_
     channel = Asked(hands, guarantee=at.guarantee)
     made = courier(Asked(hands), at, channel, Nothing(), hands.clock, Nothing())  # type: ignore[arg-type]
     made.recorder.jitter = Even()  # type: ignore[assignment]
-    if REMEMBERS:
-        made.uptime = hands.loop.time  # type: ignore[attr-defined]
-        hands.memory = made.doubted  # type: ignore[attr-defined]
-        made.doubted.update({(f"d{number}", attempt): -float(age) for number, attempt, age in asked})  # type: ignore[attr-defined]
+    made.uptime = hands.loop.time
+    hands.memory = made.doubted  # since when it has been asking about an attempt, by its uptime
+    made.doubted.update({(f"d{number}", attempt): -float(age) for number, attempt, age in asked})
     return made
 
 

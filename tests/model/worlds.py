@@ -12,7 +12,6 @@ from gateway.store.records import Delivery, DeliveryChange
 from tests.model.explore import Exploration, Found
 from tests.model.promises import PROMISES, executed_once, given_up_is_true_and_told
 from tests.model.state import Rules
-from tests.model.tasks import HAS_WINDOWS
 
 FINAL = Rules(name="QUERYABLE, final", kind="queryable", final=True)
 WORLDS = (
@@ -26,11 +25,7 @@ WORLDS = (
     replace(FINAL, name="reader and person step by step", senders=1, fine=True),
     replace(FINAL, name="a payment's whole life", senders=1, verdicts=True, decisions=True),
     Rules(name="instant, else normal", kind="blind", senders=1, verdicts=True, instant=True, attempts=1),
-    *(
-        [Rules(name="a send window that closes", kind="idempotent", knows_copies=True, senders=1, person="none", windows=True)]
-        if HAS_WINDOWS
-        else []
-    ),
+    Rules(name="a send window that closes", kind="idempotent", knows_copies=True, senders=1, person="none", windows=True),
     Rules(name="a person who is wrong", kind="blind", senders=1, verdicts=True, person="wrong", decisions=True),
     replace(FINAL, name="a message that is stopped", senders=1, stops=True, attempts_max=3),
     Rules(name="a door that lies", kind="blind", senders=1, verdicts=True, door_lies=True, decisions=True, attempts=1),
