@@ -157,6 +157,7 @@ class CreditTransfer:
     ultimate_creditor: Party | None = None
     remittance_information: RemittanceInformation | None = None
     supplementary: tuple[tuple[str, str], ...] = ()
+    serial_number: str | None = None  # what a bank with serial numbers of its own shape knows the payment by (formats.dialogue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +184,7 @@ class PaymentInitiation:
     creation_date_time: datetime  # aware, whole seconds; fixed once, so that rendering again gives the same bytes
     initiating_party: Party
     blocks: tuple[PaymentBlock, ...]
+    serial_number: str | None = None  # what a bank with serial numbers of its own shape knows the whole message by
 
     @property
     def count(self) -> int:

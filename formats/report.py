@@ -184,6 +184,7 @@ class EntryTransaction:
     clearing_reference: str | None = None
     availability: tuple[Availability, ...] = ()
     supplementary: Pairs = ()
+    serial_number: str | None = None  # ours, in the bank's shape (formats.dialogue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,7 @@ class TransactionStatus:
     amount: str | None = None
     currency: str | None = None
     supplementary: Pairs = ()
+    serial_number: str | None = None  # ours, in the bank's shape (formats.dialogue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,7 @@ class PaymentReturn:
     instructed_amount: str | None = None  # [RtrdInstdAmt] before exchange and charges
     instructed_currency: str | None = None
     supplementary: Pairs = ()
+    serial_number: str | None = None  # ours, in the bank's shape (formats.dialogue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

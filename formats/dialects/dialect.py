@@ -1,0 +1,150 @@
+"""What the plugins of Chinese banks share: a `DialogueBank` made of tables, rule packs and settings; a bank's own file adds its
+XML.
+
+A plugin is `class Cib(Dialect[CibSettings])` with `render`, `inquire`, `wrap`, `hear` and `records`, and `BANK = Cib(…)`. Its
+settings are a model whose fields all have a default or an example, and a description in English and Chinese: the docs are made
+from them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from typing import BinaryIO, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from formats.bank import Capabilities
+from formats.dialects.tables import StatusTable
+from formats.dialogue import Asked, BadBankSettings, Dialogue, Heard, Inquiry, Request, Wrapping
+from formats.errors import Unrenderable, Violation
+from formats.exchange import Exchange, read_exchange
+from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
+from formats.pain001_versions import VERSIONS
+from formats.report import ReportRecord
+from formats.rules import RuleSet, unsupported_message
+from formats.rules.rule import Pack, Setting
+
+
+class DialectSettings(BaseModel):
+    """Base of the `[bank_settings]` of these banks. Each field's description is "English | 中文"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    rejected_codes: tuple[str, ...] = Field(
+        default=(),
+        description="More codes that prove a failure, as the bank confirmed in writing | 经银行书面确认、可认定付款失败的代码",
+    )
+    batch: bool = Field(
+        default=False,
+        description="Several payments in one request, where the bank has one for it | 银行支持时，多笔付款合并为一个请求",
+    )
+
+
+S = TypeVar("S", bound=DialectSettings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dialect(ABC, Generic[S]):
+    """See the module. `settings` of an unconfigured plugin are invented examples: enough to render and to judge samples."""
+
+    name: str
+    base: Capabilities  # `transfers_max` is the bank's, in one request
+    dialogue: Dialogue
+    table: StatusTable
+    packs: tuple[Pack, ...]
+    settings: S
+
+    # -- configuration -------------------------------------------------------------------------------------------------
+
+    def configured(self, table: Mapping[str, object]) -> Self:
+        """See `DialogueBank.configured`."""
+        try:
+            return replace(self, settings=type(self.settings).model_validate(dict(table)))
+        except ValidationError as error:
+            problems = [(".".join(map(str, one["loc"])) or "(table)", one["msg"]) for one in error.errors(include_input=False)]
+            raise BadBankSettings(tuple(problems)) from None
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        return self.base if self.settings.batch else replace(self.base, transfers_max=1)
+
+    @cached_property
+    def statuses(self) -> StatusTable:
+        """The bank's codes, with those that the operator added."""
+        return self.table.with_rejected(self.settings.rejected_codes)
+
+    def explain(self, code: str) -> tuple[str, str] | None:
+        """See `DialogueBank.explain`."""
+        return self.statuses.explain(code)
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _rules(self) -> RuleSet:
+        return RuleSet(self.packs)
+
+    def check(
+        self, terms: PaymentTerms, transfer: CreditTransfer, on: date, message_name: str | None = None
+    ) -> tuple[Violation, ...]:
+        """See `BankFormat.check`."""
+        sends = self.capabilities.sends
+        setting = Setting(on, VERSIONS["pain.001.001.09"], self.capabilities.horizon_days, self.capabilities.currencies)
+        found = self._rules.check(terms, transfer, setting)
+        if message_name is not None and message_name not in sends:
+            return (unsupported_message(message_name, tuple(sends)), *found)
+        return found
+
+    def _must_take(self, message: PaymentInitiation) -> None:
+        """Raises `Unrenderable` for a message of another kind, or with more payments than go into one request."""
+        if message.message_name not in self.capabilities.sends:
+            raise Unrenderable((unsupported_message(message.message_name, tuple(self.capabilities.sends)),))
+
+    def sign_in(self, fresh: str, at: datetime) -> bytes | None:
+        """See `DialogueBank.sign_in`: none here."""
+        del fresh, at
+        return None
+
+    def token_of(self, reply: bytes) -> str | None:
+        """See `DialogueBank.token_of`: none here."""
+        del reply
+        return None
+
+    def to_seal(self, content: bytes, asked: Asked, wrapping: Wrapping) -> bytes | None:
+        """See `DialogueBank.to_seal`: the front machine seals by itself."""
+        del content, asked, wrapping
+        return None
+
+    def to_open(self, reply: bytes) -> bytes | None:
+        """See `DialogueBank.to_open`: the front machine opens by itself."""
+        del reply
+        return None
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    def parse(self, source: BinaryIO) -> Iterator[ReportRecord]:
+        """See `BankFormat.parse`: a kept exchange or a bare reply."""
+        yield from self.records(read_exchange(source))
+
+    # -- the bank's own ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
+        """See `BankFormat.render`: the content of the request, without its envelope."""
+
+    @abstractmethod
+    def inquire(self, inquiry: Inquiry, fresh: str) -> bytes:
+        """See `DialogueBank.inquire`."""
+
+    @abstractmethod
+    def wrap(self, content: bytes, asked: Asked, wrapping: Wrapping) -> Request:
+        """See `DialogueBank.wrap`."""
+
+    @abstractmethod
+    def hear(self, exchange: Exchange) -> Heard:
+        """See `DialogueBank.hear`."""
+
+    @abstractmethod
+    def records(self, exchange: Exchange) -> Iterator[ReportRecord]:
+        """The records of a reply, in reading order, a `Document` first. Raises `Unparsable` only."""
