@@ -195,6 +195,26 @@ class AlarmSettings(Settings):
     unread_seconds: Seconds = 1800.0  # a file of the bank that was fetched and not read
 
 
+class QuietSettings(Settings):
+    """Hours of the bank's day in which it is neither asked nor sent anything; over midnight where `begins` is the later one."""
+
+    begins: TimeOfDay
+    ends: TimeOfDay
+
+
+class DialogueSettings(Settings):
+    """How a bank that answers at once is talked to (`formats.dialogue`); None: as its plugin says."""
+
+    ask_after_seconds: Seconds | None = None  # from the send to the first question; each pause is twice the one before
+    ask_longest_seconds: Annotated[float, Field(ge=1, le=31 * 86400)] = 1800.0  # the longest pause between two questions
+    repeat_after_seconds: Seconds | None = None  # idempotent: so long after a doubt the same serial number may go out again
+    not_found_wait_seconds: Seconds | None = None  # so long "no such record" proves nothing
+    returns_days: int | None = Field(default=None, ge=0, le=365)  # after success, while it may still come back
+    statement_seconds: Seconds = 900.0  # between questions for the statement of the current day; 0: none is asked for
+    balance_seconds: Seconds = 900.0  # likewise for balances
+    quiet: tuple[QuietSettings, ...] | None = None
+
+
 class InstantSettings(Settings):
     """What the bank agreed about instant payments; None: as the bank's plugin says."""
 
@@ -223,6 +243,8 @@ class ConnectionSettings(Settings):
     instant: InstantSettings = InstantSettings()
     send_window: SendWindowSettings | None = None  # None: always open
     alarms: AlarmSettings = AlarmSettings()
+    bank_settings: dict[str, Any] = Field(default_factory=dict)  # of a bank that answers at once; checked by its plugin
+    dialogue: DialogueSettings = DialogueSettings()  # for such banks
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 
 

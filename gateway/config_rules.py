@@ -30,6 +30,7 @@ from gateway.config import (
     ListenSettings,
 )
 from gateway.config_words import did_you_mean, explained
+from gateway.dialogue.settings import dialogue_problems
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
 from gateway.store.address import SYSTEM, BadStoreUrl, is_postgres, postgres_address, sqlite_file
@@ -43,7 +44,7 @@ _REASON_CODE: Final = re.compile(r"\S(?:.{0,33}\S)?")  # [Rsn] Cd is one of ISO'
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FILE_NAME_FIELDS: Final = frozenset({"message_id", "connection_id", "date"})
 _NETWORKED: Final = frozenset({"sftp", "https"})
-_CHANNEL_KINDS: Final = frozenset({"sftp", "https", "folder", "ebics"})
+_CHANNEL_KINDS: Final = frozenset({"sftp", "https", "folder", "ebics", "frontend"})
 
 
 def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -> Iterator[Found]:
@@ -175,6 +176,7 @@ def _bank(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
         yield "bank", f"there is no bank plugin {settings.bank!r}", did_you_mean(settings.bank, error.known)
         return
     yield from _message(settings.message, bank)
+    yield from dialogue_problems(settings, bank)
 
 
 def _message(message: str | None, bank: BankFormat) -> Iterator[tuple[str, str, str]]:

@@ -3,27 +3,38 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from channels.channel import Channel, Guarantee
-from channels.ebics.notes import Notes
 from channels.ebics.profile import EbicsProfile
+from channels.frontend_profile import FrontendProfile
 from channels.https_profile import HttpsProfile
 from channels.profiles import build_channel
 from channels.profiles import parse_profile as parse_channel
-from formats.bank import BankFormat, bank_named
+from formats.bank import BankFormat
+from formats.dialogue import DialogueBank
 from formats.model import OrganisationIdentification, OtherIdentification, Party
 from formats.schemas_own import OwnSchemas
+from gateway.banks import bank_of
+from gateway.channel_notes import StoreNotes
 from gateway.config import ConnectionSettings
+from gateway.dialogue.conversation import SignedIn
+from gateway.dialogue.manner import manner_of
+from gateway.dialogue.opening import open_dialogue
 from gateway.own_schemas import read_schemas
 from gateway.send_window import SendWindow
+from gateway.store.store import Store
 from gateway.window_settings import send_window
+from keys.plain import PlainSeal
 from keys.profiles import build_seal, certificates, profile_file_suffix
 from keys.profiles import parse_profile as parse_seal
 from keys.seal import KeyUnavailable, Seal
 from keys.secrets import certificate_pem, resolve
 from keys.store import certificates_end
+
+PLAIN: Final = PlainSeal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,7 @@ class Connection:
     clock: Callable[[], datetime]
     schemas: OwnSchemas | None = None  # brought from the bank; they win over the official ones
     window: SendWindow | None = field(init=False)  # when the bank takes messages; None: always
+    signed_in: SignedIn = field(init=False, default_factory=SignedIn)  # at a bank that answers at once
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window", send_window(self.settings))
@@ -68,18 +80,47 @@ class Connection:
         own = self.settings.instant.fall_back_codes
         return self.bank.capabilities.instant_fall_back if own is None else frozenset(own)
 
-    def channel(self, notes: Notes | None = None) -> Channel:
-        """A channel of its own: one for sending, one for fetching, so that neither waits for the other. `notes`: what EBICS
-        cannot do without."""
+    @property
+    def dialogue(self) -> DialogueBank | None:
+        """The bank as one that answers at once; None: it is sent files."""
+        return self.bank if isinstance(self.bank, DialogueBank) else None
+
+    @property
+    def repeat_after(self) -> timedelta:
+        """How long after a doubt a message may be sent again, where repeats are safe."""
+        return timedelta(0) if self.dialogue is None else manner_of(self.settings, self.dialogue.dialogue).repeat_after
+
+    @property
+    def file_seal(self) -> Seal:
+        """What seals stored documents and opens files: nothing where each exchange is sealed by itself."""
+        return self.seal if self.dialogue is None else PLAIN
+
+    def channel(self, store: Store | None = None) -> Channel:
+        """A channel of its own: one for sending, one for fetching, so that neither waits for the other. `store`: EBICS and banks
+        that answer at once cannot do without."""
+        profile = parse_channel(self.settings.channel)
+        if self.dialogue is not None and isinstance(profile, FrontendProfile):
+            return open_dialogue(
+                self.settings,
+                self.dialogue,
+                profile,
+                seal=self.seal,
+                store=_needed(store),
+                clock=self.clock,
+                base=self.base,
+                secret=lambda reference: resolve(reference, self.base),
+                certificate=lambda reference: certificate_pem(reference, self.base),
+                signed_in=self.signed_in,
+            )
         return build_channel(
-            parse_channel(self.settings.channel),
+            profile,
             guarantee=self.guarantee,
             absence_is_final=self.settings.guarantee.absence_is_final,
             secret=lambda reference: resolve(reference, self.base),
             certificate=lambda reference: certificate_pem(reference, self.base),
             clock=self.clock,
             base=self.base,
-            notes=notes,
+            notes=None if store is None else StoreNotes(store),
         )
 
     def file_name(self, message_id: str, on: datetime) -> str:
@@ -93,7 +134,7 @@ def open_connection(settings: ConnectionSettings, base: Path, clock: Callable[[]
     profile = parse_seal(settings.seal)
     return Connection(
         settings=settings,
-        bank=bank_named(settings.bank),
+        bank=bank_of(settings),
         seal=build_seal(profile, base, clock),
         file_suffix=profile_file_suffix(profile),
         base=base,
@@ -118,6 +159,12 @@ def _ends_of_seal(settings: ConnectionSettings, base: Path) -> list[tuple[str, d
         return certificates(parse_seal(settings.seal), base)
     except KeyUnavailable:
         return []
+
+
+def _needed(store: Store | None) -> Store:
+    if store is None:
+        raise ValueError("a bank that answers at once is talked to over a store only: replies have to be kept")
+    return store
 
 
 def stored_keys(settings: ConnectionSettings) -> tuple[str, ...]:

@@ -209,7 +209,7 @@ class Courier:
     # -- doubt ---------------------------------------------------------------------------------------------------------
 
     async def _doubt(self, delivery: Delivery) -> None:
-        if self.connection.guarantee is Guarantee.IDEMPOTENT:
+        if self.connection.guarantee is Guarantee.IDEMPOTENT and not self._too_early_to_repeat(delivery):
             if delivery.attempt < self.connection.settings.retry.attempts_max and not delivery.stopped:
                 await self._send(delivery, DeliveryEvent.SEND_AGAIN)  # in the window; a question need not wait for it
             else:
@@ -218,6 +218,10 @@ class Courier:
                 await self.store.add_evidence(delivery.delivery_id, (), None)
             return
         await self._ask(delivery)
+
+    def _too_early_to_repeat(self, delivery: Delivery) -> bool:
+        """Whether the bank wants more time to pass before it gets the same again; meanwhile it is asked."""
+        return self.clock() - (delivery.doubt_since or delivery.updated_at) < self.connection.repeat_after
 
     async def _ask(self, delivery: Delivery, not_after: datetime | None = None) -> None:
         """Asks the bank's side whether it has the message. `not_after`: when something else than asking is due."""
@@ -275,7 +279,7 @@ class Courier:
         await self.store.add_evidence(delivery.delivery_id, (evidence,) if new else (), due)
 
     def _first_question(self) -> timedelta:
-        if self.connection.guarantee is Guarantee.IDEMPOTENT:
+        if self.connection.guarantee is Guarantee.IDEMPOTENT and not self.connection.repeat_after:
             return self.recorder.backoff(1)
         return timedelta(seconds=min(1.0, self.connection.settings.schedule.ask_seconds))
 

@@ -171,7 +171,7 @@ class Intake:
             opened = self.store.document_writer("opened")
             try:
                 with closing(self.store.open_document(file.document_id)) as source:
-                    self.connection.seal.open(source, opened)  # type: ignore[arg-type]  # a writer is all it needs
+                    self.connection.file_seal.open(source, opened)  # type: ignore[arg-type]  # a writer is all it needs
                 document_id, _, _ = opened.finish()
             except BaseException:
                 opened.discard()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from formats.bank import bank_named
 from formats.model import PaymentType
+from gateway.banks import bank_of
 from gateway.calendars import CALENDARS
 from gateway.config import ConnectionSettings, KindWindowSettings, SendWindowSettings
 from gateway.config_words import did_you_mean
@@ -21,7 +21,7 @@ def send_window(settings: ConnectionSettings) -> SendWindow | None:
         return None
     return SendWindow(
         calendar=CALENDARS[window.calendar],
-        zone=ZoneInfo(settings.time_zone or bank_named(settings.bank).capabilities.time_zone),
+        zone=ZoneInfo(settings.time_zone or bank_of(settings).capabilities.time_zone),
         hours=Hours(opens=window.opens, cut_off=window.cut_off),
         kinds=tuple(_kind_hours(window, kind) for kind in window.kinds),
         closed=frozenset(window.closed),

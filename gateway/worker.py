@@ -17,18 +17,18 @@ import structlog
 from channels.channel import Channel
 from gateway import clock
 from gateway.alarms import Alarms, Queue
-from gateway.channel_notes import StoreNotes
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
+from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
 from gateway.intake import Intake
+from gateway.lanes import fetch_lane
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
-from gateway.use_cases.desk import fetch_lane
 from keys.profiles import check_key_stores, parse_profile
 from keys.seal import KeyUnavailable
 
@@ -76,13 +76,16 @@ class FetchLane:
     intake: Intake
     clock: Clock
     every: timedelta
+    next_question: Callable[[], Awaitable[datetime | None]] | None = None  # of a bank that answers at once
 
     async def pump(self) -> datetime | None:
         """Fetches and reads; when to fetch next, None if only on request."""
         await self.intake.fetch()
         waiting = await self.intake.read_waiting()
         every = self.every or (READ_AGAIN if waiting else timedelta(0))
-        return self.clock() + every if every else None
+        following = self.clock() + every if every else None
+        question = None if self.next_question is None else await self.next_question()
+        return min((moment for moment in (following, question) if moment is not None), default=None)
 
 
 class Worker:
@@ -105,15 +108,15 @@ class Worker:
     def _add(self, connection: Connection) -> None:
         self._connections.append(connection)
         self._alarms.append(Alarms(self._store, connection.settings, connection.window, self._clock, self._metrics))
-        notes = StoreNotes(self._store)
-        outward, inward = connection.channel(notes), connection.channel(notes)
+        outward, inward = connection.channel(self._store), connection.channel(self._store)
         self._channels += [outward, inward]
         preparer = Preparer(self._store, connection, self._clock, self._metrics)
         courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)
         self._sending[connection.id] = SendLane(courier, preparer)
         intake = Intake(self._store, connection, inward, self._clock, self._metrics)
         every = timedelta(seconds=connection.settings.schedule.fetch_seconds)
-        self._fetching[fetch_lane(connection.id)] = FetchLane(intake, self._clock, every)
+        questions = inward.next_due if isinstance(inward, DialogueChannel) else None
+        self._fetching[fetch_lane(connection.id)] = FetchLane(intake, self._clock, every, questions)
 
     @property
     def lanes(self) -> tuple[str, ...]:

@@ -181,10 +181,10 @@ def _local(configuration: Configuration, connection: str) -> datetime:
     """Now, as it is printed where the bank is."""
     from zoneinfo import ZoneInfo
 
-    from formats.bank import bank_named
+    from gateway.banks import bank_of
 
     settings = configuration.connections[connection]
-    zone = settings.time_zone or bank_named(settings.bank).capabilities.time_zone
+    zone = settings.time_zone or bank_of(settings).capabilities.time_zone
     return clock.now().astimezone(ZoneInfo(zone))
 
 
@@ -192,12 +192,11 @@ def _local(configuration: Configuration, connection: str) -> datetime:
 async def access_channel(configuration: Configuration, connection: str) -> "AsyncIterator[EbicsChannel]":
     """The channel of an EBICS connection, with its notes in the store that the worker uses."""
     from channels.ebics.channel import EbicsChannel
-    from gateway.channel_notes import StoreNotes
     from gateway.connection import open_connection
 
     async with open_service_store(configuration) as store:
         settings = configuration.connections[connection]
-        channel = open_connection(settings, configuration.directory, clock.now).channel(StoreNotes(store))
+        channel = open_connection(settings, configuration.directory, clock.now).channel(store)
         assert isinstance(channel, EbicsChannel)  # noqa: S101 - the callers have looked at the profile
         try:
             yield channel

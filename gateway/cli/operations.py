@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration, ConnectionSettings
 from gateway.rpc.client import CallFailed, Client, Target
 from gateway.window_settings import window_lines
+
+if TYPE_CHECKING:
+    from channels.channel import Channel
 
 deliveries = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages to the banks, and where they stand.")
 discrepancies = typer.Typer(
@@ -361,6 +364,7 @@ async def _try_channel(configuration: Configuration, settings: ConnectionSetting
     from channels.channel import ChannelError
     from gateway import clock
     from gateway.connection import open_connection
+    from gateway.dialogue.settings import FRONTEND
     from gateway.store.store import StoreUnavailable
     from keys.seal import KeyUnavailable
 
@@ -371,10 +375,17 @@ async def _try_channel(configuration: Configuration, settings: ConnectionSetting
                 return await access.check()
         except (ChannelError, StoreUnavailable, KeyUnavailable) as error:
             return (str(error),)
-    channel = open_connection(settings, directory, clock.now).channel()
+    try:
+        if settings.channel.get("kind") == FRONTEND:  # talked to over the store, like EBICS
+            async with onboarding.open_service_store(configuration) as store:
+                return await _tried(open_connection(settings, directory, clock.now).channel(store))
+        return await _tried(open_connection(settings, directory, clock.now).channel())
+    except (ChannelError, StoreUnavailable, KeyUnavailable) as error:
+        return (str(error),)
+
+
+async def _tried(channel: "Channel") -> tuple[str, ...]:
     try:
         return await channel.check()
-    except (ChannelError, KeyUnavailable) as error:
-        return (str(error),)
     finally:
         await channel.close()

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Final
 from formats.bank import UnknownBank
 from formats.errors import Unparsable
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms
-from gateway.channel_notes import StoreNotes
 from gateway.cli.output import USAGE, CommandFailed
 from gateway.cli.serve import loaded
 from gateway.cli.sources import why
@@ -107,7 +106,7 @@ async def on_expectations(expected: Expectations, files: Files, done: Callable[[
 
 def _replay(store: Store, settings: ConnectionSettings, base: Path) -> Replay:
     connection = open_connection(settings, base, now)
-    return Replay(store, Intake(store, connection, connection.channel(StoreNotes(store)), now, Metrics()), commit=False)
+    return Replay(store, Intake(store, connection, connection.channel(store), now, Metrics()), commit=False)
 
 
 async def _results(replay: Replay, files: Files, done: Callable[[], None], *, sealed: bool) -> AsyncIterator[dict[str, Any]]:

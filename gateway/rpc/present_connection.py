@@ -5,9 +5,9 @@ from datetime import datetime
 
 from bankgate.v1 import operations_pb2 as operations
 from bankgate.v1 import types_pb2 as pb
-from formats.bank import bank_named
 from formats.model import PaymentType
 from gateway.alarms import QueueAge
+from gateway.banks import bank_of
 from gateway.config import ConnectionSettings
 from gateway.onboarding import Onboarding
 from gateway.rpc.present import moment, texts_of
@@ -29,11 +29,11 @@ def connection_message(
         channel=str(settings.channel.get("kind", "")),
         seal=str(settings.seal.get("kind", "")),
         guarantee=settings.guarantee.kind,
-        message_name=settings.message or next(iter(bank_named(settings.bank).capabilities.sends)),
+        message_name=settings.message or next(iter(bank_of(settings).capabilities.sends)),
         accounts=[
             pb.Account(**texts_of(account, "iban", "other_id", "other_scheme", "currency")) for account in settings.accounts
         ],
-        time_zone=settings.time_zone or bank_named(settings.bank).capabilities.time_zone,
+        time_zone=settings.time_zone or bank_of(settings).capabilities.time_zone,
         payments_waiting=health.payments_waiting,
         deliveries_in_doubt=health.deliveries_in_doubt,
         open_discrepancies=health.open_discrepancies,

@@ -47,11 +47,6 @@ class Desk:
         return settings
 
 
-def fetch_lane(connection_id: str) -> str:
-    """The lane on which a connection's answers are fetched and read; its messages are sent on the lane of its own name."""
-    return f"fetch:{connection_id}"
-
-
 def need_reason(reason: str) -> None:
     """A person's decision needs a reason. Raises BadRequest."""
     if len(reason.strip()) < REASON_LENGTH_MIN:

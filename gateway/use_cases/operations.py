@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from gateway.alarms import QueueAge, queue_ages
 from gateway.callers import Caller
-from gateway.channel_notes import StoreNotes
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import open_connection
 from gateway.errors import BadRequest, NotFound, TooLate
 from gateway.intake import Intake
+from gateway.lanes import fetch_lane
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.onboarding import Onboarding, onboarding_of
 from gateway.reasons import ours
@@ -29,7 +29,7 @@ from gateway.store.records import (
 from gateway.store.store import Clock, Stale, Store
 from gateway.store.story import DeliveryEventRow
 from gateway.telemetry import Metrics
-from gateway.use_cases.desk import Desk, fetch_lane, need_reason, one_page, page_size
+from gateway.use_cases.desk import Desk, need_reason, one_page, page_size
 from gateway.window_settings import send_window
 
 
@@ -189,7 +189,7 @@ class Operations(Desk):
         """What the files would change on that connection; with `commit`, changes it. Raises `TooMany` beside the usual."""
         self._authorise(caller, "replay", connection_id)
         connection = open_connection(self._settings(connection_id), self._configuration.directory, self._clock)
-        intake = Intake(self._store, connection, connection.channel(StoreNotes(self._store)), self._clock, self._metrics)
+        intake = Intake(self._store, connection, connection.channel(self._store), self._clock, self._metrics)
         with self._replays.admitted():
             async for result in Replay(self._store, intake, commit, self._replays).run(files, sealed=sealed):
                 yield result

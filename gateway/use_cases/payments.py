@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from formats.bank import bank_named
 from formats.errors import Violation, refusing
 from formats.model import PaymentType
 from formats.rules.together import EndToEndIds
+from gateway.banks import bank_of
 from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.differences import differing_fields, differing_orders
@@ -68,9 +68,7 @@ class Payments(Desk):
     ) -> None:
         super().__init__(configuration, store, clock=clock, metrics=metrics)
         self._new_id = new_id
-        self._checks = {
-            name: OrderCheck(settings, bank_named(settings.bank)) for name, settings in configuration.connections.items()
-        }
+        self._checks = {name: OrderCheck(settings, bank_of(settings)) for name, settings in configuration.connections.items()}
 
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
         """Stores all of them or none, durably. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""

@@ -14,13 +14,13 @@ from gateway.connection import Connection
 from gateway.delivery import Courier
 from gateway.engine.local import LocalEngine
 from gateway.intake import Intake
+from gateway.lanes import fetch_lane
 from gateway.lifecycle import ATTEMPT_STARTS, DeliveryState
 from gateway.prepare import Preparer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange
 from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics
-from gateway.use_cases.desk import fetch_lane
 from gateway.worker import FetchLane, SendLane
 from keys.plain import PlainSeal
 from tests.sim.bank import Bank

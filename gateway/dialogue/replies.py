@@ -1,0 +1,44 @@
+"""Keeping replies: each becomes an inbound file before anybody acts on it, and is read like any other file of a bank."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from channels.channel import Arrival, Keep
+from formats.exchange import Exchange, write_exchange
+from gateway.lanes import fetch_lane
+from gateway.store.store import Store
+
+
+def arrival_of(exchange: Exchange, connection_id: str, number: str) -> Arrival:
+    """A reply as a file on offer. Its name says what was asked and when."""
+    asked = exchange.asked
+    assert asked is not None and asked.at is not None  # noqa: S101, PT018 - of an exchange of ours
+    content = write_exchange(exchange)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    name = f"{connection_id}-{asked.kind.value}-{asked.at:%Y%m%dT%H%M%S}-{number[-8:]}.exchange"
+    return Arrival(name=name, size=len(content), chunks=chunks)
+
+
+def keeper(store: Store, connection_id: str) -> Keep:
+    """Stores a reply as an inbound file, which wakes whoever reads them. For replies that come while something is sent."""
+
+    async def keep(arrival: Arrival) -> None:
+        content = b"".join([chunk async for chunk in arrival.chunks()])
+        document_id, sha256, size = await asyncio.to_thread(_written, store, content)
+        await store.keep_inbound(connection_id, arrival.name, document_id, sha256, size)
+        await store.wake_lane(fetch_lane(connection_id))
+
+    return keep
+
+
+def _written(store: Store, content: bytes) -> tuple[int, str, int]:
+    writer = store.document_writer("inbound")
+    try:
+        writer.write(content)
+        return writer.finish()
+    except BaseException:
+        writer.discard()
+        raise

@@ -1,0 +1,68 @@
+"""What is wrong with the settings of a connection to a bank that answers at once. Reads nothing and names no value."""
+
+from collections.abc import Iterator, Mapping
+
+from formats.bank import BankFormat
+from formats.dialogue import BadBankSettings, DialogueBank
+from gateway.banks import bank_of
+from gateway.config import ConnectionSettings, DialogueSettings
+
+Found = tuple[str, str, str]
+"""(key, problem, hint)"""
+
+FRONTEND = "frontend"
+
+
+def dialogue_problems(settings: ConnectionSettings, bank: BankFormat) -> Iterator[Found]:
+    """`bank`: its plugin, unconfigured."""
+    kind = settings.channel.get("kind")
+    if not isinstance(bank, DialogueBank):
+        if kind == FRONTEND:
+            yield (
+                "channel.kind",
+                f"the plugin {bank.name!r} writes files; a front machine takes none",
+                "sftp, https, folder or ebics",
+            )
+        if settings.bank_settings:
+            yield "bank_settings", f"the plugin {bank.name!r} has none", "take the table out"
+        if settings.dialogue != DialogueSettings():
+            yield "dialogue", f"has no meaning for the plugin {bank.name!r}, which is sent files", "take the table out"
+        return
+    if kind != FRONTEND:
+        yield (
+            "channel.kind",
+            f"the plugin {bank.name!r} answers at once: its channel is of kind {FRONTEND!r}",
+            'kind = "frontend"',
+        )
+    try:
+        bank_of(settings)
+    except BadBankSettings as error:
+        for key, problem in error.problems:
+            yield f"bank_settings.{key}", problem, ""
+    yield from _secrets(settings, bank)
+    yield from _guarantee(settings, bank)
+
+
+def _secrets(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:
+    given = settings.channel.get("secrets")
+    names = set(given) if isinstance(given, Mapping) else set()
+    for name in sorted(set(bank.dialogue.secrets) - names):
+        yield (
+            f"channel.secrets.{name}",
+            f"is required by the plugin {bank.name!r}",
+            "a reference: env:NAME, file:PATH or credential:NAME",
+        )
+    for name in sorted(names - set(bank.dialogue.secrets)):
+        yield f"channel.secrets.{name}", f"is nothing that the plugin {bank.name!r} uses", "take it out"
+
+
+def _guarantee(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:
+    kind = settings.guarantee.kind
+    if kind == "blind":
+        yield "guarantee.kind", "is too little: this bank can be asked by serial number", 'kind = "queryable"'
+    if kind == "idempotent" and not bank.dialogue.same_serial_is_safe:
+        hint = 'its documents promise nothing about a repeated serial number: kind = "queryable"'
+        yield "guarantee.kind", f'cannot be "idempotent" with the plugin {bank.name!r}', hint
+    if kind == "idempotent" and not settings.guarantee.evidence:
+        hint = "name where the bank confirmed that it never executes a serial number twice; without that, queryable"
+        yield "guarantee.evidence", 'is required for kind = "idempotent"', hint

@@ -1,0 +1,29 @@
+"""What a person is told about a bank that answers at once. Pure."""
+
+from formats.dialogue import Asking, Heard
+from gateway.discrepancies import Origin
+from gateway.masking import mask_text
+from gateway.store.records import GivenSerial, NewDiscrepancy
+
+_TEXT_MAX = 200
+
+
+def not_known(connection_id: str, given: GivenSerial, heard: Heard) -> NewDiscrepancy:
+    """The bank took a payment and says that it does not know it, past the wait that it is given."""
+    origin = Origin(connection_id=connection_id, inbound_file_id=0, source="status")
+    return origin.discrepancy(
+        f"not-known:{given.instruction_id}",
+        "unmatched",
+        "The bank took this payment and now says that it knows no such record. It was not marked as failed and is not sent "
+        "again; ask the bank with the serial number in the evidence.",
+        "银行已受理该笔付款，但查询返回无此记录。系统未将其置为失败，也不会重发；请凭流水号向银行核实。",
+        {"serial_number": given.serial, "code": heard.code, "text": mask_text(heard.text)[:_TEXT_MAX]},
+        payment_id=given.payment_id,
+        delivery_id=given.delivery_id,
+    )
+
+
+def cannot_ask(kind: Asking, heard: Heard) -> str:
+    """A question that the bank did not answer, for `troubles`."""
+    text = mask_text(heard.text)[:_TEXT_MAX]
+    return f"the question for {kind.value} was not answered: {heard.outcome.value} {heard.code} {text}".strip()

@@ -1,0 +1,6 @@
+"""The two lanes of a connection: its messages go out on the lane of its own name, its answers are fetched and read on another."""
+
+
+def fetch_lane(connection_id: str) -> str:
+    """The lane on which a connection's answers are fetched and read."""
+    return f"fetch:{connection_id}"
