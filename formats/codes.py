@@ -36,8 +36,23 @@ def verdict(status: str | None) -> Verdict:
 def explain(code: str) -> tuple[str, str]:
     """A status or reason code in plain words, English and Chinese. A code no table has gets a sentence that says so."""
     key = code.strip()
-    known = REASONS.get(key) or STATUSES.get(key)
+    known = REASONS.get(key) or STATUSES.get(key) or _of_bank(key)
     return known or _unknown(key)
+
+
+def _of_bank(key: str) -> tuple[str, str] | None:
+    """A code of a bank's own interface, under the name of its plugin ("cib.PAYOUT")."""
+    name, dot, code = key.partition(".")
+    if not dot or not code:
+        return None
+    from formats.bank import UnknownBank, bank_named  # plugins use this file in their turn
+    from formats.dialogue import DialogueBank
+
+    try:
+        bank = bank_named(name)
+    except UnknownBank:
+        return None
+    return bank.explain(code) if isinstance(bank, DialogueBank) else None
 
 
 def explain_cancellation(code: str) -> tuple[str, str]:

@@ -259,4 +259,5 @@ class Configuration(Settings):
     worker: WorkerSettings = WorkerSettings()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
+    bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

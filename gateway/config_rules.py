@@ -19,6 +19,7 @@ from formats.model import PostalAddress
 from formats.schemas_own import BrokenSchemas
 from gateway import clock
 from gateway.addresses import is_loopback, split_address
+from gateway.bank_directory import directory_problem
 from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import (
     LEASE_USED,
@@ -54,6 +55,7 @@ def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -
         *_listen(listen, configuration.directory),
         *_store(configuration),
         *_callers(configuration, connection_ids),
+        *_bank_directory(configuration),
     ):
         yield file, key, problem, hint
 
@@ -133,6 +135,13 @@ def _store(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
         reference = getattr(database, name)
         if reference is not None:
             yield from _reference(f"database.{name}", reference, directory)
+
+
+def _bank_directory(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    name = configuration.bank_directory
+    problem = None if name is None else directory_problem(configuration.directory / name)
+    if problem is not None:
+        yield "bank_directory", problem, "a CSV file whose first line names the columns code and name"
 
 
 def _callers(configuration: Configuration, connection_ids: set[str]) -> Iterator[tuple[str, str, str]]:

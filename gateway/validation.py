@@ -13,6 +13,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from formats.bank import BankFormat
+from formats.dialects.directory import Directory
+from formats.dialogue import DialogueBank
 from formats.errors import Violation, refusing, warnings
 from formats.instant import INST, as_instant, as_normal, asks_instant
 from formats.model import (
@@ -27,6 +29,7 @@ from formats.model import (
 )
 from formats.rules.together import EndToEndIds
 from formats.written import Check, as_written
+from gateway.bank_directory import unknown_branch
 from gateway.config import AccountSettings, ConnectionSettings
 from gateway.instant import InstantChoice
 from gateway.payment import PaymentOrder, new_uetr
@@ -87,8 +90,10 @@ class Checked:
 class OrderCheck:
     """Checks the orders of one connection: the gateway's rules, the connection's, and the bank plugin's."""
 
-    def __init__(self, connection: ConnectionSettings, bank: BankFormat) -> None:
+    def __init__(self, connection: ConnectionSettings, bank: BankFormat, directory: Directory | None = None) -> None:
+        """`directory`: of Chinese branches; banks that are not talked to in a Chinese dialect make nothing of it."""
         self._bank = bank
+        self._directory = directory if isinstance(bank, DialogueBank) else None
         self._connection = connection
         self._accounts = tuple(_AccountDefaults.of(account) for account in connection.accounts)
         self._terms = lru_cache(maxsize=4096)(self._build_terms)
@@ -136,6 +141,8 @@ class OrderCheck:
         violations += missing
         transfer = _transfer(order, payment_id, with_uetr=_carries_uetr(message_name))
         broken = self._bank.check(terms, transfer, on, message_name)
+        if self._directory is not None:
+            broken += unknown_branch(self._directory, transfer)
         check = partial(self._bank.check, on=on, message_name=message_name)
         either = order.instant is InstantChoice.INSTANT_ELSE_NORMAL
         may_fall_back = either and asks_instant(kind)

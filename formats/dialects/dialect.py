@@ -10,20 +10,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import BinaryIO, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from formats.bank import Capabilities
+from formats.dialects.rails import DEFAULT, Limits
 from formats.dialects.tables import StatusTable
 from formats.dialogue import Asked, BadBankSettings, Dialogue, Heard, Inquiry, Request, Wrapping
-from formats.errors import Unrenderable, Violation
+from formats.errors import Unparsable, Unrenderable, Violation
 from formats.exchange import Exchange, read_exchange
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS
 from formats.report import ReportRecord
 from formats.rules import RuleSet, unsupported_message
+from formats.rules.chinese import caps
 from formats.rules.rule import Pack, Setting
 
 
@@ -40,6 +43,20 @@ class DialectSettings(BaseModel):
         default=False,
         description="Several payments in one request, where the bank has one for it | 银行支持时，多笔付款合并为一个请求",
     )
+    beps_cap: Decimal = Field(
+        default=DEFAULT.beps,
+        gt=0,
+        description="Largest payment by BEPS, in yuan; above it HVPS is taken | 小额支付系统（BEPS）单笔上限（元），超过则走大额",
+    )
+    ibps_cap: Decimal = Field(
+        default=DEFAULT.ibps,
+        gt=0,
+        description="Largest payment by IBPS, in yuan; above it HVPS is taken | 超级网银（IBPS）单笔上限（元），超过则走大额",
+    )
+    bank_code_check: bool = Field(
+        default=True,
+        description="Warn of bank codes whose check digit is wrong | 联行号校验位不符时给出警告",
+    )
 
 
 S = TypeVar("S", bound=DialectSettings)
@@ -55,6 +72,7 @@ class Dialect(ABC, Generic[S]):
     table: StatusTable
     packs: tuple[Pack, ...]
     settings: S
+    bank_class: str  # the first three digits of the bank's own 联行号
 
     # -- configuration -------------------------------------------------------------------------------------------------
 
@@ -83,7 +101,12 @@ class Dialect(ABC, Generic[S]):
 
     @cached_property
     def _rules(self) -> RuleSet:
-        return RuleSet(self.packs)
+        return RuleSet((*self.packs, caps(self.limits, self.bank_class)))
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The caps of the payment systems, as the operator set them."""
+        return Limits(beps=self.settings.beps_cap, ibps=self.settings.ibps_cap)
 
     def check(
         self, terms: PaymentTerms, transfer: CreditTransfer, on: date, message_name: str | None = None
@@ -92,6 +115,8 @@ class Dialect(ABC, Generic[S]):
         sends = self.capabilities.sends
         setting = Setting(on, VERSIONS["pain.001.001.09"], self.capabilities.horizon_days, self.capabilities.currencies)
         found = self._rules.check(terms, transfer, setting)
+        if not self.settings.bank_code_check:
+            found = tuple(violation for violation in found if violation.rule != "cn.bank-code-check-digit")
         if message_name is not None and message_name not in sends:
             return (unsupported_message(message_name, tuple(sends)), *found)
         return found
@@ -125,7 +150,10 @@ class Dialect(ABC, Generic[S]):
 
     def parse(self, source: BinaryIO) -> Iterator[ReportRecord]:
         """See `BankFormat.parse`: a kept exchange or a bare reply."""
-        yield from self.records(read_exchange(source))
+        exchange = read_exchange(source)
+        if exchange.opened is None and self.to_open(exchange.reply) is not None:
+            raise Unparsable("a sealed reply that nobody has opened or verified: it proves nothing")
+        yield from self.records(exchange)
 
     # -- the bank's own ------------------------------------------------------------------------------------------------
 

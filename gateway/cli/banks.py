@@ -18,12 +18,14 @@ from formats.bank import ENTRY_POINT_GROUP, BankFormat, discover
 from formats.conformance.card import Card, Line, Verdict
 from formats.conformance.proposals import proposals
 from formats.conformance.suite import case_of, score
+from gateway.cli.bank_codes import codes
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, Language, out, print_json, print_table
 from gateway.cli.scaffold import SAMPLE_FOLDERS, files_of, package_of
 from gateway.cli.standalone import as_dict
 from gateway.errors import OrderViolation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bank plugins.")
+app.command()(codes)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,40}")
 _STYLES: Final = {Verdict.DONE: "green", Verdict.FAILED: "bold red", Verdict.EXEMPT: "yellow"}

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from formats.errors import Violation, refusing
 from formats.model import PaymentType
 from formats.rules.together import EndToEndIds
+from gateway.bank_directory import load_directory
 from gateway.banks import bank_of
 from gateway.callers import Caller
 from gateway.config import Configuration
@@ -68,7 +69,11 @@ class Payments(Desk):
     ) -> None:
         super().__init__(configuration, store, clock=clock, metrics=metrics)
         self._new_id = new_id
-        self._checks = {name: OrderCheck(settings, bank_of(settings)) for name, settings in configuration.connections.items()}
+        file = configuration.bank_directory
+        directory = None if file is None else load_directory(configuration.directory / file)
+        self._checks = {
+            name: OrderCheck(settings, bank_of(settings), directory) for name, settings in configuration.connections.items()
+        }
 
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
         """Stores all of them or none, durably. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
