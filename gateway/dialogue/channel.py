@@ -37,7 +37,8 @@ from gateway.dialogue.replies import arrival_of, keeper
 from gateway.dialogue.rounds import Rounds
 from gateway.dialogue.sought import Question, about, questions
 from gateway.masking import mask_text
-from gateway.store.records import Delivery, GivenSerial
+from gateway.store.records import Delivery
+from gateway.store.serials import GivenSerial
 from gateway.store.store import Store, StoreUnavailable
 
 log = structlog.get_logger("dialogue")

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import secrets as chance
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -42,14 +42,17 @@ def open_dialogue(
     digits: Callable[[int], str] = random_digits,
 ) -> DialogueChannel:
     """One channel; the two of a connection share `signed_in`. Opens no key and no socket."""
-    line = build_exchanger(profile, secret=secret, certificate=certificate, base=base)
+    pauses = bank.dialogue.pauses
+    line = build_exchanger(
+        profile, secret=secret, certificate=certificate, base=base, pauses=(pauses.payment, pauses.question)
+    )
     by_service = profile.sign_service is not None
     conversation = Conversation(
         bank=bank,
         line=line,
         seal=line.seal if by_service else _sealing(seal.seal),
         open=line.open if by_service else _sealing(seal.open),
-        secrets=lambda: _texts(profile.secrets, secret),
+        secrets=line.secrets,
         zone=ZoneInfo(settings.time_zone or bank.capabilities.time_zone),
         clock=clock,
         digits=digits,
@@ -85,8 +88,3 @@ def _sealing(step: Callable[[BinaryIO, BinaryIO], None]) -> Sealing:
         return await asyncio.to_thread(run, content)
 
     return sealed
-
-
-def _texts(references: Mapping[str, str], secret: Callable[[str], bytes]) -> dict[str, str]:
-    """The secrets of envelopes, read now; an editor's last newline is not part of one."""
-    return {name: secret(reference).decode().strip() for name, reference in references.items()}

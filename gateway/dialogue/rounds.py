@@ -35,7 +35,7 @@ from gateway.dialogue.replies import arrival_of
 from gateway.dialogue.sought import about, questions
 from gateway.dialogue.telling import cannot_ask, not_known
 from gateway.lifecycle import PaymentState
-from gateway.store.records import GivenSerial, SerialAsk
+from gateway.store.serials import GivenSerial, SerialAsk
 from gateway.store.store import Store
 
 QUESTIONS_A_ROUND: Final = 200  # about payments; what is left is due at once again
@@ -143,14 +143,14 @@ class Rounds:
     def _left(self, given: GivenSerial, now: datetime) -> SerialAsk:
         """When to look again at a payment that is not asked about now: at its end never; in doubt, whoever sends it asks."""
         ended = given.state in _AT_AN_END or given.state is PaymentState.SETTLED
-        return SerialAsk(serial=given.serial, next_ask_at=None if ended else now + self.manner.ask_after, asked=False)
+        return SerialAsk(serial=given.serial, next_ask_at=None if ended else now + self.manner.ask_after, questions=0)
 
     async def _after(self, asked: Sequence[GivenSerial], heard: Heard) -> None:
         now = self.conversation.clock()
         changes, told = [], []
         for one in asked:
             pause = RETURNS_EVERY if one.state is PaymentState.SETTLED else self.manner.next_question(one.asked)
-            changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause, asked=True))
+            changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause))
             sent = one.given_at
             if one.serial in heard.missing and one.state in _OPEN and now - sent > self.manner.not_found_wait:
                 told.append(not_known(self.connection_id, one, heard))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from formats.dialogue import Asked, Asking, Sought
-from gateway.store.records import GivenSerial
+from gateway.store.serials import GivenSerial
 
 Question = tuple[Sought, ...]
 

@@ -3,7 +3,8 @@
 from formats.dialogue import Asking, Heard
 from gateway.discrepancies import Origin
 from gateway.masking import mask_text
-from gateway.store.records import GivenSerial, NewDiscrepancy
+from gateway.store.records import NewDiscrepancy
+from gateway.store.serials import GivenSerial
 
 _TEXT_MAX = 200
 

@@ -1,0 +1,261 @@
+"""A payment to a bank that answers at once: what each kind of answer, and of silence, makes of it."""
+
+import pytest
+
+from gateway.lifecycle import DeliveryState, PaymentState
+from tests.gateway.dialogue.conftest import MakeDesk, usual
+from tests.gateway.dialogue.talk import LOST, NO_LINE, Answer, ScriptedLine, TalkBank
+
+QUERYABLE_FINAL = {"kind": "queryable", "absence_is_final": True, "quiet_seconds": 100}
+IDEMPOTENT = {"kind": "idempotent", "evidence": "letter of 2026-01-05"}
+
+
+def shows(said: dict[str, object]) -> Answer:
+    """The bank knows every payment it is asked about, and is at it."""
+    serials = said.get("status", ())
+    assert isinstance(serials, list | tuple)
+    return {"states": dict.fromkeys(serials, "PDNG")}
+
+
+def knows_none(said: dict[str, object]) -> Answer:
+    """The bank knows none of the payments it is asked about."""
+    return {"missing": said.get("status", [])}
+
+
+async def test_a_payment_goes_out_under_its_serial_number_and_its_reply_is_kept_before_it_counts(make_desk: MakeDesk) -> None:
+    desk = await make_desk()
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    (given,) = await desk.serials()
+    assert desk.line.said == [{"package": given.package, "pay": [[given.serial, "123.45"]]}]
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    assert (await desk.payment(payment_id)).state is PaymentState.SENT
+    assert await desk.kept() == ["stored"]
+    assert desk.line.purposes == ["payment"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "delivery", "payment"),
+    [
+        ({"outcome": "taken"}, DeliveryState.SENT, PaymentState.SENT),
+        ({"outcome": "refused", "code": "E1", "text": "no"}, DeliveryState.REFUSED, PaymentState.HELD),
+        ({"outcome": "not_taken", "code": "E2"}, DeliveryState.READY, PaymentState.BATCHED),
+        ({"outcome": "unknown", "code": "E3"}, DeliveryState.IN_DOUBT, PaymentState.BATCHED),
+        (b"", DeliveryState.IN_DOUBT, PaymentState.BATCHED),
+        (b"<html>502</html>", DeliveryState.IN_DOUBT, PaymentState.BATCHED),
+        (LOST, DeliveryState.IN_DOUBT, PaymentState.BATCHED),
+        (NO_LINE, DeliveryState.READY, PaymentState.BATCHED),
+        (RuntimeError("unforeseen"), DeliveryState.IN_DOUBT, PaymentState.BATCHED),
+    ],
+)
+async def test_only_what_the_reply_proves_counts(
+    make_desk: MakeDesk, answer: Answer, delivery: DeliveryState, payment: PaymentState
+) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[answer]))
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    assert (await desk.delivery()).state is delivery
+    assert (await desk.payment(payment_id)).state is payment
+
+
+async def test_a_verdict_in_the_reply_to_the_payment_reaches_the_payment(make_desk: MakeDesk) -> None:
+    def answers(said: dict[str, object]) -> Answer:
+        paid = said["pay"]
+        assert isinstance(paid, list)
+        return {"states": {paid[0][0]: "RJCT"}}
+
+    desk = await make_desk(line=ScriptedLine(usual=answers))
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await desk.read()
+    payment = await desk.payment(payment_id)
+    assert (payment.state, payment.reason.code) == (PaymentState.REJECTED, "talk.RJCT")
+
+
+async def test_doubt_is_asked_about_by_serial_number_and_ends_when_the_bank_shows_the_payment(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=shows))
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    desk.clock.advance(seconds=31)
+    await desk.pump()
+    (given,) = await desk.serials()
+    assert desk.questions() == [[given.serial]]
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    assert (await desk.payment(payment_id)).state is PaymentState.SENT
+    assert len(desk.sends()) == 1
+
+
+async def test_not_found_is_no_end_where_the_bank_promises_nothing(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none))
+    await desk.submit()
+    for _ in range(10):
+        await desk.pump()
+        desk.clock.advance(hours=2)
+    assert len(desk.questions()) > 3
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert len(desk.sends()) == 1
+
+
+async def test_not_found_ends_a_doubt_only_after_the_wait_and_with_the_banks_promise(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(minutes=50)
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    for _ in range(3):
+        desk.clock.advance(minutes=30)
+        await desk.pump()
+    sends = desk.sends()
+    assert len(sends) == 2
+    assert sends[0] == sends[1]
+
+
+async def test_found_missing_it_is_asked_once_more_before_it_goes_out_again(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(minutes=61)
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.READY
+    desk.line.usual = shows
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    assert len(desk.sends()) == 1
+
+
+async def test_a_bank_that_cannot_be_asked_gets_nothing_again(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(minutes=61)
+    await desk.pump()
+    desk.line.usual = lambda said: LOST
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert len(desk.sends()) == 1
+
+
+async def test_where_repeats_are_safe_it_is_asked_first_and_repeated_only_after_the_banks_wait(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=IDEMPOTENT)
+    await desk.submit()
+    for _ in range(10):
+        await desk.pump()
+        desk.clock.advance(seconds=80)
+    assert desk.questions()
+    assert len(desk.sends()) == 1
+    desk.line.usual = lambda said: {"missing": said["status"]} if "status" in said else {"outcome": "taken"}
+    desk.clock.advance(seconds=300)
+    await desk.pump()
+    sends = desk.sends()
+    assert len(sends) == 2
+    assert sends[0] == sends[1]
+    assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+async def test_a_refusal_of_a_repeat_is_no_refusal_of_the_payment(make_desk: MakeDesk) -> None:
+    def answers(said: dict[str, object]) -> Answer:
+        return {"missing": said["status"]} if "status" in said else {"outcome": "refused", "code": "DUP"}
+
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=answers), guarantee=IDEMPOTENT)
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    desk.clock.advance(seconds=1000)
+    await desk.pump()
+    assert len(desk.sends()) == 2
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert (await desk.payment(payment_id)).state is PaymentState.BATCHED
+
+
+async def test_several_payments_of_one_message_are_known_by_the_first_that_is_found(make_desk: MakeDesk) -> None:
+    def answers(said: dict[str, object]) -> Answer:
+        serials = said.get("status", [])
+        assert isinstance(serials, list)
+        return {"missing": serials} if len(serials) == 2 else {"states": dict.fromkeys(serials, "PDNG")}
+
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=answers))
+    await desk.submit(3)
+    await desk.pump()
+    desk.clock.advance(seconds=31)
+    await desk.pump()
+    assert [len(question) for question in desk.questions()] == [2, 1]
+    assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+async def test_a_reply_whose_seal_does_not_hold_is_kept_and_proves_nothing(make_desk: MakeDesk) -> None:
+    line = ScriptedLine(broken_seal=True)
+    desk = await make_desk(bank=TalkBank(sealed=True), line=line)
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await desk.read()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert (await desk.payment(payment_id)).state is PaymentState.BATCHED
+    assert await desk.kept() == ["quarantined"]
+
+
+async def test_in_the_quiet_hours_nothing_is_said(make_desk: MakeDesk) -> None:
+    hours = {"statement_seconds": 0, "balance_seconds": 0, "quiet": ({"begins": "09:00", "ends": "11:00"},)}
+    desk = await make_desk(dialogue=hours)
+    await desk.submit()
+    await desk.pump()
+    await desk.fetch()
+    assert desk.line.said == []
+    delivery = await desk.delivery()
+    assert delivery.state is DeliveryState.READY
+    assert "11:00" in delivery.reason.bank_text
+    desk.clock.advance(hours=2)
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+async def test_the_sign_in_comes_first_and_again_when_the_bank_wants_it_and_its_reply_is_not_kept(make_desk: MakeDesk) -> None:
+    tokens = iter(["T1", "T2"])
+
+    def answers(said: dict[str, object]) -> Answer:
+        if "sign" in said:
+            return {"token": next(tokens)}
+        return {"outcome": "sign_in"} if line.envelopes[-1]["token"] == "T1" else {"outcome": "taken"}
+
+    line = ScriptedLine(usual=answers)
+    desk = await make_desk(bank=usual(signs_in=True), line=line)
+    await desk.submit()
+    await desk.pump()
+    assert [envelope["token"] for envelope in line.envelopes] == [None, "T1", None, "T2"]
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    assert len(await desk.kept()) == 1
+    assert len({envelope["fresh"] for envelope in line.envelopes}) == 4
+
+
+@pytest.mark.parametrize("answer", [{}, LOST, NO_LINE, b"rubbish"])
+async def test_a_sign_in_that_fails_sends_nothing(make_desk: MakeDesk, answer: Answer) -> None:
+    desk = await make_desk(bank=usual(signs_in=True), line=ScriptedLine(answers=[answer]))
+    await desk.submit()
+    await desk.pump()
+    assert desk.sends() == []
+    assert (await desk.delivery()).state is DeliveryState.READY
+
+
+async def test_a_message_found_sending_after_a_crash_is_asked_about_and_not_sent_again(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[KeyboardInterrupt()]))  # type: ignore[list-item]
+    await desk.submit()
+    with pytest.raises(KeyboardInterrupt):
+        await desk.pump()
+    reborn = await make_desk(line=ScriptedLine(usual=shows))
+    await reborn.pump()
+    assert (await reborn.delivery()).state is DeliveryState.IN_DOUBT
+    reborn.clock.advance(seconds=31)
+    await reborn.pump()
+    assert (await reborn.delivery()).state is DeliveryState.SENT
+    assert reborn.sends() == []
+
+
+async def test_no_password_is_in_what_is_stored(make_desk: MakeDesk, tmp_path: object) -> None:
+    from pathlib import Path
+
+    desk = await make_desk()
+    await desk.submit()
+    await desk.pump()
+    assert desk.line.envelopes[0]["password"] == "geheim"
+    await desk.store.close()
+    assert isinstance(tmp_path, Path)
+    assert not any(b"geheim" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
