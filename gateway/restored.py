@@ -7,10 +7,14 @@ could still leave is stopped, and a person compares with the bank:
 - a sealed message that is ready or being sent comes into doubt, and like one that was in doubt it is stopped: the bank is asked
   and its news is heard, but it is never sent again by itself, also where the guarantee would allow it, since its payments may
   have gone in another message since;
-- a message that was not sealed yet is given up; if it was sealed and sent since, news of its message id still proves it;
+- a message that was not sealed yet is given up; if it was sealed and sent since, news of its message id still proves it, and
+  where its payments have serial numbers, the bank is asked about these;
 - payments that wait, and those of these messages, are held.
 
 Readers of events have seen some that are forgotten here. Their cursors are refused, and never mean an event that comes later.
+
+Serial numbers given after the backup are unknown as well: what the chance is that one of them is given again, and when it is
+none, stands in `gateway.serial_numbers`.
 
 What was submitted after the backup is unknown as a whole: callers must not submit it again before it was compared with the bank's
 statements. That cannot be done from here; the discrepancies say it.
@@ -37,6 +41,7 @@ from gateway.store.records import (
     PaymentFilter,
     Reason,
 )
+from gateway.store.serials import SerialAsk
 from gateway.store.store import Store
 
 PAGE: Final = 500
@@ -78,6 +83,7 @@ class _Restored:
         self.touched[delivery.connection_id] += 1
         if delivery.state is _D.READY and delivery.document_id is None:
             await self._change(delivery, _F.ABANDON, payment_event=PaymentEvent.HOLD)
+            await self._ask_about(delivery)
             self.report.abandoned += 1
             self.report.held += delivery.payment_count
             return
@@ -85,11 +91,18 @@ class _Restored:
             return  # it is given up by the worker, and cannot start
         if delivery.state is _D.READY:
             detail = f"not by us: it may have been sent after the backup ({self.backup_of})"
-            delivery = await self._change(delivery, _F.STARTED, lease_until=self.clock(), attempt_detail=detail)
+            given: dict[str, object] = {"lease_until": self.clock(), "sent_on": delivery.creation_date_time.date()}
+            delivery = await self._change(delivery, _F.STARTED, attempt_detail=detail, **given)
         if delivery.state is _D.SENDING:
             delivery = await self._change(delivery, _F.LOST_TRACK, due_at=self.clock())
         self.report.in_doubt += 1
         await self._hold(PaymentFilter(delivery_id=delivery.delivery_id, states=(_P.BATCHED,)), delivery)
+
+    async def _ask_about(self, delivery: Delivery) -> None:
+        """Numbers that were given before the backup may have gone out after it."""
+        given = await self.store.serials_of(delivery.delivery_id)
+        asks = [SerialAsk(serial=one.serial, next_ask_at=self.clock(), questions=0) for one in given]
+        await self.store.ask_serials(delivery.connection_id, asks)
 
     async def _change(self, delivery: Delivery, event: DeliveryEvent, **given: object) -> Delivery:
         return await self.store.change_delivery(

@@ -1,7 +1,7 @@
 """The rows of the store as the rest of the gateway sees them. All moments are aware datetimes in UTC."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from formats.instant import as_instant
@@ -339,7 +339,7 @@ class DeliveryChange:
 
     `payment_event` moves every payment of the delivery along the payment table where the event is possible (set-based), with
     an event row each; payments in other states are left alone. `attempt` is started by STARTED (number + 1) and closed by
-    the outcome events. `document_id` sets the sealed document.
+    the outcome events. `sent_on` and `ask_at` are for payments with serial numbers, at a start: see `Store.serials_due`.
     """
 
     delivery_id: str
@@ -357,6 +357,8 @@ class DeliveryChange:
     payment_reason: Reason = field(default_factory=Reason)
     discrepancies: tuple["NewDiscrepancy", ...] = ()
     place: str = ""  # as in `PaymentChange`
+    sent_on: date | None = None  # in the bank's time zone; None: the day in UTC
+    ask_at: datetime | None = None  # None: at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from gateway.instant import InstantChoice
+from gateway.instant import InstantChoice, instruction_id_of
 from gateway.store import codec
 from gateway.store.records import (
     Attempt,
@@ -20,6 +20,7 @@ from gateway.store.records import (
     PaymentEventRow,
     RefusedAttempt,
 )
+from gateway.store.serials import GivenSerial, account_of
 from gateway.store.story import DeliveryEventRow
 from gateway.store.terms import terms_of
 
@@ -187,3 +188,23 @@ def attempt_of(row: Sequence[Any], moment: Moment) -> Attempt:
     """number, started_at, ended_at, outcome, detail."""
     ended_at = None if row[2] is None else moment(row[2])
     return Attempt(number=row[0], started_at=moment(row[1]), ended_at=ended_at, outcome=row[3], detail=row[4])
+
+
+def given_of(row: Sequence[Any], moment: Moment) -> GivenSerial:
+    """payment_id, attempt, serial, package, delivery_id, message_id, state of the payment, terms, given_at, first_sent_on,
+    bank_reference, next_ask_at, asked."""
+    return GivenSerial(
+        payment_id=row[0],
+        instruction_id=instruction_id_of(row[0], row[1]),
+        serial=row[2],
+        package=row[3],
+        delivery_id=row[4],
+        message_id=row[5],
+        state=codec.PAYMENT_STATES[row[6]],
+        account=account_of(terms_of(row[7])),
+        given_at=moment(row[8]),
+        first_sent_on=None if row[9] is None else date.fromisoformat(row[9]),
+        bank_reference=row[10],
+        next_ask_at=None if row[11] is None else moment(row[11]),
+        asked=row[12],
+    )

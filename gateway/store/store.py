@@ -45,6 +45,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.serials import DeliverySerials, GivenSerial, SerialAsk
 from gateway.store.story import DeliveryEventRow
 
 
@@ -193,6 +194,39 @@ class Store(Protocol):
 
     async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
         """Everything that happened to the delivery, in order: a row in the transaction of each change but for `add_evidence`."""
+
+    # -- serial numbers ------------------------------------------------------------------------------------------------
+
+    async def give_serials(self, delivery_id: str, fence: int, given: Sequence[tuple[str, str]], package: str | None) -> None:
+        """Gives a READY delivery the number of the whole (None: none) and, by instruction id, one of each of its payments.
+
+        All or none. Numbers are unique in a connection, for ever. What was given stays: to a delivery that has numbers nothing
+        happens, and a payment that got one in an earlier message, which never left, keeps it. The fence stays as it is. Raises
+        `Stale`, `SerialTaken`, and ValueError where it is not one number for each payment.
+        """
+
+    async def serials_of(self, delivery_id: str) -> list[GivenSerial]:
+        """In the order in which the message lists its payments; none if none were given."""
+
+    def delivery_serials(self, delivery_id: str) -> DeliverySerials:
+        """The same for rendering. For threads."""
+
+    async def named_by_serial(self, connection_id: str, wanted: Sequence[str]) -> dict[str, str]:
+        """The instruction ids by the numbers, also of archived payments; numbers that nobody has are left out."""
+
+    async def serials_due(self, connection_id: str, now: datetime, limit: int) -> list[GivenSerial]:
+        """The payments that the bank is to be asked about now, the longest due first; also archived ones.
+
+        A start of a delivery (the change says when to ask and which day it is) makes the questions due that are not due before;
+        only `ask_serials` ends them, whatever becomes of delivery and payment.
+        """
+
+    async def next_serial_due(self, connection_id: str) -> datetime | None:
+        """When the first of them is due; None: no questions."""
+
+    async def ask_serials(self, connection_id: str, changes: Sequence[SerialAsk]) -> None:
+        """Keeps what questions led to, in one transaction. Wakes nobody: who asks knows when to ask again. Passes over numbers
+        that nobody has."""
 
     # -- documents -----------------------------------------------------------------------------------------------------
 

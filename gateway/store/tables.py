@@ -26,6 +26,8 @@ _MOMENTS: Final = frozenset(
         "occurred_at",
         "last_sent_at",
         "last_fetch_at",
+        "given_at",
+        "next_ask_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -88,7 +90,7 @@ TABLES: Final = (
         columns=(
             *("delivery_key", "delivery_id", "connection_id", "message_id", "message_name", "file_name", "creation_date_time"),
             *("state", "reason", "payment_count", "control_sum", "attempt", "fence", "lease_until", "due_at", "document_id"),
-            *("created_at", "updated_at", "doubt_since", "stopped"),
+            *("created_at", "updated_at", "doubt_since", "stopped", "package"),
         ),
         of_connection="t.connection_id = %s",
     ),
@@ -127,6 +129,14 @@ TABLES: Final = (
         columns=("payment_key", "block_key", "uetr", "reason", "report_created", "refused_at"),
         source=f"refused_attempts AS t {_KEYS}",
         of_connection=_OF_PAYMENT,
+    ),
+    Table(
+        name="serial_numbers",
+        columns=(
+            *("payment_key", "attempt", "connection_id", "serial", "block_key", "given_at", "first_sent_on", "bank_reference"),
+            *("next_ask_at", "asked"),
+        ),
+        of_connection="t.connection_id = %s",
     ),
     Table(
         name="events",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from gateway.lifecycle import PaymentEvent, PaymentState
+from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
 from gateway.store.archive_files import MANIFEST, BadArchive, Manifest, verify
 from gateway.store.postgres.archive import Archived, Archiver, NotAtAnEnd
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.partitions import month_of
 from gateway.store.records import NewPayment, PaymentChange, PaymentFilter, Reason
+from gateway.store.serials import SerialAsk, SerialTaken
 from gateway.store.store import CursorTooOld, Store, StoreUnavailable
-from tests.store.support.make import CALLER, HandClock, discrepancy, feed, news, payment, sent, waiting
+from tests.store.support.make import CALLER, CONNECTION, HandClock, discrepancy, feed, formed, moved, news, payment, sent, waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = datetime(2027, 2, 3, tzinfo=UTC)
@@ -110,6 +111,38 @@ async def test_a_repeat_of_an_archived_payment_is_known_and_never_paid_again(
     assert not (await store.submit([other])).stored
     assert await store.payment(november[0].payment_id) is None
     assert await store.payment_by_reference(CALLER, november[0].payment_reference) is None
+
+
+async def test_the_serial_number_of_an_archived_payment_is_never_given_again_and_still_names_it(
+    store: Store, another: Callable[[], Awaitable[Store]], clock: HandClock, database: Database, tmp_path: Path
+) -> None:
+    """A bank may tell of it years later, and be asked about it: what it says is found to be about the archived payment."""
+    delivery = await formed(store, 1)
+    (row,) = (await store.list_payments(PaymentFilter(), limit=9))[0]
+    await store.give_serials(delivery.delivery_id, delivery.fence, [(row.payment_id, "S1")], "P1")
+    asked_at = clock() + timedelta(days=90)
+    delivery = await moved(store, delivery, DeliveryEvent.STARTED, sent_on=date(2026, 11, 26), ask_at=asked_at)
+    await moved(store, delivery, DeliveryEvent.CONFIRMED, payment_event=PaymentEvent.MESSAGE_SENT)
+    await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=asked_at, bank_reference="B1")])
+    await store.apply_message_news(news(delivery, PaymentEvent.BANK_SETTLED, "ACSC"))
+    before = await store.serials_of("delivery-1")
+    clock.moment = LATER
+    await another()
+    first = (await archived(database, tmp_path))[0]
+    assert await store.payment(row.payment_id) is None
+    (kept,) = lines(first.directory / "payments.jsonl.gz")
+    (number,) = kept["serial_numbers"]
+    given = (number["serial"], number["attempt"], number["package"], number["message_id"], number["bank_reference"])
+    assert given == ("S1", 1, "P1", "MSG-1", "B1")
+    assert number["first_sent_on"] == "2026-11-26"
+    assert await store.named_by_serial(CONNECTION, ["S1"]) == {"S1": row.payment_id}
+    assert await store.serials_of("delivery-1") == before
+    assert await store.serials_due(CONNECTION, asked_at, 9) == before
+    other = await formed(store, 1, "2")
+    (new,) = (await store.list_payments(PaymentFilter(delivery_id="delivery-2"), limit=9))[0]
+    for serial, package in (("S1", "P2"), ("S2", "P1")):
+        with pytest.raises(SerialTaken):
+            await store.give_serials(other.delivery_id, other.fence, [(new.payment_id, serial)], package)
 
 
 async def test_a_reader_of_events_is_told_that_it_came_too_late(

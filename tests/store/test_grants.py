@@ -14,6 +14,7 @@ from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.status import status
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, PaymentFilter
+from gateway.store.serials import SerialAsk
 from gateway.store.store import StoreUnavailable
 from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
 from tests.store.support.released import check, document, fill
@@ -105,6 +106,18 @@ def test_an_error_of_the_server_is_told_in_plain_words(roles: Roles) -> None:
         migrate(roles.url("nobody_at_all"))
 
 
+async def test_the_worker_gives_serial_numbers_and_serve_finds_payments_by_them(
+    worker: PostgresStore, serve: PostgresStore, clock: HandClock
+) -> None:
+    delivery = await formed(worker, 1, "1")
+    (payment,) = (await worker.list_payments(PaymentFilter(), limit=9))[0]
+    await worker.give_serials(delivery.delivery_id, delivery.fence, [(payment.payment_id, "S1")], "P1")
+    await moved(worker, delivery, DeliveryEvent.STARTED)
+    await worker.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=clock(), bank_reference="B1")])
+    assert await serve.named_by_serial(CONNECTION, ["S1"]) == {"S1": payment.payment_id}
+    assert await serve.serials_of(delivery.delivery_id) == await worker.serials_of(delivery.delivery_id)
+
+
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:
     document_id, _, _ = await document(worker, "sealed", b"<sealed/>")
     assert await asyncio.to_thread(lambda: worker.open_document(document_id).read()) == b"<sealed/>"
@@ -126,6 +139,9 @@ async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, 
         "UPDATE payment_keys SET caller = 'other'",
         "UPDATE events SET state = 'settled'",
         "DELETE FROM evidence",
+        "UPDATE deliveries SET package = '1'",
+        "UPDATE serial_numbers SET serial = '1'",
+        "DELETE FROM serial_numbers",
         "UPDATE terms SET content = 'x'",
         "UPDATE archives SET manifest_sha256 = ''",
         "UPDATE bankgate_schema SET version_num = '9'",

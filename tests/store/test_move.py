@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,6 +16,7 @@ from gateway.store.postgres.copy import copy_connection
 from gateway.store.postgres.move import move
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, Keys, PaymentFilter
+from gateway.store.serials import SerialAsk, SerialTaken
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store, StoreUnavailable, UnknownSchema
 from tests.store.support.make import CONNECTION, HandClock, change, feed, formed, moved, payment, sent, states, waiting
@@ -56,13 +57,27 @@ async def answers(store: Store) -> list[object]:
         (await store.list_statements(limit=9))[0],
         (await store.list_discrepancies(limit=9, include_resolved=True))[0],
         (await store.list_inbound(limit=9))[0],
+        [await store.serials_of(row.delivery_id) for row in deliveries],
+        await store.named_by_serial(CONNECTION, ["S1", "S2", "S9"]),
     ]
+
+
+async def numbered(store: Store, name: str) -> None:
+    """A message under way whose two payments have serial numbers, one of which the bank was asked about."""
+    delivery = await formed(store, 2, name)
+    page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=9)
+    given = [(payment.payment_id, serial) for payment, serial in zip(page, ("S1", "S2"), strict=True)]
+    await store.give_serials(delivery.delivery_id, delivery.fence, given, "P1")
+    await moved(store, delivery, DeliveryEvent.STARTED, sent_on=date(2026, 11, 26))
+    later = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)
+    await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=later, bank_reference="好")])
 
 
 async def test_a_copy_answers_what_a_replay_asks_as_the_database_does(
     there: PostgresStore, database: Database, clock: HandClock, tmp_path: Path
 ) -> None:
     await fill(there, clock)
+    await numbered(there, "numbered")
     expected = await answers(there)
     await there.submit([payment(connection_id="bank-b")])
     before = await feed(there)
@@ -103,6 +118,22 @@ async def test_a_copy_is_of_one_moment(
 
 
 # -- for good ----------------------------------------------------------------------------------------------------------
+
+
+async def test_serial_numbers_move_with_their_payments_and_are_never_given_again(
+    here: SqliteStore, there: PostgresStore, database: Database, tmp_path: Path
+) -> None:
+    await numbered(here, "1")
+    before = await here.serials_of("delivery-1")
+    await here.close()
+    await move(tmp_path / "store.db", database)
+    assert await there.serials_of("delivery-1") == before
+    assert await there.named_by_serial(CONNECTION, ["S1", "S2"]) == {one.serial: one.payment_id for one in before}
+    delivery = await formed(there, 1, "2")
+    (payment,) = (await there.list_payments(PaymentFilter(delivery_id="delivery-2"), limit=9))[0]
+    for given, package in (("S2", "P2"), ("S3", "P1")):
+        with pytest.raises(SerialTaken):
+            await there.give_serials(delivery.delivery_id, delivery.fence, [(payment.payment_id, given)], package)
 
 
 async def test_all_that_a_file_holds_is_in_the_database_and_work_goes_on(

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,24 @@ async def test_news_of_a_stopped_message_still_settles_it(store: Store, clock: H
         assert row is not None
         await moved(store, row, DeliveryEvent.FOUND, payment_event=PaymentEvent.MESSAGE_SENT)
     assert (await store.count_payments(PaymentFilter()))[PaymentState.SENT] == 3
+
+
+async def test_the_bank_is_asked_about_every_serial_number_that_may_have_left(store: Store, clock: HandClock) -> None:
+    """Also of a message that was not rendered when the backup was made: news of such a payment comes by its number only."""
+    for name in ("ready", "unsealed"):
+        ready = await formed(store, 1, name)
+        (payment,) = (await store.list_payments(PaymentFilter(delivery_id=ready.delivery_id), limit=9))[0]
+        await store.give_serials(ready.delivery_id, ready.fence, [(payment.payment_id, f"S-{name}")], None)
+    ready = await store.delivery("delivery-ready")
+    assert ready is not None
+    await store.attach_document(ready.delivery_id, ready.fence, *await document(store, "rendered", b"<pay/>"))
+    clock.advance(days=2)
+    await restored(store, clock)
+    due = await store.serials_due(CONNECTION, clock(), 9)
+    assert {(one.serial, one.first_sent_on, one.asked) for one in due} == {
+        ("S-ready", date(2026, 11, 25), 0),
+        ("S-unsealed", None, 0),
+    }
 
 
 async def test_doing_it_twice_does_it_once(store: Store, clock: HandClock) -> None:

@@ -2,7 +2,8 @@
 
 Oldest month first, since the events of a payment lie in the months in which they happened: a month goes only when every payment
 of it, and every payment that has events in it, is at an end, with its message and its discrepancies. What makes a repeat known
-stays for ever (`payment_keys`), and so do the messages (deliveries, their events, evidence, attempts, documents).
+stays for ever (`payment_keys`, `serial_numbers`), and so do the messages (deliveries, their events, evidence, attempts,
+documents).
 
 All that the database forgets, it forgets in one transaction, after the files were verified: under a lock that keeps changes out
 it is asked once more whether the month still is what was written. A crash before the commit leaves the database as it was, and
@@ -237,7 +238,7 @@ def _payments(db: psycopg.Connection[Any], month: int, totals: Totals) -> Iterat
             "currency",
         ),
         *("state", "version", "reason", "instant", "may_fall_back", "bank_status", "account_servicer_reference", "created_at"),
-        *("updated_at", "delivery_id", "message_id", "payment_information_id", "refused"),
+        *("updated_at", "delivery_id", "message_id", "payment_information_id", "refused", "serial_numbers"),
     )
     query = f"""
     SELECT k.payment_id, k.payment_reference, k.caller, k.connection_id, encode(k.content_sha256, 'hex'), c.content, t.content,
@@ -247,7 +248,12 @@ def _payments(db: psycopg.Connection[Any], month: int, totals: Totals) -> Iterat
             'refused_at', r.refused_at, 'delivery_id', rd.delivery_id, 'message_id', rd.message_id,
             'payment_information_id', rb.payment_information_id)
         FROM refused_attempts AS r JOIN blocks AS rb ON rb.block_key = r.block_key
-        JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key WHERE r.payment_key = p.payment_key)
+        JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key WHERE r.payment_key = p.payment_key),
+        (SELECT jsonb_agg(jsonb_build_object('serial', s.serial, 'attempt', s.attempt, 'package', sd.package,
+            'message_id', sd.message_id, 'given_at', s.given_at, 'first_sent_on', s.first_sent_on,
+            'bank_reference', s.bank_reference) ORDER BY s.attempt)
+        FROM serial_numbers AS s JOIN blocks AS sb ON sb.block_key = s.block_key
+        JOIN deliveries AS sd ON sd.delivery_key = sb.delivery_key WHERE s.payment_key = p.payment_key)
     FROM {partition_name("payments", month)} AS p
     JOIN payment_keys AS k ON k.payment_key = p.payment_key
     JOIN {partition_name("transfers", month)} AS t ON t.payment_key = p.payment_key

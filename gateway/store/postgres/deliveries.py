@@ -9,7 +9,7 @@ from formats.model import CreditTransfer
 from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, DeliveryState, advance
 from gateway.store import codec
 from gateway.store.batched import BATCHED, CLOSES_ATTEMPT, wakes_after
-from gateway.store.postgres import changes, discrepancies
+from gateway.store.postgres import changes, discrepancies, serials
 from gateway.store.postgres.connection import Connection, Home, Readers, Row
 from gateway.store.postgres.delivery_events import GATEWAY, tell_delivery
 from gateway.store.postgres.writer import Tx
@@ -396,6 +396,7 @@ async def _note_attempt(tx: Tx, delivery_key: int, attempt: int, change: Deliver
             tx.now,
             change.attempt_detail,
         )
+        await serials.note_start(tx, delivery_key, change)
     elif change.event in CLOSES_ATTEMPT and change.state in {DeliveryState.SENDING, DeliveryState.IN_DOUBT}:
         await tx.connection.execute(
             """

@@ -5,7 +5,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 
 - it reads no bytes of messages to banks (chunks of documents other than bank files), and can neither write nor replace them: a
   row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
-- it cannot give a message another document, another name or another bank: of a delivery it may change where it stands;
+- it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
+  another serial number to a message or a payment;
 - it deletes nothing that happened: events, payments, keys, evidence;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 """
@@ -34,6 +35,7 @@ _SERVE: Final = {
     "discrepancies": "SELECT, INSERT, UPDATE",
     "connections": "SELECT, INSERT, UPDATE",
     "channel_notes": "SELECT",
+    "serial_numbers": "SELECT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",

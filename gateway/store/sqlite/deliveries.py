@@ -22,7 +22,7 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.rows import attempt_of, block_of, delivery_event_of, delivery_of
-from gateway.store.sqlite import changes, discrepancies
+from gateway.store.sqlite import changes, discrepancies, serials
 from gateway.store.sqlite.connection import Readers
 from gateway.store.sqlite.delivery_events import GATEWAY, tell_delivery
 from gateway.store.sqlite.writer import Tx
@@ -374,6 +374,7 @@ def _note_attempt(tx: Tx, delivery_key: int, attempt: int, change: DeliveryChang
             "INSERT INTO attempts (delivery_key, number, started_at, detail) VALUES (?, ?, ?, ?)",
             (delivery_key, attempt, tx.now, change.attempt_detail),
         )
+        serials.note_start(tx, delivery_key, change)
     elif change.event in CLOSES_ATTEMPT and change.state in {_D.SENDING, _D.IN_DOUBT}:
         tx.db.execute(
             """

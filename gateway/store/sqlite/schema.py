@@ -284,8 +284,36 @@ _CHANNEL_NOTES = (
     """,
 )
 
+# The numbers by which banks that answer at once know payments and messages (gateway.store.serials). They stay for ever, so that
+# none is given twice. `first_sent_on`: a day of the bank's time zone, as 2026-11-25.
+_SERIAL_NUMBERS = (
+    "ALTER TABLE deliveries ADD COLUMN package TEXT",
+    "CREATE UNIQUE INDEX deliveries_package ON deliveries (connection_id, package) WHERE package IS NOT NULL",
+    """
+    CREATE TABLE serial_numbers (
+        payment_key INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        connection_id TEXT NOT NULL,
+        serial TEXT NOT NULL,
+        block_key INTEGER NOT NULL REFERENCES blocks,
+        given_at INTEGER NOT NULL,
+        first_sent_on TEXT,
+        bank_reference TEXT,
+        next_ask_at INTEGER,
+        asked INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (payment_key, attempt),
+        UNIQUE (connection_id, serial)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX serial_numbers_block ON serial_numbers (block_key)",
+    "CREATE INDEX serial_numbers_due ON serial_numbers (connection_id, next_ask_at) WHERE next_ask_at IS NOT NULL",
+)
+
 Step = str | Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES)
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
+    *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
+    _SERIAL_NUMBERS,
+)
 
 
 def migrate(db: sqlite3.Connection) -> None:

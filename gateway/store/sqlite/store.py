@@ -53,6 +53,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.serials import DeliverySerials, GivenSerial, SerialAsk
 from gateway.store.sqlite import (
     connection,
     deliveries,
@@ -63,6 +64,7 @@ from gateway.store.sqlite import (
     notes,
     payments,
     refusals,
+    serials,
     statements,
 )
 from gateway.store.sqlite.changes import apply_message_news, change_payments
@@ -222,6 +224,29 @@ class SqliteStore:
 
     async def delivery_events(self, delivery_id: str) -> list[DeliveryEventRow]:
         return await self._read(lambda db: deliveries.delivery_events(db, delivery_id))
+
+    # -- serial numbers ------------------------------------------------------------------------------------------------
+
+    async def give_serials(self, delivery_id: str, fence: int, given: Sequence[tuple[str, str]], package: str | None) -> None:
+        await self._write(lambda tx: serials.give(tx, delivery_id, fence, given, package))
+
+    async def serials_of(self, delivery_id: str) -> list[GivenSerial]:
+        return await self._read(lambda db: serials.of_delivery(db, delivery_id))
+
+    def delivery_serials(self, delivery_id: str) -> DeliverySerials:
+        return serials.for_rendering(self._readers, delivery_id)
+
+    async def named_by_serial(self, connection_id: str, wanted: Sequence[str]) -> dict[str, str]:
+        return await self._read(lambda db: serials.named(db, connection_id, wanted))
+
+    async def serials_due(self, connection_id: str, now: datetime, limit: int) -> list[GivenSerial]:
+        return await self._read(lambda db: serials.due(db, connection_id, now, limit))
+
+    async def next_serial_due(self, connection_id: str) -> datetime | None:
+        return await self._read(lambda db: serials.next_due(db, connection_id))
+
+    async def ask_serials(self, connection_id: str, changes: Sequence[SerialAsk]) -> None:
+        await self._write(lambda tx: serials.ask(tx, connection_id, changes))
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
