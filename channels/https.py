@@ -33,14 +33,13 @@ from channels.channel import (
     Unreachable,
 )
 from channels.content import BadArrival, Fetch, Incoming, fit_to_send, on_offer, verified
-from channels.https_client import HttpsClient, Progress, cause, never_sent, plainly
+from channels.https_client import HttpsClient, Progress, bounded, cause, never_sent, plainly
 from channels.https_profile import HttpsProfile
 from channels.references import References, Unresolved
 from channels.settings import Settings
 
 _ANSWER_MAX = 1 << 20  # bytes of an answer that we read to see it end; nothing in them is used
 _LIST_MAX = 16 << 20  # bytes of a list of files
-_PIECE = 1 << 20
 _ASKING_ERRORS = (aiohttp.ClientError, OSError, ValueError)  # a time-out is an OSError
 
 
@@ -141,7 +140,7 @@ class HttpsChannel:
                     # A "yes" before all was said is not about all. The last write may be seen just after the answer to it.
                     async with asyncio.timeout(self._profile.timeouts.read):
                         await progress.whole.wait()
-                async for _ in _bounded(response, _ANSWER_MAX):
+                async for _ in bounded(response, _ANSWER_MAX):
                     pass
                 return _Answer(response.status, _phrase(response.status))
         except Exception as error:
@@ -271,7 +270,7 @@ class HttpsChannel:
             if response.status == HTTPStatus.NO_CONTENT:
                 return []
             _must_be_ok(response)
-            content = b"".join([piece async for piece in _bounded(response, _LIST_MAX)])
+            content = b"".join([piece async for piece in bounded(response, _LIST_MAX)])
         if self._profile.list_format == "lines":
             return [_Listed(name=line.strip()) for line in content.decode().splitlines() if line.strip()]
         try:
@@ -283,7 +282,7 @@ class HttpsChannel:
     async def _download(self, name: str) -> AsyncGenerator[bytes, None]:
         async with self._client.ask("GET", _fill(self._profile.file_template, name)) as response:
             _must_be_ok(response)
-            async for piece in _bounded(response, self._profile.file_bytes_max):
+            async for piece in bounded(response, self._profile.file_bytes_max):
                 yield piece
 
     async def _release(self, offer: _Listed, _digest: str) -> None:
@@ -333,18 +332,6 @@ async def _body(parcel: Parcel, progress: Progress) -> AsyncGenerator[bytes, Non
         async for chunk in chunks:
             yield chunk
     progress.whole.set()
-
-
-async def _bounded(response: Any, limit: int) -> AsyncGenerator[bytes, None]:
-    """The answer's content as it came, to its end. Raises `BadArrival` beyond `limit` or where it is packed."""
-    if response.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        raise BadArrival("the answer has a Content-Encoding that we did not ask for")
-    size = 0
-    async for piece in response.content.iter_chunked(_PIECE):
-        size += len(piece)
-        if size > limit:
-            raise BadArrival(f"the answer has more than {limit} bytes")
-        yield piece
 
 
 def _must_be_ok(response: Any) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -19,8 +19,11 @@ import yarl
 from aiohttp import hdrs
 
 from channels.channel import ChannelError
-from channels.https_profile import HttpsProfile
+from channels.content import BadArrival
+from channels.https_profile import HttpRoute, TlsSettings
 from channels.references import References, Unresolved
+
+_PIECE = 1 << 20
 
 _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,  # refused, no such host, TLS failed, certificate not trusted
@@ -92,8 +95,11 @@ class HttpsClient:
     An upload on a kept connection could meet a server that is just closing it, and end in doubt for nothing.
     """
 
-    def __init__(self, profile: HttpsProfile, references: References) -> None:
+    def __init__(
+        self, profile: HttpRoute, references: References, *, version: aiohttp.HttpVersion = aiohttp.HttpVersion11
+    ) -> None:
         self._profile = profile
+        self._version = version
         self._references = references
         self._uploads: aiohttp.ClientSession | None = None
         self._questions: aiohttp.ClientSession | None = None
@@ -138,7 +144,7 @@ class HttpsClient:
     def _session(self, headers: Mapping[str, str], *, force_close: bool, **options: Any) -> aiohttp.ClientSession:
         times = self._profile.timeouts
         pins = self._profile.server_certificate_sha256
-        connector = aiohttp.TCPConnector(force_close=force_close, ssl=_Pins(pins) if pins else True, ttl_dns_cache=30)
+        connector = aiohttp.TCPConnector(force_close=force_close, ssl=Pins(pins) if pins else True, ttl_dns_cache=30)
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(
@@ -147,6 +153,7 @@ class HttpsClient:
             headers=headers,
             trust_env=False,  # no proxy and no password out of the environment
             cookie_jar=aiohttp.DummyCookieJar(),
+            version=self._version,
             auto_decompress=False,  # we ask for bytes as they are and never unpack what we did not ask for
             **options,
         )
@@ -157,39 +164,56 @@ class HttpsClient:
             headers[name] = self._references.text(f"secret_headers.{name}", reference, private=True)
         if self._profile.base_url.startswith("http://"):
             return True, headers
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name; believes nobody yet
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # the server's own certificate can be the anchor
-        for reference in self._profile.trust:
-            try:
-                context.load_verify_locations(cadata=self._references.text("trust", reference))
-            except (ssl.SSLError, ValueError) as error:
-                raise Unresolved(f"trust: {reference} has no certificate in PEM form") from error
-        self._show_ourselves(context)
-        return context, headers
-
-    def _show_ourselves(self, context: ssl.SSLContext) -> None:
-        profile, references = self._profile, self._references
-        shown = profile.shown_certificate
-        if shown is None or profile.client_key is None:
-            return
-        passphrase = ""
-        if profile.client_key_passphrase is not None:
-            passphrase = references.text("client_key_passphrase", profile.client_key_passphrase, private=True)
-        with ExitStack() as paths:
-            certificate = paths.enter_context(references.path("client_certificate", shown, certificate=True))
-            references.refuse_clear_key("client_key", profile.client_key)
-            key = paths.enter_context(references.path("client_key", profile.client_key, private=True))
-            try:
-                context.load_cert_chain(certificate, key, password=lambda: passphrase)
-            except (ssl.SSLError, OSError) as error:
-                raise Unresolved(
-                    f"client_key: {profile.client_key} does not open with client_key_passphrase, or does not belong to "
-                    f"client_certificate: {shown}"
-                ) from error
+        return tls_context(self._profile, self._references), headers
 
 
-class _Pins(aiohttp.Fingerprint):
+def tls_context(route: TlsSettings, references: References) -> ssl.SSLContext:
+    """Believes whom the settings name and nobody else, and shows what they name. Reads keys. Raises `Unresolved`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name; believes nobody yet
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # the server's own certificate can be the anchor
+    for reference in route.trust:
+        try:
+            context.load_verify_locations(cadata=references.text("trust", reference))
+        except (ssl.SSLError, ValueError) as error:
+            raise Unresolved(f"trust: {reference} has no certificate in PEM form") from error
+    _show_ourselves(context, route, references)
+    return context
+
+
+def _show_ourselves(context: ssl.SSLContext, route: TlsSettings, references: References) -> None:
+    shown = route.shown_certificate
+    if shown is None or route.client_key is None:
+        return
+    passphrase = ""
+    if route.client_key_passphrase is not None:
+        passphrase = references.text("client_key_passphrase", route.client_key_passphrase, private=True)
+    with ExitStack() as paths:
+        certificate = paths.enter_context(references.path("client_certificate", shown, certificate=True))
+        references.refuse_clear_key("client_key", route.client_key)
+        key = paths.enter_context(references.path("client_key", route.client_key, private=True))
+        try:
+            context.load_cert_chain(certificate, key, password=lambda: passphrase)
+        except (ssl.SSLError, OSError) as error:
+            raise Unresolved(
+                f"client_key: {route.client_key} does not open with client_key_passphrase, or does not belong to "
+                f"client_certificate: {shown}"
+            ) from error
+
+
+async def bounded(response: Any, limit: int) -> AsyncGenerator[bytes, None]:
+    """The answer's content as it came, to its end. Raises `BadArrival` beyond `limit` or where it is packed."""
+    if response.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise BadArrival("the answer has a Content-Encoding that we did not ask for")
+    size = 0
+    async for piece in response.content.iter_chunked(_PIECE):
+        size += len(piece)
+        if size > limit:
+            raise BadArrival(f"the answer has more than {limit} bytes")
+        yield piece
+
+
+class Pins(aiohttp.Fingerprint):
     """The pinned certificates of the server, more than one around a renewal."""
 
     def __init__(self, pins: tuple[str, ...]) -> None:

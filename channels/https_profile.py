@@ -36,20 +36,54 @@ class HttpsTimeouts(Settings):
     total: Seconds = 600.0  # one request with its content and answer; keep it below the connection's retry.lease_seconds
 
 
-class HttpsProfile(FileRules):
-    """`[channel]` with kind = "https"."""
+class TlsSettings(Settings):
+    """Whom we believe and what we show, the same for every route over TLS."""
 
-    kind: Literal["https"]
-    base_url: str
-    allow_plaintext_loopback: bool = False  # "http://" to this machine only, for tests and local agents
     trust: tuple[Secret, ...] = ()  # PEM certificates to believe: the bank's CA, or the server's own; nothing else is
     server_certificate_sha256: tuple[Fingerprint, ...] = ()  # beside trust: the server's certificate is one of these
     client_certificate: Reference | None = None  # PEM chain; a key of the key store brings its own
     client_key: Reference | None = None  # PEM, encrypted PKCS#8; or store:NAME
     client_key_passphrase: Secret | None = None
+
+    @property
+    def shown_certificate(self) -> str | None:
+        """Where the certificate we show is: named, or with our key in the key store."""
+        stored = self.client_key is not None and self.client_key.startswith("store:")
+        return self.client_key if self.client_certificate is None and stored else self.client_certificate
+
+    @property
+    def certificate_references(self) -> tuple[str, ...]:
+        """Every certificate of this route whose end must be seen coming: ours, and those we believe."""
+        return (*filter(None, (self.shown_certificate,)), *self.trust)
+
+    @model_validator(mode="after")
+    def _identity(self) -> Self:
+        if (self.shown_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key go together")
+        refuse_stray_passphrase(self.client_key, self.client_key_passphrase)
+        return self
+
+
+class HttpRoute(TlsSettings):
+    """What an HTTP client has to know of a server."""
+
+    base_url: str
     headers: dict[Header, str] = Field(default_factory=dict)  # sent with every request: no secrets here
     secret_headers: dict[Header, Secret] = Field(default_factory=dict)  # e.g. an API key
+    timeouts: HttpsTimeouts = HttpsTimeouts()
 
+    @model_validator(mode="after")
+    def _in_time(self) -> Self:
+        if self.timeouts.connect >= self.timeouts.total:
+            raise ValueError("timeouts.connect is shorter than timeouts.total, or a failed connection could not be told apart")
+        return self
+
+
+class HttpsProfile(FileRules, HttpRoute):
+    """`[channel]` with kind = "https"."""
+
+    kind: Literal["https"]
+    allow_plaintext_loopback: bool = False  # "http://" to this machine only, for tests and local agents
     upload_mode: Literal["put", "post"] = "put"  # put: create {upload_path}/{name} only if absent; post: to upload_path
     upload_path: Path = "/"
     content_type: str = "application/octet-stream"
@@ -72,18 +106,6 @@ class HttpsProfile(FileRules):
     file_path: Template | None = None  # None: {list_path}/{name}
     acknowledge_method: Literal["DELETE", "POST"] = "DELETE"
     acknowledge_path: Template | None = None  # None: file_path
-    timeouts: HttpsTimeouts = HttpsTimeouts()
-
-    @property
-    def shown_certificate(self) -> str | None:
-        """Where the certificate we show is: named, or with our key in the key store."""
-        stored = self.client_key is not None and self.client_key.startswith("store:")
-        return self.client_key if self.client_certificate is None and stored else self.client_certificate
-
-    @property
-    def certificate_references(self) -> tuple[str, ...]:
-        """Every certificate of this route whose end must be seen coming: ours, and those we believe."""
-        return (*filter(None, (self.shown_certificate,)), *self.trust)
 
     @property
     def status_base(self) -> str | None:
@@ -101,7 +123,7 @@ class HttpsProfile(FileRules):
         if parts.query or parts.fragment or parts.username is not None or not parts.hostname or not self.base_url.isascii():
             raise ValueError("base_url: a scheme, a host, perhaps a port and a path; no user, query or fragment")
         if parts.scheme == "http":
-            if not (self.allow_plaintext_loopback and _loopback(parts.hostname)):
+            if not (self.allow_plaintext_loopback and is_loopback(parts.hostname)):
                 raise ValueError("base_url: http is for this machine only, and with allow_plaintext_loopback = true; use https")
         elif parts.scheme != "https":
             raise ValueError("base_url: begins with https://")
@@ -111,11 +133,6 @@ class HttpsProfile(FileRules):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.shown_certificate is None) != (self.client_key is None):
-            raise ValueError("client_certificate and client_key go together")
-        refuse_stray_passphrase(self.client_key, self.client_key_passphrase)
-        if self.timeouts.connect >= self.timeouts.total:
-            raise ValueError("timeouts.connect is shorter than timeouts.total, or a failed connection could not be told apart")
         meanings = (self.success_statuses, self.already_statuses, self.refuse_statuses, self.not_taken_statuses)
         if len(frozenset().union(*meanings)) != sum(map(len, meanings)):
             raise ValueError("a status has one meaning: success, already, refuse or not_taken; one of them is listed twice")
@@ -124,7 +141,8 @@ class HttpsProfile(FileRules):
         return self
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or by the name localhost."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

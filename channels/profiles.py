@@ -12,14 +12,17 @@ from channels.ebics.channel import EbicsChannel
 from channels.ebics.notes import Notes
 from channels.ebics.profile import EbicsProfile
 from channels.folder import FolderChannel, FolderProfile
+from channels.frontend_profile import FrontendProfile
 from channels.https import HttpsChannel
 from channels.https_profile import HttpsProfile
 from channels.references import References
 from channels.sftp import SftpChannel
 from channels.sftp_profile import SftpProfile
 
-ChannelProfile = Annotated[SftpProfile | HttpsProfile | FolderProfile | EbicsProfile, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[SftpProfile | HttpsProfile | FolderProfile | EbicsProfile] = TypeAdapter(
+ChannelProfile = Annotated[
+    SftpProfile | HttpsProfile | FolderProfile | EbicsProfile | FrontendProfile, Field(discriminator="kind")
+]
+_ADAPTER: TypeAdapter[SftpProfile | HttpsProfile | FolderProfile | EbicsProfile | FrontendProfile] = TypeAdapter(
     ChannelProfile, config=ConfigDict(hide_input_in_errors=True)
 )
 
@@ -48,10 +51,13 @@ def build_channel(
     `secret` resolves a reference ("file:…", "env:…") to bytes and raises if it cannot; `certificate` does the same where our own
     certificate is meant, which of a key in the key store ("store:…") is another thing than the key. `base` is where relative
     paths start. `absence_is_final`: the bank promises that a file it does not show will never be executed.
-    `notes`: where EBICS remembers what is under way; no other channel needs them.
+    `notes`: where EBICS remembers what is under way; no other channel needs them. Raises `TypeError` for a front machine, which
+    takes no files (`channels.frontend`).
     """
     if isinstance(profile, FolderProfile):
         return FolderChannel(profile, guarantee=guarantee, absence_is_final=absence_is_final, base=base, clock=clock)
+    if isinstance(profile, FrontendProfile):
+        raise TypeError("a front machine is no channel for files: see channels.frontend.build_exchanger")
     references = References(secret=secret, certificate=certificate, base=base)
     if isinstance(profile, EbicsProfile):
         if notes is None:

@@ -18,6 +18,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     whole: bool  # all of Content-Length came
+    version: str
 
 
 @dataclass
@@ -86,7 +87,7 @@ class HttpBank:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
-        method, target, _ = first.split(" ")
+        method, target, version = first.split(" ")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
         length = int(headers.get("content-length", "0"))
         if self.fault in ("reset mid-body", "closed mid-body", "answers early"):
@@ -95,7 +96,7 @@ class HttpBank:
             await asyncio.sleep(60)
         else:
             body = await reader.readexactly(length)
-        request = Request(method, target, headers, body, len(body) == length)
+        request = Request(method, target, headers, body, len(body) == length, version)
         self.requests.append(request)
         return await self._react(request, writer)
 
