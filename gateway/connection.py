@@ -21,7 +21,7 @@ from gateway.banks import bank_of
 from gateway.channel_notes import StoreNotes
 from gateway.config import ConnectionSettings
 from gateway.dialogue.conversation import SignedIn
-from gateway.dialogue.manner import manner_of
+from gateway.dialogue.manner import Manner, manner_of
 from gateway.dialogue.opening import open_dialogue
 from gateway.own_schemas import read_schemas
 from gateway.send_window import SendWindow
@@ -86,9 +86,14 @@ class Connection:
         return self.bank if isinstance(self.bank, DialogueBank) else None
 
     @property
+    def manner(self) -> Manner | None:
+        """How a bank that answers at once is talked to; None: it is sent files."""
+        return None if self.dialogue is None else manner_of(self.settings, self.dialogue)
+
+    @property
     def repeat_after(self) -> timedelta:
         """How long after a doubt a message may be sent again, where repeats are safe."""
-        return timedelta(0) if self.dialogue is None else manner_of(self.settings, self.dialogue.dialogue).repeat_after
+        return timedelta(0) if self.manner is None else self.manner.repeat_after
 
     @property
     def file_seal(self) -> Seal:

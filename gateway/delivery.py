@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -155,6 +156,7 @@ class Courier:
                 next_state=advance(DELIVERY_TABLE, delivery.state, event),
                 reason=ours("send-again") if event is DeliveryEvent.SEND_AGAIN else Reason(),
                 lease_until=now + lease,
+                **self._first_questions(now),
             )
         )
         # From here on the bank may have it, whatever happens to this process.
@@ -166,6 +168,13 @@ class Courier:
             await self.recorder.persistently(record, ends + lease.total_seconds() * (1 - LEASE_USED))
         finally:
             self.started.discard(mark)
+
+    def _first_questions(self, now: datetime) -> dict[str, Any]:
+        """When a bank that answers at once is first asked about the payments, and which day it is there."""
+        manner = self.connection.manner
+        if manner is None:
+            return {}
+        return {"sent_on": now.astimezone(manner.zone).date(), "ask_at": now + manner.ask_after}
 
     async def _carry(
         self, sending: Delivery, ends: float, closes_at: datetime | None, *, doubted: bool

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from formats.dialogue import Dialogue, HeldAccount
+from formats.dialogue import DialogueBank, HeldAccount
 from gateway.config import AccountSettings, ConnectionSettings
 
 RETURNS_EVERY = timedelta(hours=6)  # so often a payment that succeeded is asked about, while it may still come back
@@ -21,6 +22,7 @@ class Manner:
     statement_every: timedelta | None
     balance_every: timedelta | None
     quiet: tuple[tuple[time, time], ...]
+    zone: ZoneInfo  # the bank's
 
     def quiet_until(self, at: datetime) -> datetime | None:
         """When the quiet hours end that `at` (in the bank's time zone) lies in; None: it lies in none."""
@@ -37,9 +39,9 @@ class Manner:
         return min(self.ask_longest, self.ask_after * (1 << min(asked, 20)))
 
 
-def manner_of(settings: ConnectionSettings, dialogue: Dialogue) -> Manner:
+def manner_of(settings: ConnectionSettings, bank: DialogueBank) -> Manner:
     """The manner of a connection whose settings are good."""
-    own = settings.dialogue
+    own, dialogue = settings.dialogue, bank.dialogue
     return Manner(
         ask_after=_seconds(own.ask_after_seconds, dialogue.ask_after_seconds),
         ask_longest=timedelta(seconds=own.ask_longest_seconds),
@@ -49,6 +51,7 @@ def manner_of(settings: ConnectionSettings, dialogue: Dialogue) -> Manner:
         statement_every=timedelta(seconds=own.statement_seconds) or None,
         balance_every=timedelta(seconds=own.balance_seconds) or None,
         quiet=dialogue.quiet if own.quiet is None else tuple((hours.begins, hours.ends) for hours in own.quiet),
+        zone=ZoneInfo(settings.time_zone or bank.capabilities.time_zone),
     )
 
 

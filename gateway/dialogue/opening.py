@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
-from zoneinfo import ZoneInfo
 
 from channels.channel import Guarantee
 from channels.frontend import build_exchanger
@@ -43,22 +42,20 @@ def open_dialogue(
 ) -> DialogueChannel:
     """One channel; the two of a connection share `signed_in`. Opens no key and no socket."""
     pauses = bank.dialogue.pauses
-    line = build_exchanger(
-        profile, secret=secret, certificate=certificate, base=base, pauses=(pauses.payment, pauses.question)
-    )
+    line = build_exchanger(profile, secret=secret, certificate=certificate, base=base, pauses=(pauses.payment, pauses.question))
     by_service = profile.sign_service is not None
+    manner = manner_of(settings, bank)
     conversation = Conversation(
         bank=bank,
         line=line,
         seal=line.seal if by_service else _sealing(seal.seal),
         open=line.open if by_service else _sealing(seal.open),
         secrets=line.secrets,
-        zone=ZoneInfo(settings.time_zone or bank.capabilities.time_zone),
+        zone=manner.zone,
         clock=clock,
         digits=digits,
         signed_in=signed_in,
     )
-    manner = manner_of(settings, bank.dialogue)
     return DialogueChannel(
         conversation,
         store,

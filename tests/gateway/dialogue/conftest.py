@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -169,18 +168,18 @@ async def make_desk(tmp_path: Path) -> AsyncIterator[MakeDesk]:
         opened.append(store)
         connection = Connection(parsed, plugin, PlainSeal(), "", tmp_path, clock)
         numbers = iter(range(10**7))
+        manner = manner_of(parsed, plugin)
         conversation = Conversation(
             bank=plugin,
             line=wire,
             seal=wire.seal,
             open=wire.open,
             secrets=wire.secrets,
-            zone=ZoneInfo("Asia/Shanghai"),
+            zone=manner.zone,
             clock=clock,
             digits=lambda count: f"{next(numbers):0{count}d}",
             signed_in=SignedIn(),
         )
-        manner = manner_of(parsed, plugin.dialogue)
         accounts = [HeldAccount(number=ACCOUNT)]
         rounds = Rounds(conversation=conversation, store=store, connection_id="bank", accounts=accounts, manner=manner)
         channel = DialogueChannel(

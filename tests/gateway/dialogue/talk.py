@@ -40,14 +40,15 @@ USUAL = Dialogue(
 )
 
 
+TAKES = Capabilities(sends={"talk.pay": Validity()}, reads=("talk",), transfers_max=3, time_zone="Asia/Shanghai")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TalkBank:
     """`sealed`: what is said is sealed, and what is answered has to be opened."""
 
     name: str = "talk"
-    capabilities: Capabilities = Capabilities(
-        sends={"talk.pay": Validity()}, reads=("talk",), transfers_max=3, time_zone="Asia/Shanghai"
-    )
+    capabilities: Capabilities = TAKES
     dialogue: Dialogue = USUAL
     sealed: bool = False
 

@@ -1,6 +1,9 @@
 """What is asked by itself of a bank that answers at once: statuses, returns, balances, statements."""
 
 from datetime import timedelta
+from itertools import pairwise
+
+import pytest
 
 from channels.channel import Unreachable
 from gateway.lifecycle import PaymentState
@@ -8,7 +11,6 @@ from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
 from tests.gateway.dialogue.talk import LOST, Answer, ScriptedLine
 
 ACCOUNTS = {"statement_seconds": 600, "balance_seconds": 0}
-
 
 
 async def sent(make_desk: MakeDesk, count: int = 1, **settings: object) -> tuple[Desk, list[str]]:
@@ -29,7 +31,7 @@ async def test_a_payment_is_asked_about_at_growing_pauses_until_its_end_is_known
         if len(desk.questions()) > len(asked):
             asked.append(second)
         desk.clock.advance(seconds=10)
-    pauses = [later - sooner for sooner, later in zip(asked, asked[1:], strict=False)]
+    pauses = [later - sooner for sooner, later in pairwise(asked)]
     assert len(asked) >= 3
     assert pauses == sorted(pauses)
     assert pauses[-1] >= 2 * pauses[0]
@@ -120,12 +122,8 @@ async def test_a_bank_that_is_not_reached_is_told_and_asked_again(make_desk: Mak
 
 async def test_unreachable_is_raised_for_those_who_ask_directly(make_desk: MakeDesk) -> None:
     desk = await make_desk(dialogue=ACCOUNTS, line=ScriptedLine(usual=lambda said: LOST))
-    try:
+    with pytest.raises(Unreachable, match="the line broke"):
         await desk.channel.receive(desk.intake.keep)
-    except Unreachable as problem:
-        assert "the line broke" in str(problem)
-    else:
-        raise AssertionError("a bank that cannot be reached was taken for one with nothing to say")
 
 
 def statements(desk: Desk) -> list[tuple[list[str], str | None]]:
