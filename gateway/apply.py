@@ -57,6 +57,7 @@ from gateway.place import Place
 from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
 from gateway.refused_whole import Part, contradict_part, refuse_part
+from gateway.serial_news import by_instruction_id
 from gateway.store.records import (
     ChainsReconciled,
     Delivery,
@@ -357,7 +358,7 @@ class NewsApplier:
                     key = f"{self._statements}.{line.position}.{place}"
                     news.append(Told(key=key, place=line.places[place], news=item))
                     places[key] = (line, place)
-        matched = await self._apply_batch(news) if news else {}
+        matched = await self._apply_batch(await by_instruction_id(self._store, self._connection_id, news)) if news else {}
         for key, payment_id in matched.items():
             if key in places:
                 line, place = places[key]

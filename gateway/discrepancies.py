@@ -79,6 +79,7 @@ def no_match(origin: Origin, key: str, news: News, found: NoMatch) -> NewDiscrep
         "currency": news.currency,
         "why": found.why,
         "candidates": [candidate.payment_id for candidate in found.candidates],
+        **({"serial_number": news.serial_number} if news.serial_number else {}),
     }
     return origin.discrepancy(
         f"{found.kind}:{key}",

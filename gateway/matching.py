@@ -44,11 +44,13 @@ class News:
     currency: str | None = None
     must_match: bool = True  # False: a statement line may well be about something else than our payments
     reason_codes: tuple[str, ...] = ()  # every one the bank gave
+    serial_number: str | None = None  # stands for an instruction id, which is looked up first (`gateway.serial_news`)
 
     def identifies(self) -> bool:
         """Whether there is anything to match by."""
         return bool(
             self.instruction_id
+            or self.serial_number
             or self.uetr
             or self.account_servicer_reference
             or (self.end_to_end_id and self.end_to_end_id not in NOT_PROVIDED)

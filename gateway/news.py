@@ -69,6 +69,7 @@ def of_transaction_status(record: TransactionStatus, message_id: str | None) -> 
         amount=record.amount,
         currency=record.currency,
         reason_codes=codes_of(record.reasons),
+        serial_number=record.serial_number,
     )
 
 
@@ -82,6 +83,7 @@ def of_return(record: PaymentReturn) -> News:
         instruction_id=record.original_instruction_id,
         end_to_end_id=record.original_end_to_end_id,
         uetr=record.original_uetr,
+        serial_number=record.serial_number,
     )
 
 
@@ -118,6 +120,7 @@ def _of_transaction(entry: Entry, transaction: EntryTransaction) -> News | None:
         amount=transaction.amount or (entry.amount if single else None),
         currency=transaction.currency or entry.currency,
         must_match=False,
+        serial_number=transaction.serial_number,
     )
     return news if news.identifies() else None
 

@@ -1,14 +1,19 @@
-"""Forming bank messages: which payments, rendered and sealed once, and kept. Nothing here sends."""
+"""Forming bank messages: which payments, rendered and sealed once, and kept. Nothing here sends.
+
+Banks that answer at once (`formats.dialogue`) know payments by serial numbers: these are given before the message is rendered,
+and nothing is sealed here, since the envelope is made at each exchange.
+"""
 
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from formats.dialogue import DialogueBank
 from formats.errors import FormatError
 from formats.model import CreditTransfer, PaymentBlock, PaymentInitiation, PaymentTerms
 from formats.schemas import validate_outbound
@@ -19,11 +24,14 @@ from gateway.connection import Connection
 from gateway.discrepancies import Origin
 from gateway.lifecycle import DELIVERY_TABLE, UNRESOLVED, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.reasons import ours
+from gateway.serial_numbers import Below, draw
 from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, DeliveryFilter, NewDelivery
+from gateway.store.serials import DeliverySerials, SerialTaken
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
 
 IN_FLIGHT_PAUSE = timedelta(seconds=15)  # until it is looked again whether messages under way have become fewer
+DRAWS_MAX = 20  # of numbers that turn out to be taken: more means that the bank's shape has no room left
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that are read as digits over the telephone
 
 
@@ -41,6 +49,7 @@ class Preparer:
     clock: Clock
     metrics: Metrics
     new_id: Callable[[datetime], str] = new_message_id
+    below: Below = secrets.randbelow
 
     async def form_messages(self) -> datetime | None:
         """Turns every due group of approved payments into READY deliveries; when to look again, None if nothing waits.
@@ -100,9 +109,12 @@ class Preparer:
     async def seal_document(self, delivery: Delivery) -> Delivery | None:
         """Renders, validates and seals a message, once; None if it was abandoned because it cannot be said.
 
-        The bytes stored here are all that is ever sent of this message (design, section 5, rule 2). Raises KeyUnavailable.
+        The bytes stored here are all that is ever sent of this message (design, section 5, rule 2). Raises KeyUnavailable, and
+        SerialTaken where no free serial number is found.
         """
         blocks = await self.store.delivery_blocks(delivery.delivery_id)
+        if isinstance(self.connection.bank, DialogueBank):
+            await self._give_serials(self.connection.bank, delivery, blocks)
         message = await asyncio.to_thread(self._message, delivery, blocks)
         try:
             document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, message)
@@ -111,9 +123,33 @@ class Preparer:
             return None
         return await self.store.attach_document(delivery.delivery_id, delivery.fence, document_id, sha256, size)
 
+    async def _give_serials(self, bank: DialogueBank, delivery: Delivery, blocks: list[DeliveryBlock]) -> None:
+        """To the message and each of its payments, before anything of them can leave: committed when this returns. Once only;
+        after a crash the same ones are rendered again."""
+        ids = await asyncio.to_thread(self._instruction_ids, delivery, blocks)
+        shape, today = bank.dialogue, self.clock().astimezone(self._time_zone()).date()
+        taken: SerialTaken | None = None
+        for _ in range(DRAWS_MAX):
+            package = None if shape.package is None else draw(shape.package, today, self.below)
+            given = [(instruction_id, draw(shape.serial, today, self.below)) for instruction_id in ids]
+            try:
+                return await self.store.give_serials(delivery.delivery_id, delivery.fence, given, package)
+            except SerialTaken as problem:
+                taken = problem
+        assert taken is not None  # noqa: S101 - else it would have returned
+        raise taken
+
+    def _instruction_ids(self, delivery: Delivery, blocks: list[DeliveryBlock]) -> list[str]:
+        return [
+            transfer.instruction_id
+            for block in blocks
+            for transfer in self.store.delivery_transfers(delivery.delivery_id, block.payment_information_id)
+        ]
+
     def _message(self, delivery: Delivery, blocks: list[DeliveryBlock]) -> PaymentInitiation:
         say = self._saying(delivery)
         return PaymentInitiation(
+            serial_number=None if say.serials is None else say.serials.package,
             message_id=delivery.message_id,
             message_name=delivery.message_name,
             creation_date_time=delivery.creation_date_time,
@@ -136,25 +172,29 @@ class Preparer:
             check=partial(self.connection.bank.check, on=on, message_name=delivery.message_name),
             stored=partial(self.store.delivery_transfers, delivery.delivery_id),
             as_asked=self.connection.settings.characters == "refuse",
+            serials=self.store.delivery_serials(delivery.delivery_id) if self._talks else None,
         )
 
     def _render_and_seal(self, message: PaymentInitiation) -> tuple[int, str, int]:
-        """In a thread. The schema is a hard gate: what is not valid is never sealed."""
+        """In a thread. The schema is a hard gate: what is not valid is never sealed. What goes into an envelope at each exchange
+        is kept as it was rendered."""
         stage = self.metrics.stage
         rendered = self.store.document_writer("rendered")
         try:
             with stage(self.connection.id, "render"):
                 self.connection.bank.render(message, rendered)  # type: ignore[arg-type]  # a writer is all it needs
-            rendered_id, _, _ = rendered.finish()
+            kept = rendered.finish()
         except BaseException:
             rendered.discard()
             raise
         if message.message_name.startswith("pain."):
-            with closing(self.store.open_document(rendered_id)) as source, stage(self.connection.id, "validate"):
+            with closing(self.store.open_document(kept[0])) as source, stage(self.connection.id, "validate"):
                 validate_outbound(source, message.message_name, self.connection.schemas)
+        if self._talks:
+            return kept
         sealed = self.store.document_writer("sealed")
         try:
-            with closing(self.store.open_document(rendered_id)) as source, stage(self.connection.id, "seal"):
+            with closing(self.store.open_document(kept[0])) as source, stage(self.connection.id, "seal"):
                 self.connection.seal.seal(source, sealed)  # type: ignore[arg-type]  # a writer is all it needs
             return sealed.finish()
         except BaseException:
@@ -180,6 +220,11 @@ class Preparer:
         except Stale:
             return  # somebody else has moved it; the next look decides
 
+    @property
+    def _talks(self) -> bool:
+        """Whether the bank answers at once."""
+        return isinstance(self.connection.bank, DialogueBank)
+
     def _time_zone(self) -> ZoneInfo:
         return ZoneInfo(self.connection.settings.time_zone or self.connection.bank.capabilities.time_zone)
 
@@ -187,11 +232,13 @@ class Preparer:
 @dataclass(frozen=True, slots=True)
 class _Saying:
     """Stored payments as they are written: texts that the scheme does not carry are replaced, as the caller was told (`as_asked`:
-    they are not, and were refused). Made from what is stored each time, and the same each time."""
+    they are not, and were refused), and serial numbers stand with them. Made from what is stored each time, and the same each
+    time."""
 
     check: Check
     stored: Callable[[str], Iterable[CreditTransfer]]  # the transfers of a block, by its id
     as_asked: bool
+    serials: DeliverySerials | None = None  # None: the bank knows payments by our ids
 
     def terms(self, terms: PaymentTerms, block: str) -> PaymentTerms:
         """The terms of a block. Rules are put to whole payments, so its first one stands for all."""
@@ -200,7 +247,9 @@ class _Saying:
 
     def transfers(self, terms: PaymentTerms, block: str) -> Iterator[CreditTransfer]:
         """The transfers of a block, in order."""
-        for transfer in self.stored(block):
+        for stored in self.stored(block):
+            serial = None if self.serials is None else self.serials.by_instruction_id[stored.instruction_id]
+            transfer = stored if serial is None else replace(stored, serial_number=serial)
             if self.as_asked or is_plain(transfer):
                 yield transfer
             else:

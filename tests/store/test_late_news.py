@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from formats.bank import bank_named
+from formats.bank import BankFormat, bank_named
 from gateway.apply import NewsApplier
-from gateway.lifecycle import PaymentEvent
+from gateway.lifecycle import DeliveryEvent, PaymentEvent
 from gateway.store.postgres.archive import Archiver
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.partitions import month_of
 from gateway.store.records import Discrepancy, Payment, PaymentFilter
 from gateway.store.store import Store
 from tests.gateway.conftest import block, camt054, entry, pain002, transaction
-from tests.store.support.make import CONNECTION, HandClock, news, sent
+from tests.gateway.talking import TalkingBank
+from tests.store.support.make import CONNECTION, HandClock, formed, moved, news
 from tests.store.support.released import document
 
 LATER = datetime(2027, 2, 3, tzinfo=UTC)
@@ -38,12 +39,12 @@ class Year:
     clock: HandClock
     archived: list[Payment]
 
-    async def told_of(self, file: str) -> list[Discrepancy]:
+    async def told_of(self, file: str, bank: BankFormat | None = None) -> list[Discrepancy]:
         """What a file of the bank's leads to."""
         kept, _ = await self.store.keep_inbound(CONNECTION, "answer.xml", *await document(self.store, "inbound", file.encode()))
         number = kept.inbound_file_id
         applier = NewsApplier(self.store, connection_id=CONNECTION, inbound_file_id=number, clock=self.clock)
-        for record in bank_named("iso20022").parse(io.BytesIO(file.encode())):
+        for record in (bank or bank_named("iso20022")).parse(io.BytesIO(file.encode())):
             await applier.apply(record)
         await applier.finish()
         assert not +applier.changed
@@ -54,7 +55,12 @@ class Year:
 async def year(
     store: Store, another: Callable[[], Awaitable[Store]], clock: HandClock, database: Database, tmp_path: Path
 ) -> Year:
-    delivery = await sent(store, 2, "1")
+    delivery = await formed(store, 2, "1")
+    page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=9)
+    serials = [(payment.payment_id, f"S-{payment.payment_reference}") for payment in page]
+    await store.give_serials(delivery.delivery_id, delivery.fence, serials, None)
+    delivery = await moved(store, delivery, DeliveryEvent.STARTED)
+    delivery = await moved(store, delivery, DeliveryEvent.CONFIRMED, payment_event=PaymentEvent.MESSAGE_SENT)
     for event, status in ((PaymentEvent.BANK_ACCEPTED, "ACSP"), (PaymentEvent.BANK_SETTLED, "ACSC")):
         await store.apply_message_news(news(delivery, event, status))
     page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=9)
@@ -76,6 +82,14 @@ async def test_a_return_of_an_archived_payment_in_a_statement_is_told_with_its_r
     assert "archived as settled" in told.summary_en
     assert "已归档" in told.summary_zh
     assert json.loads(told.evidence)["payment_reference"] == payment.payment_reference
+
+
+async def test_a_return_of_an_archived_payment_is_told_also_where_the_bank_knows_it_by_a_serial_number(year: Year) -> None:
+    payment = year.archived[0]
+    (told,) = await year.told_of(f"returned S-{payment.payment_reference} talking.TH01", TalkingBank())
+    assert (told.kind, told.payment_id) == ("unmatched", payment.payment_id)
+    assert "archived as settled" in told.summary_en
+    assert await year.told_of(f"status S-{payment.payment_reference} ACSC", TalkingBank()) == [told], "this was known"
 
 
 async def test_a_rejection_of_an_archived_message_is_told(year: Year) -> None:
