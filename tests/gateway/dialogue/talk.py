@@ -143,7 +143,7 @@ class TalkBank:
             yield Statement(statement_id=None, account=account, entry_count=0)
 
 
-Answer = dict[str, Any] | bytes | Exception
+Answer = dict[str, Any] | bytes | BaseException
 Script = Callable[[dict[str, Any]], Answer]
 
 
@@ -168,7 +168,7 @@ class ScriptedLine:
         self.said.append(json.loads(content))
         self.purposes.append(request.purpose)
         answer = self.answers.pop(0) if self.answers else self.usual(self.said[-1])
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 

@@ -236,7 +236,7 @@ async def test_a_sign_in_that_fails_sends_nothing(make_desk: MakeDesk, answer: A
 
 
 async def test_a_message_found_sending_after_a_crash_is_asked_about_and_not_sent_again(make_desk: MakeDesk) -> None:
-    desk = await make_desk(line=ScriptedLine(answers=[KeyboardInterrupt()]))  # type: ignore[list-item]
+    desk = await make_desk(line=ScriptedLine(answers=[KeyboardInterrupt()]))
     await desk.submit()
     with pytest.raises(KeyboardInterrupt):
         await desk.pump()
