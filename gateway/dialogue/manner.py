@@ -7,8 +7,6 @@ from zoneinfo import ZoneInfo
 from formats.dialogue import DialogueBank, HeldAccount
 from gateway.config import AccountSettings, ConnectionSettings
 
-RETURNS_EVERY = timedelta(hours=6)  # so often a payment that succeeded is asked about, while it may still come back
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
@@ -19,6 +17,7 @@ class Manner:
     repeat_after: timedelta
     not_found_wait: timedelta
     returns: timedelta
+    returns_every: timedelta
     statement_every: timedelta | None
     balance_every: timedelta | None
     quiet: tuple[tuple[time, time], ...]
@@ -48,6 +47,7 @@ def manner_of(settings: ConnectionSettings, bank: DialogueBank) -> Manner:
         repeat_after=_seconds(own.repeat_after_seconds, dialogue.repeat_after_seconds),
         not_found_wait=_seconds(own.not_found_wait_seconds, dialogue.not_found_wait_seconds),
         returns=timedelta(days=dialogue.returns_days if own.returns_days is None else own.returns_days),
+        returns_every=timedelta(seconds=own.returns_seconds),
         statement_every=timedelta(seconds=own.statement_seconds) or None,
         balance_every=timedelta(seconds=own.balance_seconds) or None,
         quiet=dialogue.quiet if own.quiet is None else tuple((hours.begins, hours.ends) for hours in own.quiet),

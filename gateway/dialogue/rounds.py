@@ -30,7 +30,7 @@ from formats.dialogue import (
 )
 from formats.exchange import Exchange
 from gateway.dialogue.conversation import Conversation
-from gateway.dialogue.manner import RETURNS_EVERY, Manner
+from gateway.dialogue.manner import Manner
 from gateway.dialogue.replies import arrival_of
 from gateway.dialogue.sought import about, questions
 from gateway.dialogue.telling import cannot_ask, not_known
@@ -149,7 +149,7 @@ class Rounds:
         now = self.conversation.clock()
         changes, told = [], []
         for one in asked:
-            pause = RETURNS_EVERY if one.state is PaymentState.SETTLED else self.manner.next_question(one.asked)
+            pause = self.manner.returns_every if one.state is PaymentState.SETTLED else self.manner.next_question(one.asked)
             changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause))
             sent = one.given_at
             if one.serial in heard.missing and one.state in _OPEN and now - sent > self.manner.not_found_wait:
@@ -179,7 +179,7 @@ class Rounds:
             if await self._one(BalanceInquiry(account=account), account, keep):
                 facts["balance_at"] = now
             yield 1, Looked(**facts)
-        if Asking.RETURNS in asks and _due(looked.returns_at, RETURNS_EVERY, now):
+        if Asking.RETURNS in asks and _due(looked.returns_at, manner.returns_every, now):
             since = self._today() - manner.returns
             if await self._pages(account, (since, self._today()), keep, returns=True):
                 facts["returns_at"] = now

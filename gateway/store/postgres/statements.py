@@ -40,7 +40,7 @@ async def put_statement(tx: Tx, new: NewStatement) -> int:
         new.inbound_file_id,
         new.position,
         new.message,
-        new.statement.account.iban,
+        new.statement.account.iban or new.statement.account.other_id,
         tx.now,
         codec.statement_column(new.statement),
     )

@@ -519,6 +519,7 @@ class ListStatementsRequest(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     connection_id: _builtins.str
     iban: _builtins.str
+    """or the number of an account that has no IBAN"""
     message: _builtins.str
     """a prefix: "camt.053" """
     @_builtins.property
