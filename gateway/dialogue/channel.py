@@ -36,6 +36,7 @@ from gateway.dialogue.manner import Manner
 from gateway.dialogue.replies import arrival_of, keeper
 from gateway.dialogue.rounds import Rounds
 from gateway.dialogue.sought import Question, about, questions
+from gateway.lifecycle import DeliveryEvent
 from gateway.masking import mask_text
 from gateway.store.records import Delivery
 from gateway.store.serials import GivenSerial
@@ -128,17 +129,18 @@ class DialogueChannel:
         return self._receipt_or_error(heard, doubted=doubted)
 
     async def _known_before(self, delivery: Delivery, serials: Sequence[GivenSerial]) -> Receipt | None:
-        """What the bank says about an earlier attempt, before anything is sent again. Raises `InDoubt` where it cannot be asked
-        and the bank promises nothing about repeats."""
+        """What the bank says about an earlier attempt, before anything is sent again. Raises `InDoubt` where it does not say, nor
+        promises anything about repeats, unless a person decided: they may know what no question tells."""
+        may_repeat = self._guarantee is Guarantee.IDEMPOTENT or await self._decided_by_a_person(delivery)
         try:
             found = await self._ask(delivery, serials)
         except Exception as fault:  # asking failed: that says nothing about the attempt before
-            if self._guarantee is Guarantee.IDEMPOTENT:
+            if may_repeat:
                 return None
             raise InDoubt(f"asking about the attempt before failed: {_words(fault)}") from fault
         if found.found:
             return Receipt(evidence=self._evidence("status"), detail=found.words, at=self.conversation.clock())
-        if not found.all_missing and self._guarantee is not Guarantee.IDEMPOTENT:
+        if not found.all_missing and not may_repeat:
             raise InDoubt(f"the bank does not say what became of the attempt before: {found.words}")
         return None
 
@@ -236,6 +238,12 @@ class DialogueChannel:
         """Whether an attempt before this one may have arrived."""
         attempts = await self._store.attempts(delivery.delivery_id)
         return any(one.number < delivery.attempt and one.outcome != "not_sent" for one in attempts)
+
+    async def _decided_by_a_person(self, delivery: Delivery) -> bool:
+        """Whether it was a person who ended the doubt before this attempt."""
+        told = await self._store.delivery_events(delivery.delivery_id)
+        ends = [one for one in told if one.event == DeliveryEvent.FOUND_MISSING.value]
+        return bool(ends) and ends[-1].source.startswith("person:")
 
     async def _kept(self, exchange: Exchange) -> None:
         """Stores a reply. Where that fails, what was heard stands all the same: it can be asked for again."""

@@ -2,8 +2,10 @@
 
 import pytest
 
-from gateway.lifecycle import DeliveryState, PaymentState
-from tests.gateway.dialogue.conftest import MakeDesk, usual
+from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
+from gateway.reasons import ours
+from gateway.store.records import DeliveryChange
+from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
 from tests.gateway.dialogue.talk import LOST, NO_LINE, Answer, ScriptedLine, TalkBank
 
 QUERYABLE_FINAL = {"kind": "queryable", "absence_is_final": True, "quiet_seconds": 100}
@@ -259,3 +261,47 @@ async def test_no_password_is_in_what_is_stored(make_desk: MakeDesk, tmp_path: o
     await desk.store.close()
     assert isinstance(tmp_path, Path)
     assert not any(b"geheim" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def says_nothing(said: dict[str, object]) -> Answer:
+    """The bank answers questions about payments with a code that nobody knows."""
+    return {"outcome": "unknown", "code": "E7"} if "status" in said else {"outcome": "taken"}
+
+
+async def decide(desk: Desk) -> None:
+    """A person says that the message did not arrive."""
+    delivery = await desk.delivery()
+    await desk.store.change_delivery(
+        DeliveryChange(
+            delivery_id=delivery.delivery_id,
+            fence=delivery.fence,
+            state=delivery.state,
+            event=DeliveryEvent.FOUND_MISSING,
+            next_state=DeliveryState.READY,
+            reason=ours("decided"),
+            source="person: anna",
+            due_at=desk.clock(),
+        )
+    )
+
+
+async def test_a_persons_word_is_enough_where_the_bank_cannot_say(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=says_nothing))
+    await desk.submit()
+    await desk.pump()
+    await decide(desk)
+    await desk.pump()
+    sends = desk.sends()
+    assert len(sends) == 2
+    assert sends[0] == sends[1]
+    assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+async def test_a_persons_word_is_not_enough_against_the_banks(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=shows))
+    await desk.submit()
+    await desk.pump()
+    await decide(desk)
+    await desk.pump()
+    assert len(desk.sends()) == 1
+    assert (await desk.delivery()).state is DeliveryState.SENT
