@@ -7,9 +7,11 @@ python deploy/scripts/rules_page.py --check    exit 1 if the page differs from t
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from formats import banks
 from formats.bank import discover
+from formats.dialects.dialect import Dialect
 from formats.errors import Severity
 from formats.iso20022 import IsoBank
 from formats.rules import together
@@ -47,7 +49,11 @@ ABOUT = {
     "dk-urgent": "Urgent euro payments (URGP) at a German bank.",
     "cross-border": "Payments that leave their country outside SEPA (SWIFT CBPR+).",
     "cgi": "Payments outside SEPA at banks that follow CGI-MP.",
+    "cn": "Every domestic payment in China (银企直联): the rules of `common` that hold there, and these.",
 }
+OF_DIALECT = (
+    "Every payment at this bank, which answers at once (银企直联). Widths that its settings change are shown as they are without."
+)
 
 # Rules that are in no pack, because the request, the file or the call is judged and no bank is asked: id, severity, what it says.
 ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
@@ -93,7 +99,7 @@ def page() -> str:
     """The whole of docs/rules.md."""
     lines = [INTRODUCTION]
     shown: set[str] = set()
-    for pack in PACKS:
+    for pack in (*PACKS, *_dialect_packs()):
         lines += _section(pack, shown)
     lines += ["## Outside the packs", "", "What the request, the file or the call itself breaks, whatever the bank.", ""]
     lines += ["| rule | severity | what |", "|---|---|---|"]
@@ -105,17 +111,22 @@ def _section(pack: Pack, shown: set[str]) -> list[str]:
     rules = [rule for rule in pack.rules if rule.id not in shown]
     shown.update(rule.id for rule in rules)
     users = [f"`{name}`" for name, bank in sorted(_own_banks().items()) if pack in bank.packs]
-    lines = [f"## {pack.name}", "", f"{ABOUT[pack.name]} Used by {', '.join(users) or 'no bank here'}.", ""]
+    lines = [f"## {pack.name}", "", f"{ABOUT.get(pack.name, OF_DIALECT)} Used by {', '.join(users) or 'no bank here'}.", ""]
     if not rules:
         return lines
     lines += ["| rule | severity | in force | field | says | 说明 | source |", "|---|---|---|---|---|---|---|"]
     return [*lines, *(_row(rule) for rule in rules), ""]
 
 
-def _own_banks() -> dict[str, IsoBank]:
+def _own_banks() -> dict[str, IsoBank | Dialect[Any]]:
     """The banks of formats/banks/, whatever others are installed beside them."""
     own = {info.name for info in pkgutil.iter_modules(banks.__path__)}
-    return {name: bank for name, bank in discover().items() if name in own and isinstance(bank, IsoBank)}
+    return {name: bank for name, bank in discover().items() if name in own and isinstance(bank, IsoBank | Dialect)}
+
+
+def _dialect_packs() -> list[Pack]:
+    """The packs that stand in a bank's own file."""
+    return [pack for _, bank in sorted(_own_banks().items()) for pack in bank.packs if pack not in PACKS]
 
 
 def _row(rule: Rule) -> str:

@@ -3,20 +3,20 @@
 Lengths count GBK bytes (汉字 2, ASCII 1), also at banks that take UTF-8: the narrower reading of sheets that do not say which.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from formats.dialects.cnaps import check_digit, has_shape, is_consistent, passes_luhn
-from formats.dialects.facts import facts_of, number_of
-from formats.dialects.rails import Limits, over_cap
+from formats.characters import UNRESTRICTED, illegal
+from formats.dialects.facts import number_of
 from formats.dialects.text import gbk_length, unencodable
-from formats.model import Account, Agent, CreditTransfer, PaymentTerms
+from formats.model import Account, CreditTransfer, PaymentTerms, RemittanceInformation
+from formats.rules.chinese_codes import RULES as CODE_RULES
+from formats.rules.common import COMMON
 from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting
 
-_ACCOUNT: Final = re.compile(r"[0-9A-Za-z-]{1,35}").fullmatch
 _SHOWN: Final = 20  # characters of a kind shown at most
+_LOOKED_AT: Final = 10_000  # characters of a text that are looked at; a longer one is refused anyway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ _OF_TRANSFER: Final[Mapping[str, tuple[str, Callable[[CreditTransfer], str]]]] =
     "payee_name": ("creditor.name", lambda t: t.creditor.name or ""),
     "bank_name": ("creditor_agent.name", lambda t: (t.creditor_agent.name if t.creditor_agent else None) or ""),
     "purpose": ("remittance_information.unstructured[0]", lambda t: _line(t, 0)),
-    "remark": ("remittance_information.unstructured[1]", lambda t: dict(t.supplementary).get("cn.remark") or _line(t, 1)),
-    "city": ("supplementary.cn.city", lambda t: dict(t.supplementary).get("cn.city") or ""),
+    "remark": ("remittance_information.unstructured[1]", lambda t: dict(supplementary_of(t)).get("cn.remark") or _line(t, 1)),
+    "city": ("supplementary.cn.city", lambda t: dict(supplementary_of(t)).get("cn.city") or ""),
 }
 _OF_TERMS: Final[Mapping[str, tuple[str, Callable[[PaymentTerms], str]]]] = {
     "payer_account": ("debtor_account.other_id", lambda t: number_of(t.debtor_account)),
@@ -57,60 +57,146 @@ def _currency(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findi
     return NOTHING if transfer.currency == "CNY" else HERE
 
 
-def _code(agent: Agent) -> str | None:
-    """The 联行号 of an agent; None where it has none, or something that is no text."""
-    code = agent.clearing_system_member_id
-    return code if isinstance(code, str) and code else None
+_SAID: Final[Mapping[str, frozenset[str] | None]] = {
+    "cn.payee_type": frozenset({"company", "person"}),
+    "cn.same_city": frozenset({"yes", "no"}),
+    "cn.own_bank": frozenset({"yes", "no"}),
+    "cn.rail": frozenset({"HVPS", "BEPS", "IBPS"}),
+    "cn.city": None,
+    "cn.province": None,
+    "cn.remark": None,
+}
+"""What `formats.dialects.facts` takes from `supplementary`, and the values it may have; None: any text."""
 
 
-def _code_shape(agent: Agent, _limit: int, _setting: Setting) -> Findings:
-    code = _code(agent)
-    return NOTHING if code is None or has_shape(code) else HERE
+def supplementary_of(transfer: CreditTransfer) -> tuple[tuple[str, str], ...]:
+    """The pairs of texts among `supplementary`; whatever else a caller put there is none of ours."""
+    said = transfer.supplementary
+    pairs = said if isinstance(said, tuple) else ()
+    return tuple(pair for pair in pairs if isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(t, str) for t in pair))
 
 
-def _code_check_digit(agent: Agent, _limit: int, _setting: Setting) -> Findings:
-    code = _code(agent)
-    if code is None or not has_shape(code) or is_consistent(code):
-        return NOTHING
-    return (Finding(details={"expected": check_digit(code[:11]), "found": code[11]}),)
+def _supplementary(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+    found = []
+    for name, value in supplementary_of(transfer):
+        allowed = _SAID.get(name)
+        if name.startswith("cn.") and (name not in _SAID or (allowed is not None and value not in allowed)):
+            words = ", ".join(sorted(allowed)) if allowed else ", ".join(sorted(_SAID))
+            found.append(Finding(field=f"supplementary.{name}" if name in _SAID else "supplementary", details={"words": words}))
+    return tuple(found)
 
 
-def _account_shape(account: Account, _limit: int, _setting: Setting) -> Findings:
-    number = account.other_id
-    return HERE if isinstance(number, str) and number and _ACCOUNT(number) is None else NOTHING
+def _of_texts(  # noqa: PLR0917 - one row of a table
+    name: str,
+    source: str,
+    wrong: Callable[[str], tuple[str, ...]],
+    message_en: str,
+    message_zh: str,
+    parts: tuple[str, ...] = ("text", "identifier", "transfer"),
+) -> Rule:
+    """A rule on characters, of every text that reaches the bank: texts, identifiers, and what `supplementary` says. What is plain
+    (`formats.rules.rule.Rule.spares_plain`) breaks none."""
+
+    def check(part: str | CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+        texts = (("", part),) if isinstance(part, str) else supplementary_of(part)
+        found = [(f"supplementary.{key}" if key else "", wrong(text)) for key, text in texts]
+        return tuple(Finding(field=field, details={"characters": _shown(some)}) for field, some in found if some)
+
+    return Rule(
+        id=name,
+        source=source,
+        parts=parts,
+        spares_plain=True,
+        message_en=message_en,
+        message_zh=message_zh,
+        check=check,
+    )
 
 
-def _card(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    number = number_of(transfer.creditor_account)
-    said = dict(transfer.supplementary).get("cn.payee_type")
-    person = said == "person" or (said is None and transfer.creditor.person is not None)
-    looks_like_card = isinstance(number, str) and 13 <= len(number) <= 19 and number.isascii() and number.isdigit()
-    return HERE if person and looks_like_card and not passes_luhn(number) else NOTHING
+def _shown(characters: tuple[str, ...]) -> str:
+    """The characters with their code points: a reader may lack the font."""
+    more = " …" if len(characters) > _SHOWN else ""
+    return " ".join(f"{c if c.isprintable() else ''}(U+{ord(c):04X})" for c in characters[:_SHOWN]) + more
 
 
-def _rail_name(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    said = dict(transfer.supplementary).get("cn.rail")
-    return NOTHING if said is None or said.upper() in {"HVPS", "BEPS", "IBPS"} else HERE
+def _no_iban(account: Account, _limit: int, _setting: Setting) -> Findings:
+    return NOTHING if account.iban is None else HERE
 
 
-def _payee_type(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    said = dict(transfer.supplementary).get("cn.payee_type")
-    return NOTHING if said in {None, "company", "person"} else HERE
+def _lines(remittance: RemittanceInformation, _limit: int, _setting: Setting) -> Findings:
+    lines = remittance.unstructured
+    return HERE if isinstance(lines, tuple) and len(lines) > _LINES_MAX else NOTHING
 
 
-def _account_there(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    return NOTHING if number_of(transfer.creditor_account) else HERE
+def _remark_twice(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+    return HERE if _line(transfer, 1) and dict(supplementary_of(transfer)).get("cn.remark") else NOTHING
 
 
-def _name_there(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    return NOTHING if transfer.creditor.name else HERE
+def _structured(remittance: RemittanceInformation, _limit: int, _setting: Setting) -> Findings:
+    return HERE if remittance.structured else NOTHING
 
 
-_SHEETS = "payment forms of the banks' direct-connect interfaces (银企直联)"
+_LINES_MAX: Final = 2
+_NOT_HERE: Final = frozenset({"supplementary.unknown", "currency.not-taken", "uetr.version"})
+_MODEL: Final = "formats/dialects/facts.py: what of a payment these banks are told"
 
 DOMESTIC = Pack(
     name="cn",
     rules=(
+        *(rule for rule in COMMON.rules if rule.id not in _NOT_HERE),
+        Rule(
+            id="cn.supplementary",
+            source=_MODEL,
+            parts=("transfer",),
+            message_en="There is no such word for a domestic payment, or it is one of: {words}.",
+            message_zh="境内付款没有该附加项，或取值不在以下范围：{words}。",
+            check=_supplementary,
+        ),
+        _of_texts(
+            "cn.supplementary-characters",
+            UNRESTRICTED.source,
+            lambda text: tuple(illegal(text[:_LOOKED_AT], UNRESTRICTED)),
+            "The text holds control or invisible characters ({characters}). Remove them.",
+            "文本含有控制字符或不可见字符（{characters}），请删除。",
+            parts=("transfer",),
+        ),
+        Rule(
+            id="cn.account-number",
+            source="China is not in the IBAN registry (ISO 13616); its banks number accounts by themselves",
+            parts=("account",),
+            field="iban",
+            message_en="Domestic accounts in China have no IBAN. Give the account number as other_id.",
+            message_zh="境内账户没有 IBAN，请在 other_id 中填写账号。",
+            check=_no_iban,
+        ),
+        Rule(
+            id="cn.remittance-lines",
+            source=_MODEL,
+            parts=("remittance",),
+            field="unstructured",
+            message_en="The first line is the purpose (用途), the second the remark (附言); there is no place for more.",
+            message_zh="第一行为用途，第二行为附言，更多行没有对应字段，请合并。",
+            check=_lines,
+        ),
+        Rule(
+            id="cn.remark-twice",
+            source=_MODEL,
+            parts=("transfer",),
+            field="supplementary.cn.remark",
+            message_en="The remark is said twice: as cn.remark, and as the second line of the remittance information.",
+            message_zh="附言重复：cn.remark 与附言第二行同时填写，请保留其一。",
+            check=_remark_twice,
+        ),
+        Rule(
+            id="cn.remittance-structured",
+            source=_MODEL,
+            parts=("remittance",),
+            field="structured",
+            message_en="These banks carry no structured remittance information. Say it in the purpose or the remark.",
+            message_zh="此类银行不支持结构化附言，请写入用途或附言。",
+            check=_structured,
+        ),
+        *CODE_RULES,
         Rule(
             id="cn.currency",
             source="ISO 4217, CNY: domestic clearing (HVPS, BEPS, IBPS) carries renminbi only; CNH is no ISO code",
@@ -120,107 +206,9 @@ DOMESTIC = Pack(
             message_zh="境内付款币种只能为 CNY；其他币种请使用跨境付款连接。",
             check=_currency,
         ),
-        Rule(
-            id="cn.payee-account",
-            source=f"{_SHEETS}: payee account is mandatory in each",
-            parts=("transfer",),
-            field="creditor_account.other_id",
-            message_en="The payee's account number is missing.",
-            message_zh="缺少收款人账号。",
-            check=_account_there,
-        ),
-        Rule(
-            id="cn.payee-name",
-            source=f"{_SHEETS}: payee name is mandatory in each",
-            parts=("transfer",),
-            field="creditor.name",
-            message_en="The payee's name is missing; banks compare it with the account.",
-            message_zh="缺少收款人户名，银行将核对户名与账号。",
-            check=_name_there,
-        ),
-        Rule(
-            id="cn.account-shape",
-            source="CIB 银企直联 V4.0.4, ACCTTO/ACCTID: digits, letters and '-'; the widest shape of the sheets at hand",
-            parts=("account",),
-            field="other_id",
-            message_en="An account number in China has digits, letters and '-' only, at most 35.",
-            message_zh="账号只能包含数字、字母和“-”，最长 35 位。",
-            check=_account_shape,
-        ),
-        Rule(
-            id="cn.bank-code-shape",
-            source="CNAPS bank code (支付系统行号): 12 digits",
-            parts=("agent",),
-            field="clearing_system_member_id",
-            message_en="A bank code (联行号) is 12 digits.",
-            message_zh="联行号（支付系统行号）为 12 位数字。",
-            check=_code_shape,
-        ),
-        Rule(
-            id="cn.bank-code-check-digit",
-            source="observed, not published: ISO 7064 MOD 11,10 over the first 11 digits holds for 43 of 43 known codes",
-            severity="warning",
-            parts=("agent",),
-            field="clearing_system_member_id",
-            message_en="The last digit of the bank code should be {expected}, not {found}: a wrong code goes to manual handling.",
-            message_zh="联行号末位校验位应为 {expected}，现为 {found}；行号有误将转人工处理（落地）。",
-            check=_code_check_digit,
-        ),
-        Rule(
-            id="cn.card-number",
-            source="ISO/IEC 7812-1, annex B (Luhn); bank cards have 13 to 19 digits",
-            severity="warning",
-            parts=("transfer",),
-            field="creditor_account.other_id",
-            message_en="This looks like a bank card whose check digit is wrong. Compare it with what the payee gave.",
-            message_zh="该卡号未通过校验（Luhn），请与收款人核对。",
-            check=_card,
-        ),
-        Rule(
-            id="cn.rail",
-            source="bankgate, supplementary field cn.rail",
-            parts=("transfer",),
-            field="supplementary.cn.rail",
-            message_en="The payment system is HVPS, BEPS or IBPS; leave it out to have it chosen by amount and urgency.",
-            message_zh="支付系统只能填 HVPS、BEPS 或 IBPS；留空则按金额与紧急程度自动选择。",
-            check=_rail_name,
-        ),
-        Rule(
-            id="cn.payee-type",
-            source="bankgate, supplementary field cn.payee_type",
-            parts=("transfer",),
-            field="supplementary.cn.payee_type",
-            message_en="The payee is a company or a person.",
-            message_zh="收款人类型只能填 company（对公）或 person（对私）。",
-            check=_payee_type,
-        ),
     ),
 )
-"""For every payment of these banks."""
-
-
-def caps(limits: Limits, bank_class: str) -> Pack:
-    """The caps of payment systems that callers may choose by name."""
-
-    def check(pair: tuple[PaymentTerms, CreditTransfer], _limit: int, _setting: Setting) -> Findings:
-        terms, transfer = pair
-        cap = over_cap(facts_of(terms, transfer, bank_class), transfer.amount, limits)
-        return NOTHING if cap is None else (Finding(details={"cap": f"{cap:,.2f}"}),)
-
-    return Pack(
-        name="cn-caps",
-        rules=(
-            Rule(
-                id="cn.rail-cap",
-                source="caps of BEPS and IBPS as the connection's settings say (defaults: formats/dialects/rails.py)",
-                parts=("payment",),
-                field="amount",
-                message_en="The payment system asked for takes at most {cap} yuan. Leave cn.rail out, or ask for HVPS.",
-                message_zh="所选支付系统单笔上限为 {cap} 元；请不指定 cn.rail，或改用 HVPS。",
-                check=check,
-            ),
-        ),
-    )
+"""For every payment of these banks: what holds everywhere (`COMMON`), in their words."""
 
 
 def widths(prefix: str, source: str, limits: Widths, *, charset: str = "gbk", forbidden: str = "") -> Pack:
@@ -261,37 +249,20 @@ def _width(  # noqa: PLR0917 - one row of a table
 
 
 def _encoding(prefix: str, source: str, charset: str) -> Rule:
-    def check(text: str, _limit: int, _setting: Setting) -> Findings:
-        found = unencodable(text[:10_000], charset) if isinstance(text, str) else ()
-        return (Finding(details={"characters": _shown(found)}),) if found else NOTHING
-
-    return Rule(
-        id=f"{prefix}.encoding",
-        source=f"{source}; encoding {charset.upper()}",
-        parts=("text",),
-        spares_plain=True,
-        message_en=f"The bank takes {charset.upper()} only, which has not: {{characters}}. Write the text as the bank knows it.",
-        message_zh=f"银行只接受 {charset.upper()} 编码，以下字符无法编码：{{characters}}；请按银行登记的写法填写。",
-        check=check,
+    return _of_texts(
+        f"{prefix}.encoding",
+        f"{source}; encoding {charset.upper()}",
+        lambda text: unencodable(text[:_LOOKED_AT], charset),
+        f"The bank takes {charset.upper()} only, which has not: {{characters}}. Write the text as the bank knows it.",
+        f"银行只接受 {charset.upper()} 编码，以下字符无法编码：{{characters}}；请按银行登记的写法填写。",
     )
 
 
 def _forbidden(prefix: str, source: str, forbidden: str) -> Rule:
-    def check(text: str, _limit: int, _setting: Setting) -> Findings:
-        found = tuple(dict.fromkeys(c for c in text[:10_000] if c in forbidden)) if isinstance(text, str) else ()
-        return (Finding(details={"characters": _shown(found)}),) if found else NOTHING
-
-    return Rule(
-        id=f"{prefix}.forbidden-characters",
-        source=source,
-        parts=("text", "identifier"),
-        message_en="The bank takes no such characters in its values, however they are written: {characters}.",
-        message_zh="银行不接受该字段包含以下字符（任何写法均不可）：{characters}。",
-        check=check,
+    return _of_texts(
+        f"{prefix}.forbidden-characters",
+        source,
+        lambda text: tuple(dict.fromkeys(c for c in text[:_LOOKED_AT] if c in forbidden)),
+        "The bank takes no such characters in its values, however they are written: {characters}.",
+        "银行不接受该字段包含以下字符（任何写法均不可）：{characters}。",
     )
-
-
-def _shown(characters: tuple[str, ...]) -> str:
-    """The characters with their code points: a reader may lack the font."""
-    more = " …" if len(characters) > _SHOWN else ""
-    return " ".join(f"{c if c.isprintable() else ''}(U+{ord(c):04X})" for c in characters[:_SHOWN]) + more

@@ -2,6 +2,7 @@
 
 from formats.rules.address import ADDRESS
 from formats.rules.cgi import CGI
+from formats.rules.chinese import DOMESTIC
 from formats.rules.common import COMMON
 from formats.rules.cross_border import CROSS_BORDER
 from formats.rules.german import DK, DK_ORDINARY, DK_URGENT
@@ -12,5 +13,5 @@ from formats.rules.swiss import SPS, SPS_ADDRESS, SPS_TEXTS
 
 PACKS: tuple[Pack, ...] = (
     *(COMMON, ADDRESS, SERVICE, CHARGES, SEPA, SEPA_ALWAYS, INSTANT, INSTANT_SEPA),
-    *(SPS, SPS_ADDRESS, SPS_TEXTS, DK, DK_ORDINARY, DK_URGENT, CROSS_BORDER, CGI),
+    *(SPS, SPS_ADDRESS, SPS_TEXTS, DK, DK_ORDINARY, DK_URGENT, CROSS_BORDER, CGI, DOMESTIC),
 )
