@@ -56,10 +56,6 @@ def _account_there(transfer: CreditTransfer, _limit: int, _setting: Setting) -> 
     return NOTHING if number_of(transfer.creditor_account) else HERE
 
 
-def _name_there(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    return NOTHING if transfer.creditor.name else HERE
-
-
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="cn.payee-account",
@@ -69,15 +65,6 @@ RULES: Final[tuple[Rule, ...]] = (
         message_en="The payee's account number is missing.",
         message_zh="缺少收款人账号。",
         check=_account_there,
-    ),
-    Rule(
-        id="cn.payee-name",
-        source=f"{_SHEETS}: payee name is mandatory in each",
-        parts=("transfer",),
-        field="creditor.name",
-        message_en="The payee's name is missing; banks compare it with the account.",
-        message_zh="缺少收款人户名，银行将核对户名与账号。",
-        check=_name_there,
     ),
     Rule(
         id="cn.account-shape",

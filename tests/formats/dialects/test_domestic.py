@@ -97,7 +97,7 @@ def test_a_good_domestic_payment_breaks_no_rule() -> None:
     [
         (replace(TRANSFER, currency="EUR"), "cn.currency", "currency"),
         (replace(TRANSFER, creditor_account=None), "cn.payee-account", "creditor_account.other_id"),
-        (replace(TRANSFER, creditor=Party()), "cn.payee-name", "creditor.name"),
+        (replace(TRANSFER, creditor=Party()), "payee.required", "creditor.name"),
         (replace(TRANSFER, creditor_account=Account(other_id="6200 0001")), "cn.account-shape", "creditor_account.other_id"),
         (
             replace(TRANSFER, creditor_agent=Agent(clearing_system_member_id="10210009999")),

@@ -41,7 +41,6 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"creditor": Party(name="a&amp;b")}, "creditor.name", "x.forbidden-characters"),
     ({"creditor": Party(name="六个汉字过宽")}, "creditor.name", "x.payee-name-width"),
     ({"creditor_account": Account(iban="DE89370400440532013000")}, "creditor_account.iban", "cn.account-number"),
-    ({"creditor_account": Account(other_id="账号😀")}, "creditor_account.other_id", "x.encoding"),
     ({"remittance_information": lines("a", "b", "c")}, "remittance_information.unstructured", "cn.remittance-lines"),
     ({"remittance_information": lines("a", "三个字")}, "remittance_information.unstructured[1]", "x.remark-width"),
     (
@@ -69,6 +68,11 @@ def test_each_rule_finds_what_it_is_for_and_nothing_else_is_found(changes: dict[
 
 def test_the_payers_side_is_held_to_its_widths_too() -> None:
     assert broken(terms=replace(TERMS, debtor=Party(name="四个汉字"))) == [("debtor.name", "x.payer-name-width")]
+
+
+def test_an_account_number_is_held_to_its_shape_and_to_the_encoding() -> None:
+    found = broken(transfer(creditor_account=Account(other_id="账号😀")))
+    assert {rule for _, rule in found} == {"cn.account-shape", "x.encoding"}
 
 
 @pytest.mark.parametrize("junk", [None, 7, ("a",), (("a",),), ((1, 2),), (("cn.city", None),)], ids=repr)
