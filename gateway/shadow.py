@@ -100,8 +100,8 @@ class Shadow:
         self._matched.update((candidate.payment_id, candidate) for candidate in shown if not candidate.superseded)
         return shown
 
-    async def named_by_serial(self, connection_id: str, wanted: Sequence[str]) -> dict[str, str]:
-        return await self._store.named_by_serial(connection_id, wanted)
+    async def named_by_serial(self, connection_id: str, serials: Sequence[str]) -> dict[str, str]:
+        return await self._store.named_by_serial(connection_id, serials)
 
     async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
         return await self._store.archived_payments(connection_id, keys)

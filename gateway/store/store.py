@@ -197,7 +197,7 @@ class Store(Protocol):
 
     # -- serial numbers ------------------------------------------------------------------------------------------------
 
-    async def give_serials(self, delivery_id: str, fence: int, given: Sequence[tuple[str, str]], package: str | None) -> None:
+    async def give_serials(self, delivery_id: str, fence: int, serials: Sequence[tuple[str, str]], package: str | None) -> None:
         """Gives a READY delivery the number of the whole (None: none) and, by instruction id, one of each of its payments.
 
         All or none. Numbers are unique in a connection, for ever. What was given stays: to a delivery that has numbers nothing
@@ -211,7 +211,7 @@ class Store(Protocol):
     def delivery_serials(self, delivery_id: str) -> DeliverySerials:
         """The same for rendering. For threads."""
 
-    async def named_by_serial(self, connection_id: str, wanted: Sequence[str]) -> dict[str, str]:
+    async def named_by_serial(self, connection_id: str, serials: Sequence[str]) -> dict[str, str]:
         """The instruction ids by the numbers, also of archived payments; numbers that nobody has are left out."""
 
     async def serials_due(self, connection_id: str, now: datetime, limit: int) -> list[GivenSerial]:

@@ -144,6 +144,9 @@ async def test_two_connections_may_use_the_same_number_and_never_mix(store: Stor
     await store.ask_serials("bank-b", [SerialAsk(serial="S1", next_ask_at=SOON, bank_reference="R")])
     (one,) = await store.serials_of("delivery-1")
     assert (one.next_ask_at, one.bank_reference, one.asked) == (None, None, 0)
+    await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=None, bank_reference="ours")])
+    (one,) = await store.serials_of("delivery-b")
+    assert (one.next_ask_at, one.bank_reference, one.asked) == (SOON, "R", 1)
 
 
 async def test_numbers_are_given_to_a_ready_message_at_its_fence_only(store: Store) -> None:

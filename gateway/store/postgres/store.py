@@ -17,7 +17,8 @@ from gateway import clock as gateway_clock
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
 from gateway.store.archived import ArchivedPayment
-from gateway.store.postgres import deliveries, documents, events, payments, refusals, serials
+from gateway.store.postgres import deliveries, documents, events, payments, refusals
+from gateway.store.postgres import serials as serial_rows
 from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
@@ -202,27 +203,27 @@ class PostgresStore(Answers):
 
     # -- serial numbers ------------------------------------------------------------------------------------------------
 
-    async def give_serials(self, delivery_id: str, fence: int, given: Sequence[tuple[str, str]], package: str | None) -> None:
-        await self._write(lambda tx: serials.give(tx, delivery_id, fence, given, package))
+    async def give_serials(self, delivery_id: str, fence: int, serials: Sequence[tuple[str, str]], package: str | None) -> None:
+        await self._write(lambda tx: serial_rows.give(tx, delivery_id, fence, serials, package))
 
     async def serials_of(self, delivery_id: str) -> list[GivenSerial]:
-        return await self._read(lambda db: serials.of_delivery(db, delivery_id))
+        return await self._read(lambda db: serial_rows.of_delivery(db, delivery_id))
 
     def delivery_serials(self, delivery_id: str) -> DeliverySerials:
         home, readers = self._blocking()
-        return home.wait(readers.ask(lambda db: serials.for_rendering(db, delivery_id)))
+        return home.wait(readers.ask(lambda db: serial_rows.for_rendering(db, delivery_id)))
 
-    async def named_by_serial(self, connection_id: str, wanted: Sequence[str]) -> dict[str, str]:
-        return await self._read(lambda db: serials.named(db, connection_id, wanted))
+    async def named_by_serial(self, connection_id: str, serials: Sequence[str]) -> dict[str, str]:
+        return await self._read(lambda db: serial_rows.named(db, connection_id, serials))
 
     async def serials_due(self, connection_id: str, now: datetime, limit: int) -> list[GivenSerial]:
-        return await self._read(lambda db: serials.due(db, connection_id, now, limit))
+        return await self._read(lambda db: serial_rows.due(db, connection_id, now, limit))
 
     async def next_serial_due(self, connection_id: str) -> datetime | None:
-        return await self._read(lambda db: serials.next_due(db, connection_id))
+        return await self._read(lambda db: serial_rows.next_due(db, connection_id))
 
     async def ask_serials(self, connection_id: str, changes: Sequence[SerialAsk]) -> None:
-        await self._write(lambda tx: serials.ask(tx, connection_id, changes))
+        await self._write(lambda tx: serial_rows.ask(tx, connection_id, changes))
 
     # -- health --------------------------------------------------------------------------------------------------------
 

@@ -64,9 +64,9 @@ from gateway.store.sqlite import (
     notes,
     payments,
     refusals,
-    serials,
     statements,
 )
+from gateway.store.sqlite import serials as serial_rows
 from gateway.store.sqlite.changes import apply_message_news, change_payments
 from gateway.store.sqlite.lanes import claim_lane, extend_lane, release_lane
 from gateway.store.sqlite.payments import submit
@@ -227,26 +227,26 @@ class SqliteStore:
 
     # -- serial numbers ------------------------------------------------------------------------------------------------
 
-    async def give_serials(self, delivery_id: str, fence: int, given: Sequence[tuple[str, str]], package: str | None) -> None:
-        await self._write(lambda tx: serials.give(tx, delivery_id, fence, given, package))
+    async def give_serials(self, delivery_id: str, fence: int, serials: Sequence[tuple[str, str]], package: str | None) -> None:
+        await self._write(lambda tx: serial_rows.give(tx, delivery_id, fence, serials, package))
 
     async def serials_of(self, delivery_id: str) -> list[GivenSerial]:
-        return await self._read(lambda db: serials.of_delivery(db, delivery_id))
+        return await self._read(lambda db: serial_rows.of_delivery(db, delivery_id))
 
     def delivery_serials(self, delivery_id: str) -> DeliverySerials:
-        return serials.for_rendering(self._readers, delivery_id)
+        return serial_rows.for_rendering(self._readers, delivery_id)
 
-    async def named_by_serial(self, connection_id: str, wanted: Sequence[str]) -> dict[str, str]:
-        return await self._read(lambda db: serials.named(db, connection_id, wanted))
+    async def named_by_serial(self, connection_id: str, serials: Sequence[str]) -> dict[str, str]:
+        return await self._read(lambda db: serial_rows.named(db, connection_id, serials))
 
     async def serials_due(self, connection_id: str, now: datetime, limit: int) -> list[GivenSerial]:
-        return await self._read(lambda db: serials.due(db, connection_id, now, limit))
+        return await self._read(lambda db: serial_rows.due(db, connection_id, now, limit))
 
     async def next_serial_due(self, connection_id: str) -> datetime | None:
-        return await self._read(lambda db: serials.next_due(db, connection_id))
+        return await self._read(lambda db: serial_rows.next_due(db, connection_id))
 
     async def ask_serials(self, connection_id: str, changes: Sequence[SerialAsk]) -> None:
-        await self._write(lambda tx: serials.ask(tx, connection_id, changes))
+        await self._write(lambda tx: serial_rows.ask(tx, connection_id, changes))
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
