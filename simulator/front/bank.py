@@ -191,17 +191,20 @@ class FrontBank(ABC):
         """Under which the books keep the customer's orders: the first value of `identity`."""
         return next(iter(self.customer.values()))
 
-    def accept(self, call: Call, order: NewOrder) -> Order:
-        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. Raises
-        `Refused` for a repeated one where the bank refuses such."""
+    def accept(self, call: Call, order: NewOrder, *, pace: Pace | None = None, otherwise: Fate | None = None) -> Order:
+        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. `pace`:
+        other than the bank's usual; `otherwise`: the fate of an order that would simply be paid. Raises `Refused` for a repeated
+        one where the bank refuses such."""
         before = self.books.known(self.name, self.customer_id, order.serial)
         if before is not None and self.repeats_are_safe:
             return before
         if before is not None and self._take(FrontMood.REFUSE_REPEATS, call):
             raise Refused(*(self.repeated or self.unknown))
-        pace, hidden = self.pace, 0.0
+        pace, hidden = pace or self.pace, 0.0
         outcome = self._take(FrontMood.OUTCOME, call)
         fate = fates.fate_of(order.amount, order.payee.name) if outcome is None else Fate(outcome)
+        if fate is Fate.SETTLED and otherwise is not None:
+            fate = otherwise
         back = self._take(FrontMood.RETURN_AFTER_SUCCESS, call)
         if back is not None:
             fate, pace = Fate.RETURNED, Pace(settle=pace.settle, returned=float(back))
