@@ -216,6 +216,13 @@ class FrontBank(ABC):
         plan = fates.steps(fate, pace)
         return self.books.take(self.name, self.customer_id, order, plan, self.now, hidden_for=hidden)
 
+    def use_number(self, call: Call, what: str, number: str) -> None:
+        """For banks where every request has a number of its own: raises `Refused` for one that was used before, unless a payment
+        comes again with its own (then `accept` decides)."""
+        fresh = self.books.use(self.name, self.customer_id, what, number)
+        if not fresh and (call.kind != "payment" or self.books.known(self.name, self.customer_id, number) is None):
+            raise Refused(*(self.repeated or self.unknown))
+
     def find(self, serial: str) -> Order | None:
         """For status questions."""
         return self.books.find(self.name, self.customer_id, serial, self.now)

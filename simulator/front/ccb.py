@@ -24,7 +24,6 @@ NOT_YOURS: Final = "SIM002"
 PASSWORD: Final = "SIM003"  # noqa: S105 - a code
 NOT_CONNECTED: Final = "SIM107"
 NO_RECORD: Final = "SIM404"
-REPEATED: Final = ("SIM409", "请求序列号重复")
 _OWN_CLASS: Final = "105"  # CNAPS class of CCB (domestic-rules.md section 1)
 _YUAN: Final = r"\d{1,14}(\.\d{1,2})?"
 _DAY: Final = r"\d{8}"
@@ -102,7 +101,7 @@ class CcbFront(FrontBank):
     reply_type = "text/xml; charset=GB18030"
     repeats_are_safe = False
     unknown = ("SIM999", "交易结果未知")
-    repeated = REPEATED
+    repeated = ("SIM409", "请求序列号重复")
     connect_first = True
     _connected = False
 
@@ -151,9 +150,7 @@ class CcbFront(FrontBank):
         if problem := breach(info, _FUNCTIONS[call.function], ordered=False):
             raise Refused(FORM, f"报文格式错误: {problem}")
         number = head.value("REQUEST_SN")
-        fresh = self.books.use(self.name, self.customer_id, "REQUEST_SN", number)
-        if not fresh and (call.kind != "payment" or self.books.known(self.name, self.customer_id, number) is None):
-            raise Refused(*REPEATED)
+        self.use_number(call, "REQUEST_SN", number)
         match call.function:
             case "6W9101":
                 self._connected = True
