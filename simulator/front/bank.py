@@ -1,0 +1,254 @@
+"""What all banks of front machines have in common: a request comes in, a reply goes out; in between are the bank's own
+reading and writing, one ledger, and the bad days.
+
+A bank is `class CibFront(FrontBank)` in `simulator/front/cib.py`, named in `simulator.front.banks`. Nothing here or there knows
+the plugins of the gateway: both sides read the bank's sheet, each for itself.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any, ClassVar, Final, Literal
+
+from simulator.front import fates
+from simulator.front.books import Books, Entry, NewOrder, Order
+from simulator.front.clock import Clock
+from simulator.front.fates import Fate, Pace
+from simulator.front.moods import FrontMood, FrontMoods
+
+Kind = Literal["payment", "question", "sign_in"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A request as it left the customer. `body`: the bank's message, with the header that belongs to it (SPDB, Ping An, ABC);
+    `fields`: those of an HTML form, decoded; `query`: those of the address."""
+
+    body: bytes = b""
+    content_type: str = ""
+    path: str = "/"
+    query: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A reply. `body` None: the line breaks instead."""
+
+    body: bytes | None
+    content_type: str = "text/xml"
+    status: int = 200
+    wait_seconds: float = 0.0
+
+
+class Refused(Exception):
+    """The bank takes nothing of a request, and says so with a code."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{code}: {text}")
+
+
+class NoAnswer(Exception):
+    """The bank takes nothing of a request, and there is nobody to say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that the bank could read. `data` is the bank's own."""
+
+    function: str  # the bank's word for it
+    kind: Kind
+    data: Any = None
+
+
+class FrontBank(ABC):
+    """One bank, one customer. `answer` and `seal` are functions of books, clock and moods: no sockets, no waiting."""
+
+    name: ClassVar[str]
+    identity: ClassVar[Mapping[str, str]]  # what the customer's messages name itself by, with example values; passwords too
+    charset: ClassVar[str] = "gbk"  # of forms
+    framing: ClassVar[str] = "close"  # of the bank's messages on a bare TCP connection; see `simulator.front.framing`
+    shape: ClassVar[Literal["http", "tcp"]] = "http"  # the usual door
+    reply_type: ClassVar[str] = "text/xml; charset=GBK"
+    repeats_are_safe: ClassVar[bool]  # a serial number is never executed twice
+    unknown: ClassVar[tuple[str, str]]  # code and words for "not known what became of it"
+    repeated: ClassVar[tuple[str, str] | None] = None  # for a repeated serial number, where it is refused
+    too_often: ClassVar[tuple[str, str] | None] = None
+    quiet: ClassVar[tuple[time, time] | None] = None  # hours without service
+    seals: ClassVar[bool] = False  # a sign service stands beside the front machine
+
+    def __init__(
+        self,
+        books: Books,
+        clock: Clock,
+        *,
+        customer: Mapping[str, str] | None = None,
+        moods: FrontMoods | None = None,
+        pace: Pace | None = None,
+        page_rows: int = 20,
+        quiet_hours: bool = True,
+    ) -> None:
+        """`customer`: other values for `identity`. Raises `ValueError` for names that it does not have."""
+        given = dict(customer or {})
+        if strange := sorted(given.keys() - self.identity.keys()):
+            raise ValueError(f"{self.name} knows no {', '.join(strange)}; it has {', '.join(self.identity)}")
+        self.customer: Final = {**self.identity, **given}
+        self.books: Final = books
+        self.clock: Final = clock
+        self.moods: Final = moods or FrontMoods()
+        self.pace: Final = pace or Pace()
+        self.page_rows: Final = page_rows
+        self.quiet_hours: Final = quiet_hours
+
+    # -- the bank's own ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def read(self, incoming: Incoming) -> Call:
+        """Reads and checks a request, as strictly as the sheet. Raises `Refused`, `NoAnswer`."""
+
+    @abstractmethod
+    def perform(self, call: Call) -> bytes:
+        """Does what is asked and writes the reply. Raises `Refused`: then nothing was done."""
+
+    @abstractmethod
+    def refusal(self, call: Call | None, code: str, text: str) -> bytes:
+        """A reply with this code and nothing else. `call` None: the request could not be read."""
+
+    def seal(self, incoming: Incoming) -> Outgoing:
+        """What the sign service answers, where there is one."""
+        del incoming
+        return Outgoing(body=None)
+
+    # -- a request -----------------------------------------------------------------------------------------------------
+
+    def answer(self, incoming: Incoming) -> Outgoing:
+        """One exchange."""
+        self.books.settle(self.clock.now())
+        try:
+            call = self.read(incoming)
+            self._in_hours()
+        except NoAnswer:
+            return Outgoing(body=None)
+        except Refused as refused:
+            return self._reply(self.refusal(None, refused.code, refused.text))
+        if self._take(FrontMood.LOSE_REQUEST, call):
+            return Outgoing(body=None)
+        if self._take(FrontMood.TOO_OFTEN, call) and self.too_often is not None:
+            return self._reply(self.refusal(call, *self.too_often))
+        if self._take(FrontMood.EXPIRE_TOKEN, call):
+            self.expire_tokens()
+        wrong = self._take(FrontMood.WRONG_CODE, call)
+        if wrong is not None and not wrong.get("executed"):
+            return self._reply(self.refusal(call, wrong["code"], wrong.get("text") or "模拟返回码"))
+        try:
+            with self.books.transaction():
+                body = self.perform(call)
+        except Refused as refused:
+            body = self.refusal(call, refused.code, refused.text)
+        return self._bad_days(call, body, wrong)
+
+    def expire_tokens(self) -> None:
+        """Forgets every sign-in; for banks that have such."""
+        return
+
+    def _bad_days(self, call: Call, body: bytes, wrong: Mapping[str, Any] | None) -> Outgoing:
+        """What is done is done; the reply may still suffer."""
+        if self._take(FrontMood.LOSE_ANSWER, call):
+            return Outgoing(body=None)
+        if wrong is not None:
+            body = self.refusal(call, wrong["code"], wrong.get("text") or "模拟返回码")
+        if self._take(FrontMood.ANSWER_UNKNOWN, call):
+            body = self.refusal(call, *self.unknown)
+        kind = self._take(FrontMood.GARBAGE, call)
+        if kind is not None:
+            body = _garbage(kind, body)
+        slow = self._take(FrontMood.SLOW, call)
+        return self._reply(body, float(slow or 0.0))
+
+    def _reply(self, body: bytes, wait_seconds: float = 0.0) -> Outgoing:
+        return Outgoing(body=body, content_type=self.reply_type, wait_seconds=wait_seconds)
+
+    def _in_hours(self) -> None:
+        if self.quiet is not None and self.quiet_hours and self.quiet[0] <= self.clock.now().time() < self.quiet[1]:
+            raise NoAnswer
+
+    def _take(self, mood: FrontMood, call: Call) -> Any:
+        """The value of a mood that strikes now (True where it has none), used up; None if it does not."""
+        setting = self.moods.take(mood, call.function, call.kind)
+        return None if setting is None else True if setting.value is None else setting.value
+
+    # -- for the banks -------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    @property
+    def customer_id(self) -> str:
+        """Under which the books keep the customer's orders: the first value of `identity`."""
+        return next(iter(self.customer.values()))
+
+    def accept(self, call: Call, order: NewOrder, *, pace: Pace | None = None, otherwise: Fate | None = None) -> Order:
+        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. `pace`:
+        other than the bank's usual; `otherwise`: the fate of an order that would simply be paid. Raises `Refused` for a repeated
+        one where the bank refuses such."""
+        before = self.books.known(self.name, self.customer_id, order.serial)
+        if before is not None and self.repeats_are_safe:
+            return before
+        if before is not None and self._take(FrontMood.REFUSE_REPEATS, call):
+            raise Refused(*(self.repeated or self.unknown))
+        pace, hidden = pace or self.pace, 0.0
+        outcome = self._take(FrontMood.OUTCOME, call)
+        fate = fates.fate_of(order.amount, order.payee.name) if outcome is None else Fate(outcome)
+        if fate is Fate.SETTLED and otherwise is not None:
+            fate = otherwise
+        back = self._take(FrontMood.RETURN_AFTER_SUCCESS, call)
+        if back is not None:
+            fate, pace = Fate.RETURNED, Pace(settle=pace.settle, returned=float(back))
+        if fate is Fate.HIDDEN:
+            hidden = pace.hidden
+        forgotten = self._take(FrontMood.FORGET_FOR, call)
+        if forgotten is not None:
+            hidden = float(forgotten)
+        plan = fates.steps(fate, pace)
+        return self.books.take(self.name, self.customer_id, order, plan, self.now, hidden_for=hidden)
+
+    def use_number(self, call: Call, what: str, number: str) -> None:
+        """For banks where every request has a number of its own: raises `Refused` for one that was used before, unless a payment
+        comes again with its own (then `accept` decides)."""
+        fresh = self.books.use(self.name, self.customer_id, what, number)
+        if not fresh and (call.kind != "payment" or self.books.known(self.name, self.customer_id, number) is None):
+            raise Refused(*(self.repeated or self.unknown))
+
+    def find(self, serial: str) -> Order | None:
+        """For status questions."""
+        return self.books.find(self.name, self.customer_id, serial, self.now)
+
+    def shown(self, call: Call, code: str) -> str:
+        """The code that is shown for an order's state: the tester's, if the mood says so."""
+        setting = self._take(FrontMood.STATUS_CODE, call)
+        return code if setting is None else str(setting)
+
+    def page(self, call: Call, account: str, since: date, until: date, start: int) -> tuple[tuple[Entry, ...], bool]:
+        """Entries from number `start` (from 0) on, as many as go on a page, and whether more follow."""
+        rows = self.books.entries(account, since, until)
+        size = self.rows(call)
+        return rows[start : start + size], start + size < len(rows)
+
+    def rows(self, call: Call) -> int:
+        """How many go on a page."""
+        few = self._take(FrontMood.PAGE_ROWS, call)
+        return self.page_rows if few is None else int(few)
+
+
+def _garbage(kind: str, body: bytes) -> bytes:
+    return {
+        "empty": b"",
+        "truncated": body[: len(body) // 2],
+        "random": bytes((number * 151 + 43) % 256 for number in range(512)),
+        "html": b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>",
+        "other_bank": b"<?xml version='1.0' encoding='GBK'?><OTHER><HEAD><CODE>0</CODE></HEAD><BODY/></OTHER>",
+    }[kind]
