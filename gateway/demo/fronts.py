@@ -1,0 +1,171 @@
+"""A connection to each Chinese bank, as the demo and the tests set it up against the simulator: what differs from bank to bank.
+
+All values are invented and fit `simulator.front`; a real connection has the same keys with the bank's own values
+(docs/chinese-banks.md).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+HOLDER: Final = "甲公司"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """`account` is the customer's, at this bank; `bank_code` its 联行号. `channel`: the `[channel]` table but for the address, which
+    the simulator says. `customer`: what the simulator's customer is called, where it is not as the sheet's example."""
+
+    account: str
+    bank_code: str
+    shape: str = "http_raw"
+    framing: str | None = None
+    path: str = "/"
+    channel: Mapping[str, Any] = field(default_factory=dict)
+    bank_settings: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # name → value
+    idempotent: bool = False  # the sheet says that a serial number is never executed twice
+    tells_returns: bool = False  # by status question or list; else they stand in statements only
+    seal: Mapping[str, Any] | None = None
+
+
+FRONTS: Final[Mapping[str, Front]] = {
+    "icbc": Front(
+        account="0200000000000000001",
+        bank_code="102100099996",
+        shape="http_form",
+        path="/servlet/ICBCCMPAPIReqServlet",
+        bank_settings={"group_cis": "990000000000001", "certificate_id": "demo.y.9900"},
+    ),
+}
+
+
+def connection_toml(bank: str, ready: Mapping[str, Any], pace: Mapping[str, Any]) -> str:
+    """The file of a connection. `ready`: what the simulator says about its doors; `pace`: tables that a demonstration hurries."""
+    front = FRONTS[bank]
+    guarantee = (
+        {"kind": "idempotent", "evidence": "the bank's interface document: a serial number is never executed twice"}
+        if front.idempotent
+        else {"kind": "queryable", "absence_is_final": False, "quiet_seconds": 3600}
+    )
+    account = {
+        "other_id": front.account,
+        "currency": "CNY",
+        "holder": HOLDER,
+        "agent_clearing_system_id": "CNAPS",
+        "agent_clearing_system_member_id": front.bank_code,
+    }
+    table: dict[str, Any] = {
+        "bank": bank,
+        "initiating_party": HOLDER,
+        "accounts": [account],
+        "channel": {"kind": "frontend", **_address(front, ready), **front.channel, **_secrets(front)},
+        "bank_settings": dict(front.bank_settings),
+        "guarantee": guarantee,
+        **pace,
+    }
+    if front.seal is not None:
+        table["seal"] = dict(front.seal)
+    return "".join(f"{key} = {toml(value)}\n" for key, value in table.items() if value != {})
+
+
+def _address(front: Front, ready: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the front machine is, and the sign service beside it."""
+    found: dict[str, Any] = {"shape": front.shape}
+    if front.framing is not None:
+        found["framing"] = front.framing
+    if front.shape == "tcp":
+        found |= {"host": ready["host"], "port": ready["port"]}
+    else:
+        found |= {"url": f"http://{ready['host']}:{ready['port']}", "path": front.path}
+    if "sign" in ready:
+        found["sign_service"] = {"url": f"http://{ready['sign']['host']}:{ready['sign']['port']}"}
+    return found
+
+
+def _secrets(front: Front) -> dict[str, Any]:
+    return {"secrets": {name: f"env:{variable(name)}" for name in front.secrets}} if front.secrets else {}
+
+
+def variable(name: str) -> str:
+    """The environment variable in which a secret of the demo is handed over."""
+    return f"DEMO_FRONT_{name.upper()}"
+
+
+def toml(value: Any) -> str:
+    """A value in TOML: tables inline, texts as JSON writes them."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+# -- the payments ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A payment as the ERP submits it, and the state it must come to. `story`: why that one."""
+
+    request: Mapping[str, Any]
+    state: str
+    story: str
+
+    @property
+    def reference(self) -> str:
+        return str(self.request["payment_reference"])
+
+
+# The last two digits of the amount in fen choose the outcome (simulator/README.md); the state each must come to.
+_OUTCOMES: Final = (
+    ("91", "rejected", "refused by the bank"),
+    ("99", "rejected", "refused by an approver at the bank"),
+    ("90", "rejected", "approval came too late"),
+    ("92", "settled", "long at the bank, then paid"),
+    ("93", "settled", "in doubt at the bank, then paid"),
+    ("94", "rejected", "in doubt at the bank, then failed"),
+    ("95", "returned", "paid, and came back (退票)"),
+    ("96", "settled", "waited for a person at the bank (落地), then paid"),
+    ("97", "settled", "not found for a while, then paid"),
+)
+
+
+def cast(bank: str, connection: str, count: int = 50) -> list[Part]:
+    """So many payments, every outcome among them; those without a story of their own settle."""
+    front = FRONTS[bank]
+    parts = [_part(connection, front, number, f"{100 + number}.{number % 80:02d}", "settled", "ordinary") for number in range(count)]
+    for place, (digits, state, story) in enumerate(_OUTCOMES):
+        number = 7 + 4 * place
+        if state == "returned" and not front.tells_returns:
+            state, story = "settled", "paid; that it came back stands in the statement only"
+        parts[number] = _part(connection, front, number, f"{100 + number}.{digits}", state, story)
+    return parts
+
+
+def _part(connection: str, front: Front, number: int, amount: str, state: str, story: str) -> Part:  # noqa: PLR0917 - a row
+    own, person, urgent = number % 3 == 0, number % 5 == 0, number % 4 == 0
+    creditor: dict[str, Any] = {"name": f"收款人{number:02d}"}
+    if person:
+        creditor["person"] = {"other": [{"id": f"P{number}"}]}
+    bank = {"name": "某银行深圳某支行", "clearing_system_id": "CNAPS", "clearing_system_member_id": "403584099005"}
+    if own:
+        bank |= {"clearing_system_member_id": front.bank_code, "name": "本行营业部"}
+    return Part(
+        request={
+            "payment_reference": f"DEMO-{number:04d}",
+            "connection_id": connection,
+            "debtor_account": {"other_id": front.account},
+            "amount": amount,
+            "currency": "CNY",
+            "payment_type": {"service_level": "URGP"} if urgent else {},
+            "creditor": creditor,
+            "creditor_account": {"other_id": f"62000000000000{number:05d}"},
+            "creditor_agent": bank,
+            "remittance_information": {"unstructured": [f"货款{number:02d}"]},
+            "supplementary": [{"name": "cn.city", "value": "深圳"}, {"name": "cn.province", "value": "广东"}],
+        },
+        state=state,
+        story=story,
+    )
