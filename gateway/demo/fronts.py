@@ -135,7 +135,9 @@ _OUTCOMES: Final = (
 def cast(bank: str, connection: str, count: int = 50) -> list[Part]:
     """So many payments, every outcome among them; those without a story of their own settle."""
     front = FRONTS[bank]
-    parts = [_part(connection, front, number, f"{100 + number}.{number % 80:02d}", "settled", "ordinary") for number in range(count)]
+    parts = [
+        _part(connection, front, number, f"{100 + number}.{number % 80:02d}", "settled", "ordinary") for number in range(count)
+    ]
     for place, (digits, state, story) in enumerate(_OUTCOMES):
         number = 7 + 4 * place
         if state == "returned" and not front.tells_returns:

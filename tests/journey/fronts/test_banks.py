@@ -1,0 +1,48 @@
+"""For each Chinese bank: fifty payments with every outcome, lost answers among them, to their ends and matched statements."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.fronts import FRONTS, cast
+from gateway.lifecycle import DeliveryState
+from tests.journey.fronts.house import ERP, House, open_house
+
+STRIKES = 4  # payments whose request or answer is spoilt
+
+
+def spoil(house: House) -> None:
+    """The next requests with payments: taken and not answered, answered "unknown", answered with rubbish."""
+    moods = house.bank.moods
+    moods.set("lose_answer", 2, when="payment")
+    moods.set("answer_unknown", 1, when="payment")
+    moods.set("garbage", 1, "truncated", when="payment")
+
+
+@pytest.mark.parametrize("bank", sorted(FRONTS))
+async def test_every_payment_comes_to_its_end_and_none_is_executed_twice(bank: str, tmp_path: Path) -> None:
+    async with open_house(bank, tmp_path) as house:
+        spoil(house)
+        await house.submit(cast(bank, "bank"))
+        assert await house.until_the_end() == {}
+        assert house.bank.books.paid_twice() == ()
+        doubted = [one for one in await house.deliveries() if one.doubt_since is not None]
+        assert doubted, "no message was ever in doubt, though answers were lost"
+        assert [one for one in await house.deliveries() if one.state is not DeliveryState.SENT] == []
+
+
+@pytest.mark.parametrize("bank", sorted(FRONTS))
+async def test_a_request_that_the_bank_never_got_is_not_taken_for_paid(bank: str, tmp_path: Path) -> None:
+    async with open_house(bank, tmp_path) as house:
+        house.bank.moods.set("lose_request", 1, when="payment")
+        await house.submit(cast(bank, "bank")[:3])
+        left = await house.until_the_end(seconds=4.0)
+        if FRONTS[bank].idempotent:
+            assert left == {}
+        else:  # nobody but the bank knows: a person asks it, and says so
+            (delivery,) = await house.deliveries(DeliveryState.IN_DOUBT)
+            await house.operations.resolve_delivery(
+                ERP, delivery.delivery_id, arrived=False, reason="the bank's desk says: never seen", attempt=1
+            )
+            assert await house.until_the_end() == {}
+        assert house.bank.books.paid_twice() == ()
