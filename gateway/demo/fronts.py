@@ -14,8 +14,8 @@ HOLDER: Final = "甲公司"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """`account` is the customer's, at this bank; `bank_code` its 联行号. `channel`: the `[channel]` table but for the address, which
-    the simulator says. `customer`: what the simulator's customer is called, where it is not as the sheet's example."""
+    """`account` is the customer's, at this bank; `bank_code` its 联行号. `channel`: the `[channel]` table but for the address,
+    which the simulator says. `customer`: what the simulator's customer is called, where it is not as the sheet's example."""
 
     account: str
     bank_code: str
