@@ -135,14 +135,13 @@ _OUTCOMES: Final = (
 def cast(bank: str, connection: str, count: int = 50) -> list[Part]:
     """So many payments, every outcome among them; those without a story of their own settle."""
     front = FRONTS[bank]
-    parts = [
-        _part(connection, front, number, f"{100 + number}.{number % 80:02d}", "settled", "ordinary") for number in range(count)
-    ]
-    for place, (digits, state, story) in enumerate(_OUTCOMES):
-        number = 7 + 4 * place
+    told = {7 + 4 * place: outcome for place, outcome in enumerate(_OUTCOMES)}
+    parts = []
+    for number in range(count):
+        digits, state, story = told.get(number, (f"{number % 80:02d}", "settled", "ordinary"))
         if state == "returned" and not front.tells_returns:
             state, story = "settled", "paid; that it came back stands in the statement only"
-        parts[number] = _part(connection, front, number, f"{100 + number}.{digits}", state, story)
+        parts.append(_part(connection, front, number, f"{100 + number}.{digits}", state, story))
     return parts
 
 

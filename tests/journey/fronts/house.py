@@ -1,4 +1,4 @@
-"""A bank's front machine and the gateway that talks to it, in one process: real sockets, the real store, configuration from files."""
+"""A bank's front machine and the gateway that talks to it, in one process: real sockets, store, and configuration files."""
 
 import asyncio
 import os
