@@ -100,6 +100,36 @@ class Dialect(ABC, Generic[S]):
         """Raises `Unrenderable` for a message of another kind, or with more payments than go into one request."""
         if message.message_name not in self.capabilities.sends:
             raise Unrenderable((unsupported_message(message.message_name, tuple(self.capabilities.sends)),))
+        most = self.capabilities.transfers_max
+        if not 1 <= message.count <= most:
+            english = f"One request to this bank carries 1 to {most} payments; this message has {message.count}."
+            raise self._cannot(
+                "blocks", "payments-max", english, f"该行一次请求可含 1 至 {most} 笔付款，当前 {message.count} 笔。"
+            )
+
+    def _payments(self, message: PaymentInitiation) -> list[tuple[PaymentTerms, CreditTransfer]]:
+        """The payments of a message that this bank takes, each with its terms, as many and of the sum as the message says. Raises
+        `Unrenderable`."""
+        self._must_take(message)
+        found = [(block.terms, transfer) for block in message.blocks for transfer in block.transfers()]
+        if len(found) != message.count or sum(transfer.amount for _, transfer in found) != message.control_sum:
+            english = "The payments are not as many, or not of the sum, as the message says."
+            raise self._cannot("blocks", "totals", english, "付款笔数或金额与报文合计不符。")
+        return found
+
+    def _cannot(self, field: str, rule: str, english: str, chinese: str) -> Unrenderable:
+        """The error for what cannot be written, under the bank's name."""
+        source = f"formats/banks/{self.name}.py"
+        one = Violation(field=field, rule=f"{self.name}.{rule}", source=source, message_en=english, message_zh=chinese)
+        return Unrenderable((one,))
+
+    def _encoded(self, text: str, charset: str) -> bytes:
+        """The text in the bank's encoding. Raises `Unrenderable`: check refuses such a text, so that nothing is sent."""
+        try:
+            return text.encode(charset)
+        except UnicodeEncodeError:
+            english = f"A character is not in {charset.upper()}; check names it."
+            raise self._cannot("", "encoding", english, f"存在 {charset.upper()} 编码之外的字符。") from None
 
     def sign_in(self, fresh: str, at: datetime) -> bytes | None:
         """See `DialogueBank.sign_in`: none here."""

@@ -35,6 +35,7 @@ class Facts:
     remark: str  # 附言
     payer_account: str
     payer_name: str
+    rail: str = ""  # HVPS, BEPS or IBPS, where the caller wants one
 
 
 def number_of(account: Account | None) -> str:
@@ -65,6 +66,7 @@ def facts_of(terms: PaymentTerms, transfer: CreditTransfer, bank_class: str) -> 
         remark=said.get("cn.remark") or (lines[1] if len(lines) > 1 else ""),
         payer_account=number_of(terms.debtor_account),
         payer_name=terms.debtor.name or "",
+        rail=said.get("cn.rail", ""),
     )
 
 
