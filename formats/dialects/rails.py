@@ -52,4 +52,6 @@ def rail_of(facts: Facts, amount: Decimal, limits: Limits = DEFAULT) -> Rail:
 def over_cap(facts: Facts, amount: Decimal, limits: Limits = DEFAULT) -> Decimal | None:
     """The cap of the system that the caller chose, where the amount is above it."""
     cap = {"BEPS": limits.beps, "IBPS": limits.ibps}.get(facts.rail)
-    return cap if cap is not None and amount > cap and not facts.own_bank else None
+    if cap is None or facts.own_bank or not (isinstance(amount, Decimal) and amount.is_finite()):
+        return None
+    return cap if amount > cap else None

@@ -31,6 +31,14 @@ class Front:
 
 
 FRONTS: Final[Mapping[str, Front]] = {
+    "cib": Front(
+        account="117000000000000001",
+        bank_code="309391000011",
+        channel={"http_version": "1.0"},
+        bank_settings={"customer_id": "1000000000", "user_id": "gw01"},
+        secrets={"password": "secret99"},
+        idempotent=True,
+    ),
     "icbc": Front(
         account="0200000000000000001",
         bank_code="102100099996",
