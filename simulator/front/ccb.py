@@ -43,7 +43,7 @@ _TRANSFER: Final = (
     want("RECV_ACCNO", 32, "[0-9A-Za-z-]+"),
     maybe("RECV_UBANKNO", 12, r"\d{12}"),
     want("RECV_ACC_NAME", 60),
-    want("RECV_OPENACC_DEPT", 41, filled=False),
+    maybe("RECV_OPENACC_DEPT", 41),
     maybe("RECV_EXCHANGENO"),
     maybe("RECV_COUNTERNO"),
     want("AMOUNT", None, _YUAN),
@@ -176,6 +176,8 @@ class CcbFront(FrontBank):
         inside, bank = call.function == _INSIDE, info.value("RECV_UBANKNO")
         if (bank and inside != bank.startswith(_OWN_CLASS)) or not (bank or inside):
             raise Refused(FORM, "RECV_UBANKNO与交易码不符")
+        if not inside and not info.value("RECV_OPENACC_DEPT"):
+            raise Refused(FORM, "他行收款须填RECV_OPENACC_DEPT")
         new = NewOrder(
             serial=number,
             package="",

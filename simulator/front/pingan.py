@@ -40,7 +40,7 @@ _TRANSFER: Final = (
     maybe("InAcctRecCode", 12),
     want("InAcctNo", 32, r"[0-9A-Za-z-]+"),
     want("InAcctName", 60),
-    want("InAcctBankName", 60),
+    maybe("InAcctBankName", 60),
     maybe("InAcctProvinceCode"),
     maybe("InAcctCityName"),
     want("TranAmount", None, _YUAN),
@@ -148,6 +148,8 @@ class PinganFront(FrontBank):
         inside = result.value("UnionFlag") == "1"
         if node and inside != node.startswith(_OWN_CLASS):
             raise Refused(FORM, "UnionFlag与InAcctBankNode不一致")
+        if not inside and not result.value("InAcctBankName"):
+            raise Refused(FORM, "他行收款须填InAcctBankName")
         new = NewOrder(
             serial=serial,
             package="",

@@ -119,6 +119,7 @@ def test_a_number_of_a_question_is_used_up(front: Any) -> None:
         ("<CUR_TYPE>01", "<CUR_TYPE>CNY"),
         ("乙公司", "乙" * 31),
         ("某银行某支行", "某" * 21),
+        ("某银行某支行", ""),
         ("货款", "货" * 20),
         ("<REM1/>", "<REM1>" + "备" * 17 + "</REM1>"),
         ("<RECV_UBANKNO>102100099996", "<RECV_UBANKNO>105100000017"),  # CCB itself is 6W8010

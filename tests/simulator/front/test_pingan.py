@@ -132,6 +132,7 @@ def test_an_unknown_voucher_has_no_record_and_a_hidden_one_only_later(front: Any
         ("货款", "货" * 16),
         ("<UnionFlag>0", "<UnionFlag>1"),  # a node of another bank, marked as own
         ("<AddrFlag>2</AddrFlag>", ""),
+        ("<InAcctBankName>某银行某支行</InAcctBankName>", ""),
         ("<UseEx>货款</UseEx>", "<Useex>货款</Useex>"),
         ('encoding="GBK"', 'encoding="UTF-8"'),
         ('<?xml version="1.0" encoding="GBK"?>', ""),
