@@ -7,14 +7,14 @@ the plugins of the gateway: both sides read the bank's sheet, each for itself.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any, ClassVar, Final, Literal
 
 from simulator.front import fates
 from simulator.front.books import Books, Entry, NewOrder, Order
 from simulator.front.clock import Clock
-from simulator.front.fates import Fate, Pace
+from simulator.front.fates import Fate, Pace, Step
 from simulator.front.moods import FrontMood, FrontMoods
 
 Kind = Literal["payment", "question", "sign_in"]
@@ -77,6 +77,7 @@ class FrontBank(ABC):
     unknown: ClassVar[tuple[str, str]]  # code and words for "not known what became of it"
     repeated: ClassVar[tuple[str, str] | None] = None  # for a repeated serial number, where it is refused
     too_often: ClassVar[tuple[str, str] | None] = None
+    pauses: ClassVar[tuple[float, float]] = (0.0, 0.0)  # the least seconds between two payments, two questions
     quiet: ClassVar[tuple[time, time] | None] = None  # hours without service
     seals: ClassVar[bool] = False  # a sign service stands beside the front machine
 
@@ -90,6 +91,7 @@ class FrontBank(ABC):
         pace: Pace | None = None,
         page_rows: int = 20,
         quiet_hours: bool = True,
+        pacing: bool = False,
     ) -> None:
         """`customer`: other values for `identity`. Raises `ValueError` for names that it does not have."""
         given = dict(customer or {})
@@ -102,6 +104,8 @@ class FrontBank(ABC):
         self.pace: Final = pace or Pace()
         self.page_rows: Final = page_rows
         self.quiet_hours: Final = quiet_hours
+        self.pacing: Final = pacing
+        self._last: dict[Kind, datetime] = {}
 
     # -- the bank's own ------------------------------------------------------------------------------------------------
 
@@ -136,7 +140,7 @@ class FrontBank(ABC):
             return self._reply(self.refusal(None, refused.code, refused.text))
         if self._take(FrontMood.LOSE_REQUEST, call):
             return Outgoing(body=None)
-        if self._take(FrontMood.TOO_OFTEN, call) and self.too_often is not None:
+        if self.too_often is not None and (self._take(FrontMood.TOO_OFTEN, call) or self._too_fast(call)):
             return self._reply(self.refusal(call, *self.too_often))
         if self._take(FrontMood.EXPIRE_TOKEN, call):
             self.expire_tokens()
@@ -175,6 +179,13 @@ class FrontBank(ABC):
         if self.quiet is not None and self.quiet_hours and self.quiet[0] <= self.clock.now().time() < self.quiet[1]:
             raise NoAnswer
 
+    def _too_fast(self, call: Call) -> bool:
+        """Whether a request comes too soon after the last of its kind, where that is watched."""
+        last, now = self._last.get(call.kind), self.now
+        self._last[call.kind] = now
+        pause = self.pauses[call.kind != "payment"]
+        return self.pacing and last is not None and (now - last).total_seconds() < pause
+
     def _take(self, mood: FrontMood, call: Call) -> Any:
         """The value of a mood that strikes now (True where it has none), used up; None if it does not."""
         setting = self.moods.take(mood, call.function, call.kind)
@@ -191,29 +202,34 @@ class FrontBank(ABC):
         """Under which the books keep the customer's orders: the first value of `identity`."""
         return next(iter(self.customer.values()))
 
-    def accept(self, call: Call, order: NewOrder, *, pace: Pace | None = None, otherwise: Fate | None = None) -> Order:
-        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. `pace`:
-        other than the bank's usual; `otherwise`: the fate of an order that would simply be paid. Raises `Refused` for a repeated
-        one where the bank refuses such."""
+    def accept(
+        self, call: Call, order: NewOrder, *, after: float = 0.0, fate: Fate | None = None, at_once: bool = False
+    ) -> Order:
+        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. Its life
+        goes on `after` seconds later than usual (a date on which to pay). `fate`: what the bank makes of such an order by itself.
+        `at_once`: what is paid or fails does so before the answer. Raises `Refused` for a repeated one where the bank refuses
+        such."""
         before = self.books.known(self.name, self.customer_id, order.serial)
         if before is not None and self.repeats_are_safe:
             return before
         if before is not None and self._take(FrontMood.REFUSE_REPEATS, call):
             raise Refused(*(self.repeated or self.unknown))
-        pace, hidden = pace or self.pace, 0.0
+        pace, hidden = replace(self.pace, settle=0.0) if at_once else self.pace, 0.0
         outcome = self._take(FrontMood.OUTCOME, call)
-        fate = fates.fate_of(order.amount, order.payee.name) if outcome is None else Fate(outcome)
-        if fate is Fate.SETTLED and otherwise is not None:
-            fate = otherwise
+        if outcome is not None:
+            fate = Fate(outcome)
+        elif fate is None:
+            fate = fates.fate_of(order.amount, order.payee.name)
         back = self._take(FrontMood.RETURN_AFTER_SUCCESS, call)
         if back is not None:
-            fate, pace = Fate.RETURNED, Pace(settle=pace.settle, returned=float(back))
+            fate, pace = Fate.RETURNED, replace(pace, returned=float(back))
         if fate is Fate.HIDDEN:
             hidden = pace.hidden
         forgotten = self._take(FrontMood.FORGET_FOR, call)
         if forgotten is not None:
             hidden = float(forgotten)
-        plan = fates.steps(fate, pace)
+        first, *more = fates.steps(fate, pace)
+        plan = [first, *(Step(step.after + after, step.state) for step in more)]
         return self.books.take(self.name, self.customer_id, order, plan, self.now, hidden_for=hidden)
 
     def use_number(self, call: Call, what: str, number: str) -> None:

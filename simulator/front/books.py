@@ -95,7 +95,7 @@ class Order:
 
     @property
     def reference(self) -> str:
-        return f"{beijing(self.taken):%Y%m%d}{self.id:08d}"
+        return reference(self.id)
 
     @property
     def failed(self) -> bool:
@@ -118,8 +118,18 @@ class Entry:
     order_id: int
 
     @property
+    def reference(self) -> str:
+        """The bank's number for the order, or for the entry where none of ours is behind it."""
+        return reference(self.order_id) if self.order_id else f"9{self.id:011d}"
+
+    @property
     def time(self) -> datetime:
         return beijing(self.at)
+
+
+def reference(order_id: int) -> str:
+    """The bank's own number for an order: 12 digits."""
+    return f"{order_id:012d}"
 
 
 def beijing(at: float) -> datetime:
@@ -226,17 +236,21 @@ class Books:
         found = self._orders("bank=? AND customer=? AND serial=? ORDER BY id DESC LIMIT 1", bank, customer, serial)
         return found[0] if found else None
 
+    def known_package(self, bank: str, customer: str, package: str) -> tuple[Order, ...]:
+        """The orders of a request, whether questions find them yet or not."""
+        return tuple(self._orders("bank=? AND customer=? AND package=? ORDER BY id", bank, customer, package))
+
     def find(self, bank: str, customer: str, serial: str, now: datetime) -> Order | None:
         """As `known`, for questions: not before it is visible."""
         found = self.known(bank, customer, serial)
         return found if found is not None and found.visible <= now.timestamp() else None
 
-    def find_reference(self, bank: str, customer: str, reference: str, now: datetime) -> Order | None:
+    def find_reference(self, bank: str, customer: str, number: str, now: datetime) -> Order | None:
         """By the bank's own number."""
-        if not (reference.isascii() and reference.isdigit() and len(reference) > 8):
+        if not (number.isascii() and number.isdigit() and len(number) == len(reference(0))):
             return None
-        found = self._orders("bank=? AND customer=? AND id=?", bank, customer, int(reference[8:]))
-        return next((one for one in found if one.reference == reference and one.visible <= now.timestamp()), None)
+        found = self._orders("bank=? AND customer=? AND id=? AND visible<=?", bank, customer, int(number), now.timestamp())
+        return found[0] if found else None
 
     def of_package(self, bank: str, customer: str, package: str, now: datetime) -> tuple[Order, ...]:
         """The orders of a request, in its order, that questions find."""
@@ -273,6 +287,17 @@ class Books:
     def paid_twice(self) -> tuple[str, ...]:
         """The serial numbers that were executed more than once."""
         return tuple(serial for (_bank, _customer, serial), times in self.executions().items() if times > 1)
+
+    def alike(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
+        """The serial numbers of orders that are executed, or will be, and say the same (accounts, name, amount, purpose, remark):
+        one payment under two serial numbers, where every payment of a test says something else."""
+        found: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for row in self._db.execute("SELECT * FROM orders WHERE executed OR steps LIKE '%\"settled\"%' ORDER BY id"):
+            order = _order(row)
+            payee = order.payee
+            same = (order.account, payee.account, payee.name, str(order.amount), payee.purpose, payee.remark)
+            found[same] = (*found.get(same, ()), order.serial)
+        return {same: serials for same, serials in found.items() if len(serials) > 1}
 
     # -- what else is remembered ---------------------------------------------------------------------------------------
 

@@ -176,6 +176,7 @@ class Want:
     pattern: str | None = None  # of a text that is not empty
     times: int = 1
     attributes: tuple[str, ...] = ()
+    anywhere: bool = False  # its place in the order is not known
     below: Sequence["Want"] = ()
 
 
@@ -201,7 +202,8 @@ def breach(node: Node, wants: Sequence[Want], *, ordered: bool) -> str | None:
         if child.tag not in known:
             return f"{node.tag}/{child.tag} is not known here"
     if ordered:
-        places = [list(known).index(tag) for tag in node.tags]
+        order = [one.tag for one in wants if not one.anywhere]
+        places = [order.index(tag) for tag in node.tags if tag in order]
         if places != sorted(places):
             return f"{node.tag}: the elements are not in their order"
     for one in wants:

@@ -90,6 +90,7 @@ def make_front(settings: FrontSettings, clock: Clock, directory: Path | None = N
             pace=settings.pace.pace(),
             page_rows=settings.page_rows,
             quiet_hours=settings.quiet_hours,
+            pacing=settings.pacing,
         )
     except ValueError:
         books.close()

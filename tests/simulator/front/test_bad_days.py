@@ -23,7 +23,8 @@ from tests.simulator.front import test_bocom as bocom
 from tests.simulator.front import test_ccb as ccb
 from tests.simulator.front import test_cmbc as cmbc
 from tests.simulator.front import test_pingan as pingan
-from tests.simulator.front.standing import START, pass_time, standing
+from tests.simulator.front.support import START, pass_time
+from tests.simulator.front.support import front as machine
 
 _FIRST = "260105000001"
 
@@ -93,7 +94,7 @@ WAYS = {
 
 def opened(bank: str) -> tuple[Any, Way]:
     way = WAYS[bank]
-    front = standing(bank, {way.account: 1_000_000_00})
+    front = machine(bank, way.account, "1000000.00")
     way.sign_in(front)
     return front, way
 
