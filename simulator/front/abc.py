@@ -9,7 +9,6 @@ record, S409 a repeated ReqSeqNo. In replies `RespPrvData` stands in `Cmp`, `Wai
 """
 
 import re
-from dataclasses import replace
 from typing import ClassVar, Final
 
 from simulator.front import reading
@@ -190,7 +189,7 @@ class AbcFront(FrontBank):
             ),
             echo={},
         )
-        return self._result(head, self.accept(call, new, pace=replace(self.pace, settle=0.0)))
+        return self._result(head, self.accept(call, new, at_once=True))
 
     def _result(self, head: Node, order: Order) -> bytes:
         corp = tag("Corp", leaf("WaitFlag", "1" if order.state is State.WAITING else "0"))

@@ -7,7 +7,7 @@ the plugins of the gateway: both sides read the bank's sheet, each for itself.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any, ClassVar, Final, Literal
 
@@ -203,35 +203,26 @@ class FrontBank(ABC):
         return next(iter(self.customer.values()))
 
     def accept(
-        self,
-        call: Call,
-        order: NewOrder,
-        *,
-        pace: Pace | None = None,
-        otherwise: Fate | None = None,
-        after: float = 0.0,
-        fate: Fate | None = None,
+        self, call: Call, order: NewOrder, *, after: float = 0.0, fate: Fate | None = None, at_once: bool = False
     ) -> Order:
-        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. `pace`:
-        other than the bank's usual; its life goes on `after` seconds later (a date on which to pay). `fate`: what the bank makes
-        of such an order by itself; `otherwise`: of one that would simply be paid. Raises `Refused` for a repeated one where the
-        bank refuses such."""
+        """Takes an order, or shows what became of an earlier one with its serial number where the bank promises that. Its life
+        goes on `after` seconds later than usual (a date on which to pay). `fate`: what the bank makes of such an order by itself.
+        `at_once`: what is paid or fails does so before the answer. Raises `Refused` for a repeated one where the bank refuses
+        such."""
         before = self.books.known(self.name, self.customer_id, order.serial)
         if before is not None and self.repeats_are_safe:
             return before
         if before is not None and self._take(FrontMood.REFUSE_REPEATS, call):
             raise Refused(*(self.repeated or self.unknown))
-        pace, hidden = pace or self.pace, 0.0
+        pace, hidden = replace(self.pace, settle=0.0) if at_once else self.pace, 0.0
         outcome = self._take(FrontMood.OUTCOME, call)
         if outcome is not None:
             fate = Fate(outcome)
         elif fate is None:
             fate = fates.fate_of(order.amount, order.payee.name)
-        if fate is Fate.SETTLED and otherwise is not None:
-            fate = otherwise
         back = self._take(FrontMood.RETURN_AFTER_SUCCESS, call)
         if back is not None:
-            fate, pace = Fate.RETURNED, Pace(settle=pace.settle, returned=float(back))
+            fate, pace = Fate.RETURNED, replace(pace, returned=float(back))
         if fate is Fate.HIDDEN:
             hidden = pace.hidden
         forgotten = self._take(FrontMood.FORGET_FOR, call)

@@ -9,7 +9,6 @@ hour. `direction` is 1 out, 2 in; a line of a statement is `b2e0035-rs`; `begnum
 """
 
 import calendar
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import ClassVar, Final
 
@@ -237,7 +236,6 @@ class BocFront(FrontBank):
             raise Refused(FORM, "toibkn与tobknm须填其一")
         when = _due(item.value("trfdate"), self.now.date())
         wait = (datetime.combine(when, datetime.min.time(), BEIJING) - self.now).total_seconds()
-        pace = replace(self.pace, settle=max(wait, 0.0) + self.pace.settle)
         new = NewOrder(
             serial=item.value("insid"),
             package="",
@@ -253,7 +251,7 @@ class BocFront(FrontBank):
             ),
             echo={},
         )
-        return self.accept(call, new, pace=pace)
+        return self.accept(call, new, after=max(wait, 0.0))
 
     def _statuses(self, call: Call, asked: Node) -> str:
         return _status(OK, "查询成功") + "".join(self._one_status(call, item) for item in asked.all("b2e0007-rq"))
@@ -268,7 +266,7 @@ class BocFront(FrontBank):
             told = leaves(("insid", serial), ("obssid", reference))
             return tag("b2e0007-rs", _status(NO_RECORD, "无此交易记录"), told)
         code, words = _RSPCOD[order.state]
-        host = leaf("hostseqno", order.reference[-8:]) if order.executed else ""
+        host = leaf("hostseqno", order.reference) if order.executed else ""
         told = leaves(("insid", order.serial), ("obssid", order.reference))
         words = f"{words}: {order.reason}" if order.failed else words
         return tag("b2e0007-rs", _status(self.shown(call, code), words), told, host)
@@ -359,7 +357,7 @@ def _line(entry: Entry, account: str, name: str, branch: str) -> str:
         tag("fractn", leaves(("ibknum", payer[2]), ("actacn", payer[0]), ("acntname", payer[1]), ("ibkname", payer[3]))),
         tag("toactn", leaves(("toibkn", payee[2]), ("actacn", payee[0]), ("toname", payee[1]), ("tobank", payee[3]))),
         leaves(
-            ("vchnum", f"{entry.id:08d}"),
+            ("vchnum", entry.reference),
             ("transid", f"{entry.time:%Y%m%d}{entry.id:010d}"),
             ("insid", entry.serial),
             ("txndate", f"{entry.time:%Y%m%d}"),

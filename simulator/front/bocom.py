@@ -234,7 +234,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         f"{entry.time:%Y%m%d}",
         f"{entry.time:%H%M%S}",
-        f"{entry.time:%Y%m%d}{entry.id:08d}",
+        entry.reference,
         "贷" if entry.credit else "借",
         "CNY",
         yuan(entry.amount),

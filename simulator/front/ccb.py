@@ -8,7 +8,6 @@ password, SIM107 not connected by 6W9101, SIM404 no such record, SIM409 a repeat
 has 1 running, 4 paid, 5 failed, 6 with a person, 9 not known (the sheet: 2, 3, 4 success, 5 failed, others running, as hints).
 """
 
-from dataclasses import replace
 from typing import ClassVar, Final
 
 from simulator.front import reading
@@ -43,7 +42,7 @@ _TRANSFER: Final = (
     want("RECV_ACCNO", 32, "[0-9A-Za-z-]+"),
     maybe("RECV_UBANKNO", 12, r"\d{12}"),
     want("RECV_ACC_NAME", 60),
-    want("RECV_OPENACC_DEPT", 41, filled=False),
+    maybe("RECV_OPENACC_DEPT", 41),
     maybe("RECV_EXCHANGENO"),
     maybe("RECV_COUNTERNO"),
     want("AMOUNT", None, _YUAN),
@@ -176,6 +175,8 @@ class CcbFront(FrontBank):
         inside, bank = call.function == _INSIDE, info.value("RECV_UBANKNO")
         if (bank and inside != bank.startswith(_OWN_CLASS)) or not (bank or inside):
             raise Refused(FORM, "RECV_UBANKNO与交易码不符")
+        if not inside and not info.value("RECV_OPENACC_DEPT"):
+            raise Refused(FORM, "他行收款须填RECV_OPENACC_DEPT")
         new = NewOrder(
             serial=number,
             package="",
@@ -192,15 +193,15 @@ class CcbFront(FrontBank):
             ),
             echo={name: info.value(name) for name in ("CST_PAY_NO", "REM1", "REM2")},
         )
-        return self.accept(call, new, pace=replace(self.pace, settle=0.0) if inside else None)
+        return self.accept(call, new, at_once=inside)
 
     def _status(self, call: Call, info: Node) -> str:
         order = self.find(info.value("REQUEST_SN1"))
         voucher = info.value("CREDIT_NO1")
-        if order is None or (voucher and voucher != _voucher(order)):
+        if order is None or (voucher and voucher != order.reference):
             raise Refused(NO_RECORD, "无此交易记录")
         return leaves(
-            ("CREDIT_NO", _voucher(order)),
+            ("CREDIT_NO", order.reference),
             ("DEAL_RESULT", self.shown(call, _DEAL_RESULT[order.state])),
             ("MESSAGE", order.reason if order.failed else ""),
             ("REM1", order.echo["REM1"]),
@@ -235,14 +236,9 @@ class CcbFront(FrontBank):
         return counts + tag("DETAILLIST", *(tag("DETAILINFO", _line(entry)) for entry in shown))
 
 
-def _voucher(order: Order) -> str:
-    """CREDIT_NO, 12 digits."""
-    return f"{order.id:012d}"
-
-
 def _taken(order: Order) -> str:
     return leaves(
-        ("CREDIT_NO", _voucher(order)),
+        ("CREDIT_NO", order.reference),
         ("DEAL_TYPE", _DONE if order.executed else _MUST_ASK),
         ("VALIDATE_CODE", ""),
         *((name, "") for name in ("INDIVIDUAL_NAME1", "INDIVIDUAL1", "INDIVIDUAL_NAME2", "INDIVIDUAL2")),
@@ -257,7 +253,7 @@ def _line(entry: Entry) -> str:
         ("TRANDATE", f"{entry.time:%Y%m%d}"),
         ("TRANTIME", f"{entry.time:%H%M%S}"),
         ("CRE_TYP", ""),
-        ("CRE_NO", f"{entry.order_id:012d}" if entry.order_id else ""),
+        ("CRE_NO", entry.reference),
         ("MESSAGE", "退票" if entry.reversal else entry.other.purpose),
         ("AMT", yuan(entry.amount)),
         ("AMT1", yuan(entry.balance)),

@@ -14,9 +14,11 @@ _PSEUDO: Final = re.compile(r"([a-z]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _TAG: Final = re.compile(r"<(/?)([A-Za-z_][A-Za-z0-9_.-]*)((?:\s+[A-Za-z_][\w.-]*\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*(/?)>")
 _ATTRIBUTE: Final = re.compile(r"([A-Za-z_][\w.-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _REFERENCE: Final = re.compile(r"&([^;&<\s]{0,10};?)")
+_NUMBER: Final = re.compile(r"#(?:(\d{1,7})|x([0-9A-Fa-f]{1,6}));", re.ASCII)
 _NAMED: Final = {"amp;": "&", "lt;": "<", "gt;": ">", "quot;": '"', "apos;": "'"}
 _CDATA: Final = "<![CDATA["
 _DEPTH_MAX: Final = 32
+_NO_CHARACTER: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 _MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -64,6 +66,8 @@ def declaration(text: str) -> tuple[dict[str, str], str]:
 
 def read(text: str, *, references: bool = True) -> Node:
     """The tree of a text without declaration. `references`: `&amp;` and the like are read, otherwise refused. Raises `BadXml`."""
+    if strange := _NO_CHARACTER.search(text):
+        raise BadXml(f"a character that XML does not have, at character {strange.start()}")
     place = len(text) - len(text.lstrip())
     open_: list[tuple[Node, int]] = []
     top: Node | None = None
@@ -134,10 +138,10 @@ def _meant(found: re.Match[str]) -> str:
     name = found[1]
     if name in _NAMED:
         return _NAMED[name]
-    if re.fullmatch(r"#\d{1,7};", name):
-        return chr(int(name[1:-1]))
-    if re.fullmatch(r"#x[0-9A-Fa-f]{1,6};", name):
-        return chr(int(name[2:-1], 16))
+    if found_number := _NUMBER.fullmatch(name):
+        number = int(found_number[1]) if found_number[1] else int(found_number[2], 16)
+        if number <= 0x10FFFF and not _NO_CHARACTER.match(chr(number)):
+            return chr(number)
     raise BadXml(f"the reference &{name} is none")
 
 

@@ -8,7 +8,6 @@ refused by the books, SIM404 no such record. `FrontLogNo` is the bank's number i
 and an order under way has Stt 10.
 """
 
-from dataclasses import replace
 from typing import ClassVar, Final
 
 from simulator.front import pingan_header as header
@@ -40,7 +39,7 @@ _TRANSFER: Final = (
     maybe("InAcctRecCode", 12),
     want("InAcctNo", 32, r"[0-9A-Za-z-]+"),
     want("InAcctName", 60),
-    want("InAcctBankName", 60),
+    maybe("InAcctBankName", 60),
     maybe("InAcctProvinceCode"),
     maybe("InAcctCityName"),
     want("TranAmount", None, _YUAN),
@@ -148,6 +147,8 @@ class PinganFront(FrontBank):
         inside = result.value("UnionFlag") == "1"
         if node and inside != node.startswith(_OWN_CLASS):
             raise Refused(FORM, "UnionFlag与InAcctBankNode不一致")
+        if not inside and not result.value("InAcctBankName"):
+            raise Refused(FORM, "他行收款须填InAcctBankName")
         new = NewOrder(
             serial=serial,
             package="",
@@ -158,9 +159,9 @@ class PinganFront(FrontBank):
             echo={"CstInnerFlowNo": result.value("CstInnerFlowNo")},
         )
         if inside:
-            return self._told_at_once(head, self.accept(call, new, pace=replace(self.pace, settle=0.0)))
+            return self._told_at_once(head, self.accept(call, new, at_once=True))
         manual = not node or amount > MANUAL_FROM
-        return self._told(head, _taken(self.accept(call, new, otherwise=Fate.MANUAL if manual else None)))
+        return self._told(head, _taken(self.accept(call, new, fate=Fate.MANUAL if manual else None)))
 
     def _told_at_once(self, head: Header, order: Order) -> bytes:
         if order.failed:

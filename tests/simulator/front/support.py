@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simulator.front.bank import FrontBank, Incoming
+from simulator.front.books import Party
 from simulator.front.clock import Clock
+from simulator.front.markup import Node, declaration, read
 from simulator.front.running import make_front
 from simulator.front.settings import FrontSettings
 
@@ -32,3 +34,21 @@ def said(
     """What the bank answers; None: the line broke."""
     incoming = Incoming(body=body, content_type=content_type, fields=fields or {}, query=query or {}, path=path)
     return bank.answer(incoming).body
+
+
+def pass_time(bank: FrontBank, seconds: float) -> None:
+    """The bank's clock goes on, and what is due happens."""
+    bank.clock.advance(seconds)
+    bank.books.settle(bank.clock.now())
+
+
+def pay_in(bank: FrontBank, account: str, amounts: range) -> None:
+    """Money comes in, one entry an amount (fen)."""
+    for amount in amounts:
+        bank.books.receive(account, amount, Party(account="9", name="丙公司", purpose="回款"), bank.clock.now())
+
+
+def tree(reply: bytes | None, codec: str = "gb18030") -> Node:
+    """A reply's XML. It has to be there."""
+    assert reply is not None
+    return read(declaration(reply.decode(codec))[1])

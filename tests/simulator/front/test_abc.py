@@ -9,7 +9,8 @@ import pytest
 from simulator.front.bank import Incoming
 from simulator.front.markup import Node
 from simulator.front.running import run_front
-from tests.simulator.front.standing import pass_time, standing, tree
+from tests.simulator.front.support import front as machine
+from tests.simulator.front.support import pass_time, tree
 
 ACCOUNT = "41000000000000001"
 SERIAL = "GW26010500000001"
@@ -56,7 +57,7 @@ def result(front: Any, serial: str = SERIAL) -> str:
 
 @pytest.fixture
 def front() -> Any:
-    return standing("abc", {ACCOUNT: 1_000_000_00})
+    return machine("abc", ACCOUNT, "1000000.00")
 
 
 def test_a_payment_is_booked_in_the_answer(front: Any) -> None:

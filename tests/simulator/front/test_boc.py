@@ -8,7 +8,8 @@ import pytest
 from simulator.front.bank import Incoming
 from simulator.front.markup import Node
 from simulator.front.running import run_front
-from tests.simulator.front.standing import pass_time, pay_in, standing, tree
+from tests.simulator.front.support import front as machine
+from tests.simulator.front.support import pass_time, pay_in, tree
 
 ACCOUNT = "700000000001"
 ITEM = """<b2e0009-rq><insid>260105000001</insid><obssid></obssid>
@@ -54,7 +55,7 @@ def item_code(front: Any, insid: str = "260105000001") -> str:
 
 @pytest.fixture
 def front() -> Any:
-    return standing("boc", {ACCOUNT: 1_000_000_00})
+    return machine("boc", ACCOUNT, "1000000.00")
 
 
 def test_a_payment_is_received_then_paid(front: Any) -> None:

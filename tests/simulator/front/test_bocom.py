@@ -8,7 +8,8 @@ import pytest
 from simulator.front.bank import Incoming
 from simulator.front.markup import Node
 from simulator.front.running import run_front
-from tests.simulator.front.standing import pass_time, pay_in, standing, tree
+from tests.simulator.front.support import front as machine
+from tests.simulator.front.support import pass_time, pay_in, tree
 
 ACCOUNT = "310000000000000000001"
 # The example of section 4.
@@ -46,7 +47,7 @@ def stat(front: Any, number: str = "GW260105000001", flag: str = "1") -> str:
 
 @pytest.fixture
 def front() -> Any:
-    return standing("bocom", {ACCOUNT: 1_000_000_00})
+    return machine("bocom", ACCOUNT, "1000000.00")
 
 
 def test_a_payment_is_accepted_then_paid(front: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 from simulator.front.bank import Incoming
 from simulator.front.markup import Node
 from simulator.front.running import run_front
-from tests.simulator.front.standing import pass_time, pay_in, standing, tree
+from tests.simulator.front.support import front as machine
+from tests.simulator.front.support import pass_time, pay_in, tree
 
 ACCOUNT = "44000000000000000001"
 SERIAL = "2601050000000001"
@@ -51,7 +52,7 @@ def deal_result(front: Any, serial: str = SERIAL) -> str:
 
 @pytest.fixture
 def front() -> Any:
-    made = standing("ccb", {ACCOUNT: 1_000_000_00})
+    made = machine("ccb", ACCOUNT, "1000000.00")
     assert ask(made, "6W9101", "")[0] == "000000"
     return made
 
@@ -84,7 +85,7 @@ def test_every_outcome_has_its_deal_result(front: Any, fen: str, expected: str) 
 
 
 def test_nothing_is_done_before_connecting_nor_after_the_connection_is_lost() -> None:
-    front = standing("ccb", {ACCOUNT: 1_000_00})
+    front = machine("ccb", ACCOUNT, "1000.00")
     assert pay(front)[0] == "SIM107"
     ask(front, "6W9101", "")
     front.moods.set("expire_token", when="payment")
@@ -119,6 +120,7 @@ def test_a_number_of_a_question_is_used_up(front: Any) -> None:
         ("<CUR_TYPE>01", "<CUR_TYPE>CNY"),
         ("乙公司", "乙" * 31),
         ("某银行某支行", "某" * 21),
+        ("某银行某支行", ""),
         ("货款", "货" * 20),
         ("<REM1/>", "<REM1>" + "备" * 17 + "</REM1>"),
         ("<RECV_UBANKNO>102100099996", "<RECV_UBANKNO>105100000017"),  # CCB itself is 6W8010

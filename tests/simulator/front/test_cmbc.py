@@ -8,7 +8,8 @@ import pytest
 from simulator.front.bank import Incoming
 from simulator.front.markup import Node
 from simulator.front.running import run_front
-from tests.simulator.front.standing import pass_time, standing, tree
+from tests.simulator.front.support import front as machine
+from tests.simulator.front.support import pass_time, tree
 
 ACCOUNT = "600000001"
 # The example of the sheet.
@@ -44,7 +45,7 @@ def status(front: Any, asked: str = "<insId>GW260105000001</insId>") -> str:
 
 @pytest.fixture
 def front() -> Any:
-    return standing("cmbc", {ACCOUNT: 1_000_000_00})
+    return machine("cmbc", ACCOUNT, "1000000.00")
 
 
 def test_a_payment_is_taken_then_paid(front: Any) -> None:

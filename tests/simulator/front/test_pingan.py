@@ -8,7 +8,8 @@ import pytest
 from simulator.front.bank import Incoming
 from simulator.front.markup import Node
 from simulator.front.running import run_front
-from tests.simulator.front.standing import pass_time, standing, tree
+from tests.simulator.front.support import front as machine
+from tests.simulator.front.support import pass_time, tree
 
 ACCOUNT = "11000000000001"
 # The example of section 4.
@@ -48,7 +49,7 @@ def query(front: Any, voucher: str = "20260105000000000001") -> tuple[str, Node]
 
 @pytest.fixture
 def front() -> Any:
-    return standing("pingan", {ACCOUNT: 2_000_000_000_00})
+    return machine("pingan", ACCOUNT, "2000000000.00")
 
 
 def test_a_payment_to_another_bank_is_accepted_then_paid(front: Any) -> None:
@@ -132,6 +133,7 @@ def test_an_unknown_voucher_has_no_record_and_a_hidden_one_only_later(front: Any
         ("货款", "货" * 16),
         ("<UnionFlag>0", "<UnionFlag>1"),  # a node of another bank, marked as own
         ("<AddrFlag>2</AddrFlag>", ""),
+        ("<InAcctBankName>某银行某支行</InAcctBankName>", ""),
         ("<UseEx>货款</UseEx>", "<Useex>货款</Useex>"),
         ('encoding="GBK"', 'encoding="UTF-8"'),
         ('<?xml version="1.0" encoding="GBK"?>', ""),
