@@ -2,9 +2,11 @@
 
     requests/NAME.json               payments, in the form of SubmitPaymentsRequest
     expected/NAME.MESSAGE.xml        what the bank must get for requests/NAME.json in MESSAGE ("pain.001.001.09"), byte for byte
+                                     (.json and .txt for banks whose messages are no XML)
+    requests/NAME.settings.toml      the [bank_settings] of a connection, where the sample needs others than the plugin's own
     inbound/NAME.xml, NAME.sta, …    a file as the bank sends it
     inbound/NAME.expected.jsonl      its records, as `bankgate parse FILE --json` prints them (what is empty may be left out)
-    bad/NAME.json                    payments that the bank would refuse; NAME may end in ".MESSAGE"
+    bad/NAME.json                    payments that the bank would refuse; NAME may end in ".MESSAGE"; NAME.settings.toml as above
     bad/NAME.rules                   what must be found: a line each, "payments[0].amount sepa.amount-max", with "warning"
                                      after it where it is one; a first line "on YYYY-MM-DD" says the day of sending, which is
                                      the first execution date otherwise
@@ -14,6 +16,7 @@ A file that ends in ".proposed" waits to be read by a person.
 """
 
 import tomllib
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -25,12 +28,17 @@ from formats.json_form import BadForm, read_json
 PROPOSED: Final = ".proposed"
 RECORDS: Final = ".expected.jsonl"
 RULES: Final = ".rules"
+SETTINGS: Final = ".settings.toml"
 WARNING: Final = "warning"
 _REMARKS: Final = frozenset({"README.md", ".gitkeep"})
 
 
-def read_samples(folder: Path, messages: tuple[str, ...] = ()) -> Samples:
-    """The samples of a folder; `messages` are those the bank takes. Raises nothing for what the files hold: it is told."""
+Takes = Callable[[Mapping[str, object]], tuple[str, ...]]
+"""The messages that the bank takes under such [bank_settings]; raises `BadBankSettings`."""
+
+
+def read_samples(folder: Path, takes: Takes = lambda _settings: ()) -> Samples:
+    """The samples of a folder. Raises nothing for what the files hold: it is told."""
     if not folder.is_dir():
         missing = Problem(
             place=str(folder),
@@ -38,7 +46,7 @@ def read_samples(folder: Path, messages: tuple[str, ...] = ()) -> Samples:
             direction="Make it, with requests/, expected/, inbound/ and bad/ in it, or name another with --samples.",
         )
         return Samples(folder=str(folder), problems=(missing,))
-    return _Folder(folder, messages).read()
+    return _Folder(folder, takes).read()
 
 
 class _Unusable(Exception):
@@ -52,23 +60,30 @@ class _Unusable(Exception):
 class _Folder:
     """Reads one folder; what cannot be used is told in `problems`."""
 
-    def __init__(self, folder: Path, messages: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, takes: Takes) -> None:
         self._folder = folder
-        self._messages = messages
+        self._takes = takes
+        self._messages = takes({})
         self._problems: list[Problem] = []
 
     def read(self) -> Samples:
         requests = [
-            RequestSample(file=self._name(path), payments=payments, expected=self._expected(path.stem))
+            RequestSample(
+                file=self._name(path), payments=payments, expected=self._expected(path.stem), settings=self._settings(path)
+            )
             for path in self._files("requests")
-            if (payments := self._payments(path)) is not None
+            if not path.name.endswith(SETTINGS) and (payments := self._payments(path)) is not None
         ]
         inbound = [
             InboundSample(file=self._name(path), content=path.read_bytes(), expected=self._records(path))
             for path in self._files("inbound")
             if not path.name.endswith(RECORDS)
         ]
-        bad = [sample for path in self._files("bad") if path.suffix != RULES and (sample := self._bad(path)) is not None]
+        bad = [
+            sample
+            for path in self._files("bad")
+            if path.suffix != RULES and not path.name.endswith(SETTINGS) and (sample := self._bad(path)) is not None
+        ]
         self._strays({sample.name for sample in requests})
         return Samples(
             folder=str(self._folder),
@@ -110,6 +125,20 @@ class _Folder:
             self._tell(path, f"is no JSON ({error}).", form)
         return None
 
+    def _settings(self, path: Path) -> dict[str, object]:
+        """The settings beside a sample; none where they cannot be used, which is told."""
+        file = path.with_name(path.stem + SETTINGS)
+        try:
+            settings = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            self._takes(settings)
+        except ValueError as error:  # BadBankSettings is one
+            self._tell(file, f"are no settings of this bank ({error}).", "Write the keys of its [bank_settings].")
+            return {}
+        return settings
+
+    def _messages_of(self, stem: str) -> tuple[str, ...]:
+        return self._takes(self._settings(self._folder / "requests" / f"{stem}.json"))
+
     def _expected(self, stem: str) -> dict[str, bytes]:
         found = {}
         for path in self._files_of_request(stem):
@@ -119,7 +148,7 @@ class _Folder:
     def _files_of_request(self, stem: str) -> list[Path]:
         folder = self._folder / "expected"
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        names = {f"{stem}.{message}" for message in self._messages}
+        names = {f"{stem}.{message}" for message in self._messages_of(stem)}
         return [path for path in files if path.suffix != PROPOSED and path.stem in names]
 
     def _strays(self, requests: set[str]) -> None:
@@ -130,9 +159,10 @@ class _Folder:
                 takes = ", ".join(self._messages) or "nothing"
                 direction = f"Name it NAME.MESSAGE.xml, with requests/NAME.json beside it and a MESSAGE of {takes}."
                 self._tell(path, "belongs to no request and message.", direction)
-        for path in self._files("bad"):
-            if path.suffix == RULES and not path.with_suffix(".json").exists():
-                self._tell(path, "belongs to no sample.", f"Write bad/{path.stem}.json, or delete it.")
+        for path in (*self._files("bad"), *self._files("requests")):
+            name = next((path.name.removesuffix(end) for end in (RULES, SETTINGS) if path.name.endswith(end)), None)
+            if name is not None and not path.with_name(f"{name}.json").exists():
+                self._tell(path, "belongs to no sample.", f"Write {path.parent.name}/{name}.json, or delete it.")
         stems = [path.stem for path in self._files("inbound") if not path.name.endswith(RECORDS)]
         for path in self._files("inbound"):
             if path.name.endswith(RECORDS) and path.name.removesuffix(RECORDS) not in stems:
@@ -164,7 +194,9 @@ class _Folder:
         except _Unusable as unusable:
             self._problems.append(unusable.found)
             return None
-        return BadSample(file=self._name(path), payments=payments, on=on, message=message, expected=expected)
+        return BadSample(
+            file=self._name(path), payments=payments, on=on, message=message, expected=expected, settings=self._settings(path)
+        )
 
     def _rules(self, file: Path, on: date) -> tuple[date, tuple[tuple[str, ...], ...] | None]:
         """The day and the expected findings of a bad sample; None: not said yet."""

@@ -14,7 +14,9 @@ from formats.conformance.card import Case, Found
 from formats.conformance.dice import Dice
 from formats.conformance.outbound import rendered, schema_fault, total_faults
 from formats.conformance.requests import SamplePayment
-from formats.conformance.samples import Problem, RequestSample
+from formats.conformance.samples import Problem, RequestSample, bank_for
+from formats.conformance.values import value_faults
+from formats.dialogue import DialogueBank
 from formats.errors import Unrenderable, refusing
 from formats.model import (
     Account,
@@ -223,14 +225,12 @@ def judge_check_then_render(case: Case) -> Found:
         return Found(looked_at="", not_applicable="the bank takes no messages (capabilities.sends is empty)")
     problems = []
     tried = passed = 0
-    for message, validity in case.bank.capabilities.sends.items():
-        request = next((one for one in case.samples.requests if validity.covers(one.on) and message in one.expected), None)
-        if request is None:
-            continue
+    for message, request in _starts(case):
+        bank = bank_for(case.bank, request.settings)
         taken = []
         for what, payment in generated(request, f"{case.bank.name}/{message}", MIXTURES_A_MESSAGE):
             tried += 1
-            if not refusing(case.bank.check(payment.terms, payment.transfer, request.on, message)):
+            if not refusing(bank.check(payment.terms, payment.transfer, request.on, message)):
                 taken.append((what, payment))
         passed += len(taken)
         if len(taken) < PASSING_MIN:
@@ -244,11 +244,25 @@ def judge_check_then_render(case: Case) -> Found:
     return Found(looked_at=f"{tried} generated payments, {passed} of them taken", problems=tuple(problems))
 
 
+def _starts(case: Case) -> Iterator[tuple[str, RequestSample]]:
+    """Every message with the first sample that shows it on a day on which the bank takes it."""
+    seen = set()
+    for request in case.samples.requests:
+        sends = bank_for(case.bank, request.settings).capabilities.sends
+        for message in request.expected:
+            if message not in seen and message in sends and sends[message].covers(request.on):
+                seen.add(message)
+                yield message, request
+
+
 def _broken_promises(
     case: Case, request: RequestSample, message: str, taken: Sequence[tuple[str, SamplePayment]]
 ) -> Iterator[Problem]:
     """The first payment that was taken and cannot be sent. All go into one message; only if that fails each is looked at."""
-    together = _fault(case, request, message, [payment for _, payment in taken]) if taken else ""
+    if isinstance(case.bank, DialogueBank):  # one account a request and few payments: each goes alone
+        together = next(filter(None, (_fault(case, request, message, [payment]) for _, payment in taken)), "")
+    else:
+        together = _fault(case, request, message, [payment for _, payment in taken]) if taken else ""
     if not together:
         return
     for what, payment in taken:
@@ -268,6 +282,8 @@ def _fault(case: Case, request: RequestSample, message: str, payments: Sequence[
         document = rendered(case, payments, message, request)
     except Unrenderable as error:
         return f"render refuses it ({error})"
+    if isinstance(case.bank, DialogueBank):
+        return next(value_faults(document, payments), "")
     fault = schema_fault(document, message)
     if not fault and message.startswith("pain.001."):
         fault = next(total_faults(document, payments, message, request), "")

@@ -3,14 +3,17 @@
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from formats.codes import verdict
 from formats.conformance.card import Case, Found, many
 from formats.conformance.mutants import mutants
 from formats.conformance.samples import InboundSample, Problem
+from formats.dialogue import Asking, DialogueBank
 from formats.errors import Unparsable
+from formats.exchange import read_exchange, write_exchange
 from formats.report import ReportRecord, Verdict, as_json
 
 MUTANTS_A_SAMPLE = 120
@@ -162,6 +165,7 @@ def judge_unknown_status(case: Case) -> Found:
             )
             problems.append(Problem(place=sample.file, problem=problem, direction=direction))
     announced = any(kind.startswith(_STATUS_KINDS) for kind in case.bank.capabilities.reads)
+    announced = announced or (isinstance(case.bank, DialogueBank) and Asking.STATUS in case.bank.dialogue.asks)
     if not tried and not announced:
         return Found(looked_at="", not_applicable="the bank sends no status reports (no pain.002 in capabilities.reads)")
     if not tried and case.samples.inbound:
@@ -182,9 +186,13 @@ def _statuses(case: Case, content: bytes) -> list[tuple[str, Verdict]] | None:
 
 def _guesses(case: Case, content: bytes, before: Sequence[tuple[str, Verdict]]) -> Iterator[str]:
     """What is wrong with how unknown words in a file are read."""
-    unsettled = {word for word, _ in before}  # statuses no replaced word has made pending yet
-    for word in sorted(set(_SHORT_WORD.findall(content))) if before else ():
-        after = _statuses(case, content.replace(b">%b<" % word, _UNKNOWN_TEXT).replace(b'"%b"' % word, _UNKNOWN_VALUE))
+    # Statuses no replaced word has made pending yet. A dialect translates its own words, and its pending ones stay pending.
+    own = isinstance(case.bank, DialogueBank)
+    unsettled = {word for word, meaning in before if not (own and meaning is Verdict.PENDING)}
+    reply, kept_again = parts_of(content)
+    for word in sorted(set(_SHORT_WORD.findall(reply))) if before else ():
+        text = reply.replace(b">%b<" % word, _UNKNOWN_TEXT).replace(b'"%b"' % word, _UNKNOWN_VALUE)
+        after = _statuses(case, kept_again(text))
         if after is None or len(after) != len(before):
             continue  # the word told what kind of file or record it is
         for (was, meant), (says, means) in zip(before, after, strict=True):
@@ -200,19 +208,53 @@ def _guesses(case: Case, content: bytes, before: Sequence[tuple[str, Verdict]]) 
         yield f"no unknown word in the file makes the status {word} an unknown one."
 
 
+def parts_of(content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """What a bank said in a file, and how another text is kept in its place: of a kept exchange its reply, else the file."""
+    try:
+        exchange = read_exchange(io.BytesIO(content))
+    except Unparsable:
+        return content, lambda text: text
+    if exchange.asked is None:
+        return content, lambda text: text
+    opened = exchange.opened is not None
+    return exchange.text, lambda text: write_exchange(replace(exchange, **{"opened" if opened else "reply": text}))
+
+
+def _broken(case: Case, sample: InboundSample) -> Iterator[tuple[str, bytes]]:
+    """Broken variants of a file, and of what the bank says in a kept exchange."""
+    yield from mutants(sample.content, sample.file, MUTANTS_A_SAMPLE)
+    reply, kept_again = parts_of(sample.content)
+    if isinstance(case.bank, DialogueBank) and reply is not sample.content:
+        for how, text in mutants(reply, f"{sample.file}/reply", MUTANTS_A_SAMPLE):
+            yield f"the reply: {how}", kept_again(text)
+
+
+def _heard(bank: DialogueBank, content: bytes) -> None:
+    """`hear` is given what can be read as an exchange."""
+    try:
+        exchange = read_exchange(io.BytesIO(content))
+    except Unparsable:
+        return
+    bank.hear(exchange)
+
+
 def judge_mutants(case: Case) -> Found:
     """Whatever a broken file holds, it is read or refused as Unparsable, and nothing else happens."""
     problems = []
     tried = 0
     for sample in case.samples.inbound:
-        for number, (how, content) in enumerate(mutants(sample.content, sample.file, MUTANTS_A_SAMPLE)):
+        for number, (how, content) in enumerate(_broken(case, sample)):
             tried += 1
             try:
+                if isinstance(case.bank, DialogueBank):
+                    _heard(case.bank, content)
                 _parsed(case, content)
             except Unparsable:
                 continue
             except Exception as error:  # that it is not Unparsable is the finding
-                direction = f"Let parse of {case.plugin} raise Unparsable, with the line, for what it cannot read."
+                direction = (
+                    f"Let parse of {case.plugin} raise Unparsable, with the line, for what it cannot read; hear never raises."
+                )
                 problem = f"mutant {number} ({how}) raised {type(error).__name__}: {str(error)[:160]}."
                 problems.append(Problem(place=sample.file, problem=problem, direction=direction))
                 break

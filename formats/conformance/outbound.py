@@ -7,16 +7,20 @@ from decimal import Decimal, InvalidOperation
 
 from lxml import etree
 
+from formats.bank import Validity
 from formats.conformance.card import Case, Found, many
 from formats.conformance.folder import WARNING
 from formats.conformance.requests import SamplePayment, initiation_of
-from formats.conformance.samples import BadSample, Problem, RequestSample, expected_file
+from formats.conformance.samples import BadSample, Problem, RequestSample, bank_for, expected_file
+from formats.conformance.values import value_faults
+from formats.dialogue import DialogueBank
 from formats.errors import Unrenderable, Violation, refusing
 from formats.rules.together import EndToEndIds
 from formats.schemas import MESSAGES, SchemaViolation, validate_outbound
 from formats.schemas_pieces import hardened_parser
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_OWN_FORM = "the bank has a form of its own and no schema of it; golden-bytes holds its order, totals its values"
 _SENDS_NOTHING = "the bank takes no messages (capabilities.sends is empty)"
 UNKNOWN_MESSAGE = "pain.001.001.99"  # no version of ISO 20022, today or soon
 
@@ -29,7 +33,7 @@ _FIRST_REQUEST = (
 def rendered(case: Case, payments: Sequence[SamplePayment], message: str, sample: RequestSample) -> bytes:
     """What the plugin makes of a sample. Raises `Unrenderable`."""
     out = io.BytesIO()
-    case.bank.render(initiation_of(payments, message, sample.on), out)
+    bank_for(case.bank, sample.settings).render(initiation_of(payments, message, sample.on), out)
     return out.getvalue()
 
 
@@ -51,10 +55,11 @@ def _renderings(case: Case) -> Iterator[tuple[RequestSample, str, bytes]]:
 
 def violations_of(case: Case, sample: RequestSample | BadSample, message: str | None) -> list[tuple[int, Violation]]:
     """Every rule the payments of a sample break, alone and together, with the place of the payment."""
-    ids = EndToEndIds(case.bank.capabilities.repeated_end_to_end_ids)
+    bank = bank_for(case.bank, sample.settings)
+    ids = EndToEndIds(bank.capabilities.repeated_end_to_end_ids)
     found = []
     for index, payment in enumerate(sample.payments):
-        broken = case.bank.check(payment.terms, payment.transfer, sample.on, message)
+        broken = bank.check(payment.terms, payment.transfer, sample.on, message)
         found += [(index, violation) for violation in broken]
         repeated = ids.add(payment.transfer.end_to_end_id, index)
         found += [(index, repeated)] if repeated is not None else []
@@ -78,7 +83,8 @@ def unsaid(case: Case) -> list[tuple[RequestSample | None, str]]:
             found.append((max(taken or fitting, key=lambda request: request.on, default=None), message))
     planned = [request for request, _ in found]
     for request in requests:
-        default = next((message for message, validity in sends.items() if validity.covers(request.on)), None)
+        own = bank_for(case.bank, request.settings).capabilities.sends
+        default = next((message for message, validity in own.items() if validity.covers(request.on)), None)
         if not request.expected and request not in planned and default is not None:
             found.append((request, default))
     return found
@@ -89,7 +95,7 @@ def judge_samples_sent(case: Case) -> Found:
     sends = case.bank.capabilities.sends
     problems = []
     for request, message in unsaid(case):
-        validity = sends[message]
+        validity = sends.get(message, Validity())
         if request is not None and (broken := refused(case, request, message)):
             problems.append(_refused(request, message, broken))
             continue
@@ -131,7 +137,7 @@ def judge_golden_bytes(case: Case) -> Found:
         if found != expected:
             problems.append(
                 Problem(
-                    place=expected_file(request, message),
+                    place=expected_file(request, message, expected),
                     problem=_difference(expected, found),
                     direction=(
                         f"If the bank's guide agrees with the new bytes, run `bankgate banks propose {case.bank.name}` and take"
@@ -176,11 +182,20 @@ def _difference(expected: bytes, found: bytes) -> str:
     at = next((place for place, (one, other) in enumerate(zip(expected, found, strict=False)) if one != other), None)
     at = min(len(expected), len(found)) if at is None else at
     line = expected.count(b"\n", 0, at) + 1
+    charset = "utf-8" if _is_utf8(expected) else "gb18030"
 
     def around(text: bytes) -> str:
-        return text[max(at - 20, 0) : at + 40].decode("utf-8", "replace").replace("\n", "⏎") or "(end)"
+        return text[max(at - 20, 0) : at + 40].decode(charset, "replace").replace("\n", "⏎") or "(end)"
 
     return f"line {line}, byte {at}: expected …{around(expected)}…, rendered …{around(found)}…."
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def judge_deterministic(case: Case) -> Found:
@@ -199,6 +214,8 @@ def judge_deterministic(case: Case) -> Found:
 
 def judge_schema(case: Case) -> Found:
     """What is rendered keeps to the official schema."""
+    if isinstance(case.bank, DialogueBank):
+        return Found(looked_at="", not_applicable=_OWN_FORM)
     problems = []
     count = 0
     for request, message, document in _renderings(case):
@@ -227,11 +244,18 @@ def schema_fault(document: bytes, message: str) -> str:
 
 
 def judge_totals(case: Case) -> Found:
-    """Counts, sums, and of each payment id, amount, currency, day and both accounts, read back by XPath and not by our reader."""
+    """Counts, sums, and of each payment id, amount, currency, day and both accounts, read back by XPath and not by our reader; of
+    banks with a form of their own each payment's amount, accounts and name as whole values."""
     problems = []
     count = 0
     for request, message, document in _renderings(case):
         count += 1
+        if isinstance(case.bank, DialogueBank):
+            for fault in value_faults(document, request.payments):
+                direction = f"Repair the rendering in {case.plugin}: the bank would pay what was not asked for."
+                place = expected_file(request, message, document)
+                problems.append(Problem(place=place, problem=fault, direction=direction, subject=message))
+            continue
         if not message.startswith("pain.001."):
             problems.append(
                 Problem(
@@ -245,7 +269,8 @@ def judge_totals(case: Case) -> Found:
         for fault in total_faults(document, request.payments, message, request):
             direction = f"Repair the rendering in {case.plugin}: a bank refuses the file, or pays what was not asked for."
             problems.append(Problem(place=expected_file(request, message), problem=fault, direction=direction, subject=message))
-    return _over_samples(case, f"{many(count, 'message')}, by XPath", count, problems)
+    how = "by their values" if isinstance(case.bank, DialogueBank) else "by XPath"
+    return _over_samples(case, f"{many(count, 'message')}, {how}", count, problems)
 
 
 def total_faults(document: bytes, payments: Sequence[SamplePayment], message: str, sample: RequestSample) -> Iterator[str]:

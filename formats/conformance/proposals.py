@@ -35,7 +35,7 @@ def _messages(case: Case) -> Iterator[tuple[str, bytes]]:
         except Unrenderable:
             continue
         if document != expected:
-            yield expected_file(request, message), document
+            yield expected_file(request, message, document), document
 
 
 def _records(case: Case) -> Iterator[tuple[str, bytes]]:

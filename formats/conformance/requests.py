@@ -79,6 +79,8 @@ def _payment(item: object, index: int) -> SamplePayment:
     if values.get("end_to_end_id") is None:
         fits = isinstance(reference, str) and 0 < len(reference) <= _REFERENCE_MAX
         values["end_to_end_id"] = reference if fits else "NOTPROVIDED"
+    if isinstance(values.get("supplementary"), list):
+        values["supplementary"] = [_pair(field) for field in values["supplementary"]]
     terms = {name: value for name, value in values.items() if name in _TERMS}
     others = {name: value for name, value in values.items() if name not in _TERMS}
     for name in others:
@@ -92,3 +94,10 @@ def _payment(item: object, index: int) -> SamplePayment:
         )
     except BadForm as error:
         raise BadRequest(str(error)) from None
+
+
+def _pair(field: object) -> object:
+    """A `SupplementaryField` ({"name": …, "value": …}) as the model has it; anything else is left to be refused."""
+    if isinstance(field, Mapping) and set(field) == {"name", "value"}:
+        return [field["name"], field["value"]]
+    return field

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from formats.bank import BankFormat
 from formats.conformance.requests import SamplePayment, day_of
+from formats.dialogue import DialogueBank
 from formats.errors import Violation
 
 Exemptions = Mapping[str, str | Mapping[str, str]]
@@ -36,6 +38,7 @@ class RequestSample:
     file: str
     payments: tuple[SamplePayment, ...]
     expected: Mapping[str, bytes]
+    settings: Mapping[str, object] = field(default_factory=dict)  # [bank_settings] under which it is judged
 
     @property
     def name(self) -> str:
@@ -70,6 +73,7 @@ class BadSample:
     on: date
     message: str | None
     expected: tuple[tuple[str, ...], ...] | None
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,13 @@ class Samples:
     problems: tuple[Problem, ...] = ()
 
 
-def expected_file(request: RequestSample, message: str) -> str:
-    """Where the expected bytes of a request in a message belong."""
-    return f"expected/{request.name}.{message}.xml"
+def expected_file(request: RequestSample, message: str, document: bytes = b"<") -> str:
+    """Where the expected bytes of a request in a message belong; what they are says how the file's name ends."""
+    first = document.lstrip()[:1]
+    kind = "xml" if first == b"<" else "json" if first in {b"{", b"["} else "txt"
+    return f"expected/{request.name}.{message}.{kind}"
+
+
+def bank_for(bank: BankFormat, settings: Mapping[str, object]) -> BankFormat:
+    """The plugin as a sample wants it. Raises `BadBankSettings`."""
+    return bank.configured(settings) if settings and isinstance(bank, DialogueBank) else bank

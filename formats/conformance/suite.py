@@ -1,6 +1,6 @@
 """The card as a pytest suite. pytest is imported when a test runs, and nowhere else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,12 +8,16 @@ from formats.bank import BankFormat
 from formats.conformance.bank_rules import RULES
 from formats.conformance.card import Card, CardRule, Case, Verdict, judge
 from formats.conformance.folder import read_samples
+from formats.conformance.samples import bank_for
 
 
 def case_of(bank: BankFormat, samples: Path, plugin: str = "") -> Case:
     """A bank and its samples, ready to be judged."""
-    sends = bank.capabilities.sends if isinstance(bank, BankFormat) else {}
-    return Case(bank=bank, samples=read_samples(samples, tuple(sends)), plugin=plugin or "the plugin")
+
+    def takes(settings: Mapping[str, object]) -> tuple[str, ...]:
+        return tuple(bank_for(bank, settings).capabilities.sends) if isinstance(bank, BankFormat) else ()
+
+    return Case(bank=bank, samples=read_samples(samples, takes), plugin=plugin or "the plugin")
 
 
 def score(bank: BankFormat, samples: Path, plugin: str = "") -> Card:
