@@ -57,6 +57,11 @@ def elements(pairs: Iterable[tuple[str, str | None]]) -> str:
     return "".join(element(tag, value) for tag, value in pairs)
 
 
+def element_of(tag: str, inside: str) -> str:
+    """``<tag>…</tag>`` around what is markup already."""
+    return f"<{tag}>{inside}</{tag}>"
+
+
 def decoded(reply: bytes, charset: str | None = None) -> str:
     """A reply as text: in the encoding its XML declaration names, else in `charset`, else GB18030, of which GBK and GB2312 are
     parts. Raises `Unparsable`."""

@@ -1,0 +1,58 @@
+"""What the replies of several Chinese banks have in common: rows between pipes, a page of a statement, a status."""
+
+from collections.abc import Sequence
+
+from formats.dialogue import Asked
+from formats.errors import Unparsable
+from formats.report import AccountIdentification, Entry, Pairs, Reason, Statement, TransactionStatus
+
+
+def rows(cells: Sequence[str], columns: int) -> list[tuple[str, ...]]:
+    """Cells cut into rows of so many columns; one empty cell at the end is a trailing separator. Raises `Unparsable`."""
+    if columns < 1:
+        raise Unparsable("a table without columns")
+    kept = list(cells)
+    if len(kept) % columns == 1 and not kept[-1].strip() and len(kept) > 1:
+        kept.pop()
+    if len(kept) % columns:
+        raise Unparsable(f"a table of {columns} columns does not end with a row")
+    return [tuple(cell.strip() for cell in kept[at : at + columns]) for at in range(0, len(kept), columns)]
+
+
+def identification(asked: Asked | None, currency: str | None = None) -> AccountIdentification:
+    """The account that was asked about."""
+    number = asked.account if asked is not None else None
+    return AccountIdentification(other_id=number, currency=(asked.currency if asked is not None else None) or currency)
+
+
+def statement(asked: Asked | None, entries: Sequence[Entry], currency: str | None = None) -> Statement:
+    """The head of a page of a statement, of the account and the days that were asked about."""
+    since, until = (asked.since, asked.until) if asked is not None else (None, None)
+    return Statement(
+        statement_id=None,
+        account=identification(asked, currency),
+        entry_count=len(entries),
+        period_from=since.isoformat() if since else None,
+        period_until=until.isoformat() if until else None,
+        page_number=asked.page if asked is not None else None,
+    )
+
+
+def status_of(
+    serial: str, status: str, reason: Reason, bank_reference: str | None = None, supplementary: Pairs = ()
+) -> TransactionStatus:
+    """What a bank says of the payment with that serial number."""
+    return TransactionStatus(
+        original_payment_information_id=None,
+        original_instruction_id=None,
+        original_end_to_end_id=None,
+        status=status,
+        reasons=(reason,),
+        account_servicer_reference=bank_reference,
+        serial_number=serial,
+        supplementary=supplementary,
+    )
+
+
+def serials_of(asked: Asked | None) -> tuple[str, ...]:
+    return asked.serials if asked is not None else ()

@@ -1,0 +1,79 @@
+"""What single Chinese banks ask of a payment beside widths: where it goes, which lines they carry, how many digits.
+
+One pack a bank (`destinations`), made of what is known of its interface. A 联行号 (CNAPS number) has 12 digits: 3 of the bank,
+4 of the city, 4 of the branch, 1 check digit.
+"""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from formats.dialects.facts import Facts
+from formats.dialects.looks import payment_rule
+from formats.model import CreditTransfer
+from formats.rules.rule import HERE, NOTHING, Findings, Pack, Rule, Setting
+
+_BANK_CODE: Final = re.compile(r"[0-9]{12}").fullmatch
+
+
+def destinations(prefix: str, source: str, bank_class: str, *, remark: bool, integer_digits: int | None = None) -> Pack:
+    """The pack of a bank that wants the 联行号 of another bank's branch. `remark`: whether it carries a second line (附言);
+    `integer_digits`: of the amount, before the point."""
+    rules = [
+        payment_rule(
+            bank_class,
+            source,
+            _bank_code,
+            id=f"{prefix}.bank-code",
+            field="creditor_agent.clearing_system_member_id",
+            message_en="The payee's bank is named by the 12 digits of its 联行号 (clearing system CNAPS). Another bank needs it.",
+            message_zh="收款行须以 12 位联行号（CNAPS）标识；跨行付款必填。",
+        ),
+        payment_rule(
+            bank_class,
+            source,
+            lambda facts, _amount: not facts.own_bank and not facts.bank_name,
+            id=f"{prefix}.bank-name",
+            field="creditor_agent.name",
+            message_en="Without the name of the payee's branch the bank may handle the payment by hand, which takes hours.",
+            message_zh="未填写收款行名称，银行可能转人工处理（落地），需数小时。",
+            severity="warning",
+        ),
+    ]
+    if not remark:
+        rules.append(
+            payment_rule(
+                bank_class,
+                source,
+                lambda facts, _amount: bool(facts.remark),
+                id=f"{prefix}.no-remark",
+                field="remittance_information.unstructured[1]",
+                message_en="The bank carries one line, the purpose (用途). The remark (附言) would be lost: say it there.",
+                message_zh="该银行只支持一行用途，附言会丢失，请并入第一行。",
+            )
+        )
+    if integer_digits is not None:
+        rules.append(_digits(prefix, source, integer_digits))
+    return Pack(name=f"{prefix}-destinations", rules=tuple(rules))
+
+
+def _bank_code(facts: Facts, _amount: Decimal) -> bool:
+    needed = not facts.own_bank or bool(facts.bank_code)
+    return needed and _BANK_CODE(facts.bank_code) is None
+
+
+def _digits(prefix: str, source: str, most: int) -> Rule:
+    def check(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
+        amount = transfer.amount
+        known = isinstance(amount, Decimal) and amount.is_finite()
+        return HERE if known and amount >= Decimal(10) ** most else NOTHING
+
+    return Rule(
+        id=f"{prefix}.amount-digits",
+        source=source,
+        parts=("transfer",),
+        field="amount",
+        message_en=f"The bank's field holds at most {most} digits before the point. Split the payment.",
+        message_zh=f"银行金额字段整数部分最多 {most} 位，请拆分付款。",
+        check=check,
+    )
