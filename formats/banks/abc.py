@@ -392,6 +392,7 @@ def _request_number(fresh: str) -> str:
 
 BANK = Abc(
     name="abc",
+    bank_class="103",
     base=Capabilities(
         sends={"abc.transfer": Validity()},
         reads=("abc.CFRT02", "abc.CQRT04", "abc.CQRA61", "abc.CQRA06"),

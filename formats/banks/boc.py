@@ -426,6 +426,7 @@ def _number(page: str | None, first: int) -> int:
 
 BANK = Boc(
     name="boc",
+    bank_class="104",
     base=Capabilities(
         sends={"boc.transfer": Validity()},
         reads=("boc.b2e0009", "boc.b2e0061", "boc.b2e0007", "boc.b2e0005", "boc.b2e0035", "boc.b2eerror"),

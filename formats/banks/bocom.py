@@ -315,6 +315,7 @@ def _area(facts: Facts) -> str:
 
 BANK = Bocom(
     name="bocom",
+    bank_class="301",
     base=Capabilities(
         sends={"bocom.transfer": Validity()},
         reads=("bocom.210201", "bocom.210224", "bocom.310204", "bocom.310101", "bocom.310201", "bocom.310301"),

@@ -377,6 +377,7 @@ def _request_number(fresh: str) -> str:
 
 BANK = Ccb(
     name="ccb",
+    bank_class="105",
     base=Capabilities(
         sends={"ccb.transfer": Validity()},
         reads=("ccb.6W8010", "ccb.6W8020", "ccb.6W0600", "ccb.6W0100", "ccb.6WY101"),

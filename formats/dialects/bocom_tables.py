@@ -1,8 +1,8 @@
 """Tables in the replies of Bank of Communications: text between pipes, titles first, and nothing between two rows.
 
 Source: 310101, 310201 and 310301 as public clients read them. Rows are cut by ``field_num``, and a trailing pipe may stand.
-310101 has no ``field_num``: its ten titles are known. The titles of statements are published nowhere: `TITLES` is a stated default
-(the usual words), `bank_settings.titles` adds others. A column nobody knows is kept under its title.
+310101 has no ``field_num``: its ten titles are known. The titles of statements are published nowhere: `TITLES` is a stated
+default (the usual words), `bank_settings.titles` adds others. A column nobody knows is kept under its title.
 """
 
 from collections.abc import Mapping
