@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 HOLDER: Final = "甲公司"
+IMPATIENT: Final = {"timeouts": {"connect": 2, "read": 3, "total": 8}}  # the simulator answers at once, or not at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,51 @@ FRONTS: Final[Mapping[str, Front]] = {
         path="/servlet/ICBCCMPAPIReqServlet",
         bank_settings={"group_cis": "990000000000001", "certificate_id": "demo.y.9900"},
     ),
+    "spdb": Front(
+        account="95200000000000001",
+        bank_code="310290000013",
+        framing="length6_inclusive",
+        bank_settings={"customer_number": "2000000001"},
+    ),
+    "boc": Front(
+        account="700000000001",
+        bank_code="104100000004",
+        path="/B2EC/E2BServlet",
+        bank_settings={
+            "terminal_id": "E000000000001",
+            "customer_id": "10000001",
+            "operator_id": "10000002",
+            "bank_numbers": {"700000000001": "40142"},
+            "rejected_codes": ["SIM091", "SIM092", "SIM093"],
+        },
+        secrets={"password": "Passw0rd"},
+    ),
+    "bocom": Front(
+        account="310000000000000000001",
+        bank_code="301290000007",
+        bank_settings={"corporation_number": "1000000001", "user_number": "00001"},
+    ),
+    "ccb": Front(
+        account="44000000000000000001",
+        bank_code="105100000017",
+        shape="tcp",
+        framing="close",
+        bank_settings={
+            "customer_id": "000000000000001#001",
+            "user_id": "WLPT01",
+            "settled_codes": ["2", "3", "4"],
+            "rejected_codes": ["5"],
+            "persons_at_other_banks": True,
+        },
+        secrets={"password": "Passw0rd"},
+    ),
+    "abc": Front(
+        account="41000000000000001",
+        bank_code="103100000026",
+        shape="tcp",
+        framing="abc7",
+        bank_settings={"corporation_number": "6600000000000001", "operator_number": "0001", "persons_elsewhere": True},
+    ),
 }
 
 
@@ -68,7 +114,7 @@ def connection_toml(bank: str, ready: Mapping[str, Any], pace: Mapping[str, Any]
         "bank": bank,
         "initiating_party": HOLDER,
         "accounts": [account],
-        "channel": {"kind": "frontend", **_address(front, ready), **front.channel, **_secrets(front)},
+        "channel": {"kind": "frontend", **_address(front, ready), **front.channel, **_secrets(front), **IMPATIENT},
         "bank_settings": dict(front.bank_settings),
         "guarantee": guarantee,
         **pace,
