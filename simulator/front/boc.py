@@ -45,7 +45,7 @@ _HEAD: Final = (
     want("trncod", 7, r"b2e\d{4}"),
     want("token", filled=False),
 )
-_PERSON: Final = (maybe("acttyp", 3, "119|101|188"), maybe("bocflag", 1, "[01]"))
+_PERSON: Final = (maybe("acttyp", 3, "119|101|188"), maybe("bocflag", 1, "[01]"), maybe("cuspriolv", 1, "[01]"))
 _PAYEE: Final = (
     maybe("toibkn", 12, r"\d{5}|\d{12}"),
     want("actacn", 35, "[0-9A-Za-z-]+"),
@@ -75,7 +75,6 @@ def _item(code: str) -> Want:
             maybe("trftime", 6, r"\d{6}"),
             maybe("comacn"),
             *person,
-            *((maybe("cuspriolv", 1, "[01]"),) if person else ()),
         ),
     )
 

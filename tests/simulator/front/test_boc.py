@@ -211,8 +211,8 @@ PERSON = PAYMENT.replace("b2e0009", "b2e0061").replace("<toibkn>102100099996", "
 @pytest.mark.parametrize(
     "changed",
     [
-        PERSON.replace("</toactn>", "<acttyp>119</acttyp><bocflag>1</bocflag></toactn>"),
-        PERSON.replace("<comacn>", "<acttyp>119</acttyp><bocflag>1</bocflag><comacn>"),
+        PERSON.replace("</toactn>", "<acttyp>119</acttyp><bocflag>1</bocflag><cuspriolv>0</cuspriolv></toactn>"),
+        PERSON.replace("<comacn>", "<acttyp>119</acttyp><bocflag>1</bocflag><cuspriolv>0</cuspriolv><comacn>"),
     ],
 )
 def test_a_payment_to_a_person_says_what_card_it_is_in_either_place(front: Any, changed: str) -> None:
