@@ -220,7 +220,7 @@ class BocFront(FrontBank):
         except Refused as refused:
             return tag(f"{call.function}-rs", _status(refused.code, refused.text), leaves(("insid", serial), ("obssid", "")))
         told = leaves(("insid", serial), ("obssid", order.reference))
-        return tag(f"{call.function}-rs", _status(OK, "已接收"), told)
+        return tag(f"{call.function}-rs", _status(self.shown(call, OK), "已接收"), told)
 
     def _take_one(self, call: Call, item: Node) -> Order:
         account = self.books.account(item.value("fractn/actacn"))

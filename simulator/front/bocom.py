@@ -142,7 +142,8 @@ class BocomFront(FrontBank):
             case "310204":
                 return self._told(head, self._status(call, body))
         order = self._payment(call, body)
-        told = leaf("tranStatus", _TRAN_STATUS[_STAT[order.state]]) if call.function == "210224" else ""
+        fast = call.function == "210224"
+        told = leaf("tranStatus", self.shown(call, _TRAN_STATUS[_STAT[order.state]])) if fast else ""
         return self._told(head, told, serial=order.reference, text="交易已受理")
 
     # -- the transactions ----------------------------------------------------------------------------------------------

@@ -160,7 +160,9 @@ class CcbFront(FrontBank):
                 return self._told(head, self._status(call, info))
             case "6WY101":
                 return self._told(head, self._statement(call, info))
-        return self._told(head, _taken(self._payment(call, number, info)), text="交易已受理")
+        order = self._payment(call, number, info)
+        deal_type = self.shown(call, _DONE if order.executed else _MUST_ASK)
+        return self._told(head, _taken(order, deal_type), text="交易已受理")
 
     # -- the transactions ----------------------------------------------------------------------------------------------
 
@@ -236,10 +238,10 @@ class CcbFront(FrontBank):
         return counts + tag("DETAILLIST", *(tag("DETAILINFO", _line(entry)) for entry in shown))
 
 
-def _taken(order: Order) -> str:
+def _taken(order: Order, deal_type: str) -> str:
     return leaves(
         ("CREDIT_NO", order.reference),
-        ("DEAL_TYPE", _DONE if order.executed else _MUST_ASK),
+        ("DEAL_TYPE", deal_type),
         ("VALIDATE_CODE", ""),
         *((name, "") for name in ("INDIVIDUAL_NAME1", "INDIVIDUAL1", "INDIVIDUAL_NAME2", "INDIVIDUAL2")),
         ("REM1", order.echo["REM1"]),

@@ -270,6 +270,13 @@ def test_every_code_of_the_sheet_on_demand(front: Any, code: str) -> None:
     assert item_code(front) == "B001"
 
 
+def test_a_code_at_the_level_of_the_item_on_demand(front: Any) -> None:
+    front.moods.set("status_code", value="B054", when="b2e0009")
+    answer = ask(front, "b2e0009", PAYMENT)
+    assert (answer.value("status/rspcod"), answer.value("b2e0009-rs/status/rspcod")) == ("B001", "B054")
+    assert item_code(front) == "B054"
+
+
 async def test_over_the_line() -> None:
     async with run_front("boc", accounts={ACCOUNT: "1000.00"}) as running, aiohttp.ClientSession() as session:
         headers = {"Content-Type": "application/xml"}

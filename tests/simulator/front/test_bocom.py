@@ -185,6 +185,13 @@ def test_statements_have_no_row_ends_and_today_is_asked_apart(front: Any, closin
     assert [row["发生额"] for row in rows(front, "310201", f"<acno>{ACCOUNT}</acno>")] == ["0.01", "0.02"]
 
 
+@pytest.mark.parametrize("code", ["20", "21", "22", "34", "99"])
+def test_every_tran_status_on_demand(front: Any, code: str) -> None:
+    front.moods.set("status_code", value=code)
+    assert ask(front, "210224", PAYMENT)[1].value("tranStatus") == code
+    assert stat(front) == "0"
+
+
 @pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "7"])
 def test_every_stat_on_demand(front: Any, code: str) -> None:
     ask(front, "210201", PAYMENT)

@@ -210,6 +210,13 @@ def test_every_deal_result_on_demand(front: Any, code: str) -> None:
     assert deal_result(front) == code
 
 
+@pytest.mark.parametrize("code", ["2", "9", "A"])
+def test_every_deal_type_on_demand(front: Any, code: str) -> None:
+    front.moods.set("status_code", value=code, when="payment")
+    assert pay(front)[1].value("DEAL_TYPE") == code
+    assert deal_result(front) == "1"
+
+
 async def test_the_end_of_the_request_is_the_end_of_the_stream() -> None:
     async with run_front("ccb", accounts={ACCOUNT: "1000.00"}) as running:
         for code, info in (("6W9101", ""), ("6W8020", PAYMENT)):
