@@ -124,7 +124,9 @@ _RSPCOD: Final = {
 
 
 class BocFront(FrontBank):
-    """Signs customers in; B001 to a payment says that it was received. A repeated insid is executed again."""
+    """Signs customers in; B001 to a payment says that it was received. A repeated insid is executed again.
+
+    Manner `hard_errors`: a message that is refused whole is answered by the hard error envelope (open question 20)."""
 
     name = "boc"
     identity: ClassVar = {"custid": "10000001", "termid": "E000000000001", "cusopr": "10000002", "oprpwd": "Passw0rd"}
@@ -132,6 +134,7 @@ class BocFront(FrontBank):
     repeats_are_safe = False
     unknown = ("B054", "交易处理中")
     repeated = ("SIM409", "客户业务编号重复")
+    manner: ClassVar = {"hard_errors": False}
     _token: str | None = None
     _until: datetime | None = None
     _signed_in = 0
@@ -165,10 +168,10 @@ class BocFront(FrontBank):
     def refusal(self, call: Call | None, code: str, text: str) -> bytes:
         """A message that could not be read is answered by the hard error envelope."""
         status = _status(code, text)
-        if call is None:
-            return _document(tag("trans", tag("trn-b2eerror-rs", status)), "utf-8")
-        head, _, codec = call.data
-        return _reply(head, status, codec)
+        codec = "utf-8" if call is None else call.data[2]
+        if call is None or self.manners["hard_errors"]:
+            return _document(tag("trans", tag("trn-b2eerror-rs", status)), codec)
+        return _reply(call.data[0], status, codec)
 
     def perform(self, call: Call) -> bytes:
         head, asked, codec = call.data

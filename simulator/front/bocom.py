@@ -82,14 +82,14 @@ _TRAN_STATUS: Final = {"0": "34", "1": "21", "2": "22", "3": "20"}  # of 210224,
 class BocomFront(FrontBank):
     """particular_code 0000 to a payment says that it was accepted. A repeated cert_no is executed again.
 
-    `closing_pipe`: whether a `|` stands behind the last field of a `serial_record`, too (open question 21)."""
+    Manner `closing_pipe`: a `|` stands behind the last field of a `serial_record`, too (open question 21)."""
 
     name = "bocom"
     identity: ClassVar = {"corp_no": "1000000001", "user_no": "00001"}
     repeats_are_safe = False
     unknown = ("SIM999", "交易结果未知")
     repeated = ("SIM409", "企业凭证号重复")
-    closing_pipe = False
+    manner: ClassVar = {"closing_pipe": False}
 
     def read(self, incoming: Incoming) -> Call:
         try:
@@ -228,7 +228,7 @@ class BocomFront(FrontBank):
 
     def _record(self, rows: tuple[tuple[str, ...], ...]) -> str:
         """Titles first, fields by `|`, and nothing that would tell a row from the next."""
-        return "|".join(field.replace("|", " ") for row in rows for field in row) + ("|" if self.closing_pipe else "")
+        return "|".join(field.replace("|", " ") for row in rows for field in row) + ("|" if self.manners["closing_pipe"] else "")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

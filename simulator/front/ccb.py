@@ -91,7 +91,7 @@ _MUST_ASK: Final = "9"  # DEAL_TYPE: ask by 6W0600
 
 
 class CcbFront(FrontBank):
-    """6W9101 comes first (`connect_first`). A repeated REQUEST_SN of a payment is executed again; of a question it is refused."""
+    """6W9101 comes first (manner `connect_first`). A payment's REQUEST_SN again is executed again, a question's is refused."""
 
     name = "ccb"
     identity: ClassVar = {"CUST_ID": "000000000000001#001", "USER_ID": "WLPT01", "PASSWORD": "Passw0rd"}
@@ -101,7 +101,7 @@ class CcbFront(FrontBank):
     repeats_are_safe = False
     unknown = ("SIM999", "交易结果未知")
     repeated = ("SIM409", "请求序列号重复")
-    connect_first = True
+    manner: ClassVar = {"connect_first": True}
     _connected = False
 
     def read(self, incoming: Incoming) -> Call:
@@ -144,7 +144,7 @@ class CcbFront(FrontBank):
             raise Refused(PASSWORD, "密码错误")
         if call.function not in _FUNCTIONS:
             raise Refused(FORM, f"交易码{call.function}不支持")
-        if self.connect_first and not self._connected and call.function != "6W9101":
+        if self.manners["connect_first"] and not self._connected and call.function != "6W9101":
             raise Refused(NOT_CONNECTED, "未连接，请先发送6W9101")
         if problem := breach(info, _FUNCTIONS[call.function], ordered=False):
             raise Refused(FORM, f"报文格式错误: {problem}")

@@ -91,6 +91,7 @@ def make_front(settings: FrontSettings, clock: Clock, directory: Path | None = N
             page_rows=settings.page_rows,
             quiet_hours=settings.quiet_hours,
             pacing=settings.pacing,
+            manners=settings.manners,
         )
     except ValueError:
         books.close()

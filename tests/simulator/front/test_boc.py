@@ -133,6 +133,13 @@ def test_without_a_token_nothing_is_done_and_an_old_one_expires(front: Any) -> N
     assert ask(front, "b2e0009", PAYMENT, sign_in(front)).value("status/rspcod") == "B001"
 
 
+def test_a_lost_sign_in_may_come_in_the_hard_error_envelope() -> None:
+    front = machine("boc", ACCOUNT, "1000.00", manners={"hard_errors": True})
+    reply = front.answer(Incoming(body=message("b2e0009", PAYMENT, "TOKEN"))).body
+    assert tree(reply, "utf-8").value("trans/trn-b2eerror-rs/status/rspcod") == "1033"
+    assert front.books.orders() == ()
+
+
 def test_signing_in_again_ends_the_token_before(front: Any) -> None:
     first, second = sign_in(front), sign_in(front)
     assert first != second

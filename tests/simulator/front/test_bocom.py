@@ -168,8 +168,8 @@ def rows(front: Any, code: str, body: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("closing", [False, True])
-def test_statements_have_no_row_ends_and_today_is_asked_apart(front: Any, closing: bool) -> None:
-    front.closing_pipe = closing
+def test_statements_have_no_row_ends_and_today_is_asked_apart(closing: bool) -> None:
+    front = machine("bocom", ACCOUNT, "1000000.00", manners={"closing_pipe": closing})
     ask(front, "210201", PAYMENT.replace("123.45", "123.95"))
     pass_time(front, 90)
     today = rows(front, "310201", f"<acno>{ACCOUNT}</acno>")

@@ -95,6 +95,12 @@ def test_nothing_is_done_before_connecting_nor_after_the_connection_is_lost() ->
     assert pay(front)[0] == "000000"
 
 
+def test_a_client_may_be_connected_already() -> None:
+    assert pay(machine("ccb", ACCOUNT, "1000.00", manners={"connect_first": False}))[0] == "000000"
+    with pytest.raises(ValueError, match="connect_first"):
+        machine("ccb", ACCOUNT, "1000.00", manners={"connect_last": False})
+
+
 def test_a_repeated_payment_is_executed_again_unless_refused(front: Any) -> None:
     pay(front)
     front.moods.set("refuse_repeats")
