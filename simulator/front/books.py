@@ -101,6 +101,11 @@ class Order:
     def failed(self) -> bool:
         return self.state in FAILED
 
+    @property
+    def failure(self) -> str:
+        """Why it failed; "" if it did not. For banks that do not tell by a status that, and why, a payment came back."""
+        return self.reason if self.failed else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
