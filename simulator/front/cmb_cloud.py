@@ -86,6 +86,9 @@ class CmbCloudFront(FrontBank):
         """As the customer has it: Base64 of 04‖X‖Y."""
         return base64.b64encode(b"\x04" + self._bank_key().public.point).decode()
 
+    def told(self) -> Mapping[str, str]:
+        return {"bank_public_key": self.bank_public_key}
+
     def _bank_key(self) -> SmPrivateKey:
         return SmPrivateKey("the bank's key", base64.b64decode(self.customer["bank_private_key"]), os.urandom)
 
