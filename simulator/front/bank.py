@@ -132,6 +132,10 @@ class FrontBank(ABC):
         del incoming
         return Outgoing(body=None)
 
+    def told(self) -> Mapping[str, str]:
+        """What a customer has to know of the bank beside where its doors are; for the ready file."""
+        return {}
+
     # -- a request -----------------------------------------------------------------------------------------------------
 
     def answer(self, incoming: Incoming) -> Outgoing:

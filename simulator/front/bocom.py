@@ -193,7 +193,7 @@ class BocomFront(FrontBank):
             return leaves(("stat", self.shown(call, _NO_RECORD)), ("err_msg", "无此交易记录"))
         return leaves(
             ("stat", self.shown(call, _STAT[order.state])),
-            ("err_msg", order.reason if order.failed else ""),
+            ("err_msg", order.failure),
             ("pay_acno", order.account),
             ("pay_bank_no", "301290000007"),
             ("rcv_acno", order.payee.account),

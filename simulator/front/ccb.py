@@ -205,7 +205,7 @@ class CcbFront(FrontBank):
         return leaves(
             ("CREDIT_NO", order.reference),
             ("DEAL_RESULT", self.shown(call, _DEAL_RESULT[order.state])),
-            ("MESSAGE", order.reason if order.failed else ""),
+            ("MESSAGE", order.failure),
             ("REM1", order.echo["REM1"]),
             ("REM2", order.echo["REM2"]),
             ("CST_PAY_NO", order.echo["CST_PAY_NO"]),

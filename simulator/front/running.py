@@ -70,6 +70,7 @@ class RunningFront:
         """What a customer needs to know, JSON-ready."""
         shape = "http" if isinstance(self.door, HttpDoor) else "tcp"
         ready: dict[str, Any] = {"bank": self.front.name, "shape": shape, "host": self.host, "port": self.port}
+        ready |= self.front.told()
         if self.sign_door is not None:
             ready["sign"] = {"host": self.sign_door.host, "port": self.sign_door.port}
         return ready

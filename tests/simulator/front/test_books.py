@@ -134,6 +134,11 @@ def test_a_refusal_in_a_transaction_leaves_nothing(books: Books) -> None:
     with pytest.raises(ValueError, match="no"):
         refused()
     assert not books.orders()
+    with books.transaction():
+        take(books, new("S2"))
+        with pytest.raises(ValueError, match="no"):
+            refused()
+    assert [order.serial for order in books.orders()] == ["S2"], "one inside another undoes its own"
 
 
 def test_the_books_outlive_a_restart(tmp_path: Path) -> None:

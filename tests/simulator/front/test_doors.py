@@ -1,6 +1,7 @@
 """The doors, over real sockets on the loopback interface."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
@@ -71,6 +72,14 @@ async def test_a_socket_with_eight_characters_of_length_serves_message_after_mes
             length = await reader.readexactly(8)
             assert b"<RETCOD>0</RETCOD>" in await reader.readexactly(int(length))
         writer.close()
+
+
+async def test_the_cloud_tells_its_public_key_beside_its_address() -> None:
+    async with run_front("cmb_cloud", accounts={cmb.ACCOUNT: "10000.00"}) as running:
+        ready = running.addresses()
+        # GB/T 32918.5, the key of its example
+        assert b64decode(ready["bank_public_key"]).hex().startswith("0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc07")
+        assert "sign" not in ready
 
 
 async def test_sign_service_and_packet_service_work_together() -> None:
