@@ -126,7 +126,8 @@ _RSPCOD: Final = {
 class BocFront(FrontBank):
     """Signs customers in; B001 to a payment says that it was received. A repeated insid is executed again.
 
-    Manner `hard_errors`: a message that is refused whole is answered by the hard error envelope (open question 20)."""
+    Manner `hard_errors`: a message that is refused whole is answered by the hard error envelope (open question 20);
+    `returns_name_payment`: the line of a return has the insid of what came back (the sheet does not say)."""
 
     name = "boc"
     identity: ClassVar = {"custid": "10000001", "termid": "E000000000001", "cusopr": "10000002", "oprpwd": "Passw0rd"}
@@ -134,7 +135,7 @@ class BocFront(FrontBank):
     repeats_are_safe = False
     unknown = ("B054", "交易处理中")
     repeated = ("SIM409", "客户业务编号重复")
-    manner: ClassVar = {"hard_errors": False}
+    manner: ClassVar = {"hard_errors": False, "returns_name_payment": True}
     _token: str | None = None
     _until: datetime | None = None
     _signed_in = 0
@@ -307,7 +308,10 @@ class BocFront(FrontBank):
         who = (account.number, account.name, query.value("ibknum"))
         code = MORE if start + size < len(rows) else OK
         counts = leaves(("totalnum", len(rows)), ("notenum", len(page)))
-        return _status(code, "查询成功") + counts + "".join(_line(entry, *who) for entry in page)
+        return _status(code, "查询成功") + counts + "".join(_line(entry, self._named(entry), *who) for entry in page)
+
+    def _named(self, entry: Entry) -> str:
+        return "" if entry.reversal and not self.manners["returns_name_payment"] else entry.serial
 
 
 def _codec(body: bytes) -> str:
@@ -349,7 +353,7 @@ def _due(text: str, today: date) -> date:
     return due
 
 
-def _line(entry: Entry, account: str, name: str, branch: str) -> str:
+def _line(entry: Entry, insid: str, account: str, name: str, branch: str) -> str:
     """A line of a statement. Who pays whom shows in `fractn` and `toactn`."""
     ours = (account, name, branch, "中国银行")
     theirs = (entry.other.account, entry.other.name, entry.other.bank_code, entry.other.bank_name)
@@ -361,7 +365,7 @@ def _line(entry: Entry, account: str, name: str, branch: str) -> str:
         leaves(
             ("vchnum", entry.reference),
             ("transid", f"{entry.time:%Y%m%d}{entry.id:010d}"),
-            ("insid", entry.serial),
+            ("insid", insid),
             ("txndate", f"{entry.time:%Y%m%d}"),
             ("txntime", f"{entry.time:%H%M%S}"),
             ("acctbal", yuan(entry.balance)),

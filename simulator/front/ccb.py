@@ -264,7 +264,7 @@ def _line(entry: Entry) -> str:
         ("ACC_NAME1", entry.other.name),
         ("FLAG2", ""),
         ("TRAN_FLOW", f"{entry.id:016d}"),
-        ("BFLOW", entry.serial),
+        ("BFLOW", ""),
         ("DET_NO", str(entry.id)),
         ("DET", entry.other.remark),
     )

@@ -78,7 +78,9 @@ def test_every_outcome_has_its_code(front: Any, fen: str, code: str) -> None:
     assert item_code(front) == code
 
 
-def test_a_return_stays_b001_and_shows_in_the_statement(front: Any) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_a_return_stays_b001_and_shows_in_the_statement(named: bool) -> None:
+    front = machine("boc", ACCOUNT, "1000000.00", manners={"returns_name_payment": named})
     ask(front, "b2e0009", PAYMENT.replace("123.45", "123.95"))
     pass_time(front, 90)
     assert item_code(front) == "B001"
@@ -87,6 +89,7 @@ def test_a_return_stays_b001_and_shows_in_the_statement(front: Any) -> None:
         ("1", "123.95", ""),
         ("2", "123.95", "退票"),
     ]
+    assert [row.value("insid") for row in rows] == ["260105000001", "260105000001" if named else ""]
     assert rows[0].value("toactn/actacn") == "6200000000000000005"
     assert rows[1].value("fractn/actacn") == "6200000000000000005"
 

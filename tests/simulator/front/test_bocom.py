@@ -169,7 +169,7 @@ def rows(front: Any, code: str, body: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("closing", [False, True])
 def test_statements_have_no_row_ends_and_today_is_asked_apart(closing: bool) -> None:
-    front = machine("bocom", ACCOUNT, "1000000.00", manners={"closing_pipe": closing})
+    front = machine("bocom", ACCOUNT, "1000000.00", manners={"closing_pipe": closing, "returns_name_payment": closing})
     ask(front, "210201", PAYMENT.replace("123.45", "123.95"))
     pass_time(front, 90)
     today = rows(front, "310201", f"<acno>{ACCOUNT}</acno>")
@@ -177,6 +177,7 @@ def test_statements_have_no_row_ends_and_today_is_asked_apart(closing: bool) -> 
         ("借", "123.95", "999876.05", "货款"),
         ("贷", "123.95", "1000000.00", "退票"),
     ]
+    assert [row["凭证号"] for row in today] == ["GW260105000001", "GW260105000001" if closing else ""]
     days = f"<acno>{ACCOUNT}</acno><start_date>20260101</start_date><end_date>20260105</end_date>"
     assert rows(front, "310301", days) == []
     pass_time(front, 86400)
