@@ -7,7 +7,7 @@ the plugins of the gateway: both sides read the bank's sheet, each for itself.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any, ClassVar, Final, Literal
 
@@ -15,7 +15,7 @@ from simulator.front import fates
 from simulator.front.books import Books, Entry, NewOrder, Order
 from simulator.front.clock import Clock
 from simulator.front.fates import Fate, Pace, Step
-from simulator.front.moods import FrontMood, FrontMoods
+from simulator.front.moods import SEAL, FrontMood, FrontMoods
 
 Kind = Literal["payment", "question", "sign_in"]
 
@@ -129,6 +129,16 @@ class FrontBank(ABC):
     def told(self) -> Mapping[str, str]:
         """What a customer has to know of the bank beside where its doors are; for the ready file."""
         return {}
+
+    def sign(self, incoming: Incoming) -> Outgoing:
+        """One exchange with the sign service, which has bad days of its own."""
+        lost, garbage, slow = (
+            self.moods.take(mood, SEAL, SEAL) for mood in (FrontMood.LOSE_REQUEST, FrontMood.GARBAGE, FrontMood.SLOW)
+        )
+        reply = Outgoing(body=None) if lost is not None else self.seal(incoming)
+        if garbage is not None and reply.body is not None:
+            reply = replace(reply, body=_garbage(garbage.value, reply.body))
+        return reply if slow is None else replace(reply, wait_seconds=float(slow.value))
 
     # -- a request -----------------------------------------------------------------------------------------------------
 
