@@ -15,7 +15,7 @@ from simulator.front import fates
 from simulator.front.books import Books, Entry, NewOrder, Order
 from simulator.front.clock import Clock
 from simulator.front.fates import Fate, Pace, Step
-from simulator.front.moods import FrontMood, FrontMoods
+from simulator.front.moods import SEAL, FrontMood, FrontMoods
 
 Kind = Literal["payment", "question", "sign_in"]
 V = TypeVar("V")
@@ -135,6 +135,16 @@ class FrontBank(ABC):
     def told(self) -> Mapping[str, str]:
         """What a customer has to know of the bank beside where its doors are; for the ready file."""
         return {}
+
+    def sign(self, incoming: Incoming) -> Outgoing:
+        """One exchange with the sign service, which has bad days of its own."""
+        lost, garbage, slow = (
+            self.moods.take(mood, SEAL, SEAL) for mood in (FrontMood.LOSE_REQUEST, FrontMood.GARBAGE, FrontMood.SLOW)
+        )
+        reply = Outgoing(body=None) if lost is not None else self.seal(incoming)
+        if garbage is not None and reply.body is not None:
+            reply = replace(reply, body=_garbage(garbage.value, reply.body))
+        return reply if slow is None else replace(reply, wait_seconds=float(slow.value))
 
     # -- a request -----------------------------------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ async def open_front(
         stack.push_async_callback(door.close)
         sign_door = None
         if front.seals:
-            sign_door = await HttpDoor.start(settings.sign_listen, front.charset, front.seal)
+            sign_door = await HttpDoor.start(settings.sign_listen, front.charset, front.sign)
             stack.push_async_callback(sign_door.close)
         yield RunningFront(settings=settings, front=front, door=door, sign_door=sign_door)
 

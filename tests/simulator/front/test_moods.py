@@ -6,6 +6,7 @@ import pytest
 
 from simulator.front.bank import FrontBank, Incoming
 from simulator.moods import BadMood
+from tests.simulator.front import test_spdb as spdb
 from tests.simulator.front.support import front, said
 from tests.simulator.front.test_cib import ACCOUNT, fox, inquiry, transfer
 
@@ -118,3 +119,20 @@ def test_moods_wear_off_and_can_be_switched_off(cib: FrontBank) -> None:
     cib.moods.set("lose_answer", None)
     cib.moods.clear()
     assert said(cib, fox(inquiry()), content_type=TYPE) is not None
+
+
+def test_the_sign_service_has_bad_days_of_its_own() -> None:
+    bank = front("spdb", spdb.ACCOUNT)
+    asked = Incoming(body=spdb.BALANCE.encode("gbk"), content_type="INFOSEC_SIGN/1.0")
+    bank.moods.set("lose_request")
+    assert bank.sign(asked).body is not None, "what is said to the bank is hit, not the sign service"
+    bank.moods.clear()
+    bank.moods.set("lose_request", when="seal")
+    bank.moods.set("slow", 2, 3, when="seal")
+    assert bank.sign(asked).body is None
+    bank.moods.set("garbage", 1, "truncated", when="seal")
+    spoilt = bank.sign(asked)
+    assert spoilt.body is not None
+    assert b"</sign>" not in spoilt.body
+    assert spoilt.wait_seconds == 3
+    assert bank.sign(asked) == bank.seal(asked)
