@@ -18,6 +18,8 @@ POST   /ebics/users           {"partner": …, "user": …, "command": "activate
 POST   /ebics/bank-keys       the bank changes its keys
 POST   /ebics/release         {"order": number}: an order that waits for paper is executed
 POST   /ebics/offer           {"customer": …, "kind": "mt942", "base64": …}: puts a file on offer
+
+Of the front machine, where the bank has one: see `simulator.front.control`.
 """
 
 import base64
@@ -30,6 +32,8 @@ from aiohttp import web
 
 from simulator.bank import Bank
 from simulator.ebics.desk import Desk
+from simulator.front.control import add_front
+from simulator.front.running import RunningFront
 from simulator.ledger import LedgerDown, Refusal
 from simulator.moods import EVERYONE, BadMood
 from simulator.settings_base import split_address
@@ -46,10 +50,10 @@ class Control:
         self.url = f"http://{host}:{port}"
 
     @classmethod
-    async def start(cls, bank: Bank, listen: str, ebics: Desk | None = None) -> "Control":
+    async def start(cls, bank: Bank, listen: str, ebics: Desk | None = None, front: RunningFront | None = None) -> "Control":
         """Raises `OSError` if the address cannot be used."""
         host, port = split_address(listen)
-        runner = web.AppRunner(_whole(bank, ebics), access_log=None, shutdown_timeout=2)
+        runner = web.AppRunner(_whole(bank, ebics, front), access_log=None, shutdown_timeout=2)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -93,10 +97,12 @@ async def set_moods(bank: Bank, wanted: Any) -> None:
     await bank.outgoing.moods_changed()
 
 
-def _whole(bank: Bank, ebics: Desk | None) -> web.Application:
+def _whole(bank: Bank, ebics: Desk | None, front: RunningFront | None) -> web.Application:
     application = _application(bank)
     if ebics is not None:
         _add_ebics(application, ebics)
+    if front is not None:
+        add_front(application, front)
     return application
 
 

@@ -17,6 +17,7 @@ from simulator.ebics.desk import Desk
 from simulator.ebics.door import EbicsDoor, tls_context
 from simulator.ebics.settings import EbicsDoorSettings
 from simulator.fastbank import FastLedger
+from simulator.front.running import RunningFront, open_front
 from simulator.https import HttpsDoor, server_context
 from simulator.identity import make_certificate
 from simulator.ledger import Ledger
@@ -42,6 +43,7 @@ class RunningBank:
     server_certificate: Path | None  # PEM, of the HTTPS door
     ebics: EbicsDoor | None = None
     desk: Desk | None = None  # behind the EBICS door
+    front: RunningFront | None = None
 
     @property
     def moods(self) -> Moods:
@@ -114,6 +116,8 @@ class RunningBank:
             }
         if self.ebics is not None and self.desk is not None:
             ready["ebics"] = {"url": self.ebics.url, "host_id": self.desk.settings.host_id, "bank_keys": self.desk.keys.shown()}
+        if self.front is not None:
+            ready["front"] = self.front.addresses()
         return ready
 
 
@@ -122,7 +126,7 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
     """Opens the doors; closes them on leaving, a child process included.
 
     Raises `LedgerDown` if the ledger does not start, `OSError` if an address or a file cannot be used, and what the keys room
-    raises about a seal profile.
+    raises about a seal profile, `ValueError` for a front machine whose customer makes no sense.
     """
     data = settings.data_directory
     data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds bank files in clear
@@ -140,7 +144,10 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
             desk = Desk(bank, settings.ebics, data)
             stack.callback(desk.close)
             desk.resume()
-        control = await Control.start(bank, settings.control.listen, desk)
+        front = None
+        if settings.front is not None:
+            front = await stack.enter_async_context(open_front(settings.front, settings.directory))
+        control = await Control.start(bank, settings.control.listen, desk, front)
         stack.push_async_callback(control.close)
         sftp = https = certificate = None
         if settings.sftp is not None:
@@ -165,10 +172,13 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
             server_certificate=certificate,
             ebics=ebics,
             desk=desk,
+            front=front,
         )
 
 
 async def _ledger(settings: BankSettings) -> Ledger:
+    if not settings.customers:  # a front machine alone: no files, so nothing for mock-bank to do
+        return FastLedger(FastBankSettings(), settings.data_directory / "fastbank")
     if isinstance(settings.ledger, FastBankSettings):
         return FastLedger(settings.ledger, settings.data_directory / "fastbank")
     return await MockLedger.start(settings.ledger, settings.directory)

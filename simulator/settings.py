@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from simulator.ebics.settings import EbicsCustomerSettings, EbicsDoorSettings
+from simulator.front.settings import FrontSettings
 from simulator.settings_base import Address, Seconds, Settings, split_address
 
 
@@ -119,10 +120,13 @@ class BankSettings(Settings):
     ebics: EbicsDoorSettings | None = None
     control: ControlSettings = ControlSettings()
     ledger: MockBankSettings | FastBankSettings = Field(default=MockBankSettings(), discriminator="kind")
-    customers: tuple[CustomerSettings, ...] = Field(min_length=1)
+    front: FrontSettings | None = None  # a front machine of a Chinese bank, with a customer and books of its own
+    customers: tuple[CustomerSettings, ...] = ()  # of the doors for files
 
     @model_validator(mode="after")
     def _consistent(self) -> "BankSettings":
+        if not self.customers and self.front is None:
+            raise ValueError("give at least one of [[customers]], or a [front]")
         _distinct("customers: id", [customer.id for customer in self.customers])
         _distinct("customers: sftp.user", [customer.sftp.user for customer in self.customers if customer.sftp])
         _distinct("customers: accounts", [account for customer in self.customers for account in customer.accounts])

@@ -330,6 +330,7 @@ def test_the_import_directions_bite(tmp_path: Path) -> None:
         "keys/breach.py": "import formats.model",
         "gateway/breach.py": "import bankgate.v1.types_pb2\nimport simulator",
         "simulator/breach.py": "import gateway.clock",
+        "simulator/front/breach.py": "import formats.dialogue",
     }
     for name, text in breaches.items():
         (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
@@ -346,6 +347,7 @@ def test_the_import_directions_bite(tmp_path: Path) -> None:
         ("gateway.breach", "simulator"),
         ("gateway.breach", "bankgate.v1.types_pb2"),
         ("simulator.breach", "gateway.clock"),
+        ("simulator.front.breach", "formats.dialogue"),
     ):
         assert re.search(rf"{re.escape(importer)} -> {re.escape(imported)}\b", done.stdout), (
             f"{importer} -> {imported} was let through"

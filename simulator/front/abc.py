@@ -92,7 +92,7 @@ _RESULT: Final = {
 
 class AbcFront(FrontBank):
     """A payment is booked in the answer, waits for a person (WaitFlag 1), or has to be asked for (9999). A repeated ReqSeqNo of a
-    payment is executed again: the sheet promises nothing else. `wait_code`: 0001 instead of 0000 with WaitFlag 1."""
+    payment is executed again: the sheet promises nothing else. Manner `waits_by_code`: 0001 instead of 0000 with WaitFlag 1."""
 
     name = "abc"
     identity: ClassVar = {"CorpNo": "6600000000000001", "OpNo": "0001"}
@@ -101,7 +101,7 @@ class AbcFront(FrontBank):
     repeats_are_safe = False
     unknown = (UNKNOWN, "主机通讯异常")
     repeated = ("S409", "请求流水号重复")
-    wait_code = OK
+    manner: ClassVar = {"waits_by_code": False}
 
     def read(self, incoming: Incoming) -> Call:
         found = _HEADER.fullmatch(incoming.body[:_HEADER_BYTES])
@@ -194,7 +194,7 @@ class AbcFront(FrontBank):
     def _result(self, head: Node, order: Order) -> bytes:
         corp = tag("Corp", leaf("WaitFlag", "1" if order.state is State.WAITING else "0"))
         if order.state is State.WAITING:
-            return self._told(head, corp, self.wait_code, "转人工处理", order.reference)
+            return self._told(head, corp, "0001" if self.manners["waits_by_code"] else OK, "转人工处理", order.reference)
         if order.failed:
             return self._told(head, corp, FAILED, order.reason, order.reference)
         if not order.executed:

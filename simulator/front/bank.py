@@ -9,15 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from simulator.front import fates
 from simulator.front.books import Books, Entry, NewOrder, Order
 from simulator.front.clock import Clock
 from simulator.front.fates import Fate, Pace, Step
-from simulator.front.moods import FrontMood, FrontMoods
+from simulator.front.moods import SEAL, FrontMood, FrontMoods
 
 Kind = Literal["payment", "question", "sign_in"]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class FrontBank(ABC):
     pauses: ClassVar[tuple[float, float]] = (0.0, 0.0)  # the least seconds between two payments, two questions
     quiet: ClassVar[tuple[time, time] | None] = None  # hours without service
     seals: ClassVar[bool] = False  # a sign service stands beside the front machine
+    manner: ClassVar[Mapping[str, bool]] = {}  # where the sheet leaves two readings: what is chosen unless the tester says else
 
     def __init__(
         self,
@@ -92,12 +94,11 @@ class FrontBank(ABC):
         page_rows: int = 20,
         quiet_hours: bool = True,
         pacing: bool = False,
+        manners: Mapping[str, bool] | None = None,
     ) -> None:
-        """`customer`: other values for `identity`. Raises `ValueError` for names that it does not have."""
-        given = dict(customer or {})
-        if strange := sorted(given.keys() - self.identity.keys()):
-            raise ValueError(f"{self.name} knows no {', '.join(strange)}; it has {', '.join(self.identity)}")
-        self.customer: Final = {**self.identity, **given}
+        """`customer`: other values for `identity`, `manners`: for `manner`. Raises `ValueError` for names they do not have."""
+        self.customer: Final = self._known(self.identity, customer)
+        self.manners: Final = self._known(self.manner, manners)
         self.books: Final = books
         self.clock: Final = clock
         self.moods: Final = moods or FrontMoods()
@@ -106,6 +107,11 @@ class FrontBank(ABC):
         self.quiet_hours: Final = quiet_hours
         self.pacing: Final = pacing
         self._last: dict[Kind, datetime] = {}
+
+    def _known(self, usual: Mapping[str, V], given: Mapping[str, V] | None) -> dict[str, V]:
+        if given is not None and (strange := sorted(given.keys() - usual.keys())):
+            raise ValueError(f"{self.name} knows no {', '.join(strange)}; it has {', '.join(usual) or 'none'}")
+        return {**usual, **(given or {})}
 
     # -- the bank's own ------------------------------------------------------------------------------------------------
 
@@ -125,6 +131,20 @@ class FrontBank(ABC):
         """What the sign service answers, where there is one."""
         del incoming
         return Outgoing(body=None)
+
+    def told(self) -> Mapping[str, str]:
+        """What a customer has to know of the bank beside where its doors are; for the ready file."""
+        return {}
+
+    def sign(self, incoming: Incoming) -> Outgoing:
+        """One exchange with the sign service, which has bad days of its own."""
+        lost, garbage, slow = (
+            self.moods.take(mood, SEAL, SEAL) for mood in (FrontMood.LOSE_REQUEST, FrontMood.GARBAGE, FrontMood.SLOW)
+        )
+        reply = Outgoing(body=None) if lost is not None else self.seal(incoming)
+        if garbage is not None and reply.body is not None:
+            reply = replace(reply, body=_garbage(garbage.value, reply.body))
+        return reply if slow is None else replace(reply, wait_seconds=float(slow.value))
 
     # -- a request -----------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ _HEAD: Final = (
     want("trncod", 7, r"b2e\d{4}"),
     want("token", filled=False),
 )
-_PERSON: Final = (maybe("acttyp", 3, "119|101|188"), maybe("bocflag", 1, "[01]"))
+_PERSON: Final = (maybe("acttyp", 3, "119|101|188"), maybe("bocflag", 1, "[01]"), maybe("cuspriolv", 1, "[01]"))
 _PAYEE: Final = (
     maybe("toibkn", 12, r"\d{5}|\d{12}"),
     want("actacn", 35, "[0-9A-Za-z-]+"),
@@ -75,7 +75,6 @@ def _item(code: str) -> Want:
             maybe("trftime", 6, r"\d{6}"),
             maybe("comacn"),
             *person,
-            *((maybe("cuspriolv", 1, "[01]"),) if person else ()),
         ),
     )
 
@@ -125,7 +124,10 @@ _RSPCOD: Final = {
 
 
 class BocFront(FrontBank):
-    """Signs customers in; B001 to a payment says that it was received. A repeated insid is executed again."""
+    """Signs customers in; B001 to a payment says that it was received. A repeated insid is executed again.
+
+    Manner `hard_errors`: a message that is refused whole is answered by the hard error envelope (open question 20);
+    `returns_name_payment`: the line of a return has the insid of what came back (the sheet does not say)."""
 
     name = "boc"
     identity: ClassVar = {"custid": "10000001", "termid": "E000000000001", "cusopr": "10000002", "oprpwd": "Passw0rd"}
@@ -133,6 +135,7 @@ class BocFront(FrontBank):
     repeats_are_safe = False
     unknown = ("B054", "交易处理中")
     repeated = ("SIM409", "客户业务编号重复")
+    manner: ClassVar = {"hard_errors": False, "returns_name_payment": True}
     _token: str | None = None
     _until: datetime | None = None
     _signed_in = 0
@@ -166,10 +169,10 @@ class BocFront(FrontBank):
     def refusal(self, call: Call | None, code: str, text: str) -> bytes:
         """A message that could not be read is answered by the hard error envelope."""
         status = _status(code, text)
-        if call is None:
-            return _document(tag("trans", tag("trn-b2eerror-rs", status)), "utf-8")
-        head, _, codec = call.data
-        return _reply(head, status, codec)
+        codec = "utf-8" if call is None else call.data[2]
+        if call is None or self.manners["hard_errors"]:
+            return _document(tag("trans", tag("trn-b2eerror-rs", status)), codec)
+        return _reply(call.data[0], status, codec)
 
     def perform(self, call: Call) -> bytes:
         head, asked, codec = call.data
@@ -221,7 +224,7 @@ class BocFront(FrontBank):
         except Refused as refused:
             return tag(f"{call.function}-rs", _status(refused.code, refused.text), leaves(("insid", serial), ("obssid", "")))
         told = leaves(("insid", serial), ("obssid", order.reference))
-        return tag(f"{call.function}-rs", _status(OK, "已接收"), told)
+        return tag(f"{call.function}-rs", _status(self.shown(call, OK), "已接收"), told)
 
     def _take_one(self, call: Call, item: Node) -> Order:
         account = self.books.account(item.value("fractn/actacn"))
@@ -305,7 +308,10 @@ class BocFront(FrontBank):
         who = (account.number, account.name, query.value("ibknum"))
         code = MORE if start + size < len(rows) else OK
         counts = leaves(("totalnum", len(rows)), ("notenum", len(page)))
-        return _status(code, "查询成功") + counts + "".join(_line(entry, *who) for entry in page)
+        return _status(code, "查询成功") + counts + "".join(_line(entry, self._named(entry), *who) for entry in page)
+
+    def _named(self, entry: Entry) -> str:
+        return "" if entry.reversal and not self.manners["returns_name_payment"] else entry.serial
 
 
 def _codec(body: bytes) -> str:
@@ -347,7 +353,7 @@ def _due(text: str, today: date) -> date:
     return due
 
 
-def _line(entry: Entry, account: str, name: str, branch: str) -> str:
+def _line(entry: Entry, insid: str, account: str, name: str, branch: str) -> str:
     """A line of a statement. Who pays whom shows in `fractn` and `toactn`."""
     ours = (account, name, branch, "中国银行")
     theirs = (entry.other.account, entry.other.name, entry.other.bank_code, entry.other.bank_name)
@@ -359,7 +365,7 @@ def _line(entry: Entry, account: str, name: str, branch: str) -> str:
         leaves(
             ("vchnum", entry.reference),
             ("transid", f"{entry.time:%Y%m%d}{entry.id:010d}"),
-            ("insid", entry.serial),
+            ("insid", insid),
             ("txndate", f"{entry.time:%Y%m%d}"),
             ("txntime", f"{entry.time:%H%M%S}"),
             ("acctbal", yuan(entry.balance)),

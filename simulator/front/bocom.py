@@ -82,14 +82,15 @@ _TRAN_STATUS: Final = {"0": "34", "1": "21", "2": "22", "3": "20"}  # of 210224,
 class BocomFront(FrontBank):
     """particular_code 0000 to a payment says that it was accepted. A repeated cert_no is executed again.
 
-    `closing_pipe`: whether a `|` stands behind the last field of a `serial_record`, too (open question 21)."""
+    Manner `closing_pipe`: a `|` stands behind the last field of a `serial_record`, too (open question 21);
+    `returns_name_payment`: the line of a return has the cert_no of what came back (the sheet does not say)."""
 
     name = "bocom"
     identity: ClassVar = {"corp_no": "1000000001", "user_no": "00001"}
     repeats_are_safe = False
     unknown = ("SIM999", "交易结果未知")
     repeated = ("SIM409", "企业凭证号重复")
-    closing_pipe = False
+    manner: ClassVar = {"closing_pipe": False, "returns_name_payment": True}
 
     def read(self, incoming: Incoming) -> Call:
         try:
@@ -142,7 +143,8 @@ class BocomFront(FrontBank):
             case "310204":
                 return self._told(head, self._status(call, body))
         order = self._payment(call, body)
-        told = leaf("tranStatus", _TRAN_STATUS[_STAT[order.state]]) if call.function == "210224" else ""
+        fast = call.function == "210224"
+        told = leaf("tranStatus", self.shown(call, _TRAN_STATUS[_STAT[order.state]])) if fast else ""
         return self._told(head, told, serial=order.reference, text="交易已受理")
 
     # -- the transactions ----------------------------------------------------------------------------------------------
@@ -192,7 +194,7 @@ class BocomFront(FrontBank):
             return leaves(("stat", self.shown(call, _NO_RECORD)), ("err_msg", "无此交易记录"))
         return leaves(
             ("stat", self.shown(call, _STAT[order.state])),
-            ("err_msg", order.reason if order.failed else ""),
+            ("err_msg", order.failure),
             ("pay_acno", order.account),
             ("pay_bank_no", "301290000007"),
             ("rcv_acno", order.payee.account),
@@ -221,16 +223,20 @@ class BocomFront(FrontBank):
             if first is None or last is None or first > last:
                 raise Refused(FORM, "start_date或end_date错误")
             since, until = first, min(last, today - timedelta(days=1))
-        rows = [_row(entry) for entry in self.books.entries(account.number, since, until)]
+        named = self.manners["returns_name_payment"]
+        rows = [
+            _row(entry, entry.serial if named or not entry.reversal else "")
+            for entry in self.books.entries(account.number, since, until)
+        ]
         counts = leaves(("record_num", len(rows)), ("field_num", len(STATEMENT_TITLES)))
         return counts + leaf("serial_record", self._record((STATEMENT_TITLES, *rows)))
 
     def _record(self, rows: tuple[tuple[str, ...], ...]) -> str:
         """Titles first, fields by `|`, and nothing that would tell a row from the next."""
-        return "|".join(field.replace("|", " ") for row in rows for field in row) + ("|" if self.closing_pipe else "")
+        return "|".join(field.replace("|", " ") for row in rows for field in row) + ("|" if self.manners["closing_pipe"] else "")
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: Entry, cert_no: str) -> tuple[str, ...]:
     return (
         f"{entry.time:%Y%m%d}",
         f"{entry.time:%H%M%S}",
@@ -243,7 +249,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         entry.other.name,
         entry.other.bank_name,
         "退票" if entry.reversal else entry.other.remark or entry.other.purpose,
-        entry.serial,
+        cert_no,
     )
 
 

@@ -101,6 +101,11 @@ class Order:
     def failed(self) -> bool:
         return self.state in FAILED
 
+    @property
+    def failure(self) -> str:
+        """Why it failed; "" if it did not. For banks that do not tell by a status that, and why, a payment came back."""
+        return self.reason if self.failed else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -152,14 +157,15 @@ class Books:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; an exception undoes it."""
-        self._db.execute("BEGIN")
+        """All or nothing; an exception undoes it. Also within another one."""
+        self._db.execute("SAVEPOINT piece")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("ROLLBACK TO piece")
             raise
-        self._db.execute("COMMIT")
+        finally:
+            self._db.execute("RELEASE piece")
 
     # -- accounts ------------------------------------------------------------------------------------------------------
 
@@ -217,8 +223,10 @@ class Books:
             for place, step in enumerate(json.loads(row["steps"]))
             if step[0] <= until
         ]
-        for _at, number, _place in sorted(due):
-            self._next_step(number)
+        if due:
+            with self.transaction():
+                for _at, number, _place in sorted(due):
+                    self._next_step(number)
 
     def force(self, bank: str, serial: str, state: State, reason: str, now: datetime) -> Order:
         """The last order of that serial number gets this state now, and stays in it. Raises `KeyError`."""
@@ -227,8 +235,9 @@ class Books:
         ).fetchone()
         if row is None:
             raise KeyError(serial)
-        self._db.execute("UPDATE orders SET steps='[]' WHERE id=?", (row["id"],))
-        self._reach(row["id"], state, now.timestamp(), reason)
+        with self.transaction():
+            self._db.execute("UPDATE orders SET steps='[]' WHERE id=?", (row["id"],))
+            self._reach(row["id"], state, now.timestamp(), reason)
         return self._order(row["id"])
 
     def known(self, bank: str, customer: str, serial: str) -> Order | None:

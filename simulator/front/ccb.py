@@ -91,7 +91,7 @@ _MUST_ASK: Final = "9"  # DEAL_TYPE: ask by 6W0600
 
 
 class CcbFront(FrontBank):
-    """6W9101 comes first (`connect_first`). A repeated REQUEST_SN of a payment is executed again; of a question it is refused."""
+    """6W9101 comes first (manner `connect_first`). A payment's REQUEST_SN again is executed again, a question's is refused."""
 
     name = "ccb"
     identity: ClassVar = {"CUST_ID": "000000000000001#001", "USER_ID": "WLPT01", "PASSWORD": "Passw0rd"}
@@ -101,7 +101,7 @@ class CcbFront(FrontBank):
     repeats_are_safe = False
     unknown = ("SIM999", "交易结果未知")
     repeated = ("SIM409", "请求序列号重复")
-    connect_first = True
+    manner: ClassVar = {"connect_first": True}
     _connected = False
 
     def read(self, incoming: Incoming) -> Call:
@@ -144,7 +144,7 @@ class CcbFront(FrontBank):
             raise Refused(PASSWORD, "密码错误")
         if call.function not in _FUNCTIONS:
             raise Refused(FORM, f"交易码{call.function}不支持")
-        if self.connect_first and not self._connected and call.function != "6W9101":
+        if self.manners["connect_first"] and not self._connected and call.function != "6W9101":
             raise Refused(NOT_CONNECTED, "未连接，请先发送6W9101")
         if problem := breach(info, _FUNCTIONS[call.function], ordered=False):
             raise Refused(FORM, f"报文格式错误: {problem}")
@@ -160,7 +160,9 @@ class CcbFront(FrontBank):
                 return self._told(head, self._status(call, info))
             case "6WY101":
                 return self._told(head, self._statement(call, info))
-        return self._told(head, _taken(self._payment(call, number, info)), text="交易已受理")
+        order = self._payment(call, number, info)
+        deal_type = self.shown(call, _DONE if order.executed else _MUST_ASK)
+        return self._told(head, _taken(order, deal_type), text="交易已受理")
 
     # -- the transactions ----------------------------------------------------------------------------------------------
 
@@ -203,7 +205,7 @@ class CcbFront(FrontBank):
         return leaves(
             ("CREDIT_NO", order.reference),
             ("DEAL_RESULT", self.shown(call, _DEAL_RESULT[order.state])),
-            ("MESSAGE", order.reason if order.failed else ""),
+            ("MESSAGE", order.failure),
             ("REM1", order.echo["REM1"]),
             ("REM2", order.echo["REM2"]),
             ("CST_PAY_NO", order.echo["CST_PAY_NO"]),
@@ -236,10 +238,10 @@ class CcbFront(FrontBank):
         return counts + tag("DETAILLIST", *(tag("DETAILINFO", _line(entry)) for entry in shown))
 
 
-def _taken(order: Order) -> str:
+def _taken(order: Order, deal_type: str) -> str:
     return leaves(
         ("CREDIT_NO", order.reference),
-        ("DEAL_TYPE", _DONE if order.executed else _MUST_ASK),
+        ("DEAL_TYPE", deal_type),
         ("VALIDATE_CODE", ""),
         *((name, "") for name in ("INDIVIDUAL_NAME1", "INDIVIDUAL1", "INDIVIDUAL_NAME2", "INDIVIDUAL2")),
         ("REM1", order.echo["REM1"]),
@@ -262,7 +264,7 @@ def _line(entry: Entry) -> str:
         ("ACC_NAME1", entry.other.name),
         ("FLAG2", ""),
         ("TRAN_FLOW", f"{entry.id:016d}"),
-        ("BFLOW", entry.serial),
+        ("BFLOW", ""),
         ("DET_NO", str(entry.id)),
         ("DET", entry.other.remark),
     )

@@ -295,7 +295,7 @@ class CibFront(FrontBank):
         if order.state is State.PROCESSING and due > f"{self.now:%Y%m%d}":
             code = "AUDITED"
         code = self.shown(call, code)
-        return _processing(code, beijing(order.changed), order.reason or _WORDS.get(code, ""))
+        return _processing(code, beijing(order.changed), order.failure or _WORDS.get(code, ""))
 
     # -- accounts ------------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ _STATEMENT: Final = (*_ACCOUNT, *_DAYS, maybe("AMTCDR", 1, "[CD]"))
 _ONWARDS: Final = (*_ACCOUNT, want("TRSDAT", 8, r"\d{8}"), want("TRSSEQ", 9, r"\d+"))
 _ITEMS_MAX: Final = 1500
 _ITEMS_ANSWERED_MAX: Final = 30
+_QUESTIONS_MAX: Final = 30
 _WEEK: Final = 7
 _BACK_MAX: Final = 90
 _STATEMENT_DAYS_MAX: Final = 100
@@ -125,7 +126,15 @@ class CmbFront(FrontBank):
         )
 
     def status(self, call: Call) -> str:
-        block = _block(call.data, "NTQRYSTYX1", _STATUS)
+        blocks = call.data.all("NTQRYSTYX1")
+        if not 1 <= len(blocks) <= _QUESTIONS_MAX:
+            raise Refused("-3", "NTQRYSTYX1数目错误")
+        return "".join(self._status(call, block) for block in blocks)
+
+    def _status(self, call: Call, block: Node) -> str:
+        problem = breach(block, _STATUS, ordered=False)
+        if problem is not None:
+            raise Refused("-3", problem)
         since, until = self._days(block, _WEEK)
         found = self.find(block.value("YURREF")) if block.value("BUSCOD") == "N02031" else None
         if found is None or not since <= beijing(found.taken).date() <= until:

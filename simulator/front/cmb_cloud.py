@@ -86,6 +86,9 @@ class CmbCloudFront(FrontBank):
         """As the customer has it: Base64 of 04‖X‖Y."""
         return base64.b64encode(b"\x04" + self._bank_key().public.point).decode()
 
+    def told(self) -> Mapping[str, str]:
+        return {"bank_public_key": self.bank_public_key}
+
     def _bank_key(self) -> SmPrivateKey:
         return SmPrivateKey("the bank's key", base64.b64decode(self.customer["bank_private_key"]), os.urandom)
 
@@ -127,7 +130,11 @@ class CmbCloudFront(FrontBank):
 
     def read(self, incoming: Incoming) -> Call:
         fields = incoming.fields
-        if set(fields) != {"UID", "FUNCODE", "ALG", "DATA"} or fields["ALG"] != "SM" or fields["UID"] != self.customer["uid"]:
+        if (
+            set(fields) - {"INSPLAT"} != {"UID", "FUNCODE", "ALG", "DATA"}
+            or fields["ALG"] != "SM"
+            or fields["UID"] != self.customer["uid"]
+        ):
             raise CdcServer("CDCServer", "用户未授权")
         text = self._opened(fields["DATA"])
         self._verified(text)
@@ -249,7 +256,7 @@ class CmbCloudFront(FrontBank):
     def details(self, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
         asked = _first(body)
         found = self.books.of_package(self.name, self.customer_id, str(asked.get("bthNbr", "")), self.now)
-        start, size = int(asked.get("ctnKey") or 0), self.rows(call)
+        start, size = _number(asked.get("ctnKey") or "0"), self.rows(call)
         more = str(start + size) if start + size < len(found) else ""
         rows = [self._shown(call, order) for order in found[start : start + size]]
         return {"bb1qrybdy1": [{"ctnKey": more}], "bb1qrybdz1": rows}
@@ -276,11 +283,9 @@ class CmbCloudFront(FrontBank):
     def entries(self, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
         asked = body if "accnbr" in body else _first(body)
         account = self._account(str(asked.get("accnbr", "")))
-        day, begin = _day(asked, "trsdat"), str(asked.get("trsseq", "0"))
-        if not begin.isdigit():
-            raise Refused("SIM0004", "trsseq错误")
+        day, begin = _day(asked, "trsdat"), _number(asked.get("trsseq", "0"))
         rows = self.books.entries(account.number, day, day)
-        start, size = max(int(begin) - 1, 0), self.rows(call)
+        start, size = max(begin - 1, 0), self.rows(call)
         page, more = rows[start : start + size], start + size < len(rows)
         debits, credits_ = ([row for row in page if row.credit is credit] for credit in (False, True))
         head = {
@@ -363,6 +368,13 @@ def _first(body: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(rows, list) and rows and isinstance(rows[0], dict):
             return rows[0]
     raise Refused("SIM0004", "缺少查询条件")
+
+
+def _number(value: object) -> int:
+    """Raises `Refused`."""
+    if not re.fullmatch(r"\d{1,9}", str(value), re.ASCII):
+        raise Refused("SIM0004", "续传键值错误")
+    return int(str(value))
 
 
 def _day(row: Mapping[str, Any], name: str) -> date:

@@ -169,7 +169,7 @@ class CmbcFront(FrontBank):
         if order is None:
             raise Refused(NO_RECORD, "查询异常: 无此交易")
         code, words = _STATUS[order.state]
-        status = leaves(("statusCode", self.shown(call, code)), ("statusErrMsg", order.reason if order.failed else words))
+        status = leaves(("statusCode", self.shown(call, code)), ("statusErrMsg", order.failure or words))
         ids = leaves(("trnId", body.value("trnId")), ("insId", order.serial), ("svrId", order.reference))
         echo = leaves(("acntNo", order.account), ("acntToNo", order.payee.account), ("amount", yuan(order.amount)))
         return ids + tag("statusId", status) + echo

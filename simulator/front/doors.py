@@ -86,7 +86,7 @@ class TcpDoor:
         self._framing = framing
         self._handle = handle
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @classmethod
     async def start(cls, listen: str, framing: str, handle: Callable[[Incoming], Outgoing]) -> "TcpDoor":
@@ -100,19 +100,23 @@ class TcpDoor:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            for writer in tuple(self._open):
+            open_ = dict(self._open)
+            for writer in open_.values():
                 writer.transport.abort()
+            await asyncio.gather(*open_, return_exceptions=True)
             await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a server's callback is one
+        self._open[task] = writer
         try:
             while await self._exchange(reader, writer):
                 pass
         except (BadFrame, asyncio.IncompleteReadError, ConnectionError) as error:
             log.debug("a connection ends: %s", error)
         finally:
-            self._open.discard(writer)
+            del self._open[task]
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

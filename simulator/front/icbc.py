@@ -289,7 +289,7 @@ class IcbcFront(FrontBank):
     def _taken(self, call: Call, order: NewOrder, after: float) -> str:
         taken = self.accept(call, order, after=after, fate=Fate.MANUAL if order.echo["by_hand"] else None)
         result = self._result(call, taken)
-        failed = "" if not taken.failed else taken.reason
+        failed = taken.failure
         more = leaves(("OrderNo", taken.reference), ("Result", result), ("iRetCode", "6" if failed else "0"), ("iRetMsg", failed))
         return tag("rd", taken.echo["rd"], more, leaves(("RepReserved3", ""), ("RepReserved4", "")))
 
@@ -327,7 +327,7 @@ class IcbcFront(FrontBank):
         words = (
             ("Result", result),
             ("instrRetCode", "6" if order.failed else "0"),
-            ("instrRetMsg", order.reason),
+            ("instrRetMsg", order.failure),
             ("BankRetTime", f"{beijing(order.changed):%Y%m%d%H%M%S}"),
         )
         return tag("rd", leaves(*about), own, leaves(*words))

@@ -1,7 +1,7 @@
 """The bad days of a front machine and the bank behind it, each counted: "the next N times".
 
-`when` narrows a mood to `payment` or `question` requests, or to one function by the bank's own word ("XFERTRNRQ"); "any" is
-everything.
+`when` narrows a mood to `payment`, `question` or `sign_in` requests, or to one function by the bank's own word ("XFERTRNRQ");
+"any" is everything that is said to the bank. The sign service beside it is hit by `seal` alone.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from simulator.front.fates import Fate
 from simulator.moods import BadMood
 
 ANY: Final = "any"
+SEAL: Final = "seal"
 GARBAGE: Final = ("empty", "truncated", "random", "html", "other_bank")
 
 
@@ -59,7 +60,7 @@ class FrontMoods:
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
             raise BadMood(f"{mood}: count is how many times, a whole number from 0, or null for until further notice")
         if not isinstance(when, str) or not when:
-            raise BadMood(f"{mood}: when is any, payment, question, sign_in, or one of the bank's functions")
+            raise BadMood(f"{mood}: when is any, payment, question, sign_in, seal, or one of the bank's functions")
         if count == 0:
             self._on.pop((known, when), None)
             return
@@ -67,7 +68,8 @@ class FrontMoods:
 
     def peek(self, mood: FrontMood, function: str, kind: str) -> Setting | None:
         """The mood as it would hit this request now: one for the function before one for the kind before one for all."""
-        return next((self._on[mood, when] for when in (function, kind, ANY) if (mood, when) in self._on), None)
+        wanted = (SEAL,) if kind == SEAL else (function, kind, ANY)
+        return next((self._on[mood, when] for when in wanted if (mood, when) in self._on), None)
 
     def take(self, mood: FrontMood, function: str, kind: str) -> Setting | None:
         """Uses the mood once, if it is on for this request."""

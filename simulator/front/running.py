@@ -70,6 +70,7 @@ class RunningFront:
         """What a customer needs to know, JSON-ready."""
         shape = "http" if isinstance(self.door, HttpDoor) else "tcp"
         ready: dict[str, Any] = {"bank": self.front.name, "shape": shape, "host": self.host, "port": self.port}
+        ready |= self.front.told()
         if self.sign_door is not None:
             ready["sign"] = {"host": self.sign_door.host, "port": self.sign_door.port}
         return ready
@@ -91,6 +92,7 @@ def make_front(settings: FrontSettings, clock: Clock, directory: Path | None = N
             page_rows=settings.page_rows,
             quiet_hours=settings.quiet_hours,
             pacing=settings.pacing,
+            manners=settings.manners,
         )
     except ValueError:
         books.close()
@@ -109,7 +111,7 @@ async def open_front(
         stack.push_async_callback(door.close)
         sign_door = None
         if front.seals:
-            sign_door = await HttpDoor.start(settings.sign_listen, front.charset, front.seal)
+            sign_door = await HttpDoor.start(settings.sign_listen, front.charset, front.sign)
             stack.push_async_callback(sign_door.close)
         yield RunningFront(settings=settings, front=front, door=door, sign_door=sign_door)
 

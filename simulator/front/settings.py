@@ -46,6 +46,7 @@ class FrontSettings(Settings):
     accounts: tuple[FrontAccountSettings, ...] = Field(min_length=1)
     page_rows: int = Field(default=20, ge=1, le=10_000)  # on a page of history
     quiet_hours: bool = True  # keep the hours in which the bank gives no service
+    manners: dict[str, bool] = Field(default_factory=dict)  # other readings of the bank's sheet than the usual, by name
     pacing: bool = False  # answer "too often" to requests that come faster than the bank wants
     pace: PaceSettings = PaceSettings()
 

@@ -234,7 +234,7 @@ class SpdbFront(FrontBank):
                 ("payeeName", payee.name),
                 ("amount", yuan(order.amount)),
                 ("transStatus", self.shown(call, CODES[order.state])),
-                ("note", order.reason),
+                ("note", order.failure),
             ),
         )
 

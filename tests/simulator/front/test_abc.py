@@ -84,9 +84,9 @@ def test_every_outcome_has_its_code(front: Any, fen: str, code: str, after: str)
     assert result(front) == after
 
 
-@pytest.mark.parametrize("code", ["0000", "0001"])
-def test_what_waits_for_a_person_is_asked_for_by_its_own_question(front: Any, code: str) -> None:
-    front.wait_code = code
+@pytest.mark.parametrize(("by_code", "code"), [(False, "0000"), (True, "0001")])
+def test_what_waits_for_a_person_is_asked_for_by_its_own_question(by_code: bool, code: str) -> None:
+    front = machine("abc", ACCOUNT, "1000000.00", manners={"waits_by_code": by_code})
     told = ask(front, "CFRT02", PAYMENT.replace("123.45", "123.96"), SERIAL)
     assert (told.value("RespCode"), told.value("Corp/WaitFlag")) == (code, "1")
     asked = f"<Cmp><CmeSeqNo>{SERIAL}</CmeSeqNo></Cmp>"

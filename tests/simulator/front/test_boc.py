@@ -78,7 +78,9 @@ def test_every_outcome_has_its_code(front: Any, fen: str, code: str) -> None:
     assert item_code(front) == code
 
 
-def test_a_return_stays_b001_and_shows_in_the_statement(front: Any) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_a_return_stays_b001_and_shows_in_the_statement(named: bool) -> None:
+    front = machine("boc", ACCOUNT, "1000000.00", manners={"returns_name_payment": named})
     ask(front, "b2e0009", PAYMENT.replace("123.45", "123.95"))
     pass_time(front, 90)
     assert item_code(front) == "B001"
@@ -87,6 +89,7 @@ def test_a_return_stays_b001_and_shows_in_the_statement(front: Any) -> None:
         ("1", "123.95", ""),
         ("2", "123.95", "退票"),
     ]
+    assert [row.value("insid") for row in rows] == ["260105000001", "260105000001" if named else ""]
     assert rows[0].value("toactn/actacn") == "6200000000000000005"
     assert rows[1].value("fractn/actacn") == "6200000000000000005"
 
@@ -131,6 +134,13 @@ def test_without_a_token_nothing_is_done_and_an_old_one_expires(front: Any) -> N
     assert ask(front, "b2e0009", PAYMENT, token).value("status/rspcod") == "B107"
     assert front.books.orders() == ()
     assert ask(front, "b2e0009", PAYMENT, sign_in(front)).value("status/rspcod") == "B001"
+
+
+def test_a_lost_sign_in_may_come_in_the_hard_error_envelope() -> None:
+    front = machine("boc", ACCOUNT, "1000.00", manners={"hard_errors": True})
+    reply = front.answer(Incoming(body=message("b2e0009", PAYMENT, "TOKEN"))).body
+    assert tree(reply, "utf-8").value("trans/trn-b2eerror-rs/status/rspcod") == "1033"
+    assert front.books.orders() == ()
 
 
 def test_signing_in_again_ends_the_token_before(front: Any) -> None:
@@ -211,8 +221,8 @@ PERSON = PAYMENT.replace("b2e0009", "b2e0061").replace("<toibkn>102100099996", "
 @pytest.mark.parametrize(
     "changed",
     [
-        PERSON.replace("</toactn>", "<acttyp>119</acttyp><bocflag>1</bocflag></toactn>"),
-        PERSON.replace("<comacn>", "<acttyp>119</acttyp><bocflag>1</bocflag><comacn>"),
+        PERSON.replace("</toactn>", "<acttyp>119</acttyp><bocflag>1</bocflag><cuspriolv>0</cuspriolv></toactn>"),
+        PERSON.replace("<comacn>", "<acttyp>119</acttyp><bocflag>1</bocflag><cuspriolv>0</cuspriolv><comacn>"),
     ],
 )
 def test_a_payment_to_a_person_says_what_card_it_is_in_either_place(front: Any, changed: str) -> None:
@@ -268,6 +278,13 @@ def test_every_code_of_the_sheet_on_demand(front: Any, code: str) -> None:
     front.moods.set("status_code", value=code)
     assert item_code(front) == code
     assert item_code(front) == "B001"
+
+
+def test_a_code_at_the_level_of_the_item_on_demand(front: Any) -> None:
+    front.moods.set("status_code", value="B054", when="b2e0009")
+    answer = ask(front, "b2e0009", PAYMENT)
+    assert (answer.value("status/rspcod"), answer.value("b2e0009-rs/status/rspcod")) == ("B001", "B054")
+    assert item_code(front) == "B054"
 
 
 async def test_over_the_line() -> None:

@@ -168,8 +168,8 @@ def rows(front: Any, code: str, body: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("closing", [False, True])
-def test_statements_have_no_row_ends_and_today_is_asked_apart(front: Any, closing: bool) -> None:
-    front.closing_pipe = closing
+def test_statements_have_no_row_ends_and_today_is_asked_apart(closing: bool) -> None:
+    front = machine("bocom", ACCOUNT, "1000000.00", manners={"closing_pipe": closing, "returns_name_payment": closing})
     ask(front, "210201", PAYMENT.replace("123.45", "123.95"))
     pass_time(front, 90)
     today = rows(front, "310201", f"<acno>{ACCOUNT}</acno>")
@@ -177,12 +177,20 @@ def test_statements_have_no_row_ends_and_today_is_asked_apart(front: Any, closin
         ("借", "123.95", "999876.05", "货款"),
         ("贷", "123.95", "1000000.00", "退票"),
     ]
+    assert [row["凭证号"] for row in today] == ["GW260105000001", "GW260105000001" if closing else ""]
     days = f"<acno>{ACCOUNT}</acno><start_date>20260101</start_date><end_date>20260105</end_date>"
     assert rows(front, "310301", days) == []
     pass_time(front, 86400)
     pay_in(front, ACCOUNT, range(1, 3))
     assert [row["发生额"] for row in rows(front, "310301", days)] == ["123.95", "123.95"]
     assert [row["发生额"] for row in rows(front, "310201", f"<acno>{ACCOUNT}</acno>")] == ["0.01", "0.02"]
+
+
+@pytest.mark.parametrize("code", ["20", "21", "22", "34", "99"])
+def test_every_tran_status_on_demand(front: Any, code: str) -> None:
+    front.moods.set("status_code", value=code)
+    assert ask(front, "210224", PAYMENT)[1].value("tranStatus") == code
+    assert stat(front) == "0"
 
 
 @pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "7"])

@@ -95,6 +95,12 @@ def test_nothing_is_done_before_connecting_nor_after_the_connection_is_lost() ->
     assert pay(front)[0] == "000000"
 
 
+def test_a_client_may_be_connected_already() -> None:
+    assert pay(machine("ccb", ACCOUNT, "1000.00", manners={"connect_first": False}))[0] == "000000"
+    with pytest.raises(ValueError, match="connect_first"):
+        machine("ccb", ACCOUNT, "1000.00", manners={"connect_last": False})
+
+
 def test_a_repeated_payment_is_executed_again_unless_refused(front: Any) -> None:
     pay(front)
     front.moods.set("refuse_repeats")
@@ -208,6 +214,13 @@ def test_every_deal_result_on_demand(front: Any, code: str) -> None:
     pay(front)
     front.moods.set("status_code", value=code)
     assert deal_result(front) == code
+
+
+@pytest.mark.parametrize("code", ["2", "9", "A"])
+def test_every_deal_type_on_demand(front: Any, code: str) -> None:
+    front.moods.set("status_code", value=code, when="payment")
+    assert pay(front)[1].value("DEAL_TYPE") == code
+    assert deal_result(front) == "1"
 
 
 async def test_the_end_of_the_request_is_the_end_of_the_stream() -> None:

@@ -174,7 +174,8 @@ def test_a_statement_comes_in_pages_and_its_balances_add_up(cib: FrontBank) -> N
 def test_a_return_is_a_negative_debit_and_the_status_stays(cib: FrontBank) -> None:
     ask(cib, transfer(amount="20.95"))
     cib.clock.advance(100)
-    assert value(ask(cib, inquiry()), "XFERPRCCODE") == ["PAYOUT"]
+    found = ask(cib, inquiry())
+    assert (value(found, "XFERPRCCODE"), value(found, "MESSAGE")[-1]) == (["PAYOUT"], "支付成功")
     page = ask(cib, statement(1))
     assert value(page, "TRNAMT") == ["20.95", "-20.95"]
     assert value(page, "TRNTYPE") == ["DEBIT", "DEBIT"]

@@ -87,6 +87,17 @@ def test_a_question_about_other_days_finds_nothing(cmb: FrontBank) -> None:
     assert "NTQRYSTYZ" not in answer
 
 
+def test_one_question_may_ask_about_several(cmb: FrontBank) -> None:
+    pay(cmb, payment("GW1", "1.00"), payment("GW2", "2.91"))
+    cmb.clock.advance(1)
+    rows = "".join(
+        f"<NTQRYSTYX1><BUSCOD>N02031</BUSCOD><YURREF>{serial}</YURREF><BGNDAT>20260105</BGNDAT><ENDDAT>20260105</ENDDAT></NTQRYSTYX1>"
+        for serial in ("GW1", "GW2", "GW3")
+    )
+    answer = ask(cmb, package("NTQRYSTY", rows))
+    assert (value(answer, "YURREF"), value(answer, "RTNFLG")) == (["GW1", "GW2"], ["S", "F"])
+
+
 def test_more_than_thirty_payments_get_no_answer_each(cmb: FrontBank) -> None:
     answer = pay(cmb, *(payment(f"GW{number}", "1.00") for number in range(31)))
     assert value(answer, "RETCOD") == ["0"]
