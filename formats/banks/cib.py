@@ -51,6 +51,8 @@ _HEAD: Final = '<?xml version="1.0" encoding="GBK" standalone="yes"?><FOX>'
 class Cib(Dialect[CibSettings]):
     """See the module."""
 
+    bank_class: str = BANK_CLASS
+
     def configured(self, table: Mapping[str, object]) -> Self:
         """See `DialogueBank.configured`. Batches have a serial number of their own, and one question answers for all of one."""
         made = super().configured(table)
