@@ -145,7 +145,7 @@ class Cib(Dialect[CibSettings]):
             case StatementInquiry():
                 text = self._statement(inquiry.account.number, fresh, self._days(inquiry))
             case _:
-                raise ValueError("CIB has no list of returned payments; they stand in its statements")
+                raise TypeError("CIB has no list of returned payments; they stand in its statements")
         return text.encode("gbk")
 
     def _statement(self, account: str, fresh: str, days: str) -> str:
