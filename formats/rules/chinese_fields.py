@@ -16,9 +16,19 @@ from formats.rules.rule import HERE, NOTHING, Findings, Pack, Rule, Setting
 _BANK_CODE: Final = re.compile(r"[0-9]{12}").fullmatch
 
 
-def destinations(prefix: str, source: str, bank_class: str, *, remark: bool, integer_digits: int | None = None) -> Pack:
+def destinations(
+    prefix: str,
+    source: str,
+    bank_class: str,
+    *,
+    remark: bool,
+    urgency: bool,
+    rails: frozenset[str] = frozenset(),
+    integer_digits: int | None = None,
+) -> Pack:
     """The pack of a bank that wants the 联行号 of another bank's branch. `remark`: whether it carries a second line (附言);
-    `integer_digits`: of the amount, before the point."""
+    `urgency`: whether it has a field for that; `rails`: those that can be chosen; `integer_digits`: of the amount, before the
+    point."""
     rules = [
         payment_rule(
             bank_class,
@@ -52,6 +62,31 @@ def destinations(prefix: str, source: str, bank_class: str, *, remark: bool, int
                 message_zh="该银行只支持一行用途，附言会丢失，请并入第一行。",
             )
         )
+    if not urgency:
+        rules.append(
+            payment_rule(
+                bank_class,
+                source,
+                lambda facts, _amount: facts.urgent,
+                id=f"{prefix}.no-urgency",
+                field="payment_type",
+                message_en="The bank has no field for urgency: it chooses the way of the payment by itself.",
+                message_zh="该银行无加急字段，汇路由银行自行选择。",
+                severity="warning",
+            )
+        )
+    rules.append(
+        payment_rule(
+            bank_class,
+            source,
+            lambda facts, _amount: bool(facts.rail) and facts.rail not in rails,
+            id=f"{prefix}.no-rail",
+            field="supplementary.cn.rail",
+            message_en="This way cannot be chosen here: the bank chooses by itself.",
+            message_zh="此处无法指定该汇路，由银行自行选择。",
+            severity="warning",
+        )
+    )
     if integer_digits is not None:
         rules.append(_digits(prefix, source, integer_digits))
     return Pack(name=f"{prefix}-destinations", rules=tuple(rules))
