@@ -18,7 +18,7 @@ from formats.dialogue import Asked
 from formats.errors import Unparsable
 from formats.report import AccountIdentification, Entry, EntryTransaction, Statement
 
-BALANCE_TITLES: Final = (*("户名", "账号", "币种", "余额", "可用余额", "开户日期", "账户类型", "开户行", "错误信息", "成功标志"),)
+BALANCE_TITLES: Final = ("户名", "账号", "币种", "余额", "可用余额", "开户日期", "账户类型", "开户行", "错误信息", "成功标志")
 Column = Literal[
     "day",
     "side",

@@ -10,6 +10,7 @@ from typing import Final
 
 from formats.dialects.facts import Facts
 from formats.dialects.looks import payment_rule
+from formats.errors import Severity
 from formats.model import CreditTransfer
 from formats.rules.rule import HERE, NOTHING, Findings, Pack, Rule, Setting
 
@@ -23,12 +24,13 @@ def destinations(
     *,
     remark: bool,
     urgency: bool,
+    bank_name: Severity = "error",
     rails: frozenset[str] = frozenset(),
     integer_digits: int | None = None,
 ) -> Pack:
     """The pack of a bank that wants the 联行号 of another bank's branch. `remark`: whether it carries a second line (附言);
-    `urgency`: whether it has a field for that; `rails`: those that can be chosen; `integer_digits`: of the amount, before the
-    point."""
+    `urgency`: whether it has a field for that; `bank_name`: what the absence of a branch's name is; `rails`: those that can be
+    chosen; `integer_digits`: of the amount, before the point."""
     rules = [
         payment_rule(
             bank_class,
@@ -45,9 +47,9 @@ def destinations(
             lambda facts, _amount: not facts.own_bank and not facts.bank_name,
             id=f"{prefix}.bank-name",
             field="creditor_agent.name",
-            message_en="Without the name of the payee's branch the bank may handle the payment by hand, which takes hours.",
-            message_zh="未填写收款行名称，银行可能转人工处理（落地），需数小时。",
-            severity="warning",
+            message_en="Without the name of the payee's branch the bank handles the payment by hand (落地) or refuses it.",
+            message_zh="未填写收款行名称，银行可能转人工处理（落地）或拒绝付款。",
+            severity=bank_name,
         ),
     ]
     if not remark:

@@ -2,6 +2,7 @@
 finds again."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -95,6 +96,47 @@ def test_an_answer_about_a_payment_answers_no_other_question(name: str, kind: As
 @pytest.mark.parametrize("name", BANKS)
 def test_a_reply_of_which_nobody_noted_the_question_proves_nothing(name: str) -> None:
     assert heard(BANKS[name], REPLIES[name], None).outcome is Outcome.UNKNOWN
+
+
+NAMED = Agent(clearing_system_id="CNAPS", clearing_system_member_id="102100099996", name="某行")
+LONG_CODE = replace(NAMED, clearing_system_member_id="1021000999961")
+TWO_LINES = RemittanceInformation(unstructured=("货款", "附言"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "told_by"),
+    [
+        ({"creditor_agent": Agent(name="某行")}, "bank-code", dict.fromkeys(BANKS, "error")),
+        ({"creditor_agent": LONG_CODE}, "bank-code", dict.fromkeys(BANKS, "error")),
+        (
+            {"creditor_agent": replace(NAMED, name=None)},
+            "bank-name",
+            {"boc": "warning", "bocom": "error", "ccb": "error", "abc": "error"},
+        ),
+        ({"remittance_information": TWO_LINES}, "no-remark", {"boc": "error", "bocom": "error"}),
+        ({"supplementary": (("cn.rail", "HVPS"),)}, "no-rail", dict.fromkeys(BANKS, "warning")),
+        ({"amount": Decimal("999999999999.99")}, "amount-digits", {}),
+        ({"amount": Decimal("1000000000000.00")}, "amount-digits", {"bocom": "error"}),
+        ({"amount": Decimal("100000000000000.00")}, "amount-digits", {"bocom": "error", "ccb": "error"}),
+    ],
+)
+def test_what_a_bank_has_no_place_for_is_said_before_anything_is_sent(
+    changes: dict[str, Any], rule: str, told_by: dict[str, str]
+) -> None:
+    for name, bank in BANKS.items():
+        terms = replace(TERMS, debtor_account=Account(other_id=PAYERS[name]))
+        found = bank.check(terms, transfer(**{"supplementary": (), "creditor_agent": NAMED, **changes}), DAY)
+        assert [one.severity for one in found if one.rule == f"{name}.{rule}"] == ([told_by[name]] if name in told_by else [])
+        assert {one.rule for one in found} <= {f"{name}.{rule}"}
+
+
+def test_a_payment_on_a_later_day_is_taken_only_by_the_bank_that_has_a_field_for_it() -> None:
+    for name, bank in BANKS.items():
+        terms = replace(TERMS, debtor_account=Account(other_id=PAYERS[name]))
+        payment = transfer(supplementary=(), creditor_agent=NAMED)
+        for days, taken in ((0, True), (1, name == "boc"), (28, name == "boc"), (29, False)):
+            later = replace(terms, requested_execution_date=DAY + timedelta(days=days))
+            assert (not refusing(bank.check(later, payment, DAY))) is taken
 
 
 TEXTS = st.text(st.sampled_from("甲乙丙公司（）()AZaz09&<>'\" ·"), min_size=1, max_size=24) | st.text(
