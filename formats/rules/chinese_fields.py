@@ -31,7 +31,19 @@ def destinations(
     """The pack of a bank that wants the 联行号 of another bank's branch. `remark`: whether it carries a second line (附言);
     `urgency`: whether it has a field for that; `bank_name`: what the absence of a branch's name is; `rails`: those that can be
     chosen; `integer_digits`: of the amount, before the point."""
-    rules = [
+    rules = [*_branch(prefix, source, bank_class, bank_name), _rail(prefix, source, bank_class, rails)]
+    if not remark:
+        rules.append(_no_remark(prefix, source, bank_class))
+    if not urgency:
+        rules.append(_no_urgency(prefix, source, bank_class))
+    if integer_digits is not None:
+        rules.append(_digits(prefix, source, integer_digits))
+    return Pack(name=f"{prefix}-destinations", rules=tuple(rules))
+
+
+def _branch(prefix: str, source: str, bank_class: str, bank_name: Severity) -> tuple[Rule, Rule]:
+    """The payee's branch, by its number and by its name."""
+    return (
         payment_rule(
             bank_class,
             source,
@@ -51,52 +63,50 @@ def destinations(
             message_zh="未填写收款行名称，银行可能转人工处理（落地）或拒绝付款。",
             severity=bank_name,
         ),
-    ]
-    if not remark:
-        rules.append(
-            payment_rule(
-                bank_class,
-                source,
-                lambda facts, _amount: bool(facts.remark),
-                id=f"{prefix}.no-remark",
-                field="remittance_information.unstructured[1]",
-                message_en="The bank carries one line, the purpose (用途). The remark (附言) would be lost: say it there.",
-                message_zh="该银行只支持一行用途，附言会丢失，请并入第一行。",
-            )
-        )
-    if not urgency:
-        rules.append(
-            payment_rule(
-                bank_class,
-                source,
-                lambda facts, _amount: facts.urgent,
-                id=f"{prefix}.no-urgency",
-                field="payment_type",
-                message_en="The bank has no field for urgency: it chooses the way of the payment by itself.",
-                message_zh="该银行无加急字段，汇路由银行自行选择。",
-                severity="warning",
-            )
-        )
-    rules.append(
-        payment_rule(
-            bank_class,
-            source,
-            lambda facts, _amount: bool(facts.rail) and facts.rail not in rails,
-            id=f"{prefix}.no-rail",
-            field="supplementary.cn.rail",
-            message_en="This way cannot be chosen here: the bank chooses by itself.",
-            message_zh="此处无法指定该汇路，由银行自行选择。",
-            severity="warning",
-        )
     )
-    if integer_digits is not None:
-        rules.append(_digits(prefix, source, integer_digits))
-    return Pack(name=f"{prefix}-destinations", rules=tuple(rules))
 
 
 def _bank_code(facts: Facts, _amount: Decimal) -> bool:
     needed = not facts.own_bank or bool(facts.bank_code)
     return needed and _BANK_CODE(facts.bank_code) is None
+
+
+def _no_remark(prefix: str, source: str, bank_class: str) -> Rule:
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: bool(facts.remark),
+        id=f"{prefix}.no-remark",
+        field="remittance_information.unstructured[1]",
+        message_en="The bank carries one line, the purpose (用途). The remark (附言) would be lost: say it there.",
+        message_zh="该银行只支持一行用途，附言会丢失，请并入第一行。",
+    )
+
+
+def _no_urgency(prefix: str, source: str, bank_class: str) -> Rule:
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: facts.urgent,
+        id=f"{prefix}.no-urgency",
+        field="payment_type",
+        message_en="The bank has no field for urgency: it chooses the way of the payment by itself.",
+        message_zh="该银行无加急字段，汇路由银行自行选择。",
+        severity="warning",
+    )
+
+
+def _rail(prefix: str, source: str, bank_class: str, rails: frozenset[str]) -> Rule:
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: bool(facts.rail) and facts.rail not in rails,
+        id=f"{prefix}.no-rail",
+        field="supplementary.cn.rail",
+        message_en="This way cannot be chosen here: the bank chooses by itself.",
+        message_zh="此处无法指定该汇路，由银行自行选择。",
+        severity="warning",
+    )
 
 
 def _digits(prefix: str, source: str, most: int) -> Rule:
