@@ -407,7 +407,7 @@ BANK = Abc(
     packs=(
         DOMESTIC,
         widths("abc", _SHEET, Widths(payee_account=34), forbidden="|\r\n\t"),
-        destinations("abc", _SHEET, _CLASS, remark=True),
+        destinations("abc", _SHEET, _CLASS, remark=True, urgency=True),
     ),
     settings=AbcSettings(corporation_number="6600000000000001", operator_number="0001"),
 )

@@ -444,7 +444,7 @@ BANK = Boc(
         secrets=("password",),
     ),
     table=TABLE,
-    packs=(DOMESTIC, _widths("utf-8"), destinations("boc", _SHEET, _CLASS, remark=False)),
+    packs=(DOMESTIC, _widths("utf-8"), destinations("boc", _SHEET, _CLASS, remark=False, urgency=True, bank_name="warning")),
     settings=BocSettings(
         terminal_id="E000000000001",
         customer_id="10000001",

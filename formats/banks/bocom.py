@@ -19,7 +19,7 @@ from lxml import etree
 from pydantic import Field
 
 from formats.bank import Capabilities, Validity
-from formats.dialects.bocom_tables import TITLES, balances, entries, table_of
+from formats.dialects.bocom_tables import TITLES, Column, balances, entries, table_of
 from formats.dialects.booking import yuan
 from formats.dialects.checked import day_of, must_pass
 from formats.dialects.dialect import Dialect, DialectSettings
@@ -46,8 +46,10 @@ from formats.errors import Unparsable
 from formats.exchange import Exchange
 from formats.model import PaymentInitiation
 from formats.report import Document, ReportRecord
+from formats.rules import RuleSet
 from formats.rules.chinese import DOMESTIC, Widths, widths
 from formats.rules.chinese_fields import destinations
+from formats.rules.rule import Pack
 
 _CLASS: Final = "301"
 _SHEET: Final = "Bank of Communications, 银企直联: 210201, as public clients of the interface write it"
@@ -78,7 +80,7 @@ class BocomSettings(DialectSettings):
     super_online_purpose: str = Field(
         default="", max_length=20, description="purpose of 210224, as agreed with the bank | 210224 的 purpose，与银行约定"
     )
-    titles: Mapping[str, str] = Field(
+    titles: Mapping[str, Column] = Field(
         default_factory=dict,
         description="More titles of statement columns → what they hold (see the docs) | 明细列标题与含义的补充对应（见文档）",
     )
@@ -105,6 +107,11 @@ TABLE: Final = StatusTable(
     },
 )
 """stat of 310204, tranStatus of 210224."""
+
+
+def _destinations(*, super_online: bool) -> Pack:
+    rails = frozenset({"IBPS"} if super_online else ())
+    return destinations("bocom", _SHEET, _CLASS, remark=False, urgency=False, rails=rails, integer_digits=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +161,12 @@ class Bocom(Dialect[BocomSettings]):
     """See the module."""
 
     # -- out -----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _rules(self) -> RuleSet:
+        """The packs, with the rails that the settings open."""
+        opened = _destinations(super_online=self.settings.super_online)
+        return RuleSet(tuple(opened if pack.name == opened.name else pack for pack in self.packs))
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `Dialect.render`: 210201, or 210224 where a setting and the payment say so; one payment a request."""
@@ -330,7 +343,7 @@ BANK = Bocom(
     packs=(
         DOMESTIC,
         widths("bocom", _SHEET, Widths(payer_account=21, payee_account=34, purpose=60), forbidden="|\r\n\t"),
-        destinations("bocom", _SHEET, _CLASS, remark=False, integer_digits=12),
+        _destinations(super_online=False),
     ),
     settings=BocomSettings(corporation_number="1000000001", user_number="00001"),
 )

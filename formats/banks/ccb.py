@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import BinaryIO, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import ccb_replies as replies
@@ -87,6 +87,14 @@ class CcbSettings(DialectSettings):
         default=(), description="RETURN_CODEs of 6W0600 that mean: no such record | 6W0600 表示“无此记录”的返回码"
     )
     page_size: int = Field(default=200, ge=1, le=200, description="TOTAL_RECORD: lines of a page of a statement | 明细每页条数")
+
+    @field_validator("settled_codes")
+    @classmethod
+    def _said_once(cls, codes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        both = set(codes) & set(info.data.get("rejected_codes", ()))
+        if both:
+            raise ValueError(f"also in rejected_codes: {', '.join(sorted(both))}")
+        return codes
 
 
 _HINT = "One source has it as {}; not believed until the bank confirms it (settings)."
@@ -389,7 +397,7 @@ BANK = Ccb(
     ),
     dialogue=Dialogue(serial=SerialShape(length=16), signs_in=True, secrets=("password",)),
     table=TABLE,
-    packs=(DOMESTIC, _widths("gb2312"), destinations("ccb", _SHEET, _CLASS, remark=True, integer_digits=14)),
+    packs=(DOMESTIC, _widths("gb2312"), destinations("ccb", _SHEET, _CLASS, remark=True, urgency=False, integer_digits=14)),
     settings=CcbSettings(
         customer_id="000000000000001#001",
         user_id="WLPT01",

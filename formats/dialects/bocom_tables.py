@@ -1,13 +1,13 @@
 """Tables in the replies of Bank of Communications: text between pipes, titles first, and nothing between two rows.
 
-Source: 310101, 310201 and 310301 as public clients read them. Rows are cut by ``field_num``, and a trailing pipe may stand.
-310101 has no ``field_num``: its ten titles are known. The titles of statements are published nowhere: `TITLES` is a stated
-default (the usual words), `bank_settings.titles` adds others. A column nobody knows is kept under its title.
+Source: 310101, 310201 and 310301 as public clients read them. Rows are cut by ``field_num``; a trailing pipe may stand. 310101
+has no ``field_num``: its ten titles are known. The titles of statements are published nowhere: `TITLES` is a default made of the
+usual words, and `bank_settings.titles` adds others. A column nobody knows is kept under its title.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from lxml import etree
 
@@ -18,22 +18,22 @@ from formats.dialogue import Asked
 from formats.errors import Unparsable
 from formats.report import AccountIdentification, Entry, EntryTransaction, Statement
 
-BALANCE_TITLES: Final = (*("户名", "账号", "币种", "余额", "可用余额", "开户日期", "账户类型", "开户行", "错误信息", "成功标志"),)
-FIELDS: Final = frozenset(
-    (
-        "day",
-        "side",
-        "amount",
-        "currency",
-        "bank_reference",
-        "counterparty_name",
-        "counterparty_account",
-        "purpose",
-        "remark",
-        "serial",
-    )
-)
-TITLES: Final[Mapping[str, str]] = {
+BALANCE_TITLES: Final = ("户名", "账号", "币种", "余额", "可用余额", "开户日期", "账户类型", "开户行", "错误信息", "成功标志")
+Column = Literal[
+    "day",
+    "side",
+    "amount",
+    "currency",
+    "bank_reference",
+    "counterparty_name",
+    "counterparty_account",
+    "purpose",
+    "remark",
+    "serial",
+]
+"""What a column of a statement may hold."""
+
+TITLES: Final[Mapping[str, Column]] = {
     "交易日期": "day",
     "记账日期": "day",
     "借贷标志": "side",
@@ -112,14 +112,14 @@ def balances(body: etree._Element | None, asked: Asked | None) -> list[Statement
 _TAKEN: Final = frozenset({"账号", "币种", "余额", "可用余额"})
 
 
-def entries(table: Table, titles: Mapping[str, str], directions: Mapping[str, str]) -> list[Entry]:
+def entries(table: Table, titles: Mapping[str, Column], directions: Mapping[str, str]) -> list[Entry]:
     """The rows of a statement. Raises `Unparsable` where no column holds the day or the amount."""
     if not table.titles:
         return []
     places: dict[str, int] = {}
     for at, title in enumerate(table.titles):
-        field = titles.get(title, "")
-        if field in FIELDS:
+        field = titles.get(title)
+        if field is not None:
             places.setdefault(field, at)
     missing = {"day", "amount"} - places.keys()
     if missing:
