@@ -65,7 +65,7 @@ def read_exchange(source: BinaryIO) -> Exchange:
     line, _, rest = content[len(HEAD) :].partition(b"\n")
     try:
         head = _decode(line)
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise Unparsable("the line that says what was asked is broken", 2) from problem
     if len(rest) != head.reply + (head.opened or 0) or head.reply < 0 or (head.opened or 0) < 0:
         raise Unparsable("the reply is not as long as its head says: the file was cut or changed", 3)

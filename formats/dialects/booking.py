@@ -1,0 +1,39 @@
+"""Amounts, days and balances between the texts of these banks and the records of `formats.report`. Exact, unrounded."""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from formats.errors import Unparsable
+from formats.report import Balance
+
+CURRENCY: Final = "CNY"
+_AMOUNT: Final = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,18})(\.\d{1,6})?")
+_DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+
+
+def yuan(amount: Decimal) -> str:
+    """Yuan with two decimals: "100.00". The amount has at most two (rule amount.scale)."""
+    return f"{amount:.2f}"
+
+
+def unsigned(text: str) -> tuple[str, bool]:
+    """An amount without its sign and its thousands' commas, and whether it was negative. Raises `Unparsable`."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        raise Unparsable("an amount that is no decimal number")
+    return found[2].replace(",", "") + (found[3] or ""), found[1] == "-"
+
+
+def balance(kind: str, text: str, on: str | None) -> tuple[Balance, ...]:
+    """A balance of an ISO type ("ITBD"), negative ones as debit; none where the text is empty. Raises `Unparsable`."""
+    if not text.strip():
+        return ()
+    amount, negative = unsigned(text)
+    return (Balance(type=kind, amount=amount, currency=CURRENCY, credit_debit="DBIT" if negative else "CRDT", date=on),)
+
+
+def iso_day(text: str) -> str | None:
+    """ "2026-01-05" of a text that begins with that day, with or without its dashes; None of any other."""
+    found = _DAY.match(text.strip())
+    return f"{found[1]}-{found[2]}-{found[3]}" if found else None
