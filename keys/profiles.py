@@ -52,6 +52,7 @@ _MODULES: Final = (
     "keys.openpgp_profile",
     "keys.jose_profile",
     "keys.sm_profile",
+    "keys.cmb_cloud_profile",
     "keys.layers_profile",
 )
 
