@@ -200,6 +200,7 @@ def _refused(rule: str, english: str, chinese: str) -> Unrenderable:
 
 BANK = CmbCloud(
     name="cmb_cloud",
+    bank_class="308",
     base=Capabilities(
         sends={SINGLE: Validity()},
         reads=replies.READS,

@@ -181,8 +181,8 @@ class Dialect(ABC, Generic[S]):
     def parse(self, source: BinaryIO) -> Iterator[ReportRecord]:
         """See `BankFormat.parse`: a kept exchange or a bare reply."""
         exchange = read_exchange(source)
-        if exchange.opened is None and self.to_open(exchange.reply) is not None:
-            raise Unparsable("a sealed reply that nobody has opened or verified: it proves nothing")
+        if exchange.asked is not None and exchange.opened is None and self.to_open(exchange.reply) is not None:
+            raise Unparsable("a sealed reply whose seal did not hold, or that nobody has opened: it proves nothing")
         yield from self.records(exchange)
 
     # -- the bank's own ------------------------------------------------------------------------------------------------
