@@ -127,7 +127,7 @@ def test_what_a_bank_has_no_place_for_is_said_before_anything_is_sent(
         terms = replace(TERMS, debtor_account=Account(other_id=PAYERS[name]))
         found = bank.check(terms, transfer(**{"supplementary": (), "creditor_agent": NAMED, **changes}), DAY)
         assert [one.severity for one in found if one.rule == f"{name}.{rule}"] == ([told_by[name]] if name in told_by else [])
-        assert {one.rule for one in found} <= {f"{name}.{rule}"}
+        assert {one.rule for one in found if not one.rule.startswith("cn.")} <= {f"{name}.{rule}"}
 
 
 def test_a_payment_on_a_later_day_is_taken_only_by_the_bank_that_has_a_field_for_it() -> None:
