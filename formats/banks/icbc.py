@@ -60,10 +60,9 @@ def _fen(amount: Decimal) -> str:
     return str(int(amount.scaleb(2)))
 
 
-def _speed(facts: Facts, transfer: CreditTransfer) -> str:
+def _speed(facts: Facts) -> str:
     """PayType, which is all that ICBC is told of the rail: 1 urgent (加急), 2 normal (普通). HVPS and IBPS are the fast ones."""
-    rail = dict(transfer.supplementary).get("cn.rail")
-    return "1" if rail in {"HVPS", "IBPS"} or (facts.urgent and rail is None) else "2"
+    return "1" if facts.rail in {"HVPS", "IBPS"} or (facts.urgent and not facts.rail) else "2"
 
 
 def _place(content: bytes, tag: str) -> str:
@@ -149,7 +148,7 @@ class Icbc(Dialect[IcbcSettings]):
                 *(may(tag, "") for tag in ("ReimburseNo", "ReimburseNum")),
                 may("StartDate", f"{start:%Y%m%d}" if start > on else ""),
                 may("StartTime", ""),
-                element("PayType", _speed(facts, transfer)),
+                element("PayType", _speed(facts)),
                 element("PayAccNo", facts.payer_account),
                 element("PayAccNameCN", facts.payer_name),
                 may("PayAccNameEN", ""),
