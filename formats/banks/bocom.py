@@ -26,7 +26,7 @@ from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
 from formats.dialects.serial import serial_of
-from formats.dialects.tables import PENDING, StatusTable
+from formats.dialects.tables import PENDING, REJECTED, StatusTable
 from formats.dialects.text import child, element_of, elements, read_xml
 from formats.dialogue import (
     Asked,
@@ -250,9 +250,7 @@ class Bocom(Dialect[BocomSettings]):
             if asked is None or reply.function not in _KIND.get(asked.kind, frozenset()) or _is_of_another(reply, asked):
                 return unknown
             if asked.kind is Asking.PAYMENT:
-                refused = reply.code in self.settings.rejected_codes
-                outcome = Outcome.TAKEN if reply.answered else Outcome.REFUSED if refused else Outcome.UNKNOWN
-                return Heard(outcome=outcome, code=reply.code, text=reply.text)
+                return self._payment_heard(reply)
             if not reply.answered:
                 return unknown
             if asked.kind is Asking.STATUS:
@@ -264,6 +262,13 @@ class Bocom(Dialect[BocomSettings]):
             return Heard(outcome=Outcome.TAKEN, code=reply.code, text=reply.text)
         except Unparsable as problem:
             return Heard(outcome=Outcome.UNKNOWN, text=problem.problem)
+
+    def _payment_heard(self, reply: _Reply) -> Heard:
+        listed, at_once = self.settings.rejected_codes, child(reply.body, "tranStatus")
+        if reply.answered and at_once in listed:
+            return Heard(outcome=Outcome.REFUSED, code=at_once, text=reply.text)
+        outcome = Outcome.TAKEN if reply.answered else Outcome.REFUSED if reply.code in listed else Outcome.UNKNOWN
+        return Heard(outcome=outcome, code=reply.code, text=reply.text)
 
     def _status_heard(self, reply: _Reply, asked: Asked) -> Heard:
         stat, text = child(reply.body, "stat"), child(reply.body, "err_msg")
@@ -312,7 +317,8 @@ class Bocom(Dialect[BocomSettings]):
             stat = child(reply.body, "stat")
             yield status_of(serial, self.statuses.status(stat), self.statuses.reason(stat, child(reply.body, "err_msg")))
         elif reply.function == _SUPER and (code := child(reply.body, "tranStatus")):
-            yield status_of(serial, PENDING, self.statuses.reason(code))
+            status = REJECTED if code in self.settings.rejected_codes else PENDING
+            yield status_of(serial, status, self.statuses.reason(code))
 
 
 def _is_of_another(reply: _Reply, asked: Asked) -> bool:

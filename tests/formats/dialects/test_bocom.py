@@ -169,6 +169,16 @@ def test_what_super_online_says_at_once_is_taken_and_decides_nothing(code: str) 
     assert statuses(BANK, content, question) == [(SERIAL, "PDNG", f"bocom.{code}")]
 
 
+def test_super_online_refuses_at_once_only_by_a_code_that_the_operator_listed() -> None:
+    bank = BANK.configured({**SETTINGS, "rejected_codes": ["22"]})
+    content, question = reply("<tranStatus>22</tranStatus>"), asked(Asking.PAYMENT, SERIAL)
+    assert heard(bank, content, question).outcome is Outcome.REFUSED
+    assert statuses(bank, content, question) == [(SERIAL, "RJCT", "bocom.22")]
+    unanswered = reply("<tranStatus>22</tranStatus>", "X777")
+    assert heard(bank, unanswered, question).outcome is Outcome.UNKNOWN
+    assert statuses(bank, unanswered, question) == []
+
+
 @pytest.mark.parametrize(
     ("value", "word", "found", "missing"),
     [
