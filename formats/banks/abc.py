@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import BinaryIO, Final, Literal
 
 from lxml import etree
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects.booking import CURRENCY, balance, yuan
@@ -25,7 +25,7 @@ from formats.dialects.checked import day_of, must_pass
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
-from formats.dialects.readings import serials_of, status_of
+from formats.dialects.readings import none_known_otherwise, serials_of, status_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import PENDING, REJECTED, SETTLED, StatusTable
 from formats.dialects.text import element, element_of, optional, read_xml
@@ -81,6 +81,11 @@ class AbcSettings(DialectSettings):
     not_found_codes: tuple[str, ...] = Field(
         default=(), description="RespCodes of queries that mean: no such record | 查询返回表示“无此记录”的代码"
     )
+
+    @field_validator("rejected_codes")
+    @classmethod
+    def _are_failures(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return none_known_otherwise(codes, {*TABLE.settled, *TABLE.pending})
 
 
 TABLE: Final = StatusTable(

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import BinaryIO, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import boc_replies as replies
@@ -24,7 +24,7 @@ from formats.dialects.checked import agreed, day_of, must_pass
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
-from formats.dialects.readings import serials_of, statement, status_of
+from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import PENDING, REJECTED, StatusTable
 from formats.dialects.text import element, element_of, elements
@@ -102,6 +102,11 @@ class BocSettings(DialectSettings):
     not_found_codes: tuple[str, ...] = Field(
         default=(), description="Item codes of b2e0007 that mean: no such record | 表示“无此记录”的代码"
     )
+
+    @field_validator("rejected_codes")
+    @classmethod
+    def _are_failures(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return none_known_otherwise(codes, {*TABLE.settled, *TABLE.pending, *TABLE.others})
 
 
 TABLE: Final = StatusTable(

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import BinaryIO, Final, Literal
 
 from lxml import etree
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects.bocom_tables import TITLES, Column, balances, entries, table_of
@@ -24,9 +24,9 @@ from formats.dialects.booking import yuan
 from formats.dialects.checked import day_of, must_pass
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
-from formats.dialects.readings import serials_of, statement, status_of
+from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
 from formats.dialects.serial import serial_of
-from formats.dialects.tables import PENDING, StatusTable
+from formats.dialects.tables import PENDING, REJECTED, StatusTable
 from formats.dialects.text import child, element_of, elements, read_xml
 from formats.dialogue import (
     Asked,
@@ -87,6 +87,11 @@ class BocomSettings(DialectSettings):
     directions: Mapping[str, Literal["CRDT", "DBIT"]] = Field(
         default_factory=dict, description="More words for the side of a statement line | 明细借贷标志的补充对应"
     )
+
+    @field_validator("rejected_codes")
+    @classmethod
+    def _are_failures(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return none_known_otherwise(codes, {*TABLE.settled, *TABLE.pending, *TABLE.others} - {"22"})
 
 
 TABLE: Final = StatusTable(
@@ -245,9 +250,7 @@ class Bocom(Dialect[BocomSettings]):
             if asked is None or reply.function not in _KIND.get(asked.kind, frozenset()) or _is_of_another(reply, asked):
                 return unknown
             if asked.kind is Asking.PAYMENT:
-                refused = reply.code in self.settings.rejected_codes and reply.code != _OK
-                outcome = Outcome.TAKEN if reply.answered else Outcome.REFUSED if refused else Outcome.UNKNOWN
-                return Heard(outcome=outcome, code=reply.code, text=reply.text)
+                return self._payment_heard(reply)
             if not reply.answered:
                 return unknown
             if asked.kind is Asking.STATUS:
@@ -259,6 +262,13 @@ class Bocom(Dialect[BocomSettings]):
             return Heard(outcome=Outcome.TAKEN, code=reply.code, text=reply.text)
         except Unparsable as problem:
             return Heard(outcome=Outcome.UNKNOWN, text=problem.problem)
+
+    def _payment_heard(self, reply: _Reply) -> Heard:
+        listed, at_once = self.settings.rejected_codes, child(reply.body, "tranStatus")
+        if reply.answered and at_once in listed:
+            return Heard(outcome=Outcome.REFUSED, code=at_once, text=reply.text)
+        outcome = Outcome.TAKEN if reply.answered else Outcome.REFUSED if reply.code in listed else Outcome.UNKNOWN
+        return Heard(outcome=outcome, code=reply.code, text=reply.text)
 
     def _status_heard(self, reply: _Reply, asked: Asked) -> Heard:
         stat, text = child(reply.body, "stat"), child(reply.body, "err_msg")
@@ -307,12 +317,8 @@ class Bocom(Dialect[BocomSettings]):
             stat = child(reply.body, "stat")
             yield status_of(serial, self.statuses.status(stat), self.statuses.reason(stat, child(reply.body, "err_msg")))
         elif reply.function == _SUPER and (code := child(reply.body, "tranStatus")):
-            yield status_of(serial, PENDING, self.statuses.reason(code))
-
-    @cached_property
-    def statuses(self) -> StatusTable:
-        """See `Dialect.statuses`; codes of requests (particular_code) and of payments (stat) do not meet."""
-        return self.table.with_rejected(code for code in self.settings.rejected_codes if code not in {_OK, _NOT_FOUND})
+            status = REJECTED if code in self.settings.rejected_codes else PENDING
+            yield status_of(serial, status, self.statuses.reason(code))
 
 
 def _is_of_another(reply: _Reply, asked: Asked) -> bool:

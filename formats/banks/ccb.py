@@ -25,7 +25,7 @@ from formats.dialects.checked import day_of, must_pass
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
-from formats.dialects.readings import serials_of, statement, status_of
+from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import PENDING, REJECTED, StatusTable
 from formats.dialects.text import element, element_of, optional
@@ -87,6 +87,11 @@ class CcbSettings(DialectSettings):
         default=(), description="RETURN_CODEs of 6W0600 that mean: no such record | 6W0600 表示“无此记录”的返回码"
     )
     page_size: int = Field(default=200, ge=1, le=200, description="TOTAL_RECORD: lines of a page of a statement | 明细每页条数")
+
+    @field_validator("rejected_codes")
+    @classmethod
+    def _are_failures(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return none_known_otherwise(codes, set(TABLE.others) - {"DEAL_TYPE.A"})
 
     @field_validator("settled_codes")
     @classmethod

@@ -1,6 +1,6 @@
 """What the replies of several Chinese banks have in common: rows between pipes, a page of a statement, a status."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from formats.dialogue import Asked
 from formats.errors import Unparsable
@@ -56,3 +56,11 @@ def status_of(
 
 def serials_of(asked: Asked | None) -> tuple[str, ...]:
     return asked.serials if asked is not None else ()
+
+
+def none_known_otherwise(codes: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    """Codes that an operator lists as failures. Raises `ValueError` for one that is known to say something else: a payment called
+    failed that may run is paid a second time by somebody."""
+    if found := sorted(set(codes) & set(known)):
+        raise ValueError(f"known to mean something else than a failure: {', '.join(found)}")
+    return codes

@@ -16,7 +16,7 @@ from formats.banks.boc import BANK as BOC
 from formats.banks.bocom import BANK as BOCOM
 from formats.banks.ccb import BANK as CCB
 from formats.dialects.dialect import Dialect
-from formats.dialogue import Asking, DialogueBank, Outcome
+from formats.dialogue import Asking, BadBankSettings, DialogueBank, Outcome
 from formats.errors import Unparsable, refusing
 from formats.model import Account, Agent, Party, RemittanceInformation
 from tests.formats.dialects.payments import TERMS, transfer
@@ -96,6 +96,24 @@ def test_an_answer_about_a_payment_answers_no_other_question(name: str, kind: As
 @pytest.mark.parametrize("name", BANKS)
 def test_a_reply_of_which_nobody_noted_the_question_proves_nothing(name: str) -> None:
     assert heard(BANKS[name], REPLIES[name], None).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("boc", ("B001", "B002", "B054", "B059", "B266", "1033", "B107")),
+        ("bocom", ("0", "1", "3", "4", "0000", "20", "21", "34")),
+        ("ccb", ("000000", "DEAL_TYPE.9", "DEAL_TYPE.2")),
+        ("abc", ("0000", "0001", "0388", "9999", "UseState.0", "UseState.1")),
+    ],
+)
+def test_no_setting_makes_a_failure_of_a_code_that_is_known_to_be_none(name: str, codes: tuple[str, ...]) -> None:
+    bank = BANKS[name]
+    own = bank.settings.model_dump()
+    for code in codes:
+        with pytest.raises(BadBankSettings, match="rejected_codes"):
+            bank.configured({**own, "rejected_codes": ["F001", code]})
+    assert bank.configured({**own, "rejected_codes": ["F001"]}).settings.rejected_codes == ("F001",)
 
 
 NAMED = Agent(clearing_system_id="CNAPS", clearing_system_member_id="102100099996", name="某行")

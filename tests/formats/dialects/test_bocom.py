@@ -169,6 +169,16 @@ def test_what_super_online_says_at_once_is_taken_and_decides_nothing(code: str) 
     assert statuses(BANK, content, question) == [(SERIAL, "PDNG", f"bocom.{code}")]
 
 
+def test_super_online_refuses_at_once_only_by_a_code_that_the_operator_listed() -> None:
+    bank = BANK.configured({**SETTINGS, "rejected_codes": ["22"]})
+    content, question = reply("<tranStatus>22</tranStatus>"), asked(Asking.PAYMENT, SERIAL)
+    assert heard(bank, content, question).outcome is Outcome.REFUSED
+    assert statuses(bank, content, question) == [(SERIAL, "RJCT", "bocom.22")]
+    unanswered = reply("<tranStatus>22</tranStatus>", "X777")
+    assert heard(bank, unanswered, question).outcome is Outcome.UNKNOWN
+    assert statuses(bank, unanswered, question) == []
+
+
 @pytest.mark.parametrize(
     ("value", "word", "found", "missing"),
     [
@@ -188,11 +198,10 @@ def test_what_each_stat_proves(value: str, word: str | None, found: bool, missin
     assert statuses(BANK, content, question) == ([(SERIAL, word, f"bocom.{value}")] if word else [])
 
 
-def test_no_such_record_stays_so_whatever_is_repeated_or_listed() -> None:
-    bank = BANK.configured({**SETTINGS, "rejected_codes": ["4"]})
+def test_no_such_record_stays_so_whatever_is_repeated_of_the_payment() -> None:
     for content in (stat("4"), stat("4", ECHO)):
-        assert heard(bank, content, asked(Asking.STATUS, SERIAL)).missing == (SERIAL,)
-        assert statuses(bank, content, asked(Asking.STATUS, SERIAL)) == []
+        assert heard(BANK, content, asked(Asking.STATUS, SERIAL)).missing == (SERIAL,)
+        assert statuses(BANK, content, asked(Asking.STATUS, SERIAL)) == []
 
 
 def test_an_unknown_stat_beside_the_payment_is_pending_and_kept() -> None:
