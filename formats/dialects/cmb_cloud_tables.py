@@ -110,8 +110,7 @@ TABLE: Final = StatusTable(
 
 
 def _no_purpose(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    information = transfer.remittance_information
-    lines = information.unstructured if information else ()
+    lines = getattr(transfer.remittance_information, "unstructured", ())
     return NOTHING if isinstance(lines, tuple) and lines and lines[0] else HERE
 
 

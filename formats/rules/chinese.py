@@ -232,7 +232,10 @@ def _width(  # noqa: PLR0917 - one row of a table
         return []
 
     def check(whole: object, _limit: int, _setting: Setting) -> Findings:
-        text = of(whole)
+        try:
+            text = of(whole)
+        except (AttributeError, TypeError, ValueError):  # not of its type, which other rules tell
+            return NOTHING
         length = gbk_length(text) if isinstance(text, str) else 0
         return (Finding(field=field, details={"most": limit, "length": length}),) if length > limit else NOTHING
 

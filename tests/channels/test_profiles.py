@@ -109,7 +109,7 @@ def test_every_example_in_the_rooms_readme_is_a_profile() -> None:
     readme = (Path(__file__).parents[2] / "channels" / "README.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
     kinds = [parse_profile(tomllib.loads(example)["channel"]).kind for example in examples]
-    assert kinds == ["sftp", "https", "folder"]
+    assert kinds == ["sftp", "https", "folder", "frontend"]
 
 
 def references(secret: Callable[[str], bytes], base: Path) -> References:

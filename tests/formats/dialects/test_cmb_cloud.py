@@ -25,6 +25,7 @@ from formats.errors import Unrenderable, refusing
 from formats.model import (
     Account,
     Agent,
+    CreditTransfer,
     Party,
     PaymentType,
     RemittanceInformation,
@@ -237,3 +238,11 @@ def test_what_check_takes_is_read_back_as_it_was_asked(
     assert Decimal(said["trsAmt"]) == amount
     assert len(said["trsAmt"].partition(".")[2]) == 2
     assert all(len(said[field].encode("gb18030")) <= most for field, most in (("crtNam", 62), ("nusAge", 62), ("busNar", 200)))
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", b"x", (None,), (("a",),), ((1, 2, 3),), frozenset()])
+@pytest.mark.parametrize("name", sorted(CreditTransfer.__dataclass_fields__))
+def test_check_tells_what_is_of_no_type_and_never_raises(name: str, value: object) -> None:
+    broken = replace(TRANSFER)
+    object.__setattr__(broken, name, value)
+    assert isinstance(BANK.check(TERMS, broken, DAY, SINGLE), tuple)
