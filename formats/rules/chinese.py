@@ -47,9 +47,8 @@ _OF_TERMS: Final[Mapping[str, tuple[str, Callable[[PaymentTerms], str]]]] = {
 
 
 def _line(transfer: CreditTransfer, number: int) -> str:
-    information = transfer.remittance_information
-    lines = information.unstructured if information else ()
-    return lines[number] if len(lines) > number else ""
+    lines = getattr(transfer.remittance_information, "unstructured", ())
+    return lines[number] if isinstance(lines, tuple) and len(lines) > number else ""
 
 
 def _currency(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
@@ -230,7 +229,10 @@ def _width(  # noqa: PLR0917 - one row of a table
         return []
 
     def check(whole: object, _limit: int, _setting: Setting) -> Findings:
-        text = of(whole)
+        try:
+            text = of(whole)
+        except (AttributeError, TypeError, ValueError):  # a field holds something else than its type: told by field.type
+            return NOTHING
         length = gbk_length(text) if isinstance(text, str) else 0
         return (Finding(field=field, details={"most": limit, "length": length}),) if length > limit else NOTHING
 
