@@ -55,8 +55,6 @@ _NOBODY: Final = b"<LGNNAM></LGNNAM>"
 class Cmb(Dialect[CmbSettings]):
     """See the module."""
 
-    bank_class: str = BANK_CLASS
-
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:

@@ -134,8 +134,6 @@ def _packs(settings: CmbcSettings) -> tuple[Pack, ...]:
 class Cmbc(Dialect[CmbcSettings]):
     """See the module."""
 
-    bank_class: str = BANK_CLASS
-
     def configured(self, table: Mapping[str, object]) -> Self:
         """See `DialogueBank.configured`."""
         made = super().configured(table)

@@ -43,7 +43,7 @@ FRONTS: Final[Mapping[str, Front]] = {
     "cmb": Front(
         account="755900000000001",
         bank_code="308584000013",
-        bank_settings={"login_name": "demouser", "branch_codes": {"755900000000001": "75"}},
+        bank_settings={"login_name": "demouser", "branch_code": "75", "business_mode": "00001"},
         idempotent=True,
         tells_returns=True,
     ),
@@ -51,7 +51,7 @@ FRONTS: Final[Mapping[str, Front]] = {
         account="755900000000001",
         bank_code="308584000013",
         shape="http_form",
-        bank_settings={"uid": "N123456789", "business_mode": "00001", "branches": {"755900000000001": "75"}},
+        bank_settings={"uid": "N123456789", "business_mode": "00001"},
         idempotent=True,
         tells_returns=True,
         seal={

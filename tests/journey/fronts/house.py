@@ -12,6 +12,7 @@ from typing import Any
 from gateway import clock
 from gateway.callers import Caller
 from gateway.config_load import load
+from gateway.demo.front_keys import make_keys, take_bank_key
 from gateway.demo.fronts import FRONTS, Part, connection_toml, variable
 from gateway.lifecycle import DeliveryState
 from gateway.rpc.client import orders_from_messages, payments_from_json
@@ -115,12 +116,15 @@ class House:
 async def open_house(bank: str, directory: Path, *, store: str = "sqlite:///bankgate.db", **more: Any) -> AsyncIterator[House]:
     """The bank is open, the gateway is configured against it and has not done anything yet. `more`: of the simulator."""
     front = FRONTS[bank]
+    keys = make_keys(bank, directory)
+    os.environ.update(keys.environment)
     for name, value in front.secrets.items():
         os.environ[variable(name)] = value
-    settings = {"pace": BANK_PACE, "page_rows": 7, "quiet_hours": False, **more}
+    settings = {"pace": BANK_PACE, "page_rows": 7, "quiet_hours": False, "customer": dict(keys.customer), **more}
     async with run_front(bank, accounts={front.account: OPENING}, **settings) as running:
         (directory / "connections").mkdir(parents=True)
         (directory / "bankgate.toml").write_text(f'store = "{store}"\n[[callers]]\nname = "erp"\nplaintext = true\n')
+        take_bank_key(bank, directory, running.addresses())
         text = connection_toml(bank, running.addresses(), PACE)
         (directory / "connections" / "bank.toml").write_text(text, encoding="utf-8")
         configuration = load(directory)
