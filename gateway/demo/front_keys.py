@@ -24,7 +24,7 @@ class FrontKeys:
 
 
 def make_keys(bank: str, directory: Path) -> FrontKeys:
-    """Before the bank opens. Nothing for a bank whose front machine has the keys. Raises `KeyUnavailable` without SM2's library."""
+    """Before the bank opens; nothing where the front machine has the keys. Raises `KeyUnavailable` without SM2's library."""
     if bank != "cmb_cloud":
         return FrontKeys()
     keys = directory / "keys"

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 HOLDER: Final = "甲公司"
-IMPATIENT: Final = {"timeouts": {"connect": 2, "read": 3, "total": 8}}  # the simulator answers at once, or not at all
+IMPATIENT: Final[Mapping[str, Any]] = {
+    "timeouts": {"connect": 2, "read": 3, "total": 8},  # the simulator answers at once, or not at all
+    "payment_pause": 0,
+    "question_pause": 0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
