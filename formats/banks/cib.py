@@ -51,6 +51,8 @@ _HEAD: Final = '<?xml version="1.0" encoding="GBK" standalone="yes"?><FOX>'
 class Cib(Dialect[CibSettings]):
     """See the module."""
 
+    bank_class: str = BANK_CLASS
+
     def configured(self, table: Mapping[str, object]) -> Self:
         """See `DialogueBank.configured`. Batches have a serial number of their own, and one question answers for all of one."""
         made = super().configured(table)
@@ -143,7 +145,7 @@ class Cib(Dialect[CibSettings]):
             case StatementInquiry():
                 text = self._statement(inquiry.account.number, fresh, self._days(inquiry))
             case _:
-                raise ValueError("CIB has no list of returned payments; they stand in its statements")
+                raise TypeError("CIB has no list of returned payments; they stand in its statements")
         return text.encode("gbk")
 
     def _statement(self, account: str, fresh: str, days: str) -> str:

@@ -17,6 +17,7 @@ from formats.exchange import read_exchange, write_exchange
 from formats.report import ReportRecord, Verdict, as_json
 
 MUTANTS_A_SAMPLE = 120
+_PLACES_A_WORD = 8
 UNKNOWN_STATUS = "QQQQ"  # in no code set
 _UNKNOWN_TEXT, _UNKNOWN_VALUE = b">QQQQ<", b'"QQQQ"'
 _SHORT_WORD = re.compile(rb"""(?<=[>"])[A-Za-z0-9_-]{1,12}(?=[<"])""")
@@ -184,22 +185,33 @@ def _statuses(case: Case, content: bytes) -> list[tuple[str, Verdict]] | None:
     return [(word, verdict(word)) for word in words if word]
 
 
+def _unknown_words(reply: bytes, *, each: bool) -> Iterator[tuple[str, bytes]]:
+    """Every short word, and the text with the unknown one in its place: everywhere, and, for banks whose word for a state stands
+    for other things too ("0"), at each of its first places alone."""
+    for word in sorted(set(_SHORT_WORD.findall(reply))):
+        shown = word.decode("latin-1")
+        yield shown, reply.replace(b">%b<" % word, _UNKNOWN_TEXT).replace(b'"%b"' % word, _UNKNOWN_VALUE)
+        parts = reply.split(b">%b<" % word, _PLACES_A_WORD) if each else []
+        for place in range(1, len(parts)):
+            before, after = parts[:place], parts[place:]
+            yield shown, (b">%b<" % word).join(before) + _UNKNOWN_TEXT + (b">%b<" % word).join(after)
+
+
 def _guesses(case: Case, content: bytes, before: Sequence[tuple[str, Verdict]]) -> Iterator[str]:
     """What is wrong with how unknown words in a file are read."""
     # Statuses no replaced word has made pending yet. A dialect translates its own words, and its pending ones stay pending.
     own = isinstance(case.bank, DialogueBank)
     unsettled = {word for word, meaning in before if not (own and meaning is Verdict.PENDING)}
     reply, kept_again = parts_of(content)
-    for word in sorted(set(_SHORT_WORD.findall(reply))) if before else ():
-        text = reply.replace(b">%b<" % word, _UNKNOWN_TEXT).replace(b'"%b"' % word, _UNKNOWN_VALUE)
+    for word, text in _unknown_words(reply, each=own) if before else ():
         after = _statuses(case, kept_again(text))
         if after is None or len(after) != len(before):
             continue  # the word told what kind of file or record it is
         for (was, meant), (says, means) in zip(before, after, strict=True):
             if means is not meant and means in (Verdict.REJECTED, Verdict.SETTLED):
-                yield f"with {UNKNOWN_STATUS} in place of {word.decode('latin-1')} a payment ({was}) is {means.value}."
+                yield f"with {UNKNOWN_STATUS} in place of {word} a payment ({was}) is {means.value}."
                 return
-            if was == word.decode("latin-1") and says not in (was, UNKNOWN_STATUS):
+            if was == word and says not in (was, UNKNOWN_STATUS):
                 yield f"{UNKNOWN_STATUS} in place of {was} is told as {says}, and not verbatim."
                 return
             if means is Verdict.PENDING and says != was:

@@ -66,7 +66,7 @@ class CibSettings(DialectSettings):
         examples=["gw01"], description="USERID, the user that signs on | 登录用户（USERID）"
     )
     app_version: str = Field(default="0100", pattern=r"^\d{4}$", description="APPVER of the sign-on | 登录报文 APPVER")
-    super_amount_max: Decimal = Field(
+    ibps_cap: Decimal = Field(
         default=Decimal(50_000),
         gt=0,
         description="Most yuan of one fast transfer (PMTMODE SUPER); the bank's document says 50000, which is old"
@@ -128,7 +128,7 @@ def packs_of(settings: CibSettings) -> tuple[Pack, ...]:
         city=30,
     )
     own = widths("cib", f"{DOCUMENT}, XFERTRNRQ", limits, forbidden="<>&|" if settings.batch else "<>&")
-    more = _party_rules() + _amount_rules(settings.super_amount_max) + (_batch_rules() if settings.batch else ())
+    more = _party_rules() + _amount_rules(settings.ibps_cap) + (_batch_rules() if settings.batch else ())
     return DOMESTIC, Pack(name="cib", rules=(*own.rules, *more))
 
 
@@ -185,7 +185,7 @@ def _party_rules() -> tuple[Rule, ...]:
     )
 
 
-def _amount_rules(super_amount_max: Decimal) -> tuple[Rule, ...]:
+def _amount_rules(cap: Decimal) -> tuple[Rule, ...]:
     return (
         _rule(
             id="cib.amount-min",
@@ -206,7 +206,7 @@ def _amount_rules(super_amount_max: Decimal) -> tuple[Rule, ...]:
             field="amount",
             message_en="A fast transfer (IBPS) takes at most {most} yuan. Send it without cn.rail, or in parts.",
             message_zh="超级网银单笔最高 {most} 元；请去掉 cn.rail 或拆分。",
-            broken=lambda facts, amount: is_super(facts.rail) and amount > super_amount_max and with_words(most=super_amount_max),
+            broken=lambda facts, amount: is_super(facts.rail) and amount > cap and with_words(most=cap),
         ),
         _rule(
             id="cib.super-bank-code",

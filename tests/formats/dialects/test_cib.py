@@ -298,7 +298,7 @@ def test_a_statement_goes_on_while_the_bank_says_more_and_is_of_the_account_that
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("customer_id", "12345678901"), ("user_id", "a<b"), ("name_width", 55), ("super_amount_max", "-1"), ("typo", "x")],
+    [("customer_id", "12345678901"), ("user_id", "a<b"), ("name_width", 55), ("ibps_cap", "-1"), ("typo", "x")],
 )
 def test_settings_that_are_wrong_are_named_by_their_key(key: str, value: object) -> None:
     with pytest.raises(BadBankSettings) as raised:
