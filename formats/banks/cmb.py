@@ -139,7 +139,7 @@ class Cmb(Dialect[CmbSettings]):
 
 BANK = Cmb(
     name="cmb",
-    bank_class="308",
+    bank_class=BANK_CLASS,
     base=Capabilities(
         sends={PAYS: Validity()},
         reads=cmb_replies.READS,
