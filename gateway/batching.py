@@ -4,6 +4,8 @@ Payments with equal terms share a block [PmtInf]; that is the store's grouping. 
 message carries payments of one service level and local instrument, because banks route and cut off instant, urgent and normal
 payments differently; and it is closed when it is full or when its oldest payment has waited long enough. Nothing is formed
 while its window is closed, and nothing waits for company past the cut-off.
+
+A request to a bank that answers at once has one head for all of its payments: there each group travels alone.
 """
 
 from collections.abc import Sequence
@@ -34,15 +36,18 @@ def plan_message(
     now: datetime,
     window: SendWindow | None = None,
     lead: timedelta = timedelta(0),
+    groups_apart: bool = False,
 ) -> Plan:
     """The next message of a connection: one at a time; call again until nothing is due.
 
     `groups` come longest-waiting first. The kind of message that holds the longest-waiting payment is served first. From `lead`
-    before the cut-off of its `window` on, a kind is formed at once.
+    before the cut-off of its `window` on, a kind is formed at once. `groups_apart`: each group is a kind of its own, so that a
+    message has one block.
     """
     look_again: list[datetime] = []
-    for kind in dict.fromkeys(_kind(group) for group in groups):
-        alike = [group for group in groups if _kind(group) == kind]
+    kinds = {group.terms_id: (*_kind(group), group.terms_id if groups_apart else None) for group in groups}
+    for kind in dict.fromkeys(kinds.values()):
+        alike = [group for group in groups if kinds[group.terms_id] == kind]
         oldest = min(group.oldest_at for group in alike)
         due = oldest + wait
         if window is not None:

@@ -73,6 +73,7 @@ class Preparer:
                 now=now,
                 window=self.connection.window,
                 lead=lead,
+                groups_apart=self._talks,
             )
             if not plan.blocks:
                 return plan.look_again_at

@@ -8,23 +8,24 @@ Verify each point with the bank before use. What the client leaves open is a set
   CQRT04, or by CQRA61 where it said that a person handles the payment (落地). Then the reply's RespSeqNo is kept as the bank's
   reference, and its being there is how we know.
 * "Other codes: failed" is one source's reading: a code that nobody listed proves nothing here.
+* Of the way the bank is told that a payment is urgent (UrgencyFlag Y), and no system: `formats.dialects.rails.is_fast`.
 * Statements and batches are not described: they are not asked for and not sent.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from decimal import Decimal
 from typing import BinaryIO, Final, Literal
 
 from lxml import etree
 from pydantic import Field, field_validator
 
 from formats.bank import Capabilities, Validity
-from formats.dialects.booking import CURRENCY, balance, yuan
-from formats.dialects.checked import day_of, must_pass
+from formats.dialects.booking import CURRENCY, balance, day_of, yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
+from formats.dialects.rails import is_fast
 from formats.dialects.readings import none_known_otherwise, serials_of, status_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import PENDING, REJECTED, SETTLED, StatusTable
@@ -46,7 +47,6 @@ from formats.errors import Unparsable
 from formats.exchange import Exchange
 from formats.model import PaymentInitiation
 from formats.report import AccountIdentification, Document, ReportRecord, Statement
-from formats.rules import RuleSet
 from formats.rules.chinese import DOMESTIC, Widths, widths
 from formats.rules.chinese_fields import destinations
 from formats.rules.rule import Pack
@@ -143,8 +143,7 @@ class Abc(Dialect[AbcSettings]):
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _rules(self) -> RuleSet:
+    def _packs_in_use(self) -> tuple[Pack, ...]:
         """The packs, and what the settings say of accounts and of persons."""
         rules = (
             payment_rule(
@@ -166,7 +165,7 @@ class Abc(Dialect[AbcSettings]):
                 message_zh="CFRT21 仅用于农行卡对私付款；如银行已开通 CFRT02 跨行对私，请设置 bank_settings.persons_elsewhere。",
             ),
         )
-        return RuleSet((*self.packs, Pack(name="abc-settings", rules=rules)))
+        return (*self.packs, Pack(name="abc-settings", rules=rules))
 
     def _is_closed_to(self, facts: Facts) -> bool:
         return facts.person and not facts.own_bank and not self.settings.persons_elsewhere
@@ -180,16 +179,14 @@ class Abc(Dialect[AbcSettings]):
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `Dialect.render`: CFRT21 to persons with an ABC card, CFRT02 else; one payment a request."""
-        payments = self._payments(message)
-        must_pass(self, payments)
-        ((terms, transfer),) = payments
+        terms, transfer = self._only(self._payments(message))
         facts = facts_of(terms, transfer, _CLASS)
         serial = serial_of(transfer, self.dialogue.serial, day_of(message))
         function = _PERSON if facts.person and facts.own_bank else _COMPANY
-        body = self._body(facts)
+        body = self._body(facts, transfer.amount)
         out.write(self._envelope(function, serial, optional("Amt", yuan(transfer.amount)) + body))
 
-    def _body(self, facts: Facts) -> str:
+    def _body(self, facts: Facts, amount: Decimal) -> str:
         """Cmp and Corp in the order in which the client writes them; what is empty is left out."""
         province, account = self._split(facts.payer_account) or ("", facts.payer_account)
         payee = facts.payee_account
@@ -204,7 +201,7 @@ class Abc(Dialect[AbcSettings]):
             ("ConFlag", "1" if self.settings.check_payee_name else "0"),
         )
         texts = _given(
-            ("UrgencyFlag", _speed(facts)),
+            ("UrgencyFlag", "Y" if is_fast(facts, amount, self.limits) else ""),
             ("OthBankFlag", "0" if facts.own_bank else "1"),
             ("CrAccName", facts.payee_name),
             ("CrBankName", facts.bank_name),
@@ -383,11 +380,6 @@ def _is_of_another(reply: _Reply, asked: Asked) -> bool:
 
 def _given(*pairs: tuple[str, str]) -> str:
     return "".join(optional(tag, text) for tag, text in pairs)
-
-
-def _speed(facts: Facts) -> str:
-    """UrgencyFlag: Y where urgent; left out else."""
-    return "Y" if facts.urgent else ""
 
 
 def _request_number(fresh: str) -> str:

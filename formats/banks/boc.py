@@ -6,6 +6,7 @@ a setting of `BocSettings` with its default.
 
 * A "B001" to a payment means that it was received, never that it was paid: that only b2e0007 says, of each item.
 * A serial number (insid) sent twice is not said to be paid once. After a doubt the bank is only asked.
+* Of the way the bank is told urgent (priolv 1) or normal (0), and no system: `formats.dialects.rails.is_fast`.
 * The list of item codes that mean "failed" is not published: a code nobody listed proves nothing.
 """
 
@@ -19,12 +20,12 @@ from pydantic import Field, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import boc_replies as replies
-from formats.dialects.booking import yuan
-from formats.dialects.checked import agreed, day_of, must_pass
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
-from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
+from formats.dialects.rails import is_fast
+from formats.dialects.readings import agreed, none_known_otherwise, serials_of, statement, status_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import PENDING, REJECTED, StatusTable
 from formats.dialects.text import element, element_of, elements
@@ -46,7 +47,6 @@ from formats.errors import Unparsable
 from formats.exchange import Exchange
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.report import Document, ReportRecord, TransactionStatus
-from formats.rules import RuleSet
 from formats.rules.chinese import DOMESTIC, Widths, widths
 from formats.rules.chinese_fields import destinations
 from formats.rules.rule import Pack
@@ -99,6 +99,11 @@ class BocSettings(DialectSettings):
         default_factory=dict,
         description="direction of a statement row → side; else the two accounts tell | 明细行 direction 与借贷方向的对应",
     )
+    batch_kind: Literal["company", "person"] = Field(
+        default="company",
+        description="Whom batches pay, which hold one kind of payee; used with `batch` only"
+        " | 批量付款的收款方类型（对公 company 或对私 person），仅启用批量时有效",
+    )
     not_found_codes: tuple[str, ...] = Field(
         default=(), description="Item codes of b2e0007 that mean: no such record | 表示“无此记录”的代码"
     )
@@ -149,8 +154,7 @@ class Boc(Dialect[BocSettings]):
     def _charset(self) -> str:
         return self.settings.encoding.lower()
 
-    @cached_property
-    def _rules(self) -> RuleSet:
+    def _packs_in_use(self) -> tuple[Pack, ...]:
         """The packs, the characters of the encoding in use, and the accounts whose branch number is configured."""
         numbered = payment_rule(
             _CLASS,
@@ -161,24 +165,29 @@ class Boc(Dialect[BocSettings]):
             message_en="The bank's own 5-digit number of this account's branch is not in bank_settings.bank_numbers.",
             message_zh="中国银行要求付款账户的 5 位联行号：请在 bank_settings.bank_numbers 中配置。",
         )
+        kind = payment_rule(
+            _CLASS,
+            f"{_SHEET}: one request is of one kind",
+            lambda facts, _amount: self._is_of_another_batch(facts),
+            id="boc.batch-kind",
+            field="supplementary.cn.payee_type",
+            message_en="Payments to companies and to persons go in requests of their own, and this connection's batches are of"
+            " the other kind (bank_settings.batch_kind). Send it by a connection without batch, or with that kind.",
+            message_zh="对公与对私付款须分别组成请求，而此连接的批量为另一类（bank_settings.batch_kind）。"
+            "请使用未启用批量或相应类型的连接。",
+        )
         fixed = tuple(pack for pack in self.packs if pack.name != "boc")
-        return RuleSet((*fixed, _widths(self._charset), Pack(name="boc-accounts", rules=(numbered,))))
+        return (*fixed, _widths(self._charset), Pack(name="boc-settings", rules=(numbered, kind)))
+
+    def _is_of_another_batch(self, facts: Facts) -> bool:
+        return self.settings.batch and facts.person != (self.settings.batch_kind == "person")
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
-        """See `Dialect.render`: b2e0009 to companies, b2e0061 to persons. Payments to both do not go into one request."""
+        """See `Dialect.render`: b2e0009 to companies, b2e0061 to persons."""
         payments = self._payments(message)
-        must_pass(self, payments)
         on = day_of(message)
         found = [(transfer, facts_of(terms, transfer, _CLASS), terms) for terms, transfer in payments]
-        kinds = {facts.person for _, facts, _ in found}
-        if len(kinds) > 1:
-            raise self._cannot(
-                "blocks",
-                "one-kind",
-                "Payments to companies (b2e0009) and to persons (b2e0061) go in requests of their own.",
-                "对公（b2e0009）与对私（b2e0061）付款须分别组成请求。",
-            )
-        function = _PERSON if kinds == {True} else _COMPANY
+        function = _PERSON if found[0][1].person else _COMPANY  # all are of one kind: rule boc.batch-kind
         serials = [serial_of(transfer, self.dialogue.serial, on) for transfer, _, _ in found]
         items = "".join(
             element_of(f"{function}-rq", self._item(serial, transfer, facts, terms))
@@ -206,7 +215,7 @@ class Boc(Dialect[BocSettings]):
             (
                 ("trnamt", yuan(transfer.amount)),
                 ("trncur", self.settings.currency_code),
-                ("priolv", _speed(facts)),
+                ("priolv", "1" if is_fast(facts, transfer.amount, self.limits) else "0"),
                 ("furinfo", facts.purpose),
                 ("trfdate", f"{terms.requested_execution_date:%Y%m%d}"),
                 ("trftime", ""),
@@ -409,11 +418,6 @@ class Boc(Dialect[BocSettings]):
         rows = [replies.entry(row, account, self.settings.directions) for row in replies.lines(reply)]
         yield statement(asked, rows, next((row.currency for row in rows), None))
         yield from rows
-
-
-def _speed(facts: Facts) -> str:
-    """priolv: 1 urgent, 0 normal."""
-    return "1" if facts.urgent else "0"
 
 
 def _message_number(fresh: str) -> str:

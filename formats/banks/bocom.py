@@ -6,13 +6,13 @@ against the bank. What they leave open is a setting of `BocomSettings` with its 
 * The request has no XML declaration; the head is fixed but for the hour.
 * The serial number of a payment is its cert_no (企业凭证号). One sent twice is not said to be paid once: after a doubt the bank
   is only asked (310204), and its "no such record" (stat 4) is no failure.
+* The bank cannot be told that a payment is urgent, nor HVPS or BEPS: it chooses the way by itself.
 * 超级网银 (210224) is known from one source: it is used only where a setting and the payment (cn.rail = IBPS) say so, and what
   its reply says of the payment proves nothing before 310204 does.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import BinaryIO, Final, Literal
 
 from lxml import etree
@@ -20,10 +20,10 @@ from pydantic import Field, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects.bocom_tables import TITLES, Column, balances, entries, table_of
-from formats.dialects.booking import yuan
-from formats.dialects.checked import day_of, must_pass
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
+from formats.dialects.rails import Rail, rail_of
 from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import PENDING, REJECTED, StatusTable
@@ -46,7 +46,6 @@ from formats.errors import Unparsable
 from formats.exchange import Exchange
 from formats.model import PaymentInitiation
 from formats.report import Document, ReportRecord
-from formats.rules import RuleSet
 from formats.rules.chinese import DOMESTIC, Widths, widths
 from formats.rules.chinese_fields import destinations
 from formats.rules.rule import Pack
@@ -167,20 +166,18 @@ class Bocom(Dialect[BocomSettings]):
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _rules(self) -> RuleSet:
+    def _packs_in_use(self) -> tuple[Pack, ...]:
         """The packs, with the rails that the settings open."""
         opened = _destinations(super_online=self.settings.super_online)
-        return RuleSet(tuple(opened if pack.name == opened.name else pack for pack in self.packs))
+        return tuple(opened if pack.name == opened.name else pack for pack in self.packs)
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `Dialect.render`: 210201, or 210224 where a setting and the payment say so; one payment a request."""
-        payments = self._payments(message)
-        must_pass(self, payments)
-        ((terms, transfer),) = payments
+        terms, transfer = self._only(self._payments(message))
         facts = facts_of(terms, transfer, _CLASS)
         serial = serial_of(transfer, self.dialogue.serial, day_of(message))
-        by_super = self.settings.super_online and not facts.own_bank and facts.rail == "IBPS"
+        named = facts.rail == Rail.IBPS and rail_of(facts, transfer.amount, self.limits) is Rail.IBPS
+        by_super = self.settings.super_online and named
         body = elements(
             (
                 ("pay_acno", facts.payer_account),

@@ -7,6 +7,7 @@ the bank; nothing here has been tried against it). What they leave open is a set
   the codes the bank confirmed into `settled_codes` and `rejected_codes`, every payment stays pending.
 * A serial number (REQUEST_SN, also written as CST_PAY_NO) sent twice is not said to be paid once: after a doubt the bank is only
   asked (6W0600).
+* The bank cannot be told that a payment is urgent, nor a system: it chooses the way by itself.
 * Batches (6W8040) and wages (6W1303, 6W2100) are not described well enough to be sent.
 """
 
@@ -20,8 +21,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import ccb_replies as replies
-from formats.dialects.booking import yuan
-from formats.dialects.checked import day_of, must_pass
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
@@ -47,7 +47,6 @@ from formats.errors import Unparsable
 from formats.exchange import Exchange
 from formats.model import CreditTransfer, PaymentInitiation
 from formats.report import Document, ReportRecord
-from formats.rules import RuleSet
 from formats.rules.chinese import DOMESTIC, Widths, widths
 from formats.rules.chinese_fields import destinations
 from formats.rules.rule import Pack
@@ -148,8 +147,7 @@ class Ccb(Dialect[CcbSettings]):
     def _charset(self) -> str:
         return self.settings.encoding.lower()
 
-    @cached_property
-    def _rules(self) -> RuleSet:
+    def _packs_in_use(self) -> tuple[Pack, ...]:
         """The packs, the characters of the encoding in use, and whether persons at other banks are open."""
         persons = payment_rule(
             _CLASS,
@@ -161,16 +159,14 @@ class Ccb(Dialect[CcbSettings]):
             message_zh="6W8020 为跨行对公转账；如银行已开通对私，请设置 bank_settings.persons_at_other_banks。",
         )
         fixed = tuple(pack for pack in self.packs if pack.name != "ccb")
-        return RuleSet((*fixed, _widths(self._charset), Pack(name="ccb-persons", rules=(persons,))))
+        return (*fixed, _widths(self._charset), Pack(name="ccb-persons", rules=(persons,)))
 
     def _is_closed_to(self, facts: Facts) -> bool:
         return facts.person and not facts.own_bank and not self.settings.persons_at_other_banks
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `Dialect.render`: 6W8010 inside the bank, 6W8020 to others; one payment a request."""
-        payments = self._payments(message)
-        must_pass(self, payments)
-        ((terms, transfer),) = payments
+        terms, transfer = self._only(self._payments(message))
         facts = facts_of(terms, transfer, _CLASS)
         serial = serial_of(transfer, self.dialogue.serial, day_of(message))
         function = _INSIDE if facts.own_bank else _OTHER_BANK

@@ -12,12 +12,12 @@ Source: CIB, interface document of 银企直联, V4.0.4, and an independent impl
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, time
 from typing import BinaryIO, Final, Self
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import cib_replies
-from formats.dialects.booking import yuan
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.cib_tables import BANK_CLASS, BATCH_MAX, TABLE, CibSettings, is_super, packs_of
 from formats.dialects.dialect import Dialect
 from formats.dialects.facts import Facts, facts_of
@@ -42,7 +42,6 @@ from formats.report import ReportRecord
 SINGLE: Final = "cib.XFERTRNRQ"
 BATCH: Final = "cib.ASYNBATCHTRSFRTRNRQ"
 SERIAL: Final = SerialShape(length=17)
-CHINA: Final = timezone(timedelta(hours=8))
 TRNUID_MAX: Final = 30
 _HEAD: Final = '<?xml version="1.0" encoding="GBK" standalone="yes"?><FOX>'
 
@@ -67,17 +66,13 @@ class Cib(Dialect[CibSettings]):
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
         payments = self._payments(message)
-        if message.message_name == BATCH:
-            text = self._batch(message, payments)
-        elif len(payments) == 1:
-            text = self._single(message, *payments[0])
-        else:
-            raise self._cannot("blocks", "single", "This request carries one payment.", "该交易一次只能付款一笔。")
+        many = message.message_name == BATCH
+        text = self._batch(message, payments) if many else self._single(message, *self._only(payments))
         out.write(self._encoded(text, "gbk"))
 
     def _single(self, message: PaymentInitiation, terms: PaymentTerms, transfer: CreditTransfer) -> str:
         facts = facts_of(terms, transfer, BANK_CLASS)
-        today = _day_in_china(message)
+        today = day_of(message)
         trnuid = message.serial_number or serial_of(transfer, SERIAL, today)
         due = terms.requested_execution_date
         mode = "SUPER" if is_super(facts, transfer.amount, self.limits) else None
@@ -213,11 +208,6 @@ def _line(number: int, facts: Facts, amount: str) -> str:
 
 def _flag(yes: bool | None) -> str:
     return "Y" if yes else "N"
-
-
-def _day_in_china(message: PaymentInitiation) -> date:
-    created: datetime = message.creation_date_time
-    return created.astimezone(CHINA).date()
 
 
 _EXAMPLE: Final = CibSettings(customer_id="1000000000", user_id="gw01")

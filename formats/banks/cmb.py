@@ -7,6 +7,7 @@ rules: `formats.dialects.cmb_tables`; replies: `formats.dialects.cmb_replies`. T
   has the same one.
 * A query shows payments of its days only, so that it asks for the day of sending and those beside it: midnight lies between the
   bank's clock and ours.
+* Of the way CMB is told fast (STLCHN F) or normal (N), and no system: `formats.dialects.rails.is_fast`.
 * Payments for a later day (EPTDAT) are not sent: our sources do not say under which day a query would show them.
 * The login's name is written by `wrap`; the stored content has an empty place for it.
 """
@@ -18,10 +19,11 @@ from typing import BinaryIO, Final
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import cmb_replies
-from formats.dialects.booking import yuan
-from formats.dialects.cmb_tables import BANK_CLASS, BATCH_MAX, PACKS, SHORT_NAME, TABLE, CmbSettings, address_of, speed
+from formats.dialects.booking import day_of, yuan
+from formats.dialects.cmb_tables import BANK_CLASS, BATCH_MAX, PACKS, SHORT_NAME, TABLE, CmbSettings, address_of
 from formats.dialects.dialect import Dialect
 from formats.dialects.facts import facts_of
+from formats.dialects.rails import is_fast
 from formats.dialects.serial import serial_of
 from formats.dialects.text import element, elements, gbk_length, optional
 from formats.dialogue import (
@@ -59,7 +61,7 @@ class Cmb(Dialect[CmbSettings]):
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
-        day = message.creation_date_time.date()
+        day = day_of(message)
         payments = [self._payment(terms, transfer, day) for terms, transfer in self._payments(message)]
         settings = self.settings
         mode = optional("BUSMOD", settings.business_mode) or element("MODALS", settings.business_mode_alias)
@@ -76,7 +78,7 @@ class Cmb(Dialect[CmbSettings]):
                 ("DBTBBK", self.settings.branch_of(facts.payer_account)),
                 ("TRSAMT", yuan(transfer.amount)),
                 ("CCYNBR", RENMINBI),
-                ("STLCHN", speed(facts)),
+                ("STLCHN", "F" if is_fast(facts, transfer.amount, self.limits) else "N"),
                 ("NUSAGE", facts.purpose),
             )
         )

@@ -20,7 +20,7 @@ from lxml import etree
 from pydantic import Field, StringConstraints
 
 from formats.bank import Capabilities, Validity
-from formats.dialects.booking import yuan
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
@@ -139,9 +139,9 @@ class Cmbc(Dialect[CmbcSettings]):
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
-        ((terms, transfer),) = self._payments(message)
+        terms, transfer = self._only(self._payments(message))
         facts = facts_of(terms, transfer, BANK_CLASS)
-        serial = serial_of(transfer, SERIAL, message.creation_date_time.date())
+        serial = serial_of(transfer, SERIAL, day_of(message))
         fields = elements(
             (
                 ("trnId", serial),

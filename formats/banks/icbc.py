@@ -9,6 +9,7 @@ good for statements (QHISD of past days, QPD of today). Nothing was tried agains
   the stored content has empty places for them, and everything else of it is fixed.
 * `errorCode=` in place of an answer proves nothing, and so does a RetCode that is not 0: no list of proven refusals is published.
   Those that the bank confirms in writing go into `rejected_codes`.
+* Of the way ICBC is told urgent (PayType 1) or normal (2), and no system: `formats.dialects.rails.is_fast`.
 * Elements of the newer versions whose order is not known (BankType, PaySubNo, MCardNo and others) are not written.
 """
 
@@ -23,10 +24,11 @@ from urllib.parse import quote
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import icbc_replies as replies
-from formats.dialects.checked import day_of, must_pass
+from formats.dialects.booking import day_of
 from formats.dialects.dialect import Dialect
-from formats.dialects.facts import Facts, facts_of
+from formats.dialects.facts import facts_of
 from formats.dialects.icbc_tables import BANK_CLASS, OWN, TABLE, IcbcSettings
+from formats.dialects.rails import is_fast
 from formats.dialects.serial import package_of, serial_of
 from formats.dialects.text import child, element, elements, optional
 from formats.dialogue import (
@@ -58,11 +60,6 @@ _PACKAGE: Final = SerialShape(length=20)
 def _fen(amount: Decimal) -> str:
     """Yuan with at most two decimals (rule amount.scale) as whole fen."""
     return str(int(amount.scaleb(2)))
-
-
-def _speed(facts: Facts) -> str:
-    """PayType, which is all that ICBC is told of the rail: 1 urgent (加急), 2 normal (普通). HVPS and IBPS are the fast ones."""
-    return "1" if facts.rail in {"HVPS", "IBPS"} or (facts.urgent and not facts.rail) else "2"
 
 
 def _place(content: bytes, tag: str) -> str:
@@ -104,7 +101,6 @@ class Icbc(Dialect[IcbcSettings]):
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """PAYENT with empty places for its times. See `BankFormat.render`."""
         payments = self._payments(message)
-        must_pass(self, payments)
         on = day_of(message)
         body = elements(
             (
@@ -148,7 +144,7 @@ class Icbc(Dialect[IcbcSettings]):
                 *(may(tag, "") for tag in ("ReimburseNo", "ReimburseNum")),
                 may("StartDate", f"{start:%Y%m%d}" if start > on else ""),
                 may("StartTime", ""),
-                element("PayType", _speed(facts)),
+                element("PayType", "1" if is_fast(facts, transfer.amount, self.limits) else "2"),
                 element("PayAccNo", facts.payer_account),
                 element("PayAccNameCN", facts.payer_name),
                 may("PayAccNameEN", ""),

@@ -8,6 +8,8 @@ batches (4018, and with it 4015), what the answers to fast payments (KHKF03, KHK
   also to one with other content: the gateway asks then). So after a doubt the same payment may go out again.
 * The code of the header says whether the request was processed. What became of the payment says Stt of 4005 alone, and IsBack
   says whether it came back.
+* Of the way Ping An is told urgent (SysFlag Y) or normal (N), and no system: `formats.dialects.rails.is_fast`. What its S
+  (special) is for is not described.
 * Signing is the client's: the header says that nothing is signed.
 """
 
@@ -17,11 +19,11 @@ from typing import BinaryIO, Final, Self
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import pingan_replies as replies
-from formats.dialects.booking import yuan
-from formats.dialects.checked import day_of, must_pass
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect
-from formats.dialects.facts import Facts, facts_of
+from formats.dialects.facts import facts_of
 from formats.dialects.pingan_tables import BANK_CLASS, DOUBT, TABLE, PinganSettings, packs_of
+from formats.dialects.rails import is_fast
 from formats.dialects.serial import serial_of
 from formats.dialects.text import child, element, optional
 from formats.dialogue import (
@@ -53,11 +55,6 @@ def _head(charset: str) -> str:
     return f'<?xml version="1.0" encoding="{charset.upper()}"?>'
 
 
-def _speed(facts: Facts) -> str:
-    """SysFlag: N normal, Y urgent. HVPS and IBPS are the fast rails; what S (special) is for is not described."""
-    return "Y" if facts.rail in {"HVPS", "IBPS"} or (facts.urgent and not facts.rail) else "N"
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pingan(Dialect[PinganSettings]):
     """See the module."""
@@ -71,9 +68,7 @@ class Pingan(Dialect[PinganSettings]):
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """The body of 4004, in the published order of elements. See `BankFormat.render`."""
-        payments = self._payments(message)
-        must_pass(self, payments)
-        ((terms, transfer),) = payments
+        terms, transfer = self._only(self._payments(message))
         facts = facts_of(terms, transfer, BANK_CLASS)
         may = self._may
         city = {None: self.settings.city_flag, True: "1", False: "2"}[facts.same_city]
@@ -96,7 +91,7 @@ class Pingan(Dialect[PinganSettings]):
                 may("AmountCode", ""),
                 may("UseEx", facts.purpose),
                 element("UnionFlag", "1" if facts.own_bank else "0"),
-                element("SysFlag", _speed(facts)),
+                element("SysFlag", "Y" if is_fast(facts, transfer.amount, self.limits) else "N"),
                 element("AddrFlag", city),
                 *(may(tag, "") for tag in ("RealFlag", "MainAcctNo", "Mobile")),
             )

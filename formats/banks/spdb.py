@@ -19,8 +19,7 @@ from typing import BinaryIO, Final, Self
 
 from formats.bank import Capabilities, Validity
 from formats.dialects import spdb_replies as replies
-from formats.dialects.booking import yuan
-from formats.dialects.checked import day_of, must_pass
+from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect
 from formats.dialects.facts import facts_of
 from formats.dialects.serial import package_of, serial_of
@@ -68,7 +67,6 @@ class Spdb(Dialect[SpdbSettings]):
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """The body of 8800, which is what is signed. See `BankFormat.render`."""
         payments = self._payments(message)
-        must_pass(self, payments)
         on = day_of(message)
         totals = (
             ("authMasterID", self.settings.authorising_customer),

@@ -1,13 +1,17 @@
 """Amounts, days and balances between the texts of these banks and the records of `formats.report`. Exact, unrounded."""
 
 import re
+from datetime import date, timedelta, timezone
 from decimal import Decimal
 from typing import Final
 
 from formats.errors import Unparsable
+from formats.model import PaymentInitiation
 from formats.report import Balance
 
 CURRENCY: Final = "CNY"
+CHINA: Final = timezone(timedelta(hours=8), "UTC+8")
+"""China Standard Time; there has been no summer time since 1991 (IANA tz database, Asia/Shanghai)."""
 _AMOUNT: Final = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,18})(\.\d{1,6})?")
 _DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
@@ -15,6 +19,11 @@ _DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 def yuan(amount: Decimal) -> str:
     """Yuan with two decimals: "100.00". The amount has at most two (rule amount.scale)."""
     return f"{amount:.2f}"
+
+
+def day_of(message: PaymentInitiation) -> date:
+    """The day in China on which a message was made."""
+    return message.creation_date_time.astimezone(CHINA).date()
 
 
 def unsigned(text: str) -> tuple[str, bool]:

@@ -108,13 +108,6 @@ def address_of(facts: Facts) -> str:
     return facts.city if facts.city.startswith(facts.province) else facts.province + facts.city
 
 
-def speed(facts: Facts) -> str:
-    """STLCHN, N normal or F fast: the one place that chooses CMB's way of carrying."""
-    if facts.rail:
-        return "N" if facts.rail == "BEPS" else "F"
-    return "F" if facts.urgent else "N"
-
-
 def _rule(**words: Any) -> Rule:
     return payment_rule(BANK_CLASS, f"{DOCUMENT}, DCPAYMNT", **words)
 

@@ -20,7 +20,7 @@ from formats.bank import Capabilities
 from formats.dialects.rails import DEFAULT, Limits
 from formats.dialects.tables import StatusTable
 from formats.dialogue import Asked, BadBankSettings, Dialogue, Heard, Inquiry, Request, Wrapping
-from formats.errors import Unparsable, Unrenderable, Violation
+from formats.errors import Unparsable, Unrenderable, Violation, refusing
 from formats.exchange import Exchange, read_exchange
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS
@@ -101,7 +101,11 @@ class Dialect(ABC, Generic[S]):
 
     @cached_property
     def _rules(self) -> RuleSet:
-        return RuleSet((*self.packs, caps(self.limits, self.bank_class)))
+        return RuleSet((*self._packs_in_use(), caps(self.limits, self.bank_class)))
+
+    def _packs_in_use(self) -> tuple[Pack, ...]:
+        """The bank's rules as the settings make them."""
+        return self.packs
 
     @cached_property
     def limits(self) -> Limits:
@@ -133,14 +137,24 @@ class Dialect(ABC, Generic[S]):
             )
 
     def _payments(self, message: PaymentInitiation) -> list[tuple[PaymentTerms, CreditTransfer]]:
-        """The payments of a message that this bank takes, each with its terms, as many and of the sum as the message says. Raises
-        `Unrenderable`."""
+        """The payments of a message that this bank takes, each with its terms, as many and of the sum as the message says, and
+        each passing its rules. Raises `Unrenderable`."""
         self._must_take(message)
         found = [(block.terms, transfer) for block in message.blocks for transfer in block.transfers()]
         if len(found) != message.count or sum(transfer.amount for _, transfer in found) != message.control_sum:
             english = "The payments are not as many, or not of the sum, as the message says."
             raise self._cannot("blocks", "totals", english, "付款笔数或金额与报文合计不符。")
+        if broken := refusing(
+            v for terms, transfer in found for v in self.check(terms, transfer, terms.requested_execution_date)
+        ):
+            raise Unrenderable(broken)  # by a rule that holds whatever the day of sending: nothing is cut or left out
         return found
+
+    def _only(self, payments: list[tuple[PaymentTerms, CreditTransfer]]) -> tuple[PaymentTerms, CreditTransfer]:
+        """The one payment of a request that has place for no more. Raises `Unrenderable`."""
+        if len(payments) != 1:
+            raise self._cannot("blocks", "single", "This request carries one payment.", "该交易一次只能付款一笔。")
+        return payments[0]
 
     def _cannot(self, field: str, rule: str, english: str, chinese: str) -> Unrenderable:
         """The error for what cannot be written, under the bank's name."""

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from lxml import etree
 
 from formats.dialects.booking import CURRENCY, iso_day
-from formats.dialects.checked import agreed
+from formats.dialects.readings import agreed
 from formats.dialects.tables import StatusTable
 from formats.dialects.text import child, read_xml
 from formats.dialogue import Asked, Asking

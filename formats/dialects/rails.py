@@ -49,6 +49,13 @@ def rail_of(facts: Facts, amount: Decimal, limits: Limits = DEFAULT) -> Rail:
     return Rail.BEPS if amount <= limits.beps else Rail.HVPS
 
 
+def is_fast(facts: Facts, amount: Decimal, limits: Limits = DEFAULT) -> bool:
+    """For banks that are told "urgent" or "normal" and no system: HVPS and IBPS are the fast ones, so that a payment above BEPS's
+    cap is fast too. Inside the bank the caller's word counts."""
+    rail = rail_of(facts, amount, limits)
+    return facts.urgent if rail is Rail.IN_BANK else rail is not Rail.BEPS
+
+
 def over_cap(facts: Facts, amount: Decimal, limits: Limits = DEFAULT) -> Decimal | None:
     """The cap of the system that the caller chose, where the amount is above it."""
     cap = {"BEPS": limits.beps, "IBPS": limits.ibps}.get(facts.rail)

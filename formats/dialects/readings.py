@@ -1,7 +1,9 @@
 """What the replies of several Chinese banks have in common: rows between pipes, a page of a statement, a status."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
+from formats.dialects.tables import PENDING
 from formats.dialogue import Asked
 from formats.errors import Unparsable
 from formats.report import AccountIdentification, Entry, Pairs, Reason, Statement, TransactionStatus
@@ -52,6 +54,20 @@ def status_of(
         serial_number=serial,
         supplementary=supplementary,
     )
+
+
+def agreed(statuses: Iterable[TransactionStatus]) -> tuple[TransactionStatus, ...]:
+    """One status for each serial number, in order. Rows of one payment that say different things prove nothing: pending, with the
+    reasons of all."""
+    found: dict[str | None, TransactionStatus] = {}
+    for one in statuses:
+        other = found.get(one.serial_number)
+        if other is None or other == one:
+            found[one.serial_number] = one
+        else:
+            status = one.status if one.status == other.status else PENDING
+            found[one.serial_number] = replace(other, status=status, reasons=(*other.reasons, *one.reasons))
+    return tuple(found.values())
 
 
 def serials_of(asked: Asked | None) -> tuple[str, ...]:

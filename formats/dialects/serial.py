@@ -9,6 +9,7 @@ import hashlib
 from datetime import date
 from typing import Final
 
+from formats.dialects.booking import day_of
 from formats.dialogue import Alphabet, SerialShape
 from formats.model import CreditTransfer, PaymentInitiation
 
@@ -29,7 +30,7 @@ def serial_of(transfer: CreditTransfer, shape: SerialShape, on: date) -> str:
 
 def package_of(message: PaymentInitiation, shape: SerialShape) -> str:
     """The serial number of the request as a whole; without one, a sample one made of its message id."""
-    return message.serial_number or sample_serial(shape, message.message_id, message.creation_date_time.date())
+    return message.serial_number or sample_serial(shape, message.message_id, day_of(message))
 
 
 def _spelled(digest: bytes, length: int, alphabet: Alphabet) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 
 from formats.dialects.booking import CURRENCY, balance, unsigned
-from formats.dialects.checked import agreed
+from formats.dialects.readings import agreed
 from formats.dialects.spdb_tables import ACCEPTED
 from formats.dialects.tables import PENDING, StatusTable
 from formats.dialects.text import child, read_xml

@@ -41,7 +41,7 @@ from gateway.cli.keys_common import (
     subject_of,
 )
 from gateway.cli.keys_store import Active, Purposes, StoreOption
-from keys import keyimport, secrets, store
+from keys import keyimport, secrets, sm_keys, store
 from keys.profiles import build_seal
 from keys.seal import KeyUnavailable, Seal
 
@@ -135,11 +135,21 @@ def import_(
     purpose: Purposes = None,
     active: Active = False,
     by: By = None,
+    sm2: Annotated[
+        bool,
+        typer.Option(
+            "--sm2",
+            help="SOURCE is a key of SM2: PEM in any form, or bare, in hexadecimal digits or Base64, as banks hand it out.",
+        ),
+    ] = False,
 ) -> None:
     """Take over a key from elsewhere, and keep it encrypted from now on. Into a store also the certificate a bank issued."""
     check_name(name)
     with explained():
         data = source.read_bytes()
+        if sm2:
+            _import_sm(source, name, data, source_passphrase, passphrase=passphrase, out_dir=out_dir, store_dir=store_dir)
+            return
         if store_dir is not None and b"PRIVATE KEY" not in data and not keyimport.needs_passphrase(data):
             keys_store.attach(store_dir, name, keyimport.certificates_in(str(source), data), by=by)
             return
@@ -150,6 +160,29 @@ def import_(
         else:
             certificate = own.public_bytes(Encoding.PEM) if own else None
             _write_pair(out_dir, name, key.encrypted_pem(new_passphrase(passphrase)), certificate)
+    say(f"Now delete {escape(str(source))}, and every copy of it.")
+
+
+def _import_sm(
+    source: Path,
+    name: str,
+    data: bytes,
+    source_passphrase: str | None,
+    *,
+    passphrase: str | None,
+    out_dir: Path,
+    store_dir: Path | None,
+) -> None:
+    """A key of SM2, for [seal] of kind "sm" and "cmb_cloud": into a file, with its public key beside it for the bank."""
+    if store_dir is not None:
+        fail(2, "--store: keys of SM2 are kept in files of their own; take the option out")
+    key = sm_keys.take_over(str(source), data, _opening_word(source, data, source_passphrase))
+    public = out_dir / f"{name}.pub"
+    if public.exists():
+        raise KeyUnavailable(f"{public} exists already, and keys are never overwritten; choose another name")
+    _write_pair(out_dir, name, sm_keys.encrypted_pem(key, new_passphrase(passphrase), store.random_bytes), None)
+    store.write_new(public, sm_keys.public_pem(key.public), private=False)
+    say(f"wrote {escape(str(public))} (public key; compare it with what the bank has)")
     say(f"Now delete {escape(str(source))}, and every copy of it.")
 
 

@@ -9,6 +9,7 @@ may have arrived.
 Why no answer is lost. Each reply is stored as it came before anything is made of it; what it says of payments is read from there.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,7 +78,9 @@ class DialogueChannel:
         absence_is_final: bool,
         manner: Manner,
         rounds: Rounds,
+        ask_within: float,
     ) -> None:
+        """`ask_within`: for so many seconds in all an earlier attempt is asked about before a message goes out again."""
         self.conversation = conversation
         self._store = store
         self._connection_id = connection_id
@@ -86,6 +89,7 @@ class DialogueChannel:
         self._manner = manner
         self._keep = keeper(store, connection_id)
         self._rounds = rounds
+        self._ask_within = ask_within
 
     @property
     def kind(self) -> str:
@@ -133,8 +137,9 @@ class DialogueChannel:
         promises anything about repeats, unless a person decided: they may know what no question tells."""
         may_repeat = self._guarantee is Guarantee.IDEMPOTENT or await self._decided_by_a_person(delivery)
         try:
-            found = await self._ask(delivery, serials)
-        except Exception as fault:  # asking failed: that says nothing about the attempt before
+            async with asyncio.timeout(self._ask_within):  # a lease bounds the send as a whole (`gateway.dialogue.settings`)
+                found = await self._ask(delivery, serials)
+        except Exception as fault:  # asking failed, or took too long: that says nothing about the attempt before
             if may_repeat:
                 return None
             raise InDoubt(f"asking about the attempt before failed: {_words(fault)}") from fault

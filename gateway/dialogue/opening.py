@@ -70,6 +70,7 @@ def open_dialogue(
             accounts=[held_account(account) for account in settings.accounts],
             manner=manner,
         ),
+        ask_within=profile.timeouts.total,
     )
 
 

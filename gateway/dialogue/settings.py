@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
+from pydantic import ValidationError
+
+from channels.frontend_profile import FrontendProfile
+from channels.profiles import parse_profile
 from formats.bank import BankFormat
 from formats.dialogue import BadBankSettings, DialogueBank
 from gateway.banks import bank_of
-from gateway.config import ConnectionSettings, DialogueSettings
+from gateway.config import LEASE_USED, ConnectionSettings, DialogueSettings
 
 Found = tuple[str, str, str]
 """(key, problem, hint)"""
@@ -41,6 +45,38 @@ def dialogue_problems(settings: ConnectionSettings, bank: BankFormat) -> Iterato
             yield f"bank_settings.{key}", problem, ""
     yield from _secrets(settings, bank)
     yield from _guarantee(settings, bank)
+    yield from _lease(settings, bank)
+
+
+def longest_send(profile: FrontendProfile, bank: DialogueBank) -> float:
+    """How long one send may take, in seconds: all questions about an earlier attempt (`gateway.dialogue.channel`), then the
+    payment; at a bank that wants a sign-in a sign-in and the payment, and both once more. Each exchange may wait for its pause,
+    and is signed and verified where a sign service does that."""
+    usual = bank.dialogue.pauses
+    pause = max(
+        usual.payment if profile.payment_pause is None else profile.payment_pause,
+        usual.question if profile.question_pause is None else profile.question_pause,
+    )
+    signing = 0.0 if profile.sign_service is None else 2 * profile.sign_service.timeouts.total
+    exchanges = 4 if bank.dialogue.signs_in else 1
+    return profile.timeouts.total + exchanges * (pause + profile.timeouts.total + signing)
+
+
+def _lease(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:
+    """A send that outlasts its lease is called in doubt while it is still going on well."""
+    try:
+        profile = parse_profile(settings.channel)
+    except ValidationError:  # which is told where channels are looked at
+        return
+    if not isinstance(profile, FrontendProfile):
+        return
+    longest = longest_send(profile, bank)
+    if longest >= settings.retry.lease_seconds * LEASE_USED:
+        hint = (
+            f"with questions, sign-ins and signatures one send may take {longest:g} seconds here: a lease above "
+            f"{longest / LEASE_USED:g}, or a shorter channel.timeouts.total"
+        )
+        yield "retry.lease_seconds", "is too short for one payment that is not answered", hint
 
 
 def _secrets(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:

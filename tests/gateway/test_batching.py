@@ -49,6 +49,17 @@ def test_a_message_never_holds_more_than_the_bank_takes() -> None:
     assert taken(plan(group(1, 80, age=30), group(2, 80, age=20))) == [(1, 80), (2, 20)]
 
 
+def test_at_a_bank_that_answers_at_once_a_message_has_one_block() -> None:
+    def apart(*groups: WaitingGroup):  # type: ignore[no-untyped-def]
+        ten = timedelta(seconds=10)
+        return plan_message(groups, message_id="M", transfers_max=100, wait=ten, now=NOW, groups_apart=True)
+
+    assert taken(apart(group(1, 3, age=30), group(2, 4, age=20))) == [(1, 3)]
+    assert taken(apart(group(1, 60, age=5), group(2, 60, age=3))) == []  # neither is full by itself
+    assert apart(group(1, 60, age=5), group(2, 60, age=3)).look_again_at == NOW + timedelta(seconds=5)
+    assert taken(apart(group(1, 3, age=5), group(2, 100, age=3))) == [(2, 100)]
+
+
 def test_instant_payments_never_share_a_message_with_others() -> None:
     assert taken(plan(group(1, 3, age=30), group(2, 4, age=20, terms=INSTANT))) == [(1, 3)]
     assert taken(plan(group(2, 4, age=20, terms=INSTANT), group(1, 3, age=5))) == [(2, 4)]

@@ -8,7 +8,7 @@ import pytest
 
 from formats.banks.boc import BANK
 from formats.dialogue import Asking, BadBankSettings, BalanceInquiry, HeldAccount, Outcome, ReturnsInquiry
-from formats.errors import Unparsable, Unrenderable
+from formats.errors import Unparsable, Unrenderable, refusing
 from formats.model import Account, PaymentType
 from formats.report import Document, Entry, Statement
 from tests.formats.dialects.payments import TERMS, transfer
@@ -100,9 +100,12 @@ def test_a_payment_never_carries_the_password() -> None:
 
 
 def test_persons_and_companies_do_not_share_a_request() -> None:
-    bank = BANK.configured({**SETTINGS, "batch": True})
-    with pytest.raises(Unrenderable, match="one-kind"):
-        content_of(bank, OURS, PAYMENT, PERSON)
+    for kind, taken, refused in (("company", PAYMENT, PERSON), ("person", PERSON, PAYMENT)):
+        bank = BANK.configured({**SETTINGS, "batch": True, "batch_kind": kind})
+        assert refusing(bank.check(OURS, taken, OURS.requested_execution_date)) == ()
+        assert [one.rule for one in refusing(bank.check(OURS, refused, OURS.requested_execution_date))] == ["boc.batch-kind"]
+        with pytest.raises(Unrenderable, match="batch-kind"):
+            content_of(bank, OURS, PAYMENT, PERSON)
     assert content_of(bank, OURS, PERSON, replace(PERSON, serial_number="260105000003")).count(b"<b2e0061-rq>") == 2
 
 

@@ -150,10 +150,14 @@ def test_a_payment_of_a_later_day_says_so_and_is_taken_only_where_the_bank_sched
     ("said", "urgent", "speed"),
     [(None, False, "2"), (None, True, "1"), ("HVPS", False, "1"), ("IBPS", False, "1"), ("BEPS", True, "2")],
 )
-def test_the_rail_decides_whether_a_payment_is_urgent(said: str | None, urgent: bool, speed: str) -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_the_rail_decides_whether_a_payment_is_urgent_and_inside_the_bank_the_caller(
+    said: str | None, urgent: bool, speed: str, own: bool
+) -> None:
     kind = PaymentType(service_level="URGP") if urgent else None
-    words = (("cn.own_bank", "yes"), *((("cn.rail", said),) if said else ()))
-    content = rendered(BANK, replace(INSIDE, supplementary=words), terms=replace(OURS, payment_type=kind))
+    words = (("cn.own_bank", "yes" if own else "no"), ("cn.city", "深圳"), *((("cn.rail", said),) if said else ()))
+    speed = ("1" if urgent else "2") if own else speed
+    content = rendered(BANK, replace(ELSEWHERE, supplementary=words), terms=replace(OURS, payment_type=kind))
     assert rows_of(content)[0]["PayType"] == speed
 
 

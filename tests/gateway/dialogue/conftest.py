@@ -148,7 +148,9 @@ async def make_desk(tmp_path: Path) -> AsyncIterator[MakeDesk]:
     opened: list[SqliteStore] = []
     clock = HandClock()
 
-    async def make(bank: TalkBank | None = None, line: ScriptedLine | None = None, **settings: object) -> Desk:
+    async def make(
+        bank: TalkBank | None = None, line: ScriptedLine | None = None, ask_within: float = 20.0, **settings: object
+    ) -> Desk:
         plugin, wire = bank or TalkBank(), line or ScriptedLine()
         values: dict[str, object] = {
             "id": "bank",
@@ -190,6 +192,7 @@ async def make_desk(tmp_path: Path) -> AsyncIterator[MakeDesk]:
             absence_is_final=parsed.guarantee.absence_is_final,
             manner=manner,
             rounds=rounds,
+            ask_within=ask_within,
         )
         metrics = Metrics()
         preparer = Preparer(store, connection, clock, metrics)
