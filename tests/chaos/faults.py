@@ -147,6 +147,8 @@ class Faults:
 
 def _mood_of(strike: Strike, door: str) -> dict[str, Any]:
     variant = strike.number // 7
+    if door == "ebics" and strike.kind is Kind.GARBAGE:
+        return _GARBLED[variant % len(_GARBLED)]
     if door == "ebics" and strike.kind in _AT_AN_EBICS_DOOR:
         count = 1 if strike.kind is not Kind.LOSE_ANSWER or variant % 2 else TRIES_MAX  # once, or each time it is sent
         return {"mood": _AT_AN_EBICS_DOOR[strike.kind], "value": {"when": "last"}, "count": count}
@@ -168,6 +170,16 @@ _AT_AN_EBICS_DOOR: Mapping[Kind, str] = {
     Kind.FORGET: "ebics_forget",
 }
 """What such a fault is where files come in segments: to the message with the last of them."""
+
+_GARBLED: Sequence[dict[str, Any]] = (
+    {"mood": "ebics_bad_signature", "value": {"when": "any"}},
+    {"mood": "ebics_truncate", "value": {"when": "any"}},
+    {"mood": "ebics_wrong_transaction_id", "value": {"when": "transfer"}},
+    {"mood": "ebics_http_status", "value": {"when": "any"}},
+    {"mood": "ebics_return_code", "value": {"when": "last", "code": "061099", "executed": True}},
+)
+"""Garbage where files come in archives: the messages themselves. A bad file in an archive leaves all that is in it to a person
+(docs/decisions.md, 40), which is not what these runs are about."""
 
 _LINES: Mapping[Kind, str] = {
     Kind.CUT_SFTP: "sftp",

@@ -101,8 +101,14 @@ LOSSES: list[tuple[str, dict[str, Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize("order", ["PUB", "HCS"])
-@pytest.mark.parametrize(("mood", "when", "count"), LOSSES)
+@pytest.mark.parametrize(
+    ("order", "mood", "when", "count"),
+    [
+        *(("PUB", *loss) for loss in LOSSES),
+        *(("HCS", *loss) for loss in LOSSES),
+        *(("HCA", *loss) for loss in LOSSES if loss[2] == 3),
+    ],
+)
 async def test_lost_messages_and_answers_never_leave_us_without_keys_the_bank_takes(
     connection: Connection, order: ChangeOrder, mood: str, when: dict[str, Any], count: int
 ) -> None:
@@ -131,8 +137,7 @@ async def works_not(connection: Connection) -> None:
     assert "not known yet" in " ".join(await connection.channel().onboarding.problems())
 
 
-@pytest.mark.parametrize("order", ["HCS"])
-@pytest.mark.parametrize("step", [1, 2, 3, 4])
+@pytest.mark.parametrize(("order", "step"), [("HCS", 1), ("HCS", 2), ("HCS", 3), ("HCS", 4), ("HCA", 3), ("HCA", 4)])
 @pytest.mark.parametrize("stored", [False, True])
 async def test_a_crash_at_any_step_is_gone_on_from(connection: Connection, order: ChangeOrder, step: int, stored: bool) -> None:
     changing = await begun(connection, order)
