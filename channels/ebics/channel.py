@@ -29,7 +29,7 @@ from channels.ebics import orders, upload
 from channels.ebics.changing import Changing
 from channels.ebics.codes_table import Remedy
 from channels.ebics.correspondent import Correspondent, Session
-from channels.ebics.describing import Description, described
+from channels.ebics.describing import Description, described, lacking
 from channels.ebics.downloading import fetch, trouble
 from channels.ebics.errors import BadAnswer
 from channels.ebics.line import Line
@@ -272,8 +272,8 @@ class EbicsChannel:
 
     async def check(self) -> tuple[str, ...]:
         """See `Channel.check`: the bank's server (HEV), our keys, and where onboarding stands; an access that waits for the bank
-        is tried (HPB)."""
-        return await self.onboarding.problems()
+        is tried (HPB). Once nothing of that is amiss: whether the bank grants what is set (HTD)."""
+        return await self.onboarding.problems() or await lacking(self._here)
 
     async def close(self) -> None:
         await self._line.close()
