@@ -32,6 +32,7 @@ from channels.ebics.correspondent import Correspondent, Session
 from channels.ebics.describing import Description, described, lacking
 from channels.ebics.downloading import fetch, trouble
 from channels.ebics.errors import BadAnswer
+from channels.ebics.key_change import AUTHENTICATION_FAILED
 from channels.ebics.line import Line
 from channels.ebics.locking import Locking
 from channels.ebics.notes import Note, Notes, UploadNote
@@ -146,6 +147,9 @@ class EbicsChannel:
                 return Receipt(evidence=report.evidence, detail=report.detail, at=self._clock())
             stands = stands.at(_decided(stands.state))
         state = await self._uploaded(session, order, parcel, note, stands)
+        refused = state.outcome is Outcome.NOT_HELD and state.code == AUTHENTICATION_FAILED
+        if refused and await self._here.outdated(session):
+            raise NotSent(f"our keys changed while this was sent, and the bank took nothing of it: {state.words} [{state.code}]")
         heard = await self._here.settle_suspicion()
         if heard is not None and state.outcome is not Outcome.ACCEPTED:
             state = replace(state, words=f"{state.words}; {heard}")
