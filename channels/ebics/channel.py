@@ -46,7 +46,7 @@ from channels.ebics.uploading import open_upload, prepared, receipt_or_error
 from channels.references import References
 
 HAC_AGE: Final = timedelta(seconds=20)
-"""So long one customer protocol answers for all orders that are asked about: a turn of the gateway asks about several."""
+"""So long one customer protocol answers for all orders that are older than it: a turn of the gateway asks about several."""
 _NEVER_LEFT: Final = "the last segment never left: the bank has no whole order"
 _CLOCKS: Final = timedelta(minutes=10)  # by which the bank's clock may be behind ours
 
@@ -220,7 +220,8 @@ class EbicsChannel:
             return Verdict(fate=Fate.UNKNOWN)
         now = self._clock()
         kept = self._protocol
-        if kept is None or not timedelta(0) <= now - kept.at < HAC_AGE or since < kept.since:
+        young = kept is not None and timedelta(0) <= now - kept.at < HAC_AGE and kept.at >= stands.opened
+        if kept is None or not young or since < kept.since:
             kept = self._protocol = await self._fetched_protocol(session, since, now)
         types = frozenset({stands.state.order_type})
         return verdict(kept.steps, order_id=order_id, partner_id=self._profile.partner_id, order_types=types, since=since)

@@ -47,7 +47,7 @@ def test_under_chaos_on_postgresql_a_payment_is_paid_twice_or_lost_or_an_event_i
     assert on_postgresql["faults"] > 15
     recovered = [kind for kind in on_postgresql["faults_by_kind"].values() if kind["worst_seconds"] is not None]
     assert len(recovered) > len(on_postgresql["faults_by_kind"]) / 2
-    assert set(on_postgresql["settled_over"]) == {account.connection_id for account in ACCOUNTS}
+    assert all(on_postgresql["settled_over"].get(account.connection_id, 0) > 0 for account in ACCOUNTS)
 
 
 @pytest.mark.timeout(170)
@@ -73,7 +73,7 @@ async def test_under_chaos_on_sqlite_a_payment_is_paid_twice_or_lost_or_an_event
     assert (figures.doubles, figures.lost, figures.waiting) == (0, 0, 0)
     assert figures.payments > 20
     assert figures.faults > 8
-    assert set(figures.settled_over) == {account.connection_id for account in ACCOUNTS}
+    assert all(figures.settled_over.get(account.connection_id, 0) > 0 for account in ACCOUNTS)
 
 
 @pytest.mark.timeout(170)
