@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from channels.channel import Channel, Guarantee
 from channels.ebics.profile import EbicsProfile
@@ -57,6 +58,11 @@ class Connection:
     @property
     def id(self) -> str:
         return self.settings.id
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """The bank's."""
+        return ZoneInfo(self.settings.time_zone or self.bank.capabilities.time_zone)
 
     @property
     def guarantee(self) -> Guarantee:

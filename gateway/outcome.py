@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -168,8 +168,7 @@ class Recorder:
 
     async def postponed(self, ready: Delivery, opens_at: datetime) -> None:
         """Its window is closed: it waits for the next one, and says until when."""
-        window = self.connection.window
-        zone = UTC if window is None else window.zone
+        zone = self.connection.time_zone
         until = f"{opens_at.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
         await self.change(
             ready, DeliveryEvent.POSTPONED, ours("window-closed", until), outcome="postponed", due_at=opens_at, detail=until

@@ -227,7 +227,7 @@ class Preparer:
         return isinstance(self.connection.bank, DialogueBank)
 
     def _time_zone(self) -> ZoneInfo:
-        return ZoneInfo(self.connection.settings.time_zone or self.connection.bank.capabilities.time_zone)
+        return self.connection.time_zone
 
 
 @dataclass(frozen=True, slots=True)
