@@ -153,7 +153,9 @@ def import_(
         if store_dir is not None and b"PRIVATE KEY" not in data and not keyimport.needs_passphrase(data):
             keys_store.attach(store_dir, name, keyimport.certificates_in(str(source), data), by=by)
             return
-        key, certificates = store.take_over(str(source), data, _opening_word(source, data, source_passphrase))
+        key, certificates = store.take_over(
+            str(source), data, _opening_word(source, source_passphrase, wanted=store.needs_passphrase(data))
+        )
         own = certificates[0] if certificates and certificates[0].public_key() == key.public_key else None
         if store_dir is not None:
             keys_store.add(store_dir, name, key, certificates if own else (), purpose, by=by, active=active, what="imported")
@@ -176,7 +178,7 @@ def _import_sm(
     """A key of SM2, for [seal] of kind "sm" and "cmb_cloud": into a file, with its public key beside it for the bank."""
     if store_dir is not None:
         fail(2, "--store: keys of SM2 are kept in files of their own; take the option out")
-    key = sm_keys.take_over(str(source), data, _opening_word(source, data, source_passphrase))
+    key = sm_keys.take_over(str(source), data, _opening_word(source, source_passphrase, wanted=b"ENCRYPTED" in data))
     public = out_dir / f"{name}.pub"
     if public.exists():
         raise KeyUnavailable(f"{public} exists already, and keys are never overwritten; choose another name")
@@ -186,10 +188,10 @@ def _import_sm(
     say(f"Now delete {escape(str(source))}, and every copy of it.")
 
 
-def _opening_word(source: Path, data: bytes, reference: str | None) -> bytes | None:
+def _opening_word(source: Path, reference: str | None, *, wanted: bool) -> bytes | None:
     if reference is not None:
         return secrets.passphrase(reference, Path())
-    if not store.needs_passphrase(data):
+    if not wanted:
         return None
     return typer.prompt(f"Passphrase of {source}", hide_input=True, default="", show_default=False).encode() or None
 

@@ -1,11 +1,14 @@
 """SM2, SM3 and SM4 against a program that we did not write, `openssl`, both ways; the envelope opened and built by it."""
 
+import base64
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli.keys import app
 from keys import der, store
 from keys.keyring import days_left
 from keys.seal import KeyUnavailable
@@ -99,6 +102,20 @@ ENCRYPTIONS: dict[str, tuple[str, ...]] = {
     "sm4": ("-v2", "sm4-cbc"),
     "SHA-1": ("-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"),
 }
+
+
+def test_openssl_reads_the_key_that_the_command_takes_over(workshop: SmWorkshop, tmp_path: Path) -> None:
+    number = workshop.private("us").number()
+    (tmp_path / "bank.txt").write_bytes(base64.b64encode(number))
+    (tmp_path / "word").write_text(PASSPHRASE, encoding="utf-8")
+    (tmp_path / "word").chmod(0o600)
+    word = ("--passphrase", f"file:{tmp_path / 'word'}")
+    how = ("import", str(tmp_path / "bank.txt"), "ours", "--sm2", *word, "--out-dir", str(tmp_path))
+    assert CliRunner().invoke(app, how).exit_code == 0
+    shown = openssl("pkey", "-in", str(tmp_path / "ours.key"), "-passin", f"pass:{PASSPHRASE}", "-text", "-noout")
+    assert number.hex() in shown.decode().replace(":", "").replace("\n", "").replace(" ", "")
+    public = openssl("pkey", "-in", str(tmp_path / "ours.key"), "-passin", f"pass:{PASSPHRASE}", "-pubout")
+    assert public.split() == (tmp_path / "ours.pub").read_bytes().split()
 
 
 @pytest.mark.parametrize("encryption", ENCRYPTIONS)

@@ -1,5 +1,6 @@
 """`bankgate keys …`, as a person and as a script meet it."""
 
+import base64
 import json
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from keys import sm_keys
 from tests.keys.terminal import WORD, Terminal
 
 
@@ -109,6 +111,30 @@ def test_an_encrypted_key_is_asked_its_passphrase(terminal: Terminal) -> None:
     assert terminal.run("import", "both.pem", "again", "--passphrase", "file:word", typed=f"{WORD}\n") == 0
     assert Path("again.crt").read_bytes() == Path("us.crt").read_bytes()
     assert terminal.run("import", "both.pem", "third", "--passphrase", "file:word", "--source-passphrase", "file:word") == 0
+
+
+@pytest.mark.parametrize("form", ["base64", "hex"])
+def test_a_bare_key_of_sm2_is_kept_encrypted_with_its_public_key_beside_it(terminal: Terminal, form: str) -> None:
+    number = bytes(range(1, 33))
+    Path("bank.txt").write_bytes(base64.b64encode(number) + b"\n" if form == "base64" else number.hex().upper().encode())
+    assert terminal.run("import", "bank.txt", "us", "--sm2", "--passphrase", "file:word") == 0, terminal.errors
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in Path("us.key").read_bytes()
+    assert stat.S_IMODE(Path("us.key").stat().st_mode) == 0o600
+    key = sm_keys.load_private_key("file:us.key", "file:word", Path())
+    assert key.number() == number
+    assert sm_keys.identity("us.pub", Path("us.pub").read_bytes()).public == key.public
+    assert "delete bank.txt" in terminal.output
+    assert terminal.run("import", "bank.txt", "us", "--sm2", "--passphrase", "file:word") == 1
+    assert "never overwritten" in terminal.errors
+
+
+def test_what_is_no_key_of_sm2_is_not_taken_for_one(terminal: Terminal) -> None:
+    Path("short.txt").write_bytes(base64.b64encode(b"x" * 31))
+    assert terminal.run("import", "short.txt", "us", "--sm2", "--passphrase", "file:word") == 1
+    make(terminal, "rsa")
+    assert terminal.run("import", "rsa.key", "us", "--sm2", "--passphrase", "file:word", "--source-passphrase", "file:word") == 1
+    assert terminal.run("import", "short.txt", "us", "--sm2", "--store", "keys") == 2
+    assert not Path("us.key").exists()
 
 
 def test_what_is_no_key_is_refused(terminal: Terminal) -> None:

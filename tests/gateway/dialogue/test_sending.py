@@ -1,7 +1,10 @@
 """A payment to a bank that answers at once: what each kind of answer, and of silence, makes of it."""
 
+import asyncio
+
 import pytest
 
+from channels.frontend import Carried
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
 from gateway.reasons import ours
 from gateway.store.records import DeliveryChange
@@ -124,6 +127,35 @@ async def test_found_missing_it_is_asked_once_more_before_it_goes_out_again(make
     await desk.pump()
     assert (await desk.delivery()).state is DeliveryState.SENT
     assert len(desk.sends()) == 1
+
+
+class SilentToQuestions(ScriptedLine):
+    """Answers no question, ever."""
+
+    async def exchange(self, request: Carried) -> bytes:
+        if request.purpose == "question" and self.silent:
+            await asyncio.Event().wait()
+        return await super().exchange(request)
+
+    silent = False
+
+
+@pytest.mark.parametrize(("guarantee", "sends"), [(QUERYABLE_FINAL, 1), (IDEMPOTENT, 2)])
+async def test_questions_before_a_repeat_end_in_time_and_prove_nothing(
+    make_desk: MakeDesk, guarantee: dict[str, object], sends: int
+) -> None:
+    line = SilentToQuestions(answers=[LOST], usual=knows_none)
+    desk = await make_desk(line=line, guarantee=guarantee, ask_within=0.01)
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(minutes=61)
+    if guarantee is QUERYABLE_FINAL:
+        await desk.pump()
+        assert (await desk.delivery()).state is DeliveryState.READY
+    line.silent = True
+    await desk.pump()
+    assert len(desk.sends()) == sends
+    assert (await desk.delivery()).state is (DeliveryState.IN_DOUBT if sends == 1 else DeliveryState.SENT)
 
 
 async def test_a_bank_that_cannot_be_asked_gets_nothing_again(make_desk: MakeDesk) -> None:
