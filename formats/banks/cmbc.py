@@ -14,7 +14,7 @@ names of the balance and statement requests and the rows of batches are not know
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Any, BinaryIO, Final, Self
+from typing import Annotated, BinaryIO, Final, Self
 
 from lxml import etree
 from pydantic import Field, StringConstraints
@@ -23,7 +23,6 @@ from formats.bank import Capabilities, Validity
 from formats.dialects.booking import day_of, yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
-from formats.dialects.looks import payment_rule
 from formats.dialects.rails import Rail, rail_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import StatusTable
@@ -45,7 +44,8 @@ from formats.exchange import Exchange
 from formats.model import PaymentInitiation
 from formats.report import Document, ReportRecord, TransactionStatus
 from formats.rules.chinese import DOMESTIC, Widths, widths
-from formats.rules.rule import Pack, Rule
+from formats.rules.chinese_fields import amount_digits, needs_bank_code
+from formats.rules.rule import Pack
 
 BANK_CLASS: Final = "305"
 SOURCE: Final = "CMBC NSBDES, message Xfer in public implementations"
@@ -90,10 +90,6 @@ class CmbcSettings(DialectSettings):
     )
 
 
-def _rule(**words: Any) -> Rule:
-    return payment_rule(BANK_CLASS, SOURCE, **words)
-
-
 def _packs(settings: CmbcSettings) -> tuple[Pack, ...]:
     limits = Widths(
         payer_account=32,
@@ -105,23 +101,8 @@ def _packs(settings: CmbcSettings) -> tuple[Pack, ...]:
         remark=0,
     )
     own = (
-        _rule(
-            id="cmbc.bank-code",
-            field="creditor_agent.clearing_system_member_id",
-            message_en="For a payee at another bank its bank code (联行号, 12 digits) is required.",
-            message_zh="跨行付款必须填写收款行 12 位联行号。",
-            broken=lambda facts, _: (
-                not facts.own_bank
-                and not (len(facts.bank_code) == 12 and facts.bank_code.isascii() and facts.bank_code.isdigit())
-            ),
-        ),
-        _rule(
-            id="cmbc.amount-max",
-            field="amount",
-            message_en="An amount has at most 13 digits before the point.",
-            message_zh="金额整数部分最多 13 位。",
-            broken=lambda _, amount: amount >= Decimal(10) ** 13,
-        ),
+        needs_bank_code("cmbc", SOURCE, BANK_CLASS),
+        amount_digits("cmbc", SOURCE, 13),
     )
     return DOMESTIC, Pack(name="cmbc", rules=(*widths("cmbc", SOURCE, limits).rules, *own))
 

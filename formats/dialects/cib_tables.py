@@ -16,11 +16,13 @@ from formats.dialects.rails import Limits, Rail, rail_of
 from formats.dialects.tables import StatusTable
 from formats.model import PaymentTerms
 from formats.rules.chinese import DOMESTIC, Widths, widths
+from formats.rules.chinese_fields import amount_digits, needs_bank_name, needs_purpose
 from formats.rules.rule import HERE, NOTHING, Findings, Pack, Rule, Setting
 from formats.rules.walk import is_day
 
 BANK_CLASS: Final = "309"
 DOCUMENT: Final = "CIB 银企直联 interface document V4.0.4"
+_SHEET: Final = f"{DOCUMENT}, XFERTRNRQ"
 BATCH_MAX: Final = 100
 
 TABLE: Final = StatusTable(
@@ -129,7 +131,7 @@ def packs_of(settings: CibSettings) -> tuple[Pack, ...]:
         remark=50 if settings.batch else 60,
         city=30,
     )
-    own = widths("cib", f"{DOCUMENT}, XFERTRNRQ", limits, forbidden="<>&|" if settings.batch else "<>&")
+    own = widths("cib", _SHEET, limits, forbidden="<>&|" if settings.batch else "<>&")
     more = (
         _party_rules()
         + _amount_rules(Limits(beps=settings.beps_cap, ibps=settings.ibps_cap))
@@ -139,18 +141,12 @@ def packs_of(settings: CibSettings) -> tuple[Pack, ...]:
 
 
 def _rule(**words: object) -> Rule:
-    return payment_rule(BANK_CLASS, f"{DOCUMENT}, XFERTRNRQ", **words)  # type: ignore[arg-type]
+    return payment_rule(BANK_CLASS, _SHEET, **words)  # type: ignore[arg-type]
 
 
 def _party_rules() -> tuple[Rule, ...]:
     return (
-        _rule(
-            id="cib.bank-name",
-            field="creditor_agent.name",
-            message_en="For a payee at another bank the name of that bank's branch (BANKDESC) is required.",
-            message_zh="跨行付款必须填写收款行名称（BANKDESC）。",
-            broken=lambda facts, _: not facts.own_bank and not facts.bank_name,
-        ),
+        needs_bank_name("cib", _SHEET, BANK_CLASS),
         _rule(
             id="cib.own-bank",
             field="creditor_agent.name",
@@ -159,13 +155,7 @@ def _party_rules() -> tuple[Rule, ...]:
             message_zh="收款行名称含“兴业银行”但标记为他行；请填写 309 开头的联行号，或 cn.own_bank = yes。",
             broken=lambda facts, _: not facts.own_bank and "兴业银行" in facts.bank_name,
         ),
-        _rule(
-            id="cib.purpose",
-            field="remittance_information.unstructured",
-            message_en="The purpose (用途, the first line of the remittance information) is required.",
-            message_zh="用途（附言第一行）必填。",
-            broken=lambda facts, _: not facts.purpose,
-        ),
+        needs_purpose("cib", _SHEET, BANK_CLASS),
         _rule(
             id="cib.city",
             field="supplementary.cn.city",
@@ -186,13 +176,7 @@ def _amount_rules(limits: Limits) -> tuple[Rule, ...]:
             message_zh="金额必须大于 0.01 元。",
             broken=lambda _, amount: amount <= Decimal("0.01"),
         ),
-        _rule(
-            id="cib.amount-max",
-            field="amount",
-            message_en="An amount has at most 15 digits before the point.",
-            message_zh="金额整数部分最多 15 位。",
-            broken=lambda _, amount: amount >= Decimal(10) ** 15,
-        ),
+        amount_digits("cib", _SHEET, 15),
         _rule(
             id="cib.super-bank-code",
             field="creditor_agent.clearing_system_member_id",

@@ -13,7 +13,8 @@ from formats.dialects.tables import StatusTable
 from formats.dialects.text import gbk_length
 from formats.model import CreditTransfer
 from formats.rules.chinese import DOMESTIC, Widths, widths
-from formats.rules.rule import HERE, NOTHING, Finding, Findings, Pack, Rule, Setting
+from formats.rules.chinese_fields import needs_purpose
+from formats.rules.rule import NOTHING, Finding, Findings, Pack, Rule, Setting
 
 BANK_CLASS: Final = "308"
 """The first three digits of the bank's 联行号 (CNAPS, bank categories)."""
@@ -109,11 +110,6 @@ TABLE: Final = StatusTable(
 """`reqSts`; where that is FIN, with `rtnFlg`, which says something then only."""
 
 
-def _no_purpose(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
-    lines = getattr(transfer.remittance_information, "unstructured", ())
-    return NOTHING if isinstance(lines, tuple) and lines and lines[0] else HERE
-
-
 def _long_address(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
     said = transfer.supplementary if isinstance(transfer.supplementary, tuple) else ()
     texts = [pair[1] for pair in said if isinstance(pair, tuple) and len(pair) == 2 and pair[0] in {"cn.province", "cn.city"}]
@@ -124,15 +120,7 @@ def _long_address(transfer: CreditTransfer, _limit: int, _setting: Setting) -> F
 CMB_CLOUD: Final = Pack(
     name="cmb_cloud_own",
     rules=(
-        Rule(
-            id="cmb_cloud.purpose",
-            source=f"{_SOURCE}: nusAge",
-            parts=("transfer",),
-            field="remittance_information.unstructured",
-            message_en="CMB wants a purpose (用途) with every payment: the first line of the remittance information.",
-            message_zh="招商银行要求填写用途：请在附言第一行填写。",
-            check=_no_purpose,
-        ),
+        needs_purpose("cmb_cloud", f"{_SOURCE}: nusAge", BANK_CLASS),
         Rule(
             id="cmb_cloud.address-width",
             source=f"{_SOURCE}: crtAdr; {_WIDTHS}",

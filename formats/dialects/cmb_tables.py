@@ -13,10 +13,12 @@ from formats.dialects.looks import payment_rule, with_words
 from formats.dialects.tables import StatusTable
 from formats.dialects.text import gbk_length
 from formats.rules.chinese import DOMESTIC, Widths, widths
+from formats.rules.chinese_fields import needs_bank_name, needs_purpose
 from formats.rules.rule import Pack, Rule
 
 BANK_CLASS: Final = "308"
 DOCUMENT: Final = "CMB 银企直连开发指南 4.3.1"
+_SHEET: Final = f"{DOCUMENT}, DCPAYMNT"
 BATCH_MAX: Final = 30  # above it the reply names no single payment
 SHORT_NAME: Final = 62  # bytes of CRTNAM; a longer name is LRVEAN
 ADDRESS: Final = 62
@@ -109,7 +111,7 @@ def address_of(facts: Facts) -> str:
 
 
 def _rule(**words: Any) -> Rule:
-    return payment_rule(BANK_CLASS, f"{DOCUMENT}, DCPAYMNT", **words)
+    return payment_rule(BANK_CLASS, _SHEET, **words)
 
 
 _WIDTHS: Final = Widths(payer_account=35, payee_account=35, payee_name=200, bank_name=62, purpose=62, remark=200)
@@ -119,14 +121,8 @@ PACKS: Final = (
     Pack(
         name="cmb",
         rules=(
-            *widths("cmb", f"{DOCUMENT}, DCPAYMNT", _WIDTHS).rules,
-            _rule(
-                id="cmb.bank-name",
-                field="creditor_agent.name",
-                message_en="For a payee at another bank the name of that bank's branch (CRTBNK) is required.",
-                message_zh="跨行付款必须填写收款方开户行（CRTBNK）。",
-                broken=lambda facts, _: not facts.own_bank and not facts.bank_name,
-            ),
+            *widths("cmb", _SHEET, _WIDTHS).rules,
+            needs_bank_name("cmb", _SHEET, BANK_CLASS),
             _rule(
                 id="cmb.address",
                 field="supplementary.cn.city",
@@ -143,13 +139,7 @@ PACKS: Final = (
                     gbk_length(address_of(facts)) > ADDRESS and with_words(most=ADDRESS, length=gbk_length(address_of(facts)))
                 ),
             ),
-            _rule(
-                id="cmb.purpose",
-                field="remittance_information.unstructured",
-                message_en="The purpose (用途, NUSAGE: the first line of the remittance information) is required.",
-                message_zh="用途（NUSAGE，附言第一行）必填。",
-                broken=lambda facts, _: not facts.purpose,
-            ),
+            needs_purpose("cmb", _SHEET, BANK_CLASS),
         ),
     ),
 )

@@ -16,13 +16,13 @@ from formats.dialects.tables import StatusTable
 from formats.dialects.text import gbk_length
 from formats.model import CreditTransfer, PaymentTerms
 from formats.rules.chinese import Widths, widths
+from formats.rules.chinese_fields import amount_digits, needs_purpose
 from formats.rules.rule import NOTHING, Finding, Findings, Pack, Rule, Setting
 
 BANK_CLASS: Final = "102"
 SOURCE: Final = "ICBC 银企互联 (NC), PAYENT, elements of rd"
 _PBOC_NAME: Final = 60  # GBK bytes
 _REAL_TIME_USE: Final = 10  # characters
-_FEN_DIGITS: Final = 17
 
 
 class IcbcSettings(DialectSettings):
@@ -108,14 +108,6 @@ def _names_cut(pair: tuple[PaymentTerms, CreditTransfer], _limit: int, _setting:
     return tuple(Finding(field) for field, text in texts if isinstance(text, str) and gbk_length(text) > _PBOC_NAME)
 
 
-def _amount(_facts: Facts, amount: Decimal) -> bool:
-    return amount * 100 >= Decimal(10) ** _FEN_DIGITS
-
-
-def _purpose(facts: Facts, _amount: Decimal) -> bool:
-    return not facts.purpose
-
-
 def _manual(facts: Facts, _amount: Decimal) -> bool:
     return not facts.own_bank and len(facts.purpose) > _REAL_TIME_USE
 
@@ -125,11 +117,6 @@ def _other_bank(facts: Facts, _amount: Decimal) -> Findings:
         return NOTHING
     name = NOTHING if facts.bank_name else (Finding("creditor_agent.name"),)
     return name if facts.city else (*name, Finding("supplementary.cn.city"))
-
-
-def _bank_code(facts: Facts, _amount: Decimal) -> bool:
-    code = facts.bank_code
-    return bool(code) and not (code.isascii() and code.isdigit() and len(code) == 12)
 
 
 OWN: Final = Pack(
@@ -149,15 +136,7 @@ OWN: Final = Pack(
                 payer_name=100,
             ),
         ).rules,
-        payment_rule(
-            BANK_CLASS,
-            f"{SOURCE}: PayAmt, 17 digits of fen",
-            _amount,
-            id="icbc.amount-digits",
-            field="amount",
-            message_en="ICBC's amount has at most 15 digits before the point. Split the payment.",
-            message_zh="工行金额整数部分最多 15 位，请拆分付款。",
-        ),
+        amount_digits("icbc", f"{SOURCE}: PayAmt, 17 digits of fen", 15),
         Rule(
             id="icbc.name-cut",
             source=f"{SOURCE}: names of RMB payments over 60 bytes may be cut by the rules of the PBOC",
@@ -167,15 +146,7 @@ OWN: Final = Pack(
             check=_names_cut,
             severity="warning",
         ),
-        payment_rule(
-            BANK_CLASS,
-            f"{SOURCE}: UseCode and UseCN, one of the two",
-            _purpose,
-            id="icbc.purpose-required",
-            field="remittance_information.unstructured",
-            message_en="ICBC wants to know what is paid for (UseCN). Say it in the first line of the remittance information.",
-            message_zh="工行要求填写用途（UseCN），请填写附言第一行。",
-        ),
+        needs_purpose("icbc", f"{SOURCE}: UseCode and UseCN, one of the two", BANK_CLASS),
         payment_rule(
             BANK_CLASS,
             f"{SOURCE}: UseCN of real-time payments to other banks, at most 10 characters",
@@ -193,15 +164,6 @@ OWN: Final = Pack(
             id="icbc.other-bank",
             message_en="A payment to another bank names that bank's branch and its city.",
             message_zh="跨行付款必须填写收款行名称和城市。",
-        ),
-        payment_rule(
-            BANK_CLASS,
-            f"{SOURCE}: RecBankNo (联行号)",
-            _bank_code,
-            id="icbc.bank-code",
-            field="creditor_agent.clearing_system_member_id",
-            message_en="The payee's bank code (联行号) is 12 digits. Correct it, or leave it out.",
-            message_zh="收款行联行号应为 12 位数字，请更正或留空。",
         ),
     ),
 )

@@ -10,6 +10,7 @@ from formats.dialects.facts import Facts
 from formats.dialects.looks import payment_rule
 from formats.dialects.tables import StatusTable
 from formats.rules.chinese import DOMESTIC, Widths, widths
+from formats.rules.chinese_fields import amount_digits, needs_name_or_code, no_remark
 from formats.rules.rule import Pack
 
 BANK_CLASS: Final = "307"
@@ -17,7 +18,6 @@ SOURCE: Final = "Ping An B2Bi 银企直联, transaction 4004"
 ACCEPTED: Final = "000000"
 RETURNED: Final = "IsBack1"
 _BY_HAND_ABOVE: Final = Decimal(10_000_000)
-_BELOW: Final = Decimal(10) ** 11
 DOUBT: Final = {
     "MA4045": ("The voucher number was used before: the bank is asked what became of it.", "凭证号重复，以查询结果为准。"),
     "GW3002": ("Nobody knows what became of the request.", "结果不明，须查询。"),
@@ -114,15 +114,6 @@ TABLE: Final = StatusTable(
 """4005, Stt and IsBack (three sources); the codes of the header."""
 
 
-def _no_bank(facts: Facts, _amount: Decimal) -> bool:
-    return not facts.own_bank and not facts.bank_name and not facts.bank_code
-
-
-def _bank_code(facts: Facts, _amount: Decimal) -> bool:
-    code = facts.bank_code
-    return bool(code) and not (code.isascii() and code.isdigit() and len(code) == 12)
-
-
 def _by_hand(facts: Facts, amount: Decimal) -> bool:
     return not facts.own_bank and (not facts.bank_code or amount > _BY_HAND_ABOVE)
 
@@ -135,33 +126,8 @@ def packs_of(settings: PinganSettings) -> tuple[Pack, ...]:
 
 
 _RULES: Final = (
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: TranAmount, C(13,2), read as 13 digits with the two of the cents among them",
-        lambda _facts, amount: amount >= _BELOW,
-        id="pingan.amount-digits",
-        field="amount",
-        message_en="Ping An's amount has at most 11 digits before the point. Split the payment.",
-        message_zh="平安银行金额整数部分最多 11 位，请拆分付款。",
-    ),
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: InAcctBankNode, InAcctBankName",
-        _no_bank,
-        id="pingan.other-bank",
-        field="creditor_agent.name",
-        message_en="A payment to another bank names that bank, by its branch or by its code (联行号).",
-        message_zh="跨行付款须填写收款行名称或联行号。",
-    ),
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: InAcctBankNode, C12 (联行号)",
-        _bank_code,
-        id="pingan.bank-code",
-        field="creditor_agent.clearing_system_member_id",
-        message_en="The payee's bank code (联行号) is 12 digits. Correct it, or leave it out.",
-        message_zh="收款行联行号应为 12 位数字，请更正或留空。",
-    ),
+    amount_digits("pingan", f"{SOURCE}: TranAmount, C(13,2), read as 13 digits with the two of the cents among them", 11),
+    needs_name_or_code("pingan", f"{SOURCE}: InAcctBankNode, InAcctBankName", BANK_CLASS),
     payment_rule(
         BANK_CLASS,
         f"{SOURCE}: to other banks without InAcctBankNode, or above 10,000,000",
@@ -171,13 +137,5 @@ _RULES: Final = (
         message_zh="跨行付款未填联行号或金额超过 1000 万时，银行将转人工处理（落地）。",
         severity="warning",
     ),
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: UseEx is the only text",
-        lambda facts, _amount: bool(facts.remark),
-        id="pingan.no-remark",
-        field="remittance_information.unstructured[1]",
-        message_en="Ping An carries one line of text (UseEx); a remark would be lost. Say it in the first line.",
-        message_zh="平安银行只支持一行用途（UseEx），第二行会丢失，请并入第一行。",
-    ),
+    no_remark("pingan", f"{SOURCE}: UseEx is the only text", BANK_CLASS),
 )

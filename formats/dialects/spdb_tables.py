@@ -13,6 +13,7 @@ from formats.dialects.facts import Facts
 from formats.dialects.looks import payment_rule
 from formats.dialects.tables import StatusTable
 from formats.rules.chinese import DOMESTIC, Widths, widths
+from formats.rules.chinese_fields import needs_name_or_code, no_remark
 from formats.rules.rule import Pack
 
 BANK_CLASS: Final = "310"
@@ -126,19 +127,6 @@ TABLE: Final = StatusTable(
 """8804, transStatus (two sources); the codes of packets."""
 
 
-def _no_bank(facts: Facts, _amount: Decimal) -> bool:
-    return not facts.own_bank and not facts.bank_name and not facts.bank_code
-
-
-def _bank_code(facts: Facts, _amount: Decimal) -> bool:
-    code = facts.bank_code
-    return bool(code) and not (code.isascii() and code.isdigit() and len(code) == 12)
-
-
-def _remark(facts: Facts, _amount: Decimal) -> bool:
-    return bool(facts.remark)
-
-
 def _rail(facts: Facts, _amount: Decimal) -> bool:
     return facts.urgent or bool(facts.rail)
 
@@ -151,33 +139,8 @@ def packs_of(settings: SpdbSettings) -> tuple[Pack, ...]:
 
 
 _RULES: Final = (
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: payeeBankName, payeeBankNo",
-        _no_bank,
-        id="spdb.other-bank",
-        field="creditor_agent.name",
-        message_en="A payment to another bank names that bank, by its branch or by its code (联行号).",
-        message_zh="跨行付款须填写收款行名称或联行号。",
-    ),
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: payeeBankNo (联行号)",
-        _bank_code,
-        id="spdb.bank-code",
-        field="creditor_agent.clearing_system_member_id",
-        message_en="The payee's bank code (联行号) is 12 digits. Correct it, or leave it out.",
-        message_zh="收款行联行号应为 12 位数字，请更正或留空。",
-    ),
-    payment_rule(
-        BANK_CLASS,
-        f"{SOURCE}: note is the only text",
-        _remark,
-        id="spdb.no-remark",
-        field="remittance_information.unstructured[1]",
-        message_en="SPDB carries one line of text (note); a remark would be lost. Say it in the first line.",
-        message_zh="浦发银行只支持一行附言（note），第二行会丢失，请并入第一行。",
-    ),
+    needs_name_or_code("spdb", f"{SOURCE}: payeeBankName, payeeBankNo", BANK_CLASS),
+    no_remark("spdb", f"{SOURCE}: note is the only text", BANK_CLASS),
     payment_rule(
         BANK_CLASS,
         f"{SOURCE}: no element says how urgent a payment is, or its rail",

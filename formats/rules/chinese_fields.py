@@ -1,20 +1,15 @@
 """What single Chinese banks ask of a payment beside widths: where it goes, which lines they carry, how many digits.
 
-One pack a bank (`destinations`), made of what is known of its interface. A 联行号 (CNAPS number) has 12 digits: 3 of the bank,
-4 of the city, 4 of the branch, 1 check digit.
+One rule a function, for the packs of banks, and one pack for a usual bank (`destinations`). A 联行号 (CNAPS number) has 12
+digits: 3 of the bank, 4 of the city, 4 of the branch, 1 check digit.
 """
 
-import re
 from decimal import Decimal
-from typing import Final
 
-from formats.dialects.facts import Facts
 from formats.dialects.looks import payment_rule
 from formats.errors import Severity
 from formats.model import CreditTransfer
 from formats.rules.rule import HERE, NOTHING, Findings, Pack, Rule, Setting
-
-_BANK_CODE: Final = re.compile(r"[0-9]{12}").fullmatch
 
 
 def destinations(
@@ -31,47 +26,75 @@ def destinations(
     """The pack of a bank that wants the 联行号 of another bank's branch. `remark`: whether it carries a second line (附言);
     `urgency`: whether it has a field for that; `bank_name`: what the absence of a branch's name is; `rails`: those that can be
     chosen; `integer_digits`: of the amount, before the point."""
-    rules = [*_branch(prefix, source, bank_class, bank_name), _rail(prefix, source, bank_class, rails)]
+    rules = [
+        needs_bank_code(prefix, source, bank_class),
+        needs_bank_name(prefix, source, bank_class, bank_name),
+        _rail(prefix, source, bank_class, rails),
+    ]
     if not remark:
-        rules.append(_no_remark(prefix, source, bank_class))
+        rules.append(no_remark(prefix, source, bank_class))
     if not urgency:
         rules.append(_no_urgency(prefix, source, bank_class))
     if integer_digits is not None:
-        rules.append(_digits(prefix, source, integer_digits))
+        rules.append(amount_digits(prefix, source, integer_digits))
     return Pack(name=f"{prefix}-destinations", rules=tuple(rules))
 
 
-def _branch(prefix: str, source: str, bank_class: str, bank_name: Severity) -> tuple[Rule, Rule]:
-    """The payee's branch, by its number and by its name."""
-    return (
-        payment_rule(
-            bank_class,
-            source,
-            _bank_code,
-            id=f"{prefix}.bank-code",
-            field="creditor_agent.clearing_system_member_id",
-            message_en="The payee's bank is named by the 12 digits of its 联行号 (clearing system CNAPS). Another bank needs it.",
-            message_zh="收款行须以 12 位联行号（CNAPS）标识；跨行付款必填。",
-        ),
-        payment_rule(
-            bank_class,
-            source,
-            lambda facts, _amount: not facts.own_bank and not facts.bank_name,
-            id=f"{prefix}.bank-name",
-            field="creditor_agent.name",
-            message_en="Without the name of the payee's branch the bank handles the payment by hand (落地) or refuses it.",
-            message_zh="未填写收款行名称，银行可能转人工处理（落地）或拒绝付款。",
-            severity=bank_name,
-        ),
+def needs_bank_code(prefix: str, source: str, bank_class: str) -> Rule:
+    """For banks that find another bank's branch by its 联行号. That it has 12 digits is the rule `cn.bank-code-shape`."""
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: not facts.own_bank and not facts.bank_code,
+        id=f"{prefix}.bank-code",
+        field="creditor_agent.clearing_system_member_id",
+        message_en="For a payee at another bank the 12 digits of its 联行号 (clearing system CNAPS) are required.",
+        message_zh="跨行付款必须填写收款行 12 位联行号（CNAPS）。",
     )
 
 
-def _bank_code(facts: Facts, _amount: Decimal) -> bool:
-    needed = not facts.own_bank or bool(facts.bank_code)
-    return needed and _BANK_CODE(facts.bank_code) is None
+def needs_bank_name(prefix: str, source: str, bank_class: str, severity: Severity = "error") -> Rule:
+    """For banks that want the name of another bank's branch; a warning where they only handle the payment by hand without."""
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: not facts.own_bank and not facts.bank_name,
+        id=f"{prefix}.bank-name",
+        field="creditor_agent.name",
+        message_en="Without the name of the payee's branch the bank handles the payment by hand (落地) or refuses it.",
+        message_zh="未填写收款行名称，银行可能转人工处理（落地）或拒绝付款。",
+        severity=severity,
+    )
 
 
-def _no_remark(prefix: str, source: str, bank_class: str) -> Rule:
+def needs_name_or_code(prefix: str, source: str, bank_class: str) -> Rule:
+    """For banks that take either, the name of another bank's branch or its 联行号."""
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: not facts.own_bank and not facts.bank_name and not facts.bank_code,
+        id=f"{prefix}.other-bank",
+        field="creditor_agent.name",
+        message_en="A payment to another bank names that bank, by its branch or by its code (联行号).",
+        message_zh="跨行付款须填写收款行名称或联行号。",
+    )
+
+
+def needs_purpose(prefix: str, source: str, bank_class: str) -> Rule:
+    """For banks that take no payment without 用途."""
+    return payment_rule(
+        bank_class,
+        source,
+        lambda facts, _amount: not facts.purpose,
+        id=f"{prefix}.purpose",
+        field="remittance_information.unstructured",
+        message_en="The purpose (用途, the first line of the remittance information) is required.",
+        message_zh="用途（附言第一行）必填。",
+    )
+
+
+def no_remark(prefix: str, source: str, bank_class: str) -> Rule:
+    """For banks with one line of text."""
     return payment_rule(
         bank_class,
         source,
@@ -109,7 +132,9 @@ def _rail(prefix: str, source: str, bank_class: str, rails: frozenset[str]) -> R
     )
 
 
-def _digits(prefix: str, source: str, most: int) -> Rule:
+def amount_digits(prefix: str, source: str, most: int) -> Rule:
+    """For banks whose field of the amount holds so many digits before the point."""
+
     def check(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:
         amount = transfer.amount
         known = isinstance(amount, Decimal) and amount.is_finite()
