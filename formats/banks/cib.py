@@ -51,8 +51,6 @@ _HEAD: Final = '<?xml version="1.0" encoding="GBK" standalone="yes"?><FOX>'
 class Cib(Dialect[CibSettings]):
     """See the module."""
 
-    bank_class: str = BANK_CLASS
-
     def configured(self, table: Mapping[str, object]) -> Self:
         """See `DialogueBank.configured`. Batches have a serial number of their own, and one question answers for all of one."""
         made = super().configured(table)
@@ -82,10 +80,11 @@ class Cib(Dialect[CibSettings]):
         today = _day_in_china(message)
         trnuid = message.serial_number or serial_of(transfer, SERIAL, today)
         due = terms.requested_execution_date
+        mode = "SUPER" if is_super(facts, transfer.amount, self.limits) else None
         info = (
             f"<ACCTFROM>{element('ACCTID', facts.payer_account)}{optional('NAME', facts.payer_name)}</ACCTFROM>"
             f"{self._payee(facts)}{element('CURSYM', 'RMB')}{element('TRNAMT', yuan(transfer.amount))}"
-            f"{optional('PMTMODE', 'SUPER' if is_super(facts.rail) else None)}{element('PURPOSE', facts.purpose)}"
+            f"{optional('PMTMODE', mode)}{element('PURPOSE', facts.purpose)}"
             f"{optional('DTDUE', self._date(due) if due > today else None)}{optional('MEMO', facts.remark)}"
         )
         return f"<XFERTRNRQ>{element('TRNUID', trnuid)}<XFERRQ><XFERINFO>{info}</XFERINFO></XFERRQ></XFERTRNRQ>"

@@ -55,8 +55,6 @@ _NOBODY: Final = b"<LGNNAM></LGNNAM>"
 class Cmb(Dialect[CmbSettings]):
     """See the module."""
 
-    bank_class: str = BANK_CLASS
-
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
@@ -141,7 +139,7 @@ class Cmb(Dialect[CmbSettings]):
 
 BANK = Cmb(
     name="cmb",
-    bank_class="308",
+    bank_class=BANK_CLASS,
     base=Capabilities(
         sends={PAYS: Validity()},
         reads=cmb_replies.READS,

@@ -24,6 +24,7 @@ from formats.dialects.booking import yuan
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
+from formats.dialects.rails import Rail, rail_of
 from formats.dialects.serial import serial_of
 from formats.dialects.tables import StatusTable
 from formats.dialects.text import child, elements, optional, read_xml
@@ -82,11 +83,6 @@ class CmbcSettings(DialectSettings):
         le=200,
         description="Most GBK bytes of explain; not in our sources | 摘要（explain）最大字节数，请向银行确认",
     )
-    beps_cap: Decimal = Field(
-        default=Decimal("1000000.00"),
-        gt=0,
-        description="Largest payment by BEPS, in yuan; above it HVPS is taken | 小额支付系统（BEPS）单笔上限（元），超过则走大额",
-    )
     not_found_codes: tuple[str, ...] = Field(
         default=(),
         description="Codes by which the bank says in a query that it does not know the payment; no failure by themselves"
@@ -134,8 +130,6 @@ def _packs(settings: CmbcSettings) -> tuple[Pack, ...]:
 class Cmbc(Dialect[CmbcSettings]):
     """See the module."""
 
-    bank_class: str = BANK_CLASS
-
     def configured(self, table: Mapping[str, object]) -> Self:
         """See `DialogueBank.configured`."""
         made = super().configured(table)
@@ -171,8 +165,7 @@ class Cmbc(Dialect[CmbcSettings]):
         """localFlag: the one place that chooses CMBC's way of carrying. In the bank: 0 same city, 1 another; else by system."""
         if facts.own_bank:
             return "0" if facts.same_city else "1"
-        normal = "BEPS" if amount <= self.settings.beps_cap else "HVPS"
-        return {"BEPS": "2", "HVPS": "3", "IBPS": "5"}[facts.rail or ("HVPS" if facts.urgent else normal)]
+        return {Rail.BEPS: "2", Rail.HVPS: "3", Rail.IBPS: "5"}[rail_of(facts, amount, self.limits)]
 
     def inquire(self, inquiry: Inquiry, fresh: str) -> bytes:
         """See `DialogueBank.inquire`: of one payment; nothing else can be asked."""
@@ -302,7 +295,7 @@ _EXAMPLE: Final = CmbcSettings(client_id="2000000001", user_id="2000000001001")
 
 BANK = Cmbc(
     name="cmbc",
-    bank_class="305",
+    bank_class=BANK_CLASS,
     base=Capabilities(
         sends={PAYS: Validity()},
         reads=tuple(f"cmbc.{function}" for function in FUNCTIONS.values()),

@@ -256,9 +256,9 @@ class Icbc(Dialect[IcbcSettings]):
         if reply.function in {"PAYENT", "QPAYENT"}:
             shown = replies.statuses(reply, asked, self.statuses)
             found = tuple(one.serial_number for one in shown if one.serial_number)
-        if reply.function == "QPAYENT":
+        if reply.function == "QPAYENT" and replies.is_plain(reply):
             missing = tuple(serial for serial in (asked.serials if asked else ()) if serial not in found)
-        elif reply.function == "QACCBAL":
+        if reply.function == "QACCBAL":
             bad = next((row for row in reply.rows if child(row, "iRetCode") not in {"", replies.ACCEPTED}), None)
             if bad is not None or not reply.rows:
                 return Heard(outcome=Outcome.UNKNOWN, code=child(bad, "iRetCode"), text=child(bad, "iRetMsg"))

@@ -12,6 +12,7 @@ from formats.checks import is_currency
 from formats.conformance.card import EXEMPT_FILE, CardRule, Case, Found, many
 from formats.conformance.generated import judge_check_then_render
 from formats.conformance.guards import watched
+from formats.conformance.hearing import judge_hears
 from formats.conformance.inbound import judge_golden_values, judge_mutants, judge_samples_read, judge_unknown_status
 from formats.conformance.outbound import (
     golden,
@@ -26,7 +27,9 @@ from formats.conformance.outbound import (
     violations_of,
 )
 from formats.conformance.samples import Problem
+from formats.dialogue import DialogueBank
 from formats.errors import Unparsable, Unrenderable
+from formats.exchange import read_exchange
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
@@ -137,6 +140,8 @@ def _everything(case: Case) -> int:
         count += 1
         with suppress(Unparsable):
             list(case.bank.parse(io.BytesIO(sample.content)))
+            if isinstance(case.bank, DialogueBank):
+                case.bank.hear(read_exchange(io.BytesIO(sample.content)))
     return count
 
 
@@ -201,6 +206,7 @@ RULES: Final = (
     CardRule(
         id="mutants", title_en="Broken files raise only Unparsable", title_zh="损坏的文件只引发 Unparsable", judge=judge_mutants
     ),
+    CardRule(id="hears", title_en="What proves nothing is unknown", title_zh="不能证明结果的回复一律视为未知", judge=judge_hears),
     CardRule(id="pure", title_en="No clock, chance, file or network", title_zh="不读时钟、随机数、文件和网络", judge=judge_pure),
     CardRule(id="exemptions", title_en="Exemptions are known rules", title_zh="豁免项均为已知规则", judge=judge_exemptions),
 )

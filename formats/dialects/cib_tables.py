@@ -10,7 +10,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from formats.dialects.dialect import DialectSettings
-from formats.dialects.looks import payment_rule, with_words
+from formats.dialects.facts import Facts
+from formats.dialects.looks import payment_rule
+from formats.dialects.rails import Limits, Rail, rail_of
 from formats.dialects.tables import StatusTable
 from formats.model import PaymentTerms
 from formats.rules.chinese import DOMESTIC, Widths, widths
@@ -128,7 +130,11 @@ def packs_of(settings: CibSettings) -> tuple[Pack, ...]:
         city=30,
     )
     own = widths("cib", f"{DOCUMENT}, XFERTRNRQ", limits, forbidden="<>&|" if settings.batch else "<>&")
-    more = _party_rules() + _amount_rules(settings.ibps_cap) + (_batch_rules() if settings.batch else ())
+    more = (
+        _party_rules()
+        + _amount_rules(Limits(beps=settings.beps_cap, ibps=settings.ibps_cap))
+        + (_batch_rules() if settings.batch else ())
+    )
     return DOMESTIC, Pack(name="cib", rules=(*own.rules, *more))
 
 
@@ -138,13 +144,6 @@ def _rule(**words: object) -> Rule:
 
 def _party_rules() -> tuple[Rule, ...]:
     return (
-        _rule(
-            id="cib.payee-account",
-            field="creditor_account.other_id",
-            message_en="An account number holds digits, letters and '-' only.",
-            message_zh="账号只能包含数字、字母和“-”。",
-            broken=lambda facts, _: not facts.payee_account.replace("-", "a").isalnum() or not facts.payee_account.isascii(),
-        ),
         _rule(
             id="cib.bank-name",
             field="creditor_agent.name",
@@ -159,13 +158,6 @@ def _party_rules() -> tuple[Rule, ...]:
             " cn.own_bank = yes.",
             message_zh="收款行名称含“兴业银行”但标记为他行；请填写 309 开头的联行号，或 cn.own_bank = yes。",
             broken=lambda facts, _: not facts.own_bank and "兴业银行" in facts.bank_name,
-        ),
-        _rule(
-            id="cib.bank-code",
-            field="creditor_agent.clearing_system_member_id",
-            message_en="The bank code (联行号) has 12 digits.",
-            message_zh="联行号为 12 位数字。",
-            broken=lambda facts, _: bool(facts.bank_code) and not is_bank_code(facts.bank_code),
         ),
         _rule(
             id="cib.purpose",
@@ -185,7 +177,7 @@ def _party_rules() -> tuple[Rule, ...]:
     )
 
 
-def _amount_rules(cap: Decimal) -> tuple[Rule, ...]:
+def _amount_rules(limits: Limits) -> tuple[Rule, ...]:
     return (
         _rule(
             id="cib.amount-min",
@@ -202,18 +194,11 @@ def _amount_rules(cap: Decimal) -> tuple[Rule, ...]:
             broken=lambda _, amount: amount >= Decimal(10) ** 15,
         ),
         _rule(
-            id="cib.super-amount-max",
-            field="amount",
-            message_en="A fast transfer (IBPS) takes at most {most} yuan. Send it without cn.rail, or in parts.",
-            message_zh="超级网银单笔最高 {most} 元；请去掉 cn.rail 或拆分。",
-            broken=lambda facts, amount: is_super(facts.rail) and amount > cap and with_words(most=cap),
-        ),
-        _rule(
             id="cib.super-bank-code",
             field="creditor_agent.clearing_system_member_id",
-            message_en="A fast transfer (IBPS) needs the bank code of the payee's bank.",
-            message_zh="超级网银付款必须填写收款行联行号。",
-            broken=lambda facts, _: is_super(facts.rail) and not facts.bank_code,
+            message_en="A fast transfer (IBPS) needs the bank code of the payee's bank. Urgent payments up to its cap are ones.",
+            message_zh="超级网银付款（含限额内的加急付款）必须填写收款行联行号。",
+            broken=lambda facts, amount: is_super(facts, amount, limits) and not facts.bank_code,
         ),
     )
 
@@ -224,7 +209,7 @@ def _batch_rules() -> tuple[Rule, ...]:
         payment_rule(
             BANK_CLASS,
             source,
-            lambda facts, _: is_super(facts.rail),
+            lambda facts, _: facts.rail == Rail.IBPS,
             id="cib.batch-super",
             field="supplementary.cn.rail",
             message_en="A batch has no place for fast transfers (IBPS). Send them by a connection without batch.",
@@ -242,10 +227,6 @@ def _batch_rules() -> tuple[Rule, ...]:
     )
 
 
-def is_super(rail: str) -> bool:
+def is_super(facts: Facts, amount: Decimal, limits: Limits) -> bool:
     """Whether a payment goes out as PMTMODE SUPER: the one place that chooses CIB's way of carrying."""
-    return rail == "IBPS"
-
-
-def is_bank_code(code: str) -> bool:
-    return len(code) == 12 and code.isascii() and code.isdigit()
+    return rail_of(facts, amount, limits) is Rail.IBPS

@@ -157,16 +157,6 @@ PACKS: Final = (
                 message_zh="用途（NUSAGE，附言第一行）必填。",
                 broken=lambda facts, _: not facts.purpose,
             ),
-            _rule(
-                id="cmb.bank-code",
-                field="creditor_agent.clearing_system_member_id",
-                message_en="The bank code (联行号) has 12 digits.",
-                message_zh="联行号为 12 位数字。",
-                broken=lambda facts, _: (
-                    bool(facts.bank_code)
-                    and not (len(facts.bank_code) == 12 and facts.bank_code.isascii() and facts.bank_code.isdigit())
-                ),
-            ),
         ),
     ),
 )

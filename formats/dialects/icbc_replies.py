@@ -132,11 +132,17 @@ def statuses(reply: Reply, asked: Asked | None, table: StatusTable) -> tuple[Tra
         own, code, text = ("QryiSeqno", "instrRetCode", "instrRetMsg")
     wanted = set(asked.serials) if asked is not None else set()
     number = reply.bank_number if reply.function == "PAYENT" else child(reply.out, "QrySerialNo")
+    rows = [row for row in reply.rows if reply.function == "PAYENT" or child(row, "Result")]
+    named = ((child(row, own), row) for row in rows)
     return agreed(
-        _status(row, table, (own, code, text), number)
-        for row in reply.rows
-        if (child(row, own) in wanted if wanted else child(row, own))
+        _status(row, table, (own, code, text), number) for name, row in named if name and (name in wanted or not wanted)
     )
+
+
+def is_plain(reply: Reply) -> bool:
+    """Whether each row of a QPAYENT names its payment and its Result: else a payment that is not found may be in one that does
+    not, or an echo of the question stands there."""
+    return all(child(row, "QryiSeqno") and child(row, "Result") for row in reply.rows)
 
 
 def _status(row: etree._Element, table: StatusTable, names: tuple[str, str, str], number: str) -> TransactionStatus:

@@ -48,9 +48,8 @@ _OF_TERMS: Final[Mapping[str, tuple[str, Callable[[PaymentTerms], str]]]] = {
 
 
 def _line(transfer: CreditTransfer, number: int) -> str:
-    information = transfer.remittance_information
-    lines = information.unstructured if information else ()
-    return lines[number] if len(lines) > number else ""
+    lines = getattr(transfer.remittance_information, "unstructured", ())
+    return lines[number] if isinstance(lines, tuple) and len(lines) > number else ""
 
 
 def _currency(transfer: CreditTransfer, _limit: int, _setting: Setting) -> Findings:

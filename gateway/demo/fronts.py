@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 HOLDER: Final = "甲公司"
-IMPATIENT: Final = {"timeouts": {"connect": 2, "read": 3, "total": 8}}  # the simulator answers at once, or not at all
+IMPATIENT: Final[Mapping[str, Any]] = {
+    "timeouts": {"connect": 2, "read": 3, "total": 8},  # the simulator answers at once, or not at all
+    "payment_pause": 0,
+    "question_pause": 0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ FRONTS: Final[Mapping[str, Front]] = {
     "cmb": Front(
         account="755900000000001",
         bank_code="308584000013",
-        bank_settings={"login_name": "demouser", "branch_codes": {"755900000000001": "75"}},
+        bank_settings={"login_name": "demouser", "branch_code": "75", "business_mode": "00001"},
         idempotent=True,
         tells_returns=True,
     ),
@@ -51,7 +55,7 @@ FRONTS: Final[Mapping[str, Front]] = {
         account="755900000000001",
         bank_code="308584000013",
         shape="http_form",
-        bank_settings={"uid": "N123456789", "business_mode": "00001", "branches": {"755900000000001": "75"}},
+        bank_settings={"uid": "N123456789", "business_mode": "00001"},
         idempotent=True,
         tells_returns=True,
         seal={

@@ -258,7 +258,9 @@ def test_a_hole_in_check_is_found_whichever_rule_of_the_schema_is_missing(rule: 
 
 def test_every_rule_has_a_bank_or_a_sample_that_breaks_it() -> None:
     assert {rule for _, rule, _ in BAD_BANKS.values()} | {rule for _, rule, _ in BAD_SAMPLES.values()} == {
-        rule.id for rule in RULES
+        rule.id
+        for rule in RULES
+        if rule.id != "hears"  # of banks that answer at once: test_conformance_dialects.py
     }
 
 

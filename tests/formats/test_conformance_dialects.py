@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from formats.banks.cib import BANK
+from formats.bank import bank_named
+from formats.banks.cib import BANK, Cib
 from formats.conformance.bank_rules import RULES
 from formats.conformance.card import Verdict, judge
 from formats.conformance.inbound import parts_of
@@ -15,7 +16,7 @@ from formats.conformance.requests import SamplePayment, payments_of
 from formats.conformance.samples import RequestSample, expected_file
 from formats.conformance.suite import case_of
 from formats.conformance.values import value_faults
-from formats.dialogue import Asked, Asking
+from formats.dialogue import Asked, Asking, Heard, Outcome
 from formats.exchange import Exchange, read_exchange, write_exchange
 from tests.formats.dialects.payments import TERMS, TRANSFER
 
@@ -118,3 +119,33 @@ def test_supplementary_fields_are_written_as_the_contract_has_them() -> None:
     (payment,) = payments_of({"payments": [one]})
     assert payment.transfer.supplementary == (("cn.city", "深圳"),)
     assert payment.transfer.amount == Decimal(1)
+
+
+class Credulous(Cib):
+    """Takes every reply for an answer that begins like one."""
+
+    def hear(self, exchange: Exchange) -> Heard:
+        heard = super().hear(exchange)
+        return replace(heard, outcome=Outcome.TAKEN) if exchange.reply.startswith(b"<?xml") else heard
+
+
+class Trusting(Cib):
+    """Thinks that no reply is a refusal."""
+
+    def hear(self, exchange: Exchange) -> Heard:
+        heard = super().hear(exchange)
+        return heard if exchange.reply else replace(heard, outcome=Outcome.NOT_TAKEN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(Credulous, "it is still taken for an answer."), (Trusting, "an empty reply to payment is taken for an answer.")],
+)
+def test_a_bank_that_hears_more_than_was_said_fails(kind: type[Cib], told: str) -> None:
+    facts = {name: getattr(BANK, name) for name in BANK.__dataclass_fields__}
+    rule = next(rule for rule in RULES if rule.id == "hears")
+    line = judge(rule, case_of(kind(**facts), SAMPLES))
+    assert line.verdict is Verdict.FAILED
+    assert told in line.complaint
+    assert judge(rule, case_of(BANK, SAMPLES)).verdict is Verdict.DONE
+    assert "answers with files" in judge(rule, case_of(bank_named("sepa"), SAMPLES)).text

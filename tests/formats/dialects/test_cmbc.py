@@ -44,7 +44,9 @@ EXAMPLE = (
 def payment(**changes: object) -> CreditTransfer:
     agent = transfer().creditor_agent
     assert agent is not None
-    base = transfer(creditor_agent=replace(agent, name="某银行某支行"), supplementary=(), serial_number=SERIAL)
+    base = transfer(
+        creditor_agent=replace(agent, name="某银行某支行"), supplementary=(("cn.rail", "HVPS"),), serial_number=SERIAL
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -85,7 +87,13 @@ def test_the_example_of_the_sheet_is_rebuilt_byte_for_byte() -> None:
 @pytest.mark.parametrize(
     ("rail", "urgent", "amount", "flag"),
     [
-        *(("", True, "1.00", "3"), ("", False, "1000000.00", "2"), ("", False, "1000000.01", "3"), ("BEPS", True, "1.00", "2")),
+        *(
+            ("", True, "1.00", "5"),
+            ("", True, "1000000.01", "3"),
+            ("", False, "1000000.00", "2"),
+            ("", False, "1000000.01", "3"),
+            ("BEPS", True, "1.00", "2"),
+        ),
         *(("HVPS", False, "1.00", "3"), ("IBPS", False, "1.00", "5")),
     ],
 )

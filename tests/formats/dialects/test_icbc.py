@@ -322,7 +322,7 @@ def heard(raw: bytes, asked: Asked | None, bank: Icbc = BANK) -> tuple[str, str,
     return found.outcome.value, found.code, found.found, found.missing
 
 
-RESULTS = dict.fromkeys(("0", "1", "2", "3", "4", "5", "9", "10", "12", "", "QQ", "07", "７"), "PDNG")
+RESULTS = dict.fromkeys(("0", "1", "2", "3", "4", "5", "9", "10", "12", "QQ", "07", "７"), "PDNG")
 RESULTS |= {"7": "ACSC", "6": "RJCT", "8": "RJCT", "11": "RJCT"}
 
 
@@ -397,6 +397,15 @@ def test_no_such_record_is_missing_and_never_a_failure() -> None:
     assert heard(reply("QPAYENT", "", code="NF01"), STATUS, bank) == ("taken", "NF01", (), ("1",))
     assert heard(reply("PAYENT", "", code="NF01"), ASKED, bank)[0] == "unknown"
     assert list(BANK.records(Exchange(reply=reply("QPAYENT", ROW), asked=STATUS)))[1:] == []
+
+
+@pytest.mark.parametrize(
+    "row", [sought("", "1"), sought("7", ""), "<rd><iSeqno>1</iSeqno></rd>", sought("", "1") + sought("7", "2")]
+)
+def test_a_row_that_names_no_payment_or_no_result_says_neither_found_nor_missing(row: str) -> None:
+    raw = reply("QPAYENT", ROW + row)
+    assert heard(raw, STATUS) == ("taken", "0", (), ())
+    assert list(BANK.records(Exchange(reply=raw, asked=STATUS)))[1:] == []
 
 
 def test_two_rows_of_one_payment_that_differ_prove_nothing() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from gateway import clock
 from gateway.callers import Caller
 from gateway.config_load import load
+from gateway.demo.front_keys import make_keys, take_bank_key
 from gateway.demo.fronts import FRONTS, Part, connection_toml, variable
 from gateway.lifecycle import DeliveryState
 from gateway.rpc.client import orders_from_messages, payments_from_json
@@ -100,9 +101,30 @@ class House:
         rows, _ = await self.store.list_statements(connection_ids=("bank",), limit=100)
         for row in rows:
             for balance in row.statement.balances:
-                if balance.type in {"ITBD", "ITAV", "CLBD", "CLAV"} and balance.amount is not None:
+                if balance.type == "ITBD" and balance.amount is not None:
                     return Decimal(balance.amount)
         return None
+
+    async def until_the_balance_is_told(self, seconds: float = 20.0) -> Decimal | None:
+        """Turns until the bank's word about the account is what its books say, or for so long; that word."""
+        until = asyncio.get_running_loop().time() + seconds
+        while True:
+            told = await self.closing_balance()
+            if told == self.book_balance() or asyncio.get_running_loop().time() > until:
+                return told
+            await self.turn()
+            await asyncio.sleep(0.05)
+
+    async def debits(self) -> dict[str, Decimal]:
+        """The debits of all statements by the bank's own reference, each once however often it was told."""
+        rows, _ = await self.store.list_statements(connection_ids=("bank",), limit=1000)
+        found: dict[str, Decimal] = {}
+        for row in rows:
+            for entry in await self.store.entries(row.statement_row_id, limit=1000):
+                if entry.entry.credit_debit == "DBIT" and not entry.entry.reversal:
+                    key = entry.entry.account_servicer_reference or entry.entry.entry_reference or repr(entry.entry)
+                    found[key] = Decimal(entry.entry.amount)
+        return found
 
     def book_balance(self) -> Decimal:
         """What is on the account by the bank's own books."""
@@ -115,12 +137,15 @@ class House:
 async def open_house(bank: str, directory: Path, *, store: str = "sqlite:///bankgate.db", **more: Any) -> AsyncIterator[House]:
     """The bank is open, the gateway is configured against it and has not done anything yet. `more`: of the simulator."""
     front = FRONTS[bank]
+    keys = make_keys(bank, directory)
+    os.environ.update(keys.environment)
     for name, value in front.secrets.items():
         os.environ[variable(name)] = value
-    settings = {"pace": BANK_PACE, "page_rows": 7, "quiet_hours": False, **more}
+    settings = {"pace": BANK_PACE, "page_rows": 7, "quiet_hours": False, "customer": dict(keys.customer), **more}
     async with run_front(bank, accounts={front.account: OPENING}, **settings) as running:
         (directory / "connections").mkdir(parents=True)
         (directory / "bankgate.toml").write_text(f'store = "{store}"\n[[callers]]\nname = "erp"\nplaintext = true\n')
+        take_bank_key(bank, directory, running.addresses())
         text = connection_toml(bank, running.addresses(), PACE)
         (directory / "connections" / "bank.toml").write_text(text, encoding="utf-8")
         configuration = load(directory)

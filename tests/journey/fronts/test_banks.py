@@ -1,9 +1,12 @@
 """For each Chinese bank: fifty payments with every outcome, lost answers among them, to their ends and matched statements."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from formats.bank import bank_named
+from formats.dialogue import Asking
 from gateway.demo.fronts import FRONTS, cast
 from gateway.lifecycle import DeliveryState
 from tests.journey.fronts.house import ERP, House, open_house
@@ -29,6 +32,12 @@ async def test_every_payment_comes_to_its_end_and_none_is_executed_twice(bank: s
         doubted = [one for one in await house.deliveries() if one.doubt_since is not None]
         assert doubted, "no message was ever in doubt, though answers were lost"
         assert [one for one in await house.deliveries() if one.state is not DeliveryState.SENT] == []
+        asks = bank_named(bank).dialogue.asks  # type: ignore[attr-defined]
+        if Asking.BALANCE in asks:
+            assert await house.until_the_balance_is_told() == house.book_balance()
+        if Asking.STATEMENT in asks:
+            executed = [Decimal(order.amount) / 100 for order in house.bank.books.orders() if order.executed]
+            assert sorted((await house.debits()).values()) == sorted(executed)
 
 
 @pytest.mark.parametrize("bank", sorted(FRONTS))
