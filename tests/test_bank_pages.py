@@ -1,5 +1,6 @@
 """docs/banks/ says of each bank what its plugin says, and its connection file is one that bankgate takes."""
 
+import json
 import re
 import runpy
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from channels.frontend_profile import FrontendProfile
 from gateway.config import DialogueSettings, GuaranteeSettings
 from gateway.config_load import ConfigurationProblems, load
+from gateway.rpc.client import orders_from_messages, payments_from_json
+from simulator.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "deploy" / "scripts" / "banks_page.py"
@@ -89,3 +92,24 @@ def test_the_guides_name_every_key_of_a_connection_to_such_a_bank() -> None:
     for page in ("docs/chinese-banks.md", "docs/chinese-banks.zh.md"):
         said = set(re.findall(r"[a-z_0-9]+", (ROOT / page).read_text(encoding="utf-8")))
         assert keys <= said, page
+
+
+def test_the_walk_through_is_configured_as_it_stands(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "from-front-machine-to-credit.zh.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/.-]+\.(?:toml|json))`：\n\n```(?:toml|json)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in named] == [
+        "bank/simulator.toml",
+        "house/bankgate.toml",
+        "house/connections/cib-main.toml",
+        "payment.json",
+    ]
+    for name, content in named:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    assert load_settings(tmp_path / "bank" / "simulator.toml").front is not None
+    try:
+        connection = load(tmp_path / "house").connections["cib-main"]
+    except ConfigurationProblems as error:
+        pytest.fail(str(error))
+    (order,) = orders_from_messages(payments_from_json(json.loads((tmp_path / "payment.json").read_text(encoding="utf-8"))))
+    assert order.connection_id == connection.id
