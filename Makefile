@@ -12,9 +12,9 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "  ARGS=… is handed on: make demo ARGS=--help, make test ARGS='-k lifecycle'"
 
-demo: ## a bank, the gateway and 226 payments on this machine; under a minute once installed
-	@$(SETUP) run
-	@$(BIN)/bankgate demo $(ARGS)
+demo: ## a bank, the gateway and 226 payments on this machine; BANK=icbc: over a Chinese front machine
+	@$(SETUP) $(if $(filter cmb_cloud,$(BANK)),dev,run)
+	@$(BIN)/bankgate demo $(if $(BANK),--bank $(BANK)) $(ARGS)
 
 test: ## every test and every check
 	@$(SETUP) dev

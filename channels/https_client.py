@@ -5,6 +5,7 @@ before a connection stands, and its trace says when the first byte of a request 
 """
 
 import asyncio
+import base64
 import errno
 import os
 import ssl
@@ -29,6 +30,7 @@ _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,  # refused, no such host, TLS failed, certificate not trusted
     aiohttp.ConnectionTimeoutError,  # TCP or TLS took longer than timeouts.connect
     aiohttp.ServerFingerprintMismatch,  # not the pinned certificate
+    aiohttp.ClientHttpProxyError,  # a proxy made no tunnel (RFC 9110, section 9.3.6): the request is for its other end
 )
 
 
@@ -73,6 +75,8 @@ def plainly(error: BaseException) -> str:
     if isinstance(error, ChannelError):
         return str(error)
     name = type(error).__name__
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{name}: the proxy answered {error.status} and made no tunnel"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"{name}: {getattr(error.certificate_error, 'verify_message', '') or 'the certificate is not believed'}"
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -104,6 +108,7 @@ class HttpsClient:
         self._uploads: aiohttp.ClientSession | None = None
         self._questions: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | bool = True
+        self._proxy_headers: dict[str, str] = {}
 
     async def open(self) -> None:
         """Reads certificates and keys, if that was not done yet. Raises `Unresolved`."""
@@ -136,7 +141,10 @@ class HttpsClient:
         return self._questions.request(method, self._url(path), **self._rules())
 
     def _rules(self) -> dict[str, Any]:
-        return {"allow_redirects": False, "ssl": self._context}
+        rules: dict[str, Any] = {"allow_redirects": False, "ssl": self._context}
+        if self._profile.proxy is not None:
+            rules |= {"proxy": self._profile.proxy, "proxy_headers": self._proxy_headers}
+        return rules
 
     def _url(self, path: str) -> yarl.URL:
         return yarl.URL(self._profile.base_url.rstrip("/") + path, encoded=True)
@@ -162,9 +170,20 @@ class HttpsClient:
         headers = {hdrs.USER_AGENT: "bankgate", hdrs.ACCEPT_ENCODING: "identity", **self._profile.headers}
         for name, reference in self._profile.secret_headers.items():
             headers[name] = self._references.text(f"secret_headers.{name}", reference, private=True)
+        self._proxy_headers = self._proxy_login()
         if self._profile.base_url.startswith("http://"):
             return True, headers
         return tls_context(self._profile, self._references), headers
+
+    def _proxy_login(self) -> dict[str, str]:
+        """What we say to the proxy, and to nobody else (RFC 7617; in UTF-8)."""
+        if self._profile.proxy_login is None:
+            return {}
+        login = self._references.text("proxy_login", self._profile.proxy_login, private=True)
+        user, colon, _ = login.partition(":")
+        if not (user and colon):
+            raise Unresolved(f"proxy_login: {self._profile.proxy_login} holds no user:password")
+        return {hdrs.PROXY_AUTHORIZATION: "Basic " + base64.b64encode(login.encode()).decode("ascii")}
 
 
 def tls_context(route: TlsSettings, references: References) -> ssl.SSLContext:

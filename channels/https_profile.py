@@ -71,6 +71,8 @@ class HttpRoute(TlsSettings):
     headers: dict[Header, str] = Field(default_factory=dict)  # sent with every request: no secrets here
     secret_headers: dict[Header, Secret] = Field(default_factory=dict)  # e.g. an API key
     timeouts: HttpsTimeouts = HttpsTimeouts()
+    proxy: str | None = None  # http://HOST:PORT of our own network; asked for a tunnel (CONNECT), and sees no content
+    proxy_login: Secret | None = None  # user:password, where the proxy wants it
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
@@ -132,6 +134,20 @@ class HttpsProfile(FileRules, HttpRoute):
         return self
 
     @model_validator(mode="after")
+    def _way_out(self) -> Self:
+        if self.proxy is None:
+            if self.proxy_login is not None:
+                raise ValueError("proxy_login is for a proxy, and none is named")
+            return self
+        parts = urlsplit(self.proxy)
+        bare = parts.username is None and parts.path in {"", "/"} and not (parts.query or parts.fragment)
+        if parts.scheme != "http" or not parts.hostname or not _has_port(self.proxy) or not bare:
+            raise ValueError("proxy: is http://HOST:PORT and no more; what goes through it is encrypted for the bank")
+        if urlsplit(self.base_url).scheme != "https":
+            raise ValueError("proxy: carries https only; a proxy could read and change anything else")
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         meanings = (self.success_statuses, self.already_statuses, self.refuse_statuses, self.not_taken_statuses)
         if len(frozenset().union(*meanings)) != sum(map(len, meanings)):
@@ -139,6 +155,13 @@ class HttpsProfile(FileRules, HttpRoute):
         if any(300 <= status < 400 for status in frozenset().union(*meanings)):
             raise ValueError("redirects are never followed and mean nothing about a file: no 3xx in the lists of statuses")
         return self
+
+
+def _has_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port is not None
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

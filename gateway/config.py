@@ -93,9 +93,10 @@ class DatabaseSettings(Settings):
 
 
 class RetentionSettings(Settings):
-    """How long the database keeps what is at its end. Nothing goes without a verified archive (`bankgate store archive`)."""
+    """How long the database keeps what is at its end. No payment goes without a verified archive (`bankgate store archive`)."""
 
     months: int | None = Field(default=None, ge=2, le=1200)  # whole months, beside the current one; None: for ever
+    upload_notes_days: int = Field(default=90, ge=7, le=36_500)  # of an EBICS upload whose message is not to be sent any more
 
 
 class WorkerSettings(Settings):

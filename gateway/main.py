@@ -112,11 +112,19 @@ def demo(
             help="Where to keep everything: an empty database, postgresql://USER@HOST/NAME. Absent: a file.", show_default=False
         ),
     ] = None,
+    bank: Annotated[
+        str | None,
+        typer.Option(help="A Chinese bank's front machine instead: cib, cmb_cloud, cmb, icbc, spdb, pingan, boc, bocom, ccb, …"),
+    ] = None,
 ) -> None:
     """Play the whole journey against a bank on this machine, and show what became of every payment."""
     from gateway.cli.demo import run_demo
     from gateway.demo.scenery import SQLITE
 
+    if bank is not None:
+        from gateway.cli.demo_front import run_front_demo
+
+        raise typer.Exit(run_front_demo(bank, directory, keep=keep, store=store or SQLITE))
     raise typer.Exit(run_demo(directory, keep=keep, store=store or SQLITE))
 
 

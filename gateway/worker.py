@@ -37,6 +37,8 @@ log = structlog.get_logger("worker")
 READ_AGAIN = timedelta(minutes=1)  # where the bank is only asked on request, and a file of it could not be read yet
 GAUGES_EVERY = timedelta(seconds=15)
 QUEUES_EVERY = timedelta(minutes=1)
+NOTES_EVERY = timedelta(hours=1)
+NOTES_AT_ONCE = 1000  # of one transaction
 COUNT_PAUSE = timedelta(seconds=1)  # at most this long a full message goes unnoticed while others still join it
 
 
@@ -102,6 +104,7 @@ class Worker:
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
         self._alarms: list[Alarms] = []
+        self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
 
@@ -171,6 +174,12 @@ class Worker:
             if waiting & {Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
                 await self._store.wake_lane(connection.id)
 
+    async def forget_notes(self) -> None:
+        """Removes what channels remember of uploads that ended long ago."""
+        before = self._clock() - self._notes_kept
+        while await self._store.forget_upload_notes(before, limit=NOTES_AT_ONCE) == NOTES_AT_ONCE:
+            pass
+
     async def close(self) -> None:
         """Ends the channels' connections."""
         for channel in self._channels:
@@ -192,12 +201,14 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
             queues = group.create_task(_every(QUEUES_EVERY, worker.check_queues))
+            notes = group.create_task(_every(NOTES_EVERY, worker.forget_notes))
             await stop.wait()
             worker.wind_down()
             await engine.stop()
             await running
             gauges.cancel()
             queues.cancel()
+            notes.cancel()
     finally:
         await worker.close()
         await store.close()

@@ -29,9 +29,10 @@ from channels.ebics import orders, upload
 from channels.ebics.changing import Changing
 from channels.ebics.codes_table import Remedy
 from channels.ebics.correspondent import Correspondent, Session
-from channels.ebics.describing import Description, described
+from channels.ebics.describing import Description, described, lacking
 from channels.ebics.downloading import fetch, trouble
 from channels.ebics.errors import BadAnswer
+from channels.ebics.key_change import AUTHENTICATION_FAILED
 from channels.ebics.line import Line
 from channels.ebics.locking import Locking
 from channels.ebics.notes import Note, Notes, UploadNote
@@ -45,7 +46,7 @@ from channels.ebics.uploading import open_upload, prepared, receipt_or_error
 from channels.references import References
 
 HAC_AGE: Final = timedelta(seconds=20)
-"""So long one customer protocol answers for all orders that are asked about: a turn of the gateway asks about several."""
+"""So long one customer protocol answers for all orders that are older than it: a turn of the gateway asks about several."""
 _NEVER_LEFT: Final = "the last segment never left: the bank has no whole order"
 _CLOCKS: Final = timedelta(minutes=10)  # by which the bank's clock may be behind ours
 
@@ -146,6 +147,9 @@ class EbicsChannel:
                 return Receipt(evidence=report.evidence, detail=report.detail, at=self._clock())
             stands = stands.at(_decided(stands.state))
         state = await self._uploaded(session, order, parcel, note, stands)
+        refused = state.outcome is Outcome.NOT_HELD and state.code == AUTHENTICATION_FAILED
+        if refused and await self._here.outdated(session):
+            raise NotSent(f"our keys changed while this was sent, and the bank took nothing of it: {state.words} [{state.code}]")
         heard = await self._here.settle_suspicion()
         if heard is not None and state.outcome is not Outcome.ACCEPTED:
             state = replace(state, words=f"{state.words}; {heard}")
@@ -216,7 +220,8 @@ class EbicsChannel:
             return Verdict(fate=Fate.UNKNOWN)
         now = self._clock()
         kept = self._protocol
-        if kept is None or not timedelta(0) <= now - kept.at < HAC_AGE or since < kept.since:
+        young = kept is not None and timedelta(0) <= now - kept.at < HAC_AGE and kept.at >= stands.opened
+        if kept is None or not young or since < kept.since:
             kept = self._protocol = await self._fetched_protocol(session, since, now)
         types = frozenset({stands.state.order_type})
         return verdict(kept.steps, order_id=order_id, partner_id=self._profile.partner_id, order_types=types, since=since)
@@ -272,8 +277,8 @@ class EbicsChannel:
 
     async def check(self) -> tuple[str, ...]:
         """See `Channel.check`: the bank's server (HEV), our keys, and where onboarding stands; an access that waits for the bank
-        is tried (HPB)."""
-        return await self.onboarding.problems()
+        is tried (HPB). Once nothing of that is amiss: whether the bank grants what is set (HTD)."""
+        return await self.onboarding.problems() or await lacking(self._here)
 
     async def close(self) -> None:
         await self._line.close()

@@ -96,6 +96,14 @@ class Correspondent:
             raise NotReady("the keys of the change are not those that were sent to the bank any more: restore the key store")
         return keys
 
+    async def outdated(self, session: "Session") -> bool:
+        """Whether our keys have changed since this session began, or are changing: then a refused authentication says nothing."""
+        try:
+            current = await self.own_keys((await self.open_note())[1])
+        except ChannelError:
+            return True
+        return current.names != session.keys.names
+
     async def ready(self) -> "Session":
         """Everything that a transaction needs. Raises `NotReady`, `KeyTrouble`."""
         _, stored = await self.open_note()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from channels.channel import ChannelError
 from channels.ebics import orders
 from channels.ebics.correspondent import Correspondent
 from channels.ebics.errors import BadAnswer
@@ -21,6 +22,7 @@ from channels.ebics.order_data import (
 )
 from channels.ebics.ordering import Declined, inquire
 from channels.ebics.protocol import Step, read_hac
+from channels.ebics.rights import missing_rights
 
 Read = TypeVar("Read")
 
@@ -62,6 +64,23 @@ async def described(here: Correspondent, days: int) -> Description:
         text=await ask("PTK", lambda data: data.decode("utf-8" if _is_utf8(data) else "latin-1"), "", dates),
         refused=tuple(refused),
     )
+
+
+async def lacking(here: Correspondent) -> tuple[str, ...]:
+    """What is set to be sent or fetched and the bank does not list among our rights (HTD), in words. A bank that does not tell
+    them is no problem."""
+    profile = here.profile
+    wanted = [("upload", profile.upload.order())] if profile.upload else []
+    wanted += [(f"downloads[{place}]", found.order()) for place, found in enumerate(profile.downloads)]
+    try:
+        data = await inquire(await here.ready(), orders.download("HTD"))
+        found = None if data is None else read_customer(data, here.version, "HTD")
+    except Declined:
+        return ()
+    except ChannelError as problem:
+        return (f"asking for our rights (HTD): {problem}",)
+    ours = [user for user in (found.users if found else ()) if user.user_id == profile.user_id]
+    return missing_rights(wanted, ours[0]) if ours else ()
 
 
 def _is_utf8(data: bytes) -> bool:

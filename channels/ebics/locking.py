@@ -28,7 +28,7 @@ class Locking:
     async def lock(self) -> bool:
         """Whether the bank said that the access is locked. False: it did not answer, the access counts as locked here, and
         locking again asks once more. Raises `Declined` (the bank does not lock), `NotSent` (nothing left us), `NotReady`,
-        `KeyTrouble`; then nothing has changed."""
+        `KeyTrouble`; then nothing has changed: an order to lock that was not answered before keeps the access locked here."""
         here = self.here
         note, stored = await here.open_note()
         session = await here.session(await here.own_keys(stored), locked=True)
@@ -43,10 +43,13 @@ class Locking:
             raise
         if state.outcome is Outcome.ACCEPTED or (state.before and state.code in INVALID_USER_STATE):
             return True
-        if state.outcome is Outcome.NOT_HELD and not state.before:
-            await note.put(replace(stored, subscription=before).to_text())
-            raise Declined(f"the bank did not lock the access: {state.words}", state.code)
-        return False
+        if state.outcome is not Outcome.NOT_HELD:
+            return False
+        if state.before:
+            words = "the bank refuses this order to lock; of the one before, which was not answered, nothing is known"
+            raise Declined(f"{words}. The access stays locked here: {state.words}", state.code)
+        await note.put(replace(stored, subscription=before).to_text())
+        raise Declined(f"the bank did not lock the access: {state.words}", state.code)
 
     async def begin_anew(self) -> Subscription:
         """The bank has reset the access, as a person says: it begins anew, with the keys that are in use now, which are others

@@ -106,10 +106,15 @@ class ParkedOrders:
     async def cancel(self, order_id: str, digest: bytes) -> Done:
         """HVS. Raises as `sign`."""
         session = await self.here.ready()
-        found = await self._seen(session, order_id, digest)
-        data = key_data.hvs_data(self.here.version, digest, session.keys.signing.version)
         note = await open_note(self.here.notes, f"{self.here.profile.scope}/HVS/{order_id}/{digest.hex()}")
         stands = None if note.text is None else read_upload(note.text)
+        try:
+            found = await self._seen(session, order_id, digest)
+        except Gone as problem:
+            if stands is not None and landed(stands.state).completed:
+                raise Gone(f"{problem}. Our cancellation went out before and may be what ended it") from None
+            raise
+        data = key_data.hvs_data(self.here.version, digest, session.keys.signing.version)
         if stands is not None and landed(stands.state).outcome in {Outcome.IN_DOUBT, Outcome.ACCEPTED}:
             # It waits, as was just seen: the one before did not cancel it.
             stands = stands.at(replace(landed(stands.state), outcome=Outcome.NOT_HELD))

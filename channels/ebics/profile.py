@@ -117,6 +117,8 @@ class EbicsProfile(Settings):
     server_certificate_sha256: tuple[Fingerprint, ...] = ()
     timeouts: HttpsTimeouts = HttpsTimeouts(total=180.0)  # of one message; an unanswered one goes out up to three times
     user_agent: Line = "bankgate"
+    proxy: str | None = None  # as of an HTTPS channel: http://HOST:PORT, asked for a tunnel
+    proxy_login: Secret | None = None  # user:password, where the proxy wants it
 
     version: VersionName = "H005"
     host_id: str
@@ -198,6 +200,8 @@ class EbicsProfile(Settings):
             upload_path=self.path,
             timeouts=self.timeouts,
             headers={"User-Agent": self.user_agent},
+            proxy=self.proxy,
+            proxy_login=self.proxy_login,
         )
 
     @model_validator(mode="after")

@@ -126,6 +126,15 @@ class Erp:
         amount = Decimal(balance["amount"])
         return -amount if balance["credit_debit"] == "DBIT" else amount
 
+    async def told_balance(self, account: str) -> Decimal | None:
+        """The newest word of a bank that answers at once about an account's booked balance [ITBD]; None if it said nothing."""
+        answer = await self._client.call("StatementService", "ListStatements", {"iban": account, "page": {"size": 100}})
+        for statement in answer.get("statements", ()):
+            for balance in statement.get("balances", ()):
+                if balance["type"] == "ITBD":
+                    return Decimal(balance["amount"])
+        return None
+
 
 def _doubt(delivery: dict[str, Any]) -> list[Doubt]:
     """The doubt about a delivery, if evidence settled it."""

@@ -17,6 +17,33 @@ IMPATIENT: Final[Mapping[str, Any]] = {
 }
 
 
+PACE: Final[Mapping[str, Any]] = {
+    "dialogue": {
+        "ask_after_seconds": 0.3,
+        "ask_longest_seconds": 1.0,
+        "repeat_after_seconds": 1.0,
+        "not_found_wait_seconds": 30.0,
+        "returns_days": 2,
+        "returns_seconds": 1.0,
+        "statement_seconds": 1.0,
+        "balance_seconds": 1.0,
+        "quiet": [],
+    },
+    "schedule": {"fetch_seconds": 0.2, "ask_seconds": 0.3},
+    "retry": {"first_seconds": 0.1, "longest_seconds": 0.5, "lease_seconds": 3000, "in_flight_max": 1000},
+}
+BANK_PACE: Final[Mapping[str, float]] = {
+    "settle": 0.2,
+    "pending": 1.5,
+    "doubtful": 1.5,
+    "manual": 1.5,
+    "returned": 1.0,
+    "hidden": 1.5,
+}
+"""How long things take at the bank, in seconds, and how impatient the gateway is with it: a day's work in seconds."""
+OPENING: Final = "1000000.00"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
     """`account` is the customer's, at this bank; `bank_code` its 联行号. `channel`: the `[channel]` table but for the address,

@@ -77,6 +77,16 @@ def set_up(directory: Path, ledger: str = MOCK_BANK) -> Scenery:
     _sftp_key(gateway, passphrases)
     fingerprint = _https_identity(gateway, bank, passphrases)
     (bank / "simulator.toml").write_text(_bank_toml(gateway, fingerprint, ledger), encoding="utf-8")
+    return _scenery(directory, passphrases, scenery_authority, erp_key, erp_certificate)
+
+
+def _scenery(
+    directory: Path,
+    passphrases: Passphrases,
+    authority: "_Authority",
+    erp_key: ec.EllipticCurvePrivateKey,
+    erp_certificate: x509.Certificate,
+) -> Scenery:
     return Scenery(
         directory=directory,
         passphrases=passphrases,
@@ -84,8 +94,27 @@ def set_up(directory: Path, ledger: str = MOCK_BANK) -> Scenery:
         erp_key=erp_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
-        authority=scenery_authority.certificate.public_bytes(serialization.Encoding.PEM),
+        authority=authority.certificate.public_bytes(serialization.Encoding.PEM),
     )
+
+
+def set_up_gateway(directory: Path) -> Scenery:
+    """What `serve` and its caller need, and nothing else: for a bank whose connection brings its own."""
+    passphrases = Passphrases(worker={})
+    authority = _Authority()
+    for place in ("keys", "trust", "connections"):
+        (directory / "gateway" / place).mkdir(parents=True, mode=0o700)
+    (directory / "bank").mkdir(mode=0o700)
+    _serve_identity(directory / "gateway", authority, passphrases)
+    erp_key = ec.generate_private_key(ec.SECP256R1())
+    return _scenery(directory, passphrases, authority, erp_key, authority.issue("erp", erp_key, client=True))
+
+
+def write_gateway(scenery: Scenery, address: str, store: str) -> None:
+    """Writes bankgate.toml: whose calls are believed, where we listen, where everything is kept."""
+    certificate = x509.load_pem_x509_certificate(scenery.erp_certificate)
+    text = _gateway_toml(certificate.fingerprint(hashes.SHA256()).hex(), address, store)
+    (scenery.gateway / "bankgate.toml").write_text(text, encoding="utf-8")
 
 
 DEMO_PACE = """
@@ -107,9 +136,7 @@ def configure_gateway(
 ) -> None:
     """Writes bankgate.toml and both connections. `ready` is what the bank says about its doors; `address` where
     we listen, `pace` the tables on batching and schedule, `store` where everything is kept."""
-    certificate = x509.load_pem_x509_certificate(scenery.erp_certificate)
-    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
-    (scenery.gateway / "bankgate.toml").write_text(_gateway_toml(fingerprint, address, store), encoding="utf-8")
+    write_gateway(scenery, address, store)
     connections = scenery.gateway / "connections"
     (connections / "acme-sftp.toml").write_text(_sftp_toml(ready, pace), encoding="utf-8")
     (connections / "orion-https.toml").write_text(_https_toml(scenery, ready, pace), encoding="utf-8")

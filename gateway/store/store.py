@@ -343,6 +343,10 @@ class Store(Protocol):
     async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
         """Remembers it where `was` stands (None: nothing). False: something else stands there, and nothing was written."""
 
+    async def forget_upload_notes(self, before: datetime, *, limit: int) -> int:
+        """Removes notes of uploads (named `…/upload/<SHA-256 of the bytes>`) that were last written before then; how many, and
+        `limit` at most. Those of bytes that a delivery may still send stay, however old."""
+
     # -- lanes ---------------------------------------------------------------------------------------------------------
 
     async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:

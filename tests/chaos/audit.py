@@ -29,11 +29,14 @@ class Verdict:
 
     problems: list[str] = field(default_factory=list)
     doubles: int = 0
+    doubled_over: Counter[str] = field(default_factory=Counter)  # payments, by connection
     lost: int = 0
     waiting: int = 0  # held for a person, and not executed
     in_doubt: int = 0  # left for a person after the calm
     decided: int = 0  # by the person
     states: Counter[str] = field(default_factory=Counter)
+    settled_over: Counter[str] = field(default_factory=Counter)  # payments, by connection
+    proofs: Counter[str] = field(default_factory=Counter)  # whether the bank has a message: by connection, verdict and source
     events: int = 0
     settled_total: Decimal = Decimal(0)
 
@@ -100,6 +103,7 @@ async def audit(world: World, ledger: Ledger, watcher: Watcher, verdict: Verdict
     async with world.client(0, 30.0) as client:
         payments = await _payments(client)
         closings = await _closings(client)
+        verdict.proofs = await _proofs(client)
     compare(payments, books, ledger, verdict)
     verdict.problems += ledger.findings
     await _sums(world, payments, books, closings, verdict)
@@ -113,6 +117,8 @@ def compare(payments: dict[str, dict[str, Any]], books: dict[str, Any], ledger: 
     by_id = {payment["payment_id"]: payment for payment in payments.values()}
     verdict.doubles = sum(times - 1 for times in executed.values())
     verdict.problems += [f"{_told(by_id, one)} was executed {times} times" for one, times in executed.items() if times > 1]
+    doubled = [by_id[one]["request"]["connection_id"] for one, times in executed.items() if times > 1 and one in by_id]
+    verdict.doubled_over = Counter(doubled)
     if len(books["paid_twice"]) != sum(times > 1 for times in executed.values()):
         verdict.problems.append(f"by accounts and amounts the bank paid twice: {books['paid_twice']}")
     verdict.problems += [f"the bank executed {one}, which no payment is" for one in executed.keys() - by_id.keys()]
@@ -124,6 +130,7 @@ def compare(payments: dict[str, dict[str, Any]], books: dict[str, Any], ledger: 
             continue
         state = _state(payment)
         verdict.states[state] += 1
+        verdict.settled_over[wanted["connection_id"]] += state == "settled"
         done = executed[payment["payment_id"]]
         if state == "held" and not done:
             verdict.waiting += 1  # visibly, with a reason: a person releases or refuses it
@@ -205,6 +212,17 @@ async def _payments(client: Client) -> dict[str, dict[str, Any]]:
 async def _in_doubt(client: Client) -> list[dict[str, Any]]:
     wanted = {"states": ["DELIVERY_STATE_IN_DOUBT"]}
     return await _pages(client, "OperationsService", "ListDeliveries", "deliveries", wanted)
+
+
+async def _proofs(client: Client) -> Counter[str]:
+    """What told that the bank has a message, or does not: receipts, answers to questions, news, people."""
+    found: Counter[str] = Counter()
+    for listed in await _pages(client, "OperationsService", "ListDeliveries", "deliveries"):
+        whole = await client.call("OperationsService", "GetDelivery", {"delivery_id": listed["delivery_id"]})
+        for proof in whole["delivery"].get("evidence", ()):
+            if proof["verdict"] != "unknown":
+                found[f"{listed['connection_id']}: {proof['verdict']} by {proof['source'].split(':')[0]}"] += 1
+    return found
 
 
 async def _any_in(client: Client, states: Iterable[str]) -> bool:

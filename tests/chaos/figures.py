@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -29,12 +29,15 @@ class Figures:
     repeats: int = 0  # submissions made again
     returns: int = 0  # of the watcher
     doubles: int = 0
+    doubled_over: dict[str, int] = field(default_factory=dict)  # payments, by connection
     lost: int = 0
     waiting: int = 0
     in_doubt: int = 0
     decided: int = 0
     settled_total: str = "0"
     by_themselves: dict[str, int] = field(default_factory=dict)
+    settled_over: dict[str, int] = field(default_factory=dict)  # payments, by connection
+    proofs: dict[str, int] = field(default_factory=dict)  # whether the bank has a message: by connection, verdict and source
     recovery: dict[str, list[float | None]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -64,10 +67,12 @@ class Figures:
         rows = [
             f"store {self.store}, {self.runs} run(s), seeds {', '.join(map(str, self.seeds))}, {self.seconds:.0f} s",
             f"payments {self.payments}, faults {self.faults}, {again}",
-            f"executed twice {self.doubles}, lost {self.lost}, held for a person {self.waiting}",
+            f"executed twice {self.doubles}{_over(self.doubled_over)}, lost {self.lost}, held for a person {self.waiting}",
             f"in doubt after the calm {self.in_doubt} messages, decided by a person {self.decided}",
             f"settled {self.settled_total} EUR, by gateway, statements, books and ledger; events {self.events}, each seen once",
             f"processes that ended by themselves and were started again: {self.by_themselves or 'none'}",
+            "payments settled: " + _listed(self.settled_over),
+            "the bank has a message: " + _listed(self.proofs),
             "",
             f"{'fault':<40}{'struck':>7}{'median s':>10}{'worst s':>9}   until a payment submitted after it was at the bank",
         ]
@@ -117,8 +122,9 @@ def together(several: Sequence[Figures]) -> Figures:
         whole.problems += one.problems
         for name in ("seconds", "payments", "events", "repeats", "returns", "doubles", "lost", "waiting", "in_doubt", "decided"):
             setattr(whole, name, getattr(whole, name) + getattr(one, name))
-        for what, count in one.by_themselves.items():
-            whole.by_themselves[what] = whole.by_themselves.get(what, 0) + count
+        for name in ("doubled_over", "by_themselves", "settled_over", "proofs"):
+            sums = Counter(getattr(whole, name)) + Counter(getattr(one, name))
+            setattr(whole, name, dict(sums))
         for kind, times in one.recovery.items():
             whole.recovery.setdefault(kind, []).extend(times)
     whole.settled_total = str(sum((Decimal(one.settled_total) for one in several), Decimal(0)))
@@ -136,6 +142,14 @@ def _median(times: Sequence[float | None]) -> float | None:
 
 def _worst(times: Sequence[float | None]) -> float | None:
     return max(_known(times), default=None)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return "; ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+
+
+def _over(counts: Mapping[str, int]) -> str:
+    return f" ({_listed(counts)})" if counts else ""
 
 
 def _shown(value: float | None) -> str:

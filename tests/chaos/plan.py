@@ -20,6 +20,8 @@ class Kind(StrEnum):
     CUT_HTTPS = "HTTPS line cut"
     STALL_SFTP = "SFTP line stalled"
     STALL_HTTPS = "HTTPS line stalled"
+    CUT_EBICS = "EBICS line cut"
+    STALL_EBICS = "EBICS line stalled"
     CUT_STORE = "database line cut"
     STALL_STORE = "database line stalled"
     RESTART_STORE = "database restarted (fast)"
@@ -28,6 +30,7 @@ class Kind(StrEnum):
     FILL_DISK = "database's disk full"
     CUT_OFF = "replica cut off from the database"
     LOSE_ANSWER = "bank loses its answer"
+    FORGET = "bank forgets an EBICS transaction"
     TAKE_TWICE = "bank takes a file twice"
     TORN_FILE = "upload torn by the bank"
     GARBAGE = "bank serves garbage"
@@ -52,6 +55,7 @@ LASTS = {
     Kind.FREEZE_SERVE: (1.0, 4.0),
     Kind.STALL_SFTP: (1.0, 5.0),
     Kind.STALL_HTTPS: (1.0, 5.0),
+    Kind.STALL_EBICS: (1.0, 5.0),
     Kind.STALL_STORE: (0.5, 3.0),
     Kind.KILL_STORE: (0.0, 1.0),
     Kind.FILL_DISK: (1.0, 3.0),
@@ -62,6 +66,7 @@ BYTES = 24_000  # lines are cut within so many
 CONNECTION_KINDS = {
     "sftp": frozenset({Kind.CUT_SFTP, Kind.STALL_SFTP}),
     "https": frozenset({Kind.CUT_HTTPS, Kind.STALL_HTTPS}),
+    "ebics": frozenset({Kind.CUT_EBICS, Kind.STALL_EBICS}),
 }
 
 

@@ -20,7 +20,8 @@ from tests.chaos.scene import ACCOUNTS
 from tests.chaos.world import World, open_world
 
 AFTER_SECONDS = 1.5  # callers go on for so long after the last fault is over, so that its end can be seen
-LOSING_SECONDS = 15.0  # and at most so much longer, until something was sent whose answer can be lost
+LOSING = frozenset({"lose_answer", "ebics_lose_answer", "ebics_lose_request", "ebics_forget"})
+LOSING_SECONDS = 15.0  # and at most so much longer, until something was sent that can be lost, or its answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +92,15 @@ async def run(chaos: Chaos, directory: Path, say: Callable[[str], None]) -> Figu
             repeats=ledger.repeats,
             returns=watcher.returns,
             doubles=verdict.doubles,
+            doubled_over=dict(verdict.doubled_over),
             lost=verdict.lost,
             waiting=verdict.waiting,
             in_doubt=verdict.in_doubt,
             decided=verdict.decided,
             settled_total=f"{verdict.settled_total:.2f}",
             by_themselves=dict(world.notes),
+            settled_over=dict(verdict.settled_over),
+            proofs=dict(verdict.proofs),
             recovery=figures.recovery(
                 striking.struck,
                 ledger.submitted_at,
@@ -125,10 +129,10 @@ async def _storm(chaos: Chaos, world: World, ledger: Ledger, striking: Faults) -
 
 
 async def _answers_lost(world: World) -> None:
-    """Until the bank has lost every answer it was told to lose: what is taken back unused was no fault."""
+    """Until the bank has lost everything that it was told to lose: what is taken back unused was no fault."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LOSING_SECONDS):
-            while any(mood["mood"] == "lose_answer" for mood in (await world.control("GET", "/state"))["moods"]["on"]):  # noqa: ASYNC110
+            while any(mood["mood"] in LOSING for mood in (await world.control("GET", "/state"))["moods"]["on"]):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)  # the callers go on meanwhile
 
 

@@ -6,6 +6,7 @@
 | north-sftp | SFTP | blind | likewise, and nobody asks |
 | orion-https | HTTPS | idempotent | the door refuses a name it has ever seen |
 | vega-https | HTTPS | queryable, absence is final | the door says of any name whether it was ever used |
+| luna-ebics | EBICS | queryable, absence is final | the customer protocol says which orders failed for good |
 """
 
 import shutil
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from gateway.demo import scenery
 from gateway.demo.scenery import HTTPS_ACCOUNT, SFTP_ACCOUNT, Scenery
@@ -22,8 +25,12 @@ from tests.chaos.plan import LANE_LEASE_SECONDS
 
 NORTH_ACCOUNT = "NL73MOCK0000000007"
 VEGA_ACCOUNT = "NL46MOCK0000000008"
+LUNA_ACCOUNT = "NL19MOCK0000000009"
+LUNA = "luna-ebics"
 BALANCE_MINOR = 500_000_000
 SEND_LEASE_SECONDS = 6.0
+MESSAGE_SECONDS = 1.5  # of EBICS, three of which fit into the part of a lease that one send may use
+CONNECT_SECONDS = 1.0
 QUIET_SECONDS = 9.0  # longer than a send may take
 
 PACE = f"""
@@ -63,7 +70,57 @@ ACCOUNTS = (
     Account(connection_id="north-sftp", customer="north", iban=NORTH_ACCOUNT, door="sftp"),
     Account(connection_id="orion-https", customer="orion", iban=HTTPS_ACCOUNT, door="https"),
     Account(connection_id="vega-https", customer="vega", iban=VEGA_ACCOUNT, door="https"),
+    Account(connection_id=LUNA, customer="luna", iban=LUNA_ACCOUNT, door="ebics"),
 )
+
+EBICS_KEYS = ("signature", "authentication", "encryption")
+LUNA_AT_THE_BANK = f"""
+[[customers]]
+id = "luna"
+accounts = ["{LUNA_ACCOUNT}"]
+
+[customers.ebics]
+partner = "PARTNER5"
+
+[[customers.ebics.users]]
+id = "USER5"
+activation = "auto"
+
+[ebics]
+listen = "127.0.0.1:0"
+segment_chars = 4000
+"""
+_OWN_KEYS = "\n".join(
+    f'{name} = {{ key = "file:keys/ebics-{name}.key.pem", passphrase = "env:DEMO_HTTPS_KEY" }}' for name in EBICS_KEYS
+)
+LUNA_AT_THE_GATEWAY = f"""bank = "sepa"
+initiating_party = "Luna SA"
+
+[[accounts]]
+iban = "{LUNA_ACCOUNT}"
+currency = "EUR"
+holder = "Luna SA"
+agent_bic = "MOCKNL2AXXX"
+
+[channel]
+kind = "ebics"
+url = "{{url}}"
+allow_plaintext_loopback = true
+version = "H004"
+host_id = "TESTHOST"
+partner_id = "PARTNER5"
+user_id = "USER5"
+segment_chars = 1200
+timeouts = {{{{ connect = {CONNECT_SECONDS}, total = {MESSAGE_SECONDS} }}}}
+upload = {{{{ order_type = "CCT" }}}}
+downloads = [{{{{ order_type = "CRZ" }}}}, {{{{ order_type = "C54" }}}}, {{{{ order_type = "C53" }}}}]
+{_OWN_KEYS.replace("{", "{{").replace("}", "}}")}
+
+[guarantee]
+kind = "queryable"
+absence_is_final = true
+quiet_seconds = {QUIET_SECONDS}
+{PACE}"""
 
 
 def set_up(directory: Path, *, allow_duplicates: bool) -> Scenery:
@@ -73,7 +130,13 @@ def set_up(directory: Path, *, allow_duplicates: bool) -> Scenery:
     made = scenery.set_up(directory, ledger)
     keys = made.gateway / "keys"
     fingerprint = make_certificate("vega", keys / "vega.pem", keys / "vega.key.pem", server=False)
-    _encrypt(keys / "vega.key.pem", made.passphrases.worker["DEMO_HTTPS_KEY"])
+    vega_key = serialization.load_pem_private_key((keys / "vega.key.pem").read_bytes(), None)
+    (keys / "vega.key.pem").write_bytes(_encrypted(vega_key, made.passphrases.worker["DEMO_HTTPS_KEY"]))
+    for name in EBICS_KEYS:
+        own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        path = keys / f"ebics-{name}.key.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(_encrypted(own, made.passphrases.worker["DEMO_HTTPS_KEY"]))
     with (made.bank / "keys" / "client-ca.pem").open("ab") as trusted:
         trusted.write((keys / "vega.pem").read_bytes())
     settings = made.bank / "simulator.toml"
@@ -84,7 +147,7 @@ def set_up(directory: Path, *, allow_duplicates: bool) -> Scenery:
     north = swapped(north, {'id = "north"': f'id = "north"\naccounts = ["{NORTH_ACCOUNT}"]'})
     pinned = orion.split('certificate_sha256 = ["')[1].split('"')[0]
     vega = swapped(orion, {'id = "orion"': 'id = "vega"', HTTPS_ACCOUNT: VEGA_ACCOUNT, pinned: fingerprint})
-    settings.write_text("\n[[customers]]".join([head, acme, orion, north, vega]), encoding="utf-8")
+    settings.write_text("\n[[customers]]".join([head, acme, orion, north, vega]) + LUNA_AT_THE_BANK, encoding="utf-8")
     return made
 
 
@@ -123,6 +186,7 @@ def configure_replica(made: Scenery, name: str, ready: dict[str, Any], address: 
     assert guarantee
     (connections / "north-sftp.toml").write_text(north, encoding="utf-8")
     (connections / "vega-https.toml").write_text(vega, encoding="utf-8")
+    (connections / f"{LUNA}.toml").write_text(LUNA_AT_THE_GATEWAY.format(url=ready["ebics"]["url"]), encoding="utf-8")
     return gateway
 
 
@@ -134,7 +198,6 @@ def swapped(text: str, changes: dict[str, str]) -> str:
     return text
 
 
-def _encrypt(path: Path, passphrase: str) -> None:
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
+def _encrypted(key: PrivateKeyTypes, passphrase: str) -> bytes:
     encryption = serialization.BestAvailableEncryption(passphrase.encode())
-    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)

@@ -43,6 +43,7 @@ def test_a_payment_executed_twice_is_not_seen() -> None:
     books["paid_twice"] = [{"instruction_id": "id-1"}]
     verdict = judged(payments, books, ledger)
     assert verdict.doubles == 1
+    assert verdict.doubled_over == {ACCOUNTS[0].connection_id: 1}
     assert verdict.problems == ["R-1 was executed 2 times"]
 
 
@@ -104,8 +105,17 @@ def test_figures_of_several_runs_do_not_add_up() -> None:
     one = Figures(
         seeds=[1], store="sqlite", payments=5, settled_total="1.10", recovery={"x": [1.0, 3.0]}, by_themselves={"serve": 1}
     )
-    two = Figures(seeds=[2], store="sqlite", payments=7, settled_total="2.25", recovery={"x": [None]}, problems=["p"])
+    two = Figures(
+        seeds=[2],
+        store="sqlite",
+        payments=7,
+        settled_total="2.25",
+        recovery={"x": [None]},
+        by_themselves={"serve": 2},
+        problems=["p"],
+    )
     whole = together([one, two]).as_json()
     assert (whole["payments"], whole["settled_total"], whole["faults"], whole["runs"]) == (12, "3.35", 3, 2)
     assert whole["faults_by_kind"]["x"] == {"struck": 3, "median_seconds": 2.0, "worst_seconds": 3.0}
+    assert whole["by_themselves"] == {"serve": 3}
     assert whole["problems"] == ["p"]

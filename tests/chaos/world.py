@@ -1,9 +1,9 @@
 """Everything a chaos run is about, as processes: the bank, the database, and replicas of the gateway, each with lines of its own.
 
     callers ──▶ serve (replica 0) ─┐                       ┌─▶ SFTP door  ┐
-                worker (replica 0) ┼─ lines: cut, stalled ─┼─▶ HTTPS door ┴─▶ bank ─▶ mock-bank
-    callers ──▶ serve (replica 1) ─┤                       └─▶ database
-                worker (replica 1) ┘
+                worker (replica 0) ┼─ lines: cut, stalled ─┼─▶ HTTPS door ┼─▶ bank ─▶ mock-bank
+    callers ──▶ serve (replica 1) ─┤                       ├─▶ EBICS door ┘
+                worker (replica 1) ┘                       └─▶ database
 
 A process that ends by itself is started again, as an operator's service manager does, and that is counted.
 """
@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -37,6 +38,7 @@ COURIERS = {"ours": "gateway.main", "naive": "tests.chaos.naive"}
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 CALL_SECONDS = 5.0
 LOOK_SECONDS = 0.3
+ONBOARDING_SECONDS = 60.0  # for one command
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Replica:
 
     name: str
     address: str
-    lines: dict[str, Line]  # by "sftp", "https", "store"
+    lines: dict[str, Line]  # by "sftp", "https", "ebics", "store"
     serve: Managed
     worker: Managed
     cable: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever pulls the one to the database
@@ -147,11 +149,15 @@ class World:
                         await one.start(self.guard)
 
     async def all_up(self, seconds: float = 60.0) -> None:
-        """Waits until every replica answers callers from its database."""
-        async with asyncio.timeout(seconds):
-            for number in range(len(self.replicas)):
-                while not await self._answers(number):  # noqa: ASYNC110 - another process brings it about
-                    await asyncio.sleep(0.1)
+        """Waits until every replica answers callers from its database. Raises `AssertionError` with what the processes said."""
+        try:
+            async with asyncio.timeout(seconds):
+                for number in range(len(self.replicas)):
+                    while not await self._answers(number):  # noqa: ASYNC110 - another process brings it about
+                        await asyncio.sleep(0.1)
+        except TimeoutError:
+            said = "\n".join(f"{one.name}, ended by itself {one.ended_by_itself} times:\n{one.tail(8)}" for one in self.managed)
+            raise AssertionError(f"not every replica was up within {seconds:g} seconds\n{said}") from None
 
     async def _answers(self, replica: int) -> bool:
         try:
@@ -208,6 +214,7 @@ async def open_world(
         keeping = asyncio.create_task(world.keep_running())
         try:
             await world.all_up()
+            await _onboard(world)
             yield world
         finally:
             keeping.cancel()
@@ -234,6 +241,23 @@ async def _open_accounts(world: World) -> None:
             await world.control("POST", "/accounts", {**new, **fields})
 
 
+async def _onboard(world: World) -> None:
+    """The access over EBICS, set up by a person's commands; the fingerprints are those that the bank tells elsewhere."""
+    config = ("--config", str(world.directory / "replica-0" / "gateway"))
+    before = () if world.network is None else world.network.inside(world.network.replica(0))
+    hashes = {name: key["public_key_sha256"] for name, key in world.ready["ebics"]["bank_keys"].items()}
+    proved = ("--authentication", hashes["X002"], "--encryption", hashes["E002"])
+    for command in (("init", scene.LUNA), ("confirm-bank-keys", scene.LUNA, *proved)):
+        arguments = ("connections", *command, *config)
+        secrets, logs = world.made.passphrases.worker, world.directory
+        one = _managed(f"onboarding-{command[0]}", "gateway.main", *arguments, logs=logs, secrets=secrets, before=before)
+        await one.start(world.guard)
+        assert one.process is not None
+        async with asyncio.timeout(ONBOARDING_SECONDS):
+            status = await one.process.wait()
+        assert status == 0, f"{command[0]} ended with {status}:\n{one.tail()}"
+
+
 async def _add_replica(world: World, number: int, courier: str) -> None:
     ready, made = world.ready, world.made
     lines = await _lines(world, number)
@@ -247,6 +271,7 @@ async def _add_replica(world: World, number: int, courier: str) -> None:
         **ready,
         "sftp": {**ready["sftp"], "host": world.host("bank", number), "port": lines["sftp"].port},
         "https": {**ready["https"], "url": f"https://127.0.0.1:{lines['https'].port}"},
+        "ebics": {**ready["ebics"], "url": f"http://127.0.0.1:{lines['ebics'].port}/ebics"},
     }
     name = f"replica-{number}"
     store = world.database.url(world.host("database", number), lines["store"].port if "store" in lines else None)
@@ -265,14 +290,13 @@ async def _add_replica(world: World, number: int, courier: str) -> None:
 
 
 async def _lines(world: World, number: int) -> dict[str, Line]:
-    """The replica's ways to the bank's doors and to the database. The HTTPS door's certificate is for the loopback addresses."""
+    """The replica's ways to the bank's doors and to the database. The HTTPS door's certificate is for the loopback addresses, and
+    the EBICS door speaks without TLS there and nowhere else."""
     ready = world.ready
-    https = Line("127.0.0.1", int(ready["https"]["url"].rpartition(":")[2]))
-    listening = None if world.network is None else world.network.listening(number)
-    lines = {
-        "sftp": await Line(ready["sftp"]["host"], ready["sftp"]["port"]).open(world.host("bank", number)),
-        "https": await https.open(listening=listening),
-    }
+    lines = {"sftp": await Line(ready["sftp"]["host"], ready["sftp"]["port"]).open(world.host("bank", number))}
+    for door in ("https", "ebics"):
+        listening = None if world.network is None else world.network.listening(number)
+        lines[door] = await Line("127.0.0.1", urlsplit(ready[door]["url"]).port or 0).open(listening=listening)
     if world.database.port is not None:
         lines["store"] = await Line("127.0.0.1", world.database.port).open(world.host("database", number))
     return lines

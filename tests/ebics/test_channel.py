@@ -163,6 +163,20 @@ async def test_one_protocol_answers_for_all_that_are_asked_about_in_a_turn(desk5
     assert len(desk5.bank.executed) == 3
 
 
+async def test_an_order_is_not_looked_for_in_a_protocol_that_is_older_than_it(desk5: Desk) -> None:
+    await desk5.ready()
+    desk5.bank.recovers = False
+    channel = desk5.channel()
+    for number in range(2):
+        one = parcel(ORDER + b"<!--%d-->" % number, f"BG{number}.xml")
+        desk5.bank.lose["BTU last"] = 1
+        with pytest.raises(InDoubt):
+            await channel.send(one)
+        assert (await channel.fate(one)).fate is Fate.ARRIVED
+        desk5.later(seconds=5)
+    assert desk5.bank.asked.count("HAC start") == 2
+
+
 async def test_silence_of_the_protocol_leaves_the_doubt_and_nothing_is_sent(desk5: Desk) -> None:
     await desk5.ready()
     desk5.bank.lose["BTU last"] = 1

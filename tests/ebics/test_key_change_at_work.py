@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channels.channel import ChannelError, InDoubt, NotSent
+from channels.channel import ChannelError, InDoubt, NotSent, Refused
 from channels.ebics.changing import Changing
 from channels.ebics.correspondent import NotReady
 from channels.ebics.key_change import ChangeOrder, InForce, KeyChange
@@ -101,8 +101,14 @@ LOSSES: list[tuple[str, dict[str, Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize("order", ["PUB", "HCS"])
-@pytest.mark.parametrize(("mood", "when", "count"), LOSSES)
+@pytest.mark.parametrize(
+    ("order", "mood", "when", "count"),
+    [
+        *(("PUB", *loss) for loss in LOSSES),
+        *(("HCS", *loss) for loss in LOSSES),
+        *(("HCA", *loss) for loss in LOSSES if loss[2] == 3),
+    ],
+)
 async def test_lost_messages_and_answers_never_leave_us_without_keys_the_bank_takes(
     connection: Connection, order: ChangeOrder, mood: str, when: dict[str, Any], count: int
 ) -> None:
@@ -131,8 +137,7 @@ async def works_not(connection: Connection) -> None:
     assert "not known yet" in " ".join(await connection.channel().onboarding.problems())
 
 
-@pytest.mark.parametrize("order", ["HCS"])
-@pytest.mark.parametrize("step", [1, 2, 3, 4])
+@pytest.mark.parametrize(("order", "step"), [("HCS", 1), ("HCS", 2), ("HCS", 3), ("HCS", 4), ("HCA", 3), ("HCA", 4)])
 @pytest.mark.parametrize("stored", [False, True])
 async def test_a_crash_at_any_step_is_gone_on_from(connection: Connection, order: ChangeOrder, step: int, stored: bool) -> None:
     changing = await begun(connection, order)
@@ -183,3 +188,34 @@ async def test_only_where_the_banks_word_is_missing_a_person_may_say_which_keys_
         await changing.close()
     assert await changing.told(InForce.OLD) is InForce.OLD
     await ended(connection, "PUB")
+
+
+@pytest.mark.parametrize("message", ["first", "last"])
+async def test_an_order_that_meets_a_change_of_keys_is_not_refused_for_good_and_goes_out_once(
+    connection: Connection, message: str
+) -> None:
+    changing = await begun(connection, "HCS")
+    write, notes = connection.notes.write, 0
+
+    async def changed_meanwhile(name: str, text: str, *, was: str | None) -> bool:
+        nonlocal notes
+        if "/upload/" in name:
+            notes += 1
+            if notes == {"first": 1, "last": 3}[message]:  # with the old keys in hand, just before the message leaves
+                assert await changing.run() is InForce.NEW
+        return await write(name, text, was=was)
+
+    connection.notes.write = changed_meanwhile  # type: ignore[method-assign]
+    channel = connection.channel()
+    with pytest.raises(NotSent, match="our keys changed while this was sent"):
+        await channel.send(PAYMENT)
+    await channel.send(PAYMENT)
+    taken = [order for order in connection.branch.orders if order["state"] in {"accepted", "final"}]
+    assert len(taken) == 1
+
+
+async def test_a_refused_authentication_without_a_change_of_keys_is_tried_again_and_again(connection: Connection) -> None:
+    channel = await connection.ready()
+    connection.branch.bank.moods.set("ebics_return_code", 1, {"when": "init", "code": "061001"})
+    with pytest.raises(Refused, match="061001"):
+        await channel.send(PAYMENT)

@@ -3,7 +3,8 @@ never blindly; whatever is lost, a second try does nothing twice."""
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -124,33 +125,67 @@ async def test_a_lost_signature_counts_once_and_the_second_try_says_what_became_
     assert await people.executed() == 2
 
 
+@contextmanager
+def dying(connection: Connection, part: str, step: int, *, stored: bool) -> Iterator[None]:
+    """The process dies at the note of this number among those whose names hold `part`: before it is stored, or just after."""
+    noted = connection.notes.write
+    count = 0
+
+    async def write(name: str, text: str, *, was: str | None) -> bool:
+        nonlocal count
+        count += part in name
+        if part not in name or count != step:
+            return await noted(name, text, was=was)
+        if stored:
+            await noted(name, text, was=was)
+        raise Crash
+
+    connection.notes.write = write  # type: ignore[method-assign]
+    try:
+        with pytest.raises(Crash):
+            yield
+    finally:
+        connection.notes.write = noted  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("step", [1, 2])
 async def test_a_crash_while_signing_is_gone_on_from(people: People, step: int, stored: bool) -> None:
     order = await people.parked()
-    desk = people.signer.channel().parked
-    noted = people.signer.notes.write
-    hve = 0
-
-    async def write(name: str, text: str, *, was: str | None) -> bool:
-        nonlocal hve
-        hve += "/HVE/" in name
-        if "/HVE/" in name and hve == step:
-            if stored:
-                await noted(name, text, was=was)
-            raise Crash
-        return await noted(name, text, was=was)
-
-    people.signer.notes.write = write  # type: ignore[method-assign]
-    with pytest.raises(Crash):
-        await desk.sign(order, DIGEST)
-    people.signer.notes.write = noted  # type: ignore[method-assign]
+    with dying(people.signer, "/HVE/", step, stored=stored):
+        await people.signer.channel().parked.sign(order, DIGEST)
     if step == 1:  # it had not left
         assert await people.signer.channel().parked.sign(order, DIGEST) is Done.DONE
     else:
         with pytest.raises(Gone, match="may have been the last"):
             await people.signer.channel().parked.sign(order, DIGEST)
     assert await people.executed() == 2
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+async def test_a_crash_while_cancelling_is_gone_on_from_and_the_next_try_says_what_may_have_ended_the_order(
+    people: People, step: int, stored: bool
+) -> None:
+    order = await people.parked()
+    with dying(people.signer, "/HVS/", step, stored=stored):
+        await people.signer.channel().parked.cancel(order, DIGEST)
+    if step < 4:  # of two messages, each with a note before it and one after
+        assert people.states == ["parked"]
+        assert await people.signer.channel().parked.cancel(order, DIGEST) is Done.DONE
+    with pytest.raises(Gone, match="Our cancellation went out before and may be what ended it"):
+        await people.signer.channel().parked.cancel(order, DIGEST)
+    assert people.states == ["cancelled"]
+    assert await people.executed() == 0
+
+
+async def test_a_signature_after_a_cancellation_that_was_not_answered_is_not_given(people: People) -> None:
+    order = await people.parked()
+    people.branch.bank.moods.set("ebics_lose_answer", 3, {"order_type": "HVS", "when": "last"})
+    assert await people.signer.channel().parked.cancel(order, DIGEST) is Done.OPEN
+    with pytest.raises(Gone, match="no order"):
+        await people.signer.channel().parked.sign(order, DIGEST)
+    assert await people.executed() == 0
 
 
 @pytest.mark.parametrize("mood", [None, "ebics_lose_answer", "ebics_lose_request"])
@@ -225,6 +260,30 @@ async def test_a_locked_access_sends_nothing_more_and_a_second_lock_proves_the_f
         await people.signer.channel().parked.waiting()
     with pytest.raises(NotReady, match="make new ones"):
         await people.signer.channel().locking.begin_anew()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(("part", "step"), [("/subscription", 1), ("/SPR/", 1), ("/SPR/", 2)])
+async def test_a_crash_while_locking_never_leaves_an_access_at_work_that_the_bank_locked(
+    people: People, part: str, step: int, stored: bool
+) -> None:
+    with dying(people.signer, part, step, stored=stored):
+        await people.signer.channel().locking.lock()
+    here = (await people.signer.channel().onboarding.standing()).standing
+    nothing = part == "/subscription" and not stored
+    assert here is (Standing.READY if nothing else Standing.LOCKED)
+    assert state_at_bank(people) == ("locked" if (part, step) == ("/SPR/", 2) else "ready")
+    assert await people.signer.channel().locking.lock() is True
+    assert state_at_bank(people) == "locked"
+
+
+async def test_a_bank_that_refuses_the_second_order_to_lock_does_not_unlock_us_and_that_is_said(people: People) -> None:
+    people.branch.bank.moods.set("ebics_lose_request", 1, {"order_type": "SPR"})
+    assert await people.signer.channel().locking.lock() is False
+    people.branch.bank.moods.set("ebics_return_code", 1, {"order_type": "SPR", "code": "090003"})
+    with pytest.raises(Declined, match="of the one before, which was not answered, nothing is known"):
+        await people.signer.channel().locking.lock()
+    assert (await people.signer.channel().onboarding.standing()).standing is Standing.LOCKED
 
 
 async def test_a_bank_that_does_not_lock_leaves_the_access_at_work(people: People) -> None:

@@ -326,7 +326,7 @@ class EbicsBank:
             text="",
             at=self._clock(),
         )
-        late = self._strikes("ebics: customer protocol late", 0.35)
+        late = self._strikes("ebics: customer protocol late", 0.9 if self._world.kind.deaf else 0.35)
         self._protocol.append(Line(step, self._now() + (PROTOCOL_LATE * self._world.dice.random() if late else 0.0)))
 
     def _negative(self, upload: Upload, reason: str, why: str) -> None:

@@ -5,15 +5,18 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from channels.ebics import upload
+from channels.channel import Fate
+from channels.ebics import channel, upload
 from channels.ebics.codes_table import Remedy
 from channels.ebics.notes import UploadNote
+from channels.ebics.protocol import Verdict
 from channels.ebics.upload import Outcome, UploadState
 from channels.ebics.uploading import Uploading
 from gateway.channel_notes import StoreNotes
 from tests.sim.mutants import DOUBLE, Mutant
 
 _lost = upload.lost
+_verdict = channel.verdict
 _put = Uploading._put
 _write = StoreNotes.write
 
@@ -39,6 +42,11 @@ async def _write_over_anything(self: StoreNotes, name: str, text: str, *, was: s
     return await _write(self, name, text, was=await self.read(name))
 
 
+def _silence_as_failed(*arguments: Any, **named: Any) -> Verdict:
+    found = _verdict(*arguments, **named)
+    return replace(found, fate=Fate.DID_NOT_ARRIVE) if found.fate is Fate.UNKNOWN else found
+
+
 def _patched(target: object, name: str, value: object) -> Any:
     def broken() -> AbstractContextManager[Any]:
         return patch.object(target, name, value)
@@ -52,6 +60,9 @@ EBICS: dict[str, Mutant] = {
     ),
     "takes every doubt for 'the bank holds nothing'": Mutant(
         world="ebics", broken=_patched(upload, "_in_doubt", _doubt_as_not_held), seeds=100, says=DOUBLE
+    ),
+    "takes a customer protocol that does not show the order for one that says it failed": Mutant(
+        world="ebics-deaf", broken=_patched(channel, "verdict", _silence_as_failed), seeds=100, says=DOUBLE
     ),
     "notes a message after it left": Mutant(
         world="ebics", broken=_patched(Uploading, "_put", _note_after_the_message), seeds=100, says=DOUBLE

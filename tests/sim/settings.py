@@ -29,7 +29,8 @@ class WorldKind:
     `window`: from when to when the bank takes messages, in UTC. `in_flight`: at most so many messages not known to have arrived.
     `torn`: half a file may stand under its final name; the bank rejects it as unreadable, or never reads it. `bad_seconds`: how
     long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first. `ebics`: over
-    the production EBICS channel, to a bank that speaks it."""
+    the production EBICS channel, to a bank that speaks it; `deaf`: every other answer to a last segment is lost, and the customer
+    protocol shows nearly everything late."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -43,6 +44,7 @@ class WorldKind:
     bad_seconds: float = 1500.0
     late_writers: float = 0.08
     ebics: bool = False
+    deaf: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -62,6 +64,14 @@ WORLDS: dict[str, WorldKind] = {
     "torn": WorldKind(guarantee="blind", person="late", torn=True),
     "ebics": WorldKind(
         guarantee="queryable", ebics=True, bad_seconds=1000.0, settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}}
+    ),
+    "ebics-deaf": WorldKind(
+        guarantee="queryable",
+        ebics=True,
+        deaf=True,
+        days=0.1,
+        bad_seconds=1000.0,
+        settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}},
     ),
 }
 

@@ -36,11 +36,20 @@ def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -
 
 @pytest.mark.parametrize("chunk", range(EBICS_CHUNKS))
 def test_over_ebics_no_order_is_executed_twice_and_none_is_lost(chunk: int) -> None:
-    start = chunk * EBICS_CHUNK
-    outcome = many([(seed, "ebics") for seed in range(start, start + EBICS_CHUNK)], stop_at_first=True)
-    assert not outcome.violations, outcome.summary()
     must = ("killed before a note", "killed after a note", "last segment lost", "answer to a last segment lost")
     must += ("recovery (061101)", "transaction forgotten", "customer protocol late")
+    _over_ebics("ebics", chunk * EBICS_CHUNK, must)
+
+
+def test_of_an_order_that_no_answer_and_no_protocol_shows_nothing_is_executed_twice() -> None:
+    must = ("answer to a last segment lost", "customer protocol late")
+    must += ("asked, unknown by ebics.hac", "asked, arrived by ebics.hac")
+    _over_ebics("ebics-deaf", 0, must)
+
+
+def _over_ebics(name: str, start: int, must: tuple[str, ...]) -> None:
+    outcome = many([(seed, name) for seed in range(start, start + EBICS_CHUNK)], stop_at_first=True)
+    assert not outcome.violations, outcome.summary()
     missing = [what for what in must if not outcome.seen[f"ebics: {what}"]]
     assert not missing, "the world was too kind for this to prove anything"
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import BinaryIO, TypeVar
 
@@ -186,3 +187,6 @@ class Answers(ABC):
 
     async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
         return await self._write(lambda tx: notes.put_note(tx, name, content, was))
+
+    async def forget_upload_notes(self, before: datetime, *, limit: int) -> int:
+        return await self._write(lambda tx: notes.forget_uploads(tx, before, limit))

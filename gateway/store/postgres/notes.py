@@ -1,5 +1,8 @@
 """What channels remember between two messages to a bank, in PostgreSQL."""
 
+from datetime import datetime
+
+from gateway.lifecycle import UNRESOLVED
 from gateway.store.postgres.connection import Connection
 from gateway.store.postgres.writer import Tx
 
@@ -30,3 +33,24 @@ async def put_note(tx: Tx, name: str, content: str, was: str | None) -> bool:
             was,
         )
     return bool(changed)
+
+
+async def forget_uploads(tx: Tx, before: datetime, limit: int) -> int:
+    """See `Store.forget_upload_notes`. The last 72 characters of such a name are "/upload/" and the hash."""
+    found = await tx.connection.fetch(
+        """
+        DELETE FROM channel_notes WHERE name IN (
+            SELECT name FROM channel_notes
+            WHERE left(right(name, 72), 8) = '/upload/' AND updated_at < $1 AND NOT EXISTS (
+                SELECT 1 FROM deliveries AS d JOIN documents AS m USING (document_id)
+                WHERE d.state = ANY($2) AND lower(m.sha256) = right(name, 64)
+            )
+            LIMIT $3
+        )
+        RETURNING true
+        """,
+        before,
+        sorted(UNRESOLVED),
+        limit,
+    )
+    return len(found)

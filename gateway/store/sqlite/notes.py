@@ -1,7 +1,10 @@
 """What channels remember between two messages to a bank."""
 
 import sqlite3
+from datetime import datetime
 
+from gateway.lifecycle import UNRESOLVED
+from gateway.store import codec
 from gateway.store.sqlite.writer import Tx
 
 
@@ -22,3 +25,21 @@ def put_note(tx: Tx, name: str, content: str, was: str | None) -> bool:
             "UPDATE channel_notes SET content = ?, updated_at = ? WHERE name = ? AND content = ?", (content, tx.now, name, was)
         ).rowcount
     return bool(changed)
+
+
+def forget_uploads(tx: Tx, before: datetime, limit: int) -> int:
+    """See `Store.forget_upload_notes`. The last 72 characters of such a name are "/upload/" and the hash."""
+    states = ", ".join("?" * len(UNRESOLVED))
+    return tx.db.execute(
+        f"""
+        DELETE FROM channel_notes WHERE name IN (
+            SELECT name FROM channel_notes
+            WHERE substr(name, -72, 8) = '/upload/' AND updated_at < ? AND substr(name, -64) NOT IN (
+                SELECT lower(m.sha256) FROM deliveries AS d JOIN documents AS m USING (document_id)
+                WHERE d.state IN ({states}) AND m.sha256 IS NOT NULL
+            )
+            LIMIT ?
+        )
+        """,
+        (codec.micros(before), *sorted(UNRESOLVED), limit),
+    ).rowcount

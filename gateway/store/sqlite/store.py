@@ -392,6 +392,9 @@ class SqliteStore:
     async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
         return await self._write(lambda tx: notes.put_note(tx, name, content, was))
 
+    async def forget_upload_notes(self, before: datetime, *, limit: int) -> int:
+        return await self._write(lambda tx: notes.forget_uploads(tx, before, limit))
+
     # -- lanes ---------------------------------------------------------------------------------------------------------
 
     async def wake_lane(self, lane: str, not_before: datetime | None = None) -> None:

@@ -34,6 +34,7 @@ class Connection:
     user: str = "USER1"
     notes: MemoryNotes = field(default_factory=MemoryNotes)
     channels: list[EbicsChannel] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -61,6 +62,7 @@ class Connection:
             **{use: {"key": f"store:{use}"} for use in PROCESSES},
             "upload": {"service": SERVICE, "park": True} if business else {"order_type": "CCT"},
             "segment_chars": 4000,
+            **self.settings,
         }
         found = parse_profile(table)
         assert isinstance(found, EbicsProfile)

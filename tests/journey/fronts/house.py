@@ -13,7 +13,7 @@ from gateway import clock
 from gateway.callers import Caller
 from gateway.config_load import load
 from gateway.demo.front_keys import make_keys, take_bank_key
-from gateway.demo.fronts import FRONTS, Part, connection_toml, variable
+from gateway.demo.fronts import BANK_PACE, FRONTS, OPENING, PACE, Part, connection_toml, variable
 from gateway.lifecycle import DeliveryState
 from gateway.rpc.client import orders_from_messages, payments_from_json
 from gateway.store.factory import open_store
@@ -26,23 +26,6 @@ from gateway.worker import Worker
 from simulator.front.running import RunningFront, run_front
 
 ERP = Caller(name="erp", connections=("*",), actions=frozenset({"submit", "read", "statements", "operate"}))
-PACE = {
-    "dialogue": {
-        "ask_after_seconds": 0.3,
-        "ask_longest_seconds": 1.0,
-        "repeat_after_seconds": 1.0,
-        "not_found_wait_seconds": 30.0,
-        "returns_days": 2,
-        "returns_seconds": 1.0,
-        "statement_seconds": 1.0,
-        "balance_seconds": 1.0,
-        "quiet": [],
-    },
-    "schedule": {"fetch_seconds": 0.2, "ask_seconds": 0.3},
-    "retry": {"first_seconds": 0.1, "longest_seconds": 0.5, "lease_seconds": 3000, "in_flight_max": 1000},
-}
-BANK_PACE = {"settle": 0.2, "pending": 1.5, "doubtful": 1.5, "manual": 1.5, "returned": 1.0, "hidden": 1.5}
-OPENING = "1000000.00"
 
 
 @dataclass
