@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, adva
 from gateway.outcome import Recorder
 from gateway.prepare import IN_FLIGHT_PAUSE, Preparer
 from gateway.reasons import ours
-from gateway.send_window import AROUND_THE_CLOCK, Standing
+from gateway.send_window import AROUND_THE_CLOCK, Opening, Standing
 from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, Evidence, Reason
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics, place_of
@@ -295,8 +295,11 @@ class Courier:
     # -- shared --------------------------------------------------------------------------------------------------------
 
     async def _standing(self, delivery: Delivery, now: datetime) -> Standing:
-        """How the window of the message's kind of payment stands."""
-        window = self.connection.window
+        """How the window of the message's kind of payment stands. In a bank's quiet hours it is shut."""
+        manner, window = self.connection.manner, self.connection.window
+        if manner is not None and (ends := manner.quiet_until(now.astimezone(manner.zone))) is not None:
+            at = ends.astimezone(UTC)
+            return Standing(open=False, opening=Opening(day=ends.date(), opens_at=at, closes_at=at + timedelta(days=1)))
         if window is None:
             return AROUND_THE_CLOCK
         blocks = await self.store.delivery_blocks(delivery.delivery_id)

@@ -204,6 +204,7 @@ async def test_in_the_quiet_hours_nothing_is_said(make_desk: MakeDesk) -> None:
     assert desk.line.said == []
     delivery = await desk.delivery()
     assert delivery.state is DeliveryState.READY
+    assert delivery.attempt == 0, "waiting for the quiet hours to end costs no attempt"
     assert "11:00" in delivery.reason.bank_text
     desk.clock.advance(hours=2)
     await desk.pump()
