@@ -1,6 +1,6 @@
 # Everything a person does with a checkout. Each target does its own set-up first; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format stubs lock diagrams rules bench sim model chaos image-steps setup clean
+.PHONY: help demo test check format stubs lock diagrams rules banks bench sim model chaos image-steps setup clean
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
@@ -40,6 +40,10 @@ diagrams: ## draw docs/lifecycle.md from the tables of gateway/lifecycle.py
 rules: ## write docs/rules.md from the packs of formats/rules/
 	@$(SETUP) dev
 	@$(BIN)/python deploy/scripts/rules_page.py
+
+banks: ## write docs/banks/ from the plugins of Chinese banks and docs/banks/notes/
+	@$(SETUP) dev
+	@$(BIN)/python deploy/scripts/banks_page.py
 
 lock: ## write the lock files from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@$(SETUP) dev

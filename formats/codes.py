@@ -121,7 +121,23 @@ def meanings(code: str) -> tuple[Meaning, ...]:
             found.append(Meaning(en, zh, f"{text_en[0].upper()}{text_en[1:]}.", f"{text_zh}。"))
     if booked is not None:
         found.append(Meaning("bank transaction code", "银行交易代码", *booked))
-    return tuple(found)
+    return (*found, *_of_banks(key))
+
+
+def _of_banks(key: str) -> list[Meaning]:
+    """What a code means in the interfaces of banks that answer at once: at one of them ("cib.PAYOUT"), or at each ("PAYOUT")."""
+    from formats.bank import discover  # plugins use this file in their turn
+    from formats.dialogue import DialogueBank
+
+    wanted, dot, code = key.partition(".")
+    found = []
+    for name, bank in sorted(discover().items()):
+        if not isinstance(bank, DialogueBank) or (dot and name != wanted):
+            continue
+        explained = bank.explain(code if dot else key)
+        if explained is not None:
+            found.append(Meaning(f"code of the bank {name}", f"{name} 银行代码", *explained))
+    return found
 
 
 # -- bookings --------------------------------------------------------------------------------------------------------------

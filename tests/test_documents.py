@@ -28,6 +28,7 @@ PAGES = sorted(
     [
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/banks/*.md"),
         *(ROOT / room / "README.md" for room in ROOMS),
     ]
 )

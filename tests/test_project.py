@@ -37,6 +37,7 @@ TARGETS = {
     "stubs",
     "diagrams",
     "rules",
+    "banks",
     "lock",
     "bench",
     "image-steps",

@@ -70,6 +70,7 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
     ("message.version", "error", "A message made elsewhere does not say which version it is."),
     ("file.unreadable", "error", "A file made elsewhere cannot be read; the line where reading ended is told."),
     ("schema.not-checked", "error", "A payment file could not be held against its schema."),
+    ("cn.bank-code-unknown", "warning", "The operator's directory of branches has no such bank code (联行号)."),
     ("instant.not-offered", "error", "The payment asks for instant, and the bank or connection does not offer it."),
     ("instant.contradiction", "error", "The payment asks for instant and, in its payment type, for something else."),
     ("instant.unknown", "error", "The choice of instant is a number that this version does not know."),

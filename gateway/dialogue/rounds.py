@@ -137,6 +137,8 @@ class Rounds:
         return given.state in _OPEN or (given.state is PaymentState.SETTLED and not self._returns_over(given, now))
 
     def _returns_over(self, given: GivenSerial, now: datetime) -> bool:
+        if not self.manner.returns:
+            return True  # the status never says it: a payment that succeeded is not asked about again
         sent = given.first_sent_on or given.given_at.date()
         return now.astimezone(self.conversation.zone).date() > sent + self.manner.returns
 

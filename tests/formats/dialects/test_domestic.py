@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formats.codes import explain, meanings
 from formats.dialects.cnaps import check_digit, has_shape, is_consistent, passes_luhn
 from formats.dialects.directory import read_directory
 from formats.dialects.facts import facts_of
@@ -218,3 +219,16 @@ def test_a_directory_that_cannot_be_used_says_where(content: bytes, problem: str
     with pytest.raises(Unparsable, match=problem) as caught:
         read_directory(content)
     assert caught.value.line == line
+
+
+# -- the banks' own codes in plain words -------------------------------------------------------------------------------------
+
+
+def test_a_banks_own_code_is_explained_under_its_name_and_at_every_bank_that_has_it() -> None:
+    assert explain("cib.PAYOUT") == ("Paid.", "已付款")
+    (one,) = meanings("cib.PAYOUT")
+    assert (one.kind_en, one.text_zh) == ("code of the bank cib", "已付款")
+    assert {one.kind_en for one in meanings("7")} >= {"code of the bank icbc"}
+    assert meanings("cib.NEVER") == ()
+    assert "ask the bank" in explain("cib.NEVER")[0]
+    assert not any("bank" in one.kind_en for one in meanings("AC04"))
