@@ -144,7 +144,8 @@ def test_what_a_bank_has_no_place_for_is_said_before_anything_is_sent(
     for name, bank in BANKS.items():
         terms = replace(TERMS, debtor_account=Account(other_id=PAYERS[name]))
         found = bank.check(terms, transfer(**{"supplementary": (), "creditor_agent": NAMED, **changes}), DAY)
-        assert [one.severity for one in found if one.rule in {f"{name}.{rule}", f"cn.{rule}"}] == ([told_by[name]] if name in told_by else [])
+        told = [one.severity for one in found if one.rule in {f"{name}.{rule}", f"cn.{rule}"}]
+        assert told == ([told_by[name]] if name in told_by else [])
         assert {one.rule for one in found if not one.rule.startswith("cn.")} <= {f"{name}.{rule}"}
 
 

@@ -56,8 +56,7 @@ HELD = HeldAccount(number="0200000000000000001")
 
 
 def rendered(bank: Icbc, *transfers: CreditTransfer, terms: PaymentTerms = OURS, number: str = "GW20260105000000001") -> bytes:
-    out = io.BytesIO()
-    bank.render(message_of(PAYMENT, *transfers, terms=terms, serial_number=number), out)
+    bank.render(message_of(PAYMENT, *transfers, terms=terms, serial_number=number), out := io.BytesIO())
     return out.getvalue()
 
 
@@ -142,8 +141,8 @@ def test_a_payment_of_a_later_day_says_so_and_is_taken_only_where_the_bank_sched
     assert [violation.rule for violation in BANK.check(later, INSIDE, DAY)] == ["date.horizon"]
     bank = BANK.configured({**CUSTOMER, "scheduled_days": 5})
     assert bank.check(later, INSIDE, DAY) == ()
-    assert [row["StartDate"] for row in rows_of(rendered(bank, INSIDE, terms=later))] == ["20260107"]
-    assert [row["StartDate"] for row in rows_of(rendered(bank, INSIDE))] == [""]
+    for terms, day in ((later, "20260107"), (OURS, "")):
+        assert [row["StartDate"] for row in rows_of(rendered(bank, INSIDE, terms=terms))] == [day]
 
 
 @pytest.mark.parametrize(
@@ -151,14 +150,14 @@ def test_a_payment_of_a_later_day_says_so_and_is_taken_only_where_the_bank_sched
     [(None, False, "2"), (None, True, "1"), ("HVPS", False, "1"), ("IBPS", False, "1"), ("BEPS", True, "2")],
 )
 @pytest.mark.parametrize("own", [False, True])
-def test_the_rail_decides_whether_a_payment_is_urgent_and_inside_the_bank_the_caller(
+def test_the_rail_decides_what_is_urgent_inside_the_bank_the_caller(
     said: str | None, urgent: bool, speed: str, own: bool
 ) -> None:
-    kind = PaymentType(service_level="URGP") if urgent else None
+    terms = replace(OURS, payment_type=PaymentType(service_level="URGP") if urgent else None)
     words = (("cn.own_bank", "yes" if own else "no"), ("cn.city", "深圳"), *((("cn.rail", said),) if said else ()))
-    speed = ("1" if urgent else "2") if own else speed
-    content = rendered(BANK, replace(ELSEWHERE, supplementary=words), terms=replace(OURS, payment_type=kind))
-    assert rows_of(content)[0]["PayType"] == speed
+    assert rows_of(rendered(BANK, replace(ELSEWHERE, supplementary=words), terms=terms))[0]["PayType"] == (
+        ("1" if urgent else "2") if own else speed
+    )
 
 
 @pytest.mark.parametrize(
