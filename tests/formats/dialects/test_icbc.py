@@ -84,8 +84,7 @@ def test_the_published_example_leaves_as_it_is_published() -> None:
 
 
 def test_the_form_repeats_the_numbers_of_the_signed_xml_and_carries_what_was_signed() -> None:
-    content = rendered(BANK, INSIDE)
-    request = BANK.wrap(content, ASKED, replace(WRAPPING, sealed="MIIC甲==".encode("gbk")))
+    request = BANK.wrap(rendered(BANK, INSIDE), ASKED, replace(WRAPPING, sealed="MIIC甲==".encode("gbk")))
     assert request.target == "?userID=demo.y.9900&PackageID=GW20260105000000001&SendTime=20260105093001123"
     assert request.fields == (
         ("Version", "0.0.0.1"),
@@ -154,10 +153,9 @@ def test_the_rail_decides_what_is_urgent_inside_the_bank_the_caller(
     said: str | None, urgent: bool, speed: str, own: bool
 ) -> None:
     terms = replace(OURS, payment_type=PaymentType(service_level="URGP") if urgent else None)
-    words = (("cn.own_bank", "yes" if own else "no"), ("cn.city", "深圳"), *((("cn.rail", said),) if said else ()))
-    assert rows_of(rendered(BANK, replace(ELSEWHERE, supplementary=words), terms=terms))[0]["PayType"] == (
-        ("1" if urgent else "2") if own else speed
-    )
+    rail = (("cn.rail", said),) if said else ()
+    one = replace(ELSEWHERE, supplementary=(("cn.own_bank", "yes" if own else "no"), ("cn.city", "深圳"), *rail))
+    assert rows_of(rendered(BANK, one, terms=terms))[0]["PayType"] == (("1" if urgent else "2") if own else speed)
 
 
 @pytest.mark.parametrize(
