@@ -156,6 +156,7 @@ class Asked:
     serials: tuple[str, ...] = ()
     package: str | None = None
     at: datetime | None = None  # when it was asked; aware
+    repeat: bool = False  # of a payment: the same may have gone out before, so that a refusal proves nothing about it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

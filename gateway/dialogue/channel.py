@@ -123,6 +123,7 @@ class DialogueChannel:
             currency=serials[0].account.currency,
             serials=tuple(one.serial for one in serials),
             package=serials[0].package,
+            repeat=doubted,
         )
         exchange, heard = await self.conversation.have(content, asked)
         await self._kept(exchange)

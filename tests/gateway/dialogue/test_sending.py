@@ -1,7 +1,11 @@
 """A payment to a bank that answers at once: what each kind of answer, and of silence, makes of it."""
 
+from dataclasses import dataclass, field
+
 import pytest
 
+from formats.dialogue import Asking, Heard
+from formats.exchange import Exchange
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
 from gateway.reasons import ours
 from gateway.store.records import DeliveryChange
@@ -167,6 +171,28 @@ async def test_a_refusal_of_a_repeat_is_no_refusal_of_the_payment(make_desk: Mak
     assert len(desk.sends()) == 2
     assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
     assert (await desk.payment(payment_id)).state is PaymentState.BATCHED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembering(TalkBank):
+    """Remembers whether each payment it hears about went out before."""
+
+    repeats: list[bool] = field(default_factory=list)
+
+    def hear(self, exchange: Exchange) -> Heard:
+        if exchange.asked is not None and exchange.asked.kind is Asking.PAYMENT:
+            self.repeats.append(exchange.asked.repeat)
+        return super().hear(exchange)
+
+
+async def test_the_reply_to_a_repeat_is_marked_as_one_for_those_who_read_it_later(make_desk: MakeDesk) -> None:
+    bank = Remembering()
+    desk = await make_desk(bank=bank, line=ScriptedLine(answers=[{"outcome": "unknown"}], usual=knows_none), guarantee=IDEMPOTENT)
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(seconds=1000)
+    await desk.pump()
+    assert bank.repeats == [False, True]
 
 
 async def test_several_payments_of_one_message_are_known_by_the_first_that_is_found(make_desk: MakeDesk) -> None:
