@@ -134,6 +134,8 @@ class Rounds:
                 return
 
     def _is_to_be_asked(self, given: GivenSerial, now: datetime) -> bool:
+        if given.state is PaymentState.HELD:  # never sent, as far as is known here, and asked about: a backup was restored
+            return given.first_sent_on is None
         return given.state in _OPEN or (given.state is PaymentState.SETTLED and not self._returns_over(given, now))
 
     def _returns_over(self, given: GivenSerial, now: datetime) -> bool:

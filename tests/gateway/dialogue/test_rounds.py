@@ -7,6 +7,7 @@ import pytest
 
 from channels.channel import Unreachable
 from gateway.lifecycle import PaymentState
+from gateway.restored import after_restore
 from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
 from tests.gateway.dialogue.talk import LOST, Answer, ScriptedLine
 
@@ -193,3 +194,17 @@ async def test_the_next_question_is_known_to_the_lane_and_waits_for_the_quiet_ho
     until = await quiet.channel.next_due()
     assert until is not None
     assert until.hour in {3, 11}  # 11:00 in Shanghai
+
+
+async def test_after_a_restore_the_bank_is_asked_about_numbers_that_may_have_gone_out_since(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(usual=lambda said: {"states": dict.fromkeys(said.get("status", ()), "ACSC")}))
+    (payment_id,) = await desk.submit()
+    await desk.preparer.form_messages()
+    delivery = await desk.delivery()
+    given = [(payment_id, "2026112500000001")]
+    await desk.store.give_serials(delivery.delivery_id, delivery.fence, given, "100000000001")
+    await after_restore(desk.store, by="anna", backup_of="2026-11-25T01:00:00Z", clock=desk.clock)
+    await desk.fetch()
+    assert desk.questions() == [["2026112500000001"]]
+    assert (await desk.payment(payment_id)).state is PaymentState.HELD
+    assert "illegal" in await desk.discrepancies()  # the bank has what is held here: a person is told
