@@ -33,13 +33,13 @@ from formats.dialogue import Asked, Asking, Heard, Outcome, StatusInquiry
 from formats.exchange import Exchange
 from gateway.dialogue.conversation import Conversation
 from gateway.dialogue.manner import Manner
-from gateway.dialogue.replies import arrival_of, keeper
+from gateway.dialogue.replies import arrival_of, keeper, references_of
 from gateway.dialogue.rounds import Rounds
 from gateway.dialogue.sought import Question, about, questions
 from gateway.lifecycle import DeliveryEvent
 from gateway.masking import mask_text
 from gateway.store.records import Delivery
-from gateway.store.serials import GivenSerial
+from gateway.store.serials import GivenSerial, SerialAsk
 from gateway.store.store import Store, StoreUnavailable
 
 log = structlog.get_logger("dialogue")
@@ -260,9 +260,14 @@ class DialogueChannel:
         return bool(ends) and ends[-1].source.startswith("person:")
 
     async def _kept(self, exchange: Exchange) -> None:
-        """Stores a reply. Where that fails, what was heard stands all the same: it can be asked for again."""
+        """Stores a reply, and what it calls the payments. Where that fails, what was heard stands all the same: it can be asked
+        for again."""
         try:
             await self._keep(arrival_of(exchange, self._connection_id, self.conversation.fresh()))
+            if names := references_of(self.conversation.bank, exchange):
+                again = self.conversation.clock() + self._manner.ask_after
+                asks = [SerialAsk(serial=one, next_ask_at=again, bank_reference=name, questions=0) for one, name in names.items()]
+                await self._store.ask_serials(self._connection_id, asks)
         except StoreUnavailable as problem:
             log.warning("reply_not_kept", connection=self._connection_id, problem=str(problem))
 

@@ -79,7 +79,10 @@ class Conversation:
             text = f"the reply's seal does not hold: {type(fault).__name__}"
             return Exchange(reply=reply, asked=asked), Heard(outcome=Outcome.UNKNOWN, text=text)
         exchange = Exchange(reply=reply, asked=asked, opened=opened)
-        return exchange, self.bank.hear(exchange)
+        try:
+            return exchange, self.bank.hear(exchange)
+        except Exception as fault:  # a plugin that breaks its promise: the reply is kept all the same, and proves nothing
+            return exchange, Heard(outcome=Outcome.UNKNOWN, text=f"the reply was not understood: {type(fault).__name__}")
 
     async def _request(self, content: bytes, asked: Asked) -> Carried:
         wrapping = Wrapping(at=self.now(), fresh=self.fresh(), token=self.signed_in.token, secrets=self.secrets())

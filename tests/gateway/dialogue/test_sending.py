@@ -425,3 +425,18 @@ async def test_a_number_of_an_earlier_message_does_not_prove_that_this_one_arriv
     assert len(desk.sends()) == 1
     assert (await last(desk)).state is DeliveryState.IN_DOUBT
     assert (await desk.payment(second)).state is PaymentState.BATCHED
+
+
+class Stumbling(TalkBank):
+    """A plugin with a fault: it stumbles over each reply."""
+
+    def hear(self, exchange: Exchange) -> Heard:
+        raise KeyError("a fault of the plugin")
+
+
+async def test_a_reply_over_which_a_plugin_stumbles_is_kept_and_proves_nothing(make_desk: MakeDesk) -> None:
+    desk = await make_desk(bank=Stumbling())
+    await desk.submit()
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert len(await desk.kept()) == 1
