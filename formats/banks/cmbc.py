@@ -21,6 +21,7 @@ from pydantic import Field, StringConstraints
 
 from formats.bank import Capabilities, Validity
 from formats.dialects.booking import yuan
+from formats.dialects.checked import must_pass
 from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
@@ -139,7 +140,9 @@ class Cmbc(Dialect[CmbcSettings]):
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
-        ((terms, transfer),) = self._payments(message)
+        payments = self._payments(message)
+        must_pass(self, payments)
+        ((terms, transfer),) = payments
         facts = facts_of(terms, transfer, BANK_CLASS)
         serial = serial_of(transfer, SERIAL, message.creation_date_time.date())
         fields = elements(
