@@ -449,6 +449,7 @@ BANK = Boc(
         statement_days_max=30,
         signs_in=True,
         secrets=("password",),
+        secret_elements=("token", "oprpwd"),
     ),
     table=TABLE,
     packs=(DOMESTIC, _widths("utf-8"), destinations("boc", _SHEET, _CLASS, remark=False, urgency=True, bank_name="warning")),

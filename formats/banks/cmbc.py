@@ -312,7 +312,7 @@ BANK = Cmbc(
         time_zone="Asia/Shanghai",
         instant=False,
     ),
-    dialogue=Dialogue(serial=SERIAL, asks=frozenset({Asking.STATUS}), secrets=("password",)),
+    dialogue=Dialogue(serial=SERIAL, asks=frozenset({Asking.STATUS}), secrets=("password",), secret_elements=("userPswd",)),
     table=TABLE,
     packs=_packs(_EXAMPLE),
     settings=_EXAMPLE,

@@ -14,7 +14,7 @@ from formats.errors import Unparsable, Unrenderable
 from formats.model import Party
 from formats.report import Entry, PaymentReturn
 from tests.formats.dialects.payments import message_of, transfer
-from tests.formats.dialects.talk import asked, heard, records, statuses
+from tests.formats.dialects.talk import WRAPPING, asked, heard, records, statuses
 
 SERIAL = "2026010500000001"
 
@@ -113,3 +113,13 @@ def test_cmb_asks_in_the_days_of_a_repeat_too_as_far_as_one_question_reaches() -
     for later, until in ((0, "20260105"), (1, "20260106"), (4, "20260109"), (9, "20260110")):
         question = cmb.BANK.inquire(StatusInquiry(sought=(sought,), on=sent + timedelta(days=later)), "1" * 20)
         assert b"<BGNDAT>20260104</BGNDAT><ENDDAT>" + until.encode() in question
+
+
+@pytest.mark.parametrize(
+    ("bank", "element"), [(ccb.BANK, "PASSWORD"), (cib.BANK, "USERPASS"), (cmbc.BANK, "userPswd"), (boc.BANK, "token")]
+)
+def test_a_reply_that_repeats_a_secret_of_the_request_is_kept_without_it(bank: Dialect[Any], element: str) -> None:
+    assert element in bank.dialogue.secret_elements
+    sought = Sought(serial=SERIAL, package=None, account=HeldAccount(number="1"), sent_on=date(2026, 1, 5))
+    content = bank.inquire(StatusInquiry(sought=(sought,), on=date(2026, 1, 5)), "1" * 20)
+    assert f"<{element}>".encode() in bank.wrap(content, asked(Asking.STATUS, SERIAL), WRAPPING).body

@@ -1,16 +1,19 @@
 """A payment to a bank that answers at once: what each kind of answer, and of silence, makes of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 
-from formats.dialogue import Asking, Heard
+from channels.frontend import Carried
+from formats.dialogue import Asking, Heard, Request, Wrapping
 from formats.exchange import Exchange
+from gateway.dialogue.conversation import SignedIn
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 from gateway.reasons import ours
 from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, PaymentChange
 from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
-from tests.gateway.dialogue.talk import LOST, NO_LINE, Answer, ScriptedLine, TalkBank
+from tests.gateway.dialogue.talk import LOST, NO_LINE, USUAL, Answer, ScriptedLine, TalkBank
 
 QUERYABLE_FINAL = {"kind": "queryable", "absence_is_final": True, "quiet_seconds": 100}
 IDEMPOTENT = {"kind": "idempotent", "evidence": "letter of 2026-01-05"}
@@ -175,13 +178,15 @@ async def test_a_refusal_of_a_repeat_is_no_refusal_of_the_payment(make_desk: Mak
 
 @dataclass(frozen=True, kw_only=True)
 class Remembering(TalkBank):
-    """Remembers whether each payment it hears about went out before."""
+    """Remembers each reply to a payment, and whether that went out before."""
 
     repeats: list[bool] = field(default_factory=list)
+    replies: list[bytes] = field(default_factory=list)
 
     def hear(self, exchange: Exchange) -> Heard:
         if exchange.asked is not None and exchange.asked.kind is Asking.PAYMENT:
             self.repeats.append(exchange.asked.repeat)
+            self.replies.append(exchange.reply)
         return super().hear(exchange)
 
 
@@ -440,3 +445,24 @@ async def test_a_reply_over_which_a_plugin_stumbles_is_kept_and_proves_nothing(m
     await desk.pump()
     assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
     assert len(await desk.kept()) == 1
+
+
+async def test_a_password_that_a_reply_repeats_is_not_kept(make_desk: MakeDesk) -> None:
+    """A reply of CCB repeats the head of its request, with the password."""
+    bank = Remembering(dialogue=replace(USUAL, secret_elements=("PASSWORD",)))
+    reply = b'{"text": "<TX><PASSWORD>geheim</PASSWORD><PASSWORD >geheim</PASSWORD></TX>"}'
+    desk = await make_desk(bank=bank, line=ScriptedLine(answers=[reply]))
+    await desk.submit()
+    await desk.pump()
+    assert bank.replies == [b'{"text": "<TX><PASSWORD></PASSWORD><PASSWORD ></PASSWORD></TX>"}']
+    assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+def test_nothing_that_holds_a_secret_shows_it() -> None:
+    """Frames and objects end up in logs."""
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    wrapping = Wrapping(at=at, fresh="1", token="geheim", secrets={"password": "geheim"}, sealed=b"geheim")
+    request = Request(body=b"geheim", fields=(("f", "geheim"),), target="?geheim")
+    carried = Carried(body=b"geheim", fields=(("f", "geheim"),), target="?geheim")
+    for one in (wrapping, request, carried, SignedIn(token="geheim")):
+        assert "geheim" not in repr(one)
