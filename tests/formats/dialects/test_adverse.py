@@ -123,3 +123,9 @@ def test_a_reply_that_repeats_a_secret_of_the_request_is_kept_without_it(bank: D
     sought = Sought(serial=SERIAL, package=None, account=HeldAccount(number="1"), sent_on=date(2026, 1, 5))
     content = bank.inquire(StatusInquiry(sought=(sought,), on=date(2026, 1, 5)), "1" * 20)
     assert f"<{element}>".encode() in bank.wrap(content, asked(Asking.STATUS, SERIAL), WRAPPING).body
+
+
+@pytest.mark.parametrize("name", ["ut-f-8", "utf-16", "utf-7", "big5", "hex", "-"])
+def test_a_strange_encoding_raises_nothing_and_proves_nothing(name: str) -> None:
+    reply = f'<?xml version="1.0" encoding="{name}"?><bocb2e/>'.encode()
+    assert heard(boc.BANK, reply, asked(Asking.PAYMENT, SERIAL)).outcome is Outcome.UNKNOWN
