@@ -4,12 +4,18 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Mapping
 
+import structlog
+
 from channels.channel import Arrival, Keep
 from formats.dialogue import DialogueBank
+from formats.errors import FormatError
 from formats.exchange import Exchange, write_exchange
 from formats.report import TransactionStatus
 from gateway.lanes import fetch_lane
 from gateway.store.store import Store
+from gateway.telemetry import place_of
+
+log = structlog.get_logger("dialogue")
 
 
 def arrival_of(exchange: Exchange, connection_id: str, number: str) -> Arrival:
@@ -29,7 +35,10 @@ def references_of(bank: DialogueBank, exchange: Exchange) -> Mapping[str, str]:
     """What a reply calls the payments that it shows, by their serial numbers: some banks want to be asked by it from then on."""
     try:
         records = list(bank.parse(io.BytesIO(write_exchange(exchange))))
-    except Exception:  # it says nothing, or is a fault that those who read the kept reply tell
+    except FormatError:  # it says nothing; those who read the kept reply tell what is wrong with it
+        return {}
+    except Exception as fault:  # a plugin that breaks its promise, as they will tell too
+        log.warning("reply_not_read", bank=bank.name, fault=place_of(fault))
         return {}
     return {
         one.serial_number: one.account_servicer_reference
