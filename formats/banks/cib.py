@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, Self
 from formats.bank import Capabilities, Validity
 from formats.dialects import cib_replies
 from formats.dialects.booking import yuan
+from formats.dialects.checked import must_pass
 from formats.dialects.cib_tables import BANK_CLASS, BATCH_MAX, TABLE, CibSettings, is_super, packs_of
 from formats.dialects.dialect import Dialect
 from formats.dialects.facts import Facts, facts_of
@@ -67,6 +68,7 @@ class Cib(Dialect[CibSettings]):
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
         payments = self._payments(message)
+        must_pass(self, payments)
         if message.message_name == BATCH:
             text = self._batch(message, payments)
         elif len(payments) == 1:
@@ -240,6 +242,7 @@ BANK = Cib(
         repeat_after_seconds=900.0,
         quiet=((time(0, 0), time(1, 0)),),
         secrets=("password",),
+        secret_elements=("USERPASS",),
     ),
     table=TABLE,
     packs=packs_of(_EXAMPLE),

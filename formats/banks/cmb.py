@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 from formats.bank import Capabilities, Validity
 from formats.dialects import cmb_replies
 from formats.dialects.booking import yuan
+from formats.dialects.checked import must_pass
 from formats.dialects.cmb_tables import BANK_CLASS, BATCH_MAX, PACKS, SHORT_NAME, TABLE, CmbSettings, address_of, speed
 from formats.dialects.dialect import Dialect
 from formats.dialects.facts import facts_of
@@ -47,6 +48,7 @@ PAYS: Final = "cmb.DCPAYMNT"
 SERIAL: Final = SerialShape(length=20)
 RENMINBI: Final = "10"
 _DAY: Final = timedelta(days=1)
+_REPEATS: Final = timedelta(days=5)  # after the first send: with the day before it, the week that one question may be about
 _HEAD: Final = '<?xml version="1.0" encoding="GBK"?>'
 _NOBODY: Final = b"<LGNNAM></LGNNAM>"
 
@@ -60,7 +62,9 @@ class Cmb(Dialect[CmbSettings]):
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
         day = message.creation_date_time.date()
-        payments = [self._payment(terms, transfer, day) for terms, transfer in self._payments(message)]
+        found = self._payments(message)
+        must_pass(self, found)
+        payments = [self._payment(terms, transfer, day) for terms, transfer in found]
         settings = self.settings
         mode = optional("BUSMOD", settings.business_mode) or element("MODALS", settings.business_mode_alias)
         head = f"<SDKPAYRQX>{element('BUSCOD', settings.business_code)}{mode}</SDKPAYRQX>"
@@ -109,7 +113,7 @@ class Cmb(Dialect[CmbSettings]):
 
     def _status(self, inquiry: StatusInquiry) -> Iterator[str]:
         for one in inquiry.sought:
-            until = max(one.sent_on, min(one.sent_on + _DAY, inquiry.on))
+            until = max(one.sent_on, min(one.sent_on + _REPEATS, inquiry.on))
             asked = elements((("BUSCOD", self.settings.business_code), ("YURREF", one.serial)))
             yield f"<NTQRYSTYX1>{asked}{self._days(one.sent_on - _DAY, until)}</NTQRYSTYX1>"
 

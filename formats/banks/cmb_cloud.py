@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final, Self
 from formats.bank import Capabilities, Validity
 from formats.dialects import cmb_cloud_replies as replies
 from formats.dialects.booking import yuan
+from formats.dialects.checked import must_pass
 from formats.dialects.cmb_cloud_tables import BANK_CLASS, BATCH_MAX, PACKS, TABLE, CmbCloudSettings
 from formats.dialects.dialect import Dialect
 from formats.dialects.facts import Facts, facts_of
@@ -73,11 +74,10 @@ class CmbCloud(Dialect[CmbCloudSettings]):
 
     def render(self, message: PaymentInitiation, out: BinaryIO) -> None:
         """See `BankFormat.render`. Raises `Unrenderable`."""
-        self._must_take(message)
+        payments = self._payments(message)
+        must_pass(self, payments)
         today = message.creation_date_time.astimezone(CHINA).date()
-        items = [self._item(block.terms, one, today) for block in message.blocks for one in block.transfers()]
-        if len(items) != message.count or not items:
-            raise _refused("totals", "The message has another number of payments than it says.", "付款笔数与报文合计不符。")
+        items = [self._item(terms, one, today) for terms, one in payments]
         mode = {"busCod": self.settings.business_code, "busMod": self.settings.business_mode}
         if message.message_name == BATCH:
             if len(items) > BATCH_MAX:

@@ -10,7 +10,7 @@ page was kept, so what a broken round has kept is kept once more by the next one
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -31,7 +31,7 @@ from formats.dialogue import (
 from formats.exchange import Exchange
 from gateway.dialogue.conversation import Conversation
 from gateway.dialogue.manner import Manner
-from gateway.dialogue.replies import arrival_of
+from gateway.dialogue.replies import arrival_of, references_of
 from gateway.dialogue.sought import about, questions
 from gateway.dialogue.telling import cannot_ask, not_known
 from gateway.lifecycle import PaymentState
@@ -127,13 +127,16 @@ class Rounds:
         for question in questions(to_ask, self.conversation.bank.dialogue.serials_per_question, self.conversation.zone):
             exchange, heard = await self._asked(StatusInquiry(sought=question, on=self._today()), about(question))
             await self._keep(exchange, keep)
-            await self._after([by_serial[one.serial] for one in question], heard)
+            names = references_of(self.conversation.bank, exchange)
+            await self._after([by_serial[one.serial] for one in question], heard, names)
             yield 1
             if heard.outcome in {Outcome.NOT_TAKEN, Outcome.SIGN_IN}:
                 self._troubles.append(f"the bank put a question off: {heard.code}")
                 return
 
     def _is_to_be_asked(self, given: GivenSerial, now: datetime) -> bool:
+        if given.state is PaymentState.HELD:  # never sent, as far as is known here, and asked about: a backup was restored
+            return given.first_sent_on is None
         return given.state in _OPEN or (given.state is PaymentState.SETTLED and not self._returns_over(given, now))
 
     def _returns_over(self, given: GivenSerial, now: datetime) -> bool:
@@ -147,12 +150,12 @@ class Rounds:
         ended = given.state in _AT_AN_END or given.state is PaymentState.SETTLED
         return SerialAsk(serial=given.serial, next_ask_at=None if ended else now + self.manner.ask_after, questions=0)
 
-    async def _after(self, asked: Sequence[GivenSerial], heard: Heard) -> None:
+    async def _after(self, asked: Sequence[GivenSerial], heard: Heard, names: Mapping[str, str]) -> None:
         now = self.conversation.clock()
         changes, told = [], []
         for one in asked:
             pause = self.manner.returns_every if one.state is PaymentState.SETTLED else self.manner.next_question(one.asked)
-            changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause))
+            changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause, bank_reference=names.get(one.serial)))
             sent = one.given_at
             if one.serial in heard.missing and one.state in _OPEN and now - sent > self.manner.not_found_wait:
                 told.append(not_known(self.connection_id, one, heard))
