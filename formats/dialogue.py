@@ -156,6 +156,7 @@ class Asked:
     serials: tuple[str, ...] = ()
     package: str | None = None
     at: datetime | None = None  # when it was asked; aware
+    repeat: bool = False  # of a payment: an earlier attempt may have arrived, so that a refusal of this one proves nothing of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

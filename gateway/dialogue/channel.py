@@ -36,6 +36,7 @@ from gateway.dialogue.manner import Manner
 from gateway.dialogue.replies import arrival_of, keeper
 from gateway.dialogue.rounds import Rounds
 from gateway.dialogue.sought import Question, about, questions
+from gateway.dialogue.telling import sent_on_a_word
 from gateway.lifecycle import DeliveryEvent
 from gateway.masking import mask_text
 from gateway.store.records import Delivery
@@ -116,6 +117,7 @@ class DialogueChannel:
             known = await self._known_before(delivery, serials)
             if known is not None:
                 return known
+            await self._tell_of_a_repeat(delivery)
         asked = Asked(
             kind=Asking.PAYMENT,
             function=delivery.message_name.partition(".")[2],
@@ -123,6 +125,7 @@ class DialogueChannel:
             currency=serials[0].account.currency,
             serials=tuple(one.serial for one in serials),
             package=serials[0].package,
+            repeat=doubted,
         )
         exchange, heard = await self.conversation.have(content, asked)
         await self._kept(exchange)
@@ -143,6 +146,16 @@ class DialogueChannel:
         if not found.all_missing and not may_repeat:
             raise InDoubt(f"the bank does not say what became of the attempt before: {found.words}")
         return None
+
+    async def _tell_of_a_repeat(self, delivery: Delivery) -> None:
+        """Where it is a person's word that sends it again, and would be a person's error if it was paid twice: told before it
+        leaves, for no later answer need show it. Raises `NotSent`."""
+        if self._guarantee is Guarantee.IDEMPOTENT or not await self._decided_by_a_person(delivery):
+            return
+        try:
+            await self._store.add_discrepancies([sent_on_a_word(self._connection_id, delivery)])
+        except StoreUnavailable as fault:
+            raise NotSent(_words(fault)) from fault
 
     def _receipt_or_error(self, heard: Heard, *, doubted: bool) -> Receipt:
         words = _said(heard)

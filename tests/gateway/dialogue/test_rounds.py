@@ -8,7 +8,7 @@ import pytest
 from channels.channel import Unreachable
 from gateway.lifecycle import PaymentState
 from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
-from tests.gateway.dialogue.talk import LOST, Answer, ScriptedLine
+from tests.gateway.dialogue.talk import LOST, NO_LINE, Answer, ScriptedLine
 
 ACCOUNTS = {"statement_seconds": 600, "balance_seconds": 0}
 
@@ -193,3 +193,18 @@ async def test_the_next_question_is_known_to_the_lane_and_waits_for_the_quiet_ho
     until = await quiet.channel.next_due()
     assert until is not None
     assert until.hour in {3, 11}  # 11:00 in Shanghai
+
+
+@pytest.mark.parametrize("answer", [NO_LINE, LOST, {"outcome": "not_taken", "code": "TOO_OFTEN"}])
+async def test_a_bank_that_cannot_be_asked_now_is_not_asked_again_at_once(make_desk: MakeDesk, answer: Answer) -> None:
+    desk, _ = await sent(make_desk, 5)
+    desk.line.usual = lambda said: answer
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    due = await desk.channel.next_due()
+    assert due is not None
+    assert due >= desk.clock() + timedelta(seconds=30)
+    desk.line.usual = lambda said: {"states": dict.fromkeys(said.get("status", ()), "PDNG")}
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    assert len(desk.questions()) > 3

@@ -1,0 +1,30 @@
+"""Which of the records in a reply count: a refusal of what was said is not always one of what is paid.
+
+Two replies to payments prove no rejection of a payment, whatever status stands in them. One that refuses the whole request: that
+is the message's, which is refused, and its payments wait for a person; as a status it would also prove that the bank has them.
+And one to a repeat, while an earlier attempt may have arrived: the bank refuses the second ("seen before", "not enough on the
+account") and has executed the first.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from formats.codes import verdict
+from formats.dialogue import Asking, DialogueBank, Outcome
+from formats.exchange import Exchange, read_exchange
+from formats.report import ReportRecord, TransactionStatus, Verdict
+
+
+def records_that_count(bank: DialogueBank, source: BinaryIO) -> Iterator[ReportRecord]:
+    """The records of a kept reply, without rejections that it does not prove. Raises `Unparsable`."""
+    refuses_payments = _proves_rejections(bank, read_exchange(source))
+    for record in bank.parse(source):
+        if refuses_payments or not isinstance(record, TransactionStatus) or verdict(record.status) is not Verdict.REJECTED:
+            yield record
+
+
+def _proves_rejections(bank: DialogueBank, exchange: Exchange) -> bool:
+    asked = exchange.asked
+    if asked is None or asked.kind is not Asking.PAYMENT:
+        return True
+    return not asked.repeat and bank.hear(exchange).outcome is not Outcome.REFUSED
