@@ -29,7 +29,8 @@ class WorldKind:
     `window`: from when to when the bank takes messages, in UTC. `in_flight`: at most so many messages not known to have arrived.
     `torn`: half a file may stand under its final name; the bank rejects it as unreadable, or never reads it. `bad_seconds`: how
     long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first. `ebics`: over
-    the production EBICS channel, to a bank that speaks it."""
+    the production EBICS channel, to a bank that speaks it. `front`: to a front machine that answers at once, drawn from the seed
+    but for what stands here (`tests.sim.front_plan`)."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -43,6 +44,7 @@ class WorldKind:
     bad_seconds: float = 1500.0
     late_writers: float = 0.08
     ebics: bool = False
+    front: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +65,7 @@ WORLDS: dict[str, WorldKind] = {
     "ebics": WorldKind(
         guarantee="queryable", ebics=True, bad_seconds=1000.0, settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}}
     ),
+    "front": WorldKind(guarantee="drawn", front={}),
 }
 
 
