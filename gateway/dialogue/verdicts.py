@@ -17,9 +17,10 @@ from formats.report import ReportRecord, TransactionStatus, Verdict
 
 def records_that_count(bank: DialogueBank, source: BinaryIO) -> Iterator[ReportRecord]:
     """The records of a kept reply, without rejections that it does not prove. Raises `Unparsable`."""
-    refuses_payments = _proves_rejections(bank, read_exchange(source))
+    proves_rejections = _proves_rejections(bank, read_exchange(source))
+    source.seek(0)
     for record in bank.parse(source):
-        if refuses_payments or not isinstance(record, TransactionStatus) or verdict(record.status) is not Verdict.REJECTED:
+        if proves_rejections or not isinstance(record, TransactionStatus) or verdict(record.status) is not Verdict.REJECTED:
             yield record
 
 
