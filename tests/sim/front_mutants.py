@@ -141,8 +141,9 @@ FRONT: dict[str, Mutant] = {
         world="front",
         kind=_world(bank="cib", guarantee="idempotent", batch=False, wrong_codes=0.7),
         broken=_refusals_are_believed,
-        seeds=200,
-        says="at the bank it is",
+        first=5,
+        seeds=60,
+        says="and the bank had executed it",
     ),
     "makes a status of 'no such record'": Mutant(
         world="front",

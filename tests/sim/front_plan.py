@@ -25,6 +25,8 @@ LATE: Final = datetime(2026, 11, 25, 15, 40, tzinfo=UTC)  # 23:40 in China: a da
 NO_RECORD: Final[Mapping[str, str]] = {"boc": "SIM404", "ccb": "SIM404", "abc": "S404", "pingan": "SIM404"}
 """What the simulator says for "no such record" where the sheet has no code for it, and the operator was told one."""
 
+NOT_CONNECTED: Final = "SIM107"  # likewise, of CCB: connect first
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -57,6 +59,8 @@ def drawn(seed: int, pins: Mapping[str, Any]) -> Plan:
         facts["bank"] = "icbc"
     if facts["guarantee"] == "idempotent" and not FRONTS[facts["bank"]].idempotent:
         facts["guarantee"] = "queryable"
+    if facts["bank"] == "pingan":  # the fields of its batch are in no document; its plugin refuses to be set so
+        facts["batch"] = False
     return Plan(**facts)
 
 
@@ -74,6 +78,8 @@ def configured(plan: Plan, more: Mapping[str, Any]) -> Configuration:
     settings = {**front.bank_settings, "rejected_codes": rejected, "batch": plan.batch}
     if plan.bank in NO_RECORD:
         settings["not_found_codes"] = (NO_RECORD[plan.bank],)
+    if plan.bank == "ccb":
+        settings["not_connected_codes"] = (NOT_CONNECTED,)
     every = 600.0 if plan.statements else 0.0
     table: dict[str, Any] = {
         "id": "bank",
