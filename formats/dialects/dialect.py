@@ -18,13 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from formats.bank import Capabilities
 from formats.dialects.rails import DEFAULT, Limits
-from formats.dialects.tables import PENDING, REJECTED, StatusTable
-from formats.dialogue import Asked, Asking, BadBankSettings, Dialogue, Heard, Inquiry, Request, Wrapping
+from formats.dialects.tables import StatusTable
+from formats.dialogue import Asked, BadBankSettings, Dialogue, Heard, Inquiry, Request, Wrapping
 from formats.errors import Unparsable, Unrenderable, Violation
 from formats.exchange import Exchange, read_exchange
 from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS
-from formats.report import ReportRecord, TransactionStatus
+from formats.report import ReportRecord
 from formats.rules import RuleSet, unsupported_message
 from formats.rules.chinese_codes import caps
 from formats.rules.rule import Pack, Setting
@@ -179,17 +179,11 @@ class Dialect(ABC, Generic[S]):
     # -- in ------------------------------------------------------------------------------------------------------------
 
     def parse(self, source: BinaryIO) -> Iterator[ReportRecord]:
-        """See `BankFormat.parse`: a kept exchange or a bare reply. Where the same request went out before, a refusal of this one
-        may mean "you sent this already", and leaves the payment open; a question about it tells."""
+        """See `BankFormat.parse`: a kept exchange or a bare reply."""
         exchange = read_exchange(source)
         if exchange.asked is not None and exchange.opened is None and self.to_open(exchange.reply) is not None:
             raise Unparsable("a sealed reply whose seal did not hold, or that nobody has opened: it proves nothing")
-        repeat = exchange.asked is not None and exchange.asked.kind is Asking.PAYMENT and exchange.asked.repeat
-        for record in self.records(exchange):
-            if repeat and isinstance(record, TransactionStatus) and record.status == REJECTED:
-                yield replace(record, status=PENDING)
-            else:
-                yield record
+        yield from self.records(exchange)
 
     # -- the bank's own ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ Why no answer is lost. Each reply is stored as it came before anything is made o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -36,6 +36,8 @@ from gateway.dialogue.manner import Manner
 from gateway.dialogue.replies import arrival_of, keeper, references_of
 from gateway.dialogue.rounds import Rounds
 from gateway.dialogue.sought import Question, about, questions
+from gateway.dialogue.telling import sent_on_a_word
+from gateway.dialogue.verdicts import rejects_each
 from gateway.lifecycle import DeliveryEvent
 from gateway.masking import mask_text
 from gateway.store.records import Delivery
@@ -118,6 +120,7 @@ class DialogueChannel:
             known = await self._known_before(delivery, serials, doubted=doubted)
             if known is not None:
                 return known
+            await self._tell_of_a_repeat(delivery)
         asked = Asked(
             kind=Asking.PAYMENT,
             function=delivery.message_name.partition(".")[2],
@@ -129,6 +132,8 @@ class DialogueChannel:
         )
         exchange, heard = await self.conversation.have(content, asked)
         await self._kept(exchange)
+        if heard.outcome is Outcome.REFUSED and not asked.repeat and rejects_each(self.conversation.bank, exchange):
+            heard = replace(heard, outcome=Outcome.TAKEN)  # the bank judged them: they failed, and nobody has to look
         return self._receipt_or_error(heard, doubted=doubted, repeat=asked.repeat)
 
     async def _known_before(self, delivery: Delivery, serials: Sequence[GivenSerial], *, doubted: bool) -> Receipt | None:
@@ -155,6 +160,16 @@ class DialogueChannel:
         if not found.all_missing and not may_repeat:
             raise InDoubt(f"the bank does not say what became of the attempt before: {found.words}")
         return None
+
+    async def _tell_of_a_repeat(self, delivery: Delivery) -> None:
+        """Where it is a person's word that sends it again, and would be a person's error if it was paid twice: told before it
+        leaves, for no later answer need show it. Raises `NotSent`."""
+        if self._guarantee is Guarantee.IDEMPOTENT or not await self._decided_by_a_person(delivery):
+            return
+        try:
+            await self._store.add_discrepancies([sent_on_a_word(self._connection_id, delivery)])
+        except StoreUnavailable as fault:
+            raise NotSent(_words(fault)) from fault
 
     def _receipt_or_error(self, heard: Heard, *, doubted: bool, repeat: bool) -> Receipt:
         words = _said(heard)

@@ -86,6 +86,8 @@ class Rounds:
     accounts: Sequence[HeldAccount]
     manner: Manner
     _troubles: list[str] = field(default_factory=list)
+    _put_off: datetime | None = None  # the last round broke off, or the bank put its questions off: not before then
+    _questions_put_off: bool = False
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -96,7 +98,8 @@ class Rounds:
         self._troubles = []
         if self.manner.quiet_until(self.conversation.now()) is not None:
             return 0
-        kept = 0
+        kept, self._put_off = 0, self.conversation.clock() + self.manner.ask_after
+        broke_off = False
         parts: tuple[Callable[[Keep], AsyncIterator[int]], ...] = (self._statuses, self._accounts)
         for part in parts:
             try:
@@ -106,20 +109,27 @@ class Rounds:
                 if not kept:
                     raise Unreachable(f"asking the bank failed: {problem}") from problem
                 self._troubles.append(str(problem))
+                broke_off = True
+        if not broke_off and not self._questions_put_off:
+            self._put_off = None
         return kept
 
     async def next_due(self) -> datetime | None:
-        """When the next question about a payment is due, past the bank's quiet hours; None: none is."""
+        """When the next question about a payment is due, past the bank's quiet hours, and not at once where the last round broke
+        off; None: none is."""
         due = await self.store.next_serial_due(self.connection_id)
         if due is None:
             return None
-        until = self.manner.quiet_until(max(due, self.conversation.clock()).astimezone(self.conversation.zone))
+        now = self.conversation.clock()
+        if self._put_off is not None:  # a clock that was set back must not make it longer
+            due = max(due, min(self._put_off, now + self.manner.ask_after))
+        until = self.manner.quiet_until(max(due, now).astimezone(self.conversation.zone))
         return due if until is None else until
 
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def _statuses(self, keep: Keep) -> AsyncIterator[int]:
-        now = self.conversation.clock()
+        now, self._questions_put_off = self.conversation.clock(), False
         due = await self.store.serials_due(self.connection_id, now, QUESTIONS_A_ROUND)
         to_ask = [one for one in due if self._is_to_be_asked(one, now)]
         await self.store.ask_serials(self.connection_id, [self._left(one, now) for one in due if one not in to_ask])
@@ -132,6 +142,7 @@ class Rounds:
             yield 1
             if heard.outcome in {Outcome.NOT_TAKEN, Outcome.SIGN_IN}:
                 self._troubles.append(f"the bank put a question off: {heard.code}")
+                self._questions_put_off = True
                 return
 
     def _is_to_be_asked(self, given: GivenSerial, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from formats.exchange import Exchange
 from gateway.lifecycle import PaymentState
 from gateway.restored import after_restore
 from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
-from tests.gateway.dialogue.talk import LOST, USUAL, Answer, ScriptedLine, TalkBank
+from tests.gateway.dialogue.talk import LOST, NO_LINE, USUAL, Answer, ScriptedLine, TalkBank
 
 ACCOUNTS = {"statement_seconds": 600, "balance_seconds": 0}
 
@@ -257,3 +257,18 @@ async def test_a_fault_of_a_plugin_over_one_reply_keeps_nobody_from_asking_about
     desk.clock.advance(seconds=31)
     await desk.fetch()
     assert sorted([(await desk.payment(one)).state for one in ids]) == [PaymentState.SENT, PaymentState.SETTLED]
+
+
+@pytest.mark.parametrize("answer", [NO_LINE, LOST, {"outcome": "not_taken", "code": "TOO_OFTEN"}])
+async def test_a_bank_that_cannot_be_asked_now_is_not_asked_again_at_once(make_desk: MakeDesk, answer: Answer) -> None:
+    desk, _ = await sent(make_desk, 5)
+    desk.line.usual = lambda said: answer
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    due = await desk.channel.next_due()
+    assert due is not None
+    assert due >= desk.clock() + timedelta(seconds=30)
+    desk.line.usual = lambda said: {"states": dict.fromkeys(said.get("status", ()), "PDNG")}
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    assert len(desk.questions()) > 3

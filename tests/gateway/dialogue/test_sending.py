@@ -120,6 +120,22 @@ async def test_not_found_ends_a_doubt_only_after_the_wait_and_with_the_banks_pro
     assert sends[0] == sends[1]
 
 
+async def test_a_clock_that_is_set_forward_does_not_cut_the_banks_wait_short(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
+    up = [0.0]
+    desk.courier.uptime = lambda: up[0]
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(hours=2)
+    up[0] = 3000.0  # less than the bank's wait, more than the quiet time
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    desk.clock.advance(hours=1)
+    up[0] = 3601.0
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.READY
+
+
 async def test_found_missing_it_is_asked_once_more_before_it_goes_out_again(make_desk: MakeDesk) -> None:
     desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
     await desk.submit()
@@ -198,6 +214,54 @@ async def test_the_reply_to_a_repeat_is_marked_as_one_for_those_who_read_it_late
     desk.clock.advance(seconds=1000)
     await desk.pump()
     assert bank.repeats == [False, True]
+
+
+def refuses(said: dict[str, object]) -> Answer:
+    """The bank refuses payments, as a whole and each of them; it finds none of those it is asked about."""
+    paid = said.get("pay", ())
+    assert isinstance(paid, list | tuple)
+    states = {one[0]: "RJCT" for one in paid}
+    return {"missing": said["status"]} if "status" in said else {"outcome": "refused", "code": "E1", "states": states}
+
+
+async def test_a_refused_repeat_rejects_no_payment_when_its_reply_is_read(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=refuses))
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await decide(desk)
+    await desk.pump()
+    await desk.read()
+    assert len(desk.sends()) == 2
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert (await desk.payment(payment_id)).state is PaymentState.BATCHED
+
+
+async def test_a_refused_request_that_rejects_each_payment_is_the_banks_verdict_on_them(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(usual=refuses))
+    ids = await desk.submit(2)
+    await desk.pump()
+    await desk.read()
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    payments = [await desk.payment(one) for one in ids]
+    assert [(one.state, one.reason.code) for one in payments] == [(PaymentState.REJECTED, "talk.RJCT")] * 2
+    assert await desk.discrepancies() == []
+
+
+def refuses_one_of_two(said: dict[str, object]) -> Answer:
+    """The bank refuses the request and says so of its first payment only."""
+    paid = said["pay"]
+    assert isinstance(paid, list)
+    return {"outcome": "refused", "code": "E1", "states": {paid[0][0]: "RJCT"}}
+
+
+async def test_a_refused_message_is_not_taken_for_sent_when_its_reply_is_read(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(usual=refuses_one_of_two))
+    ids = await desk.submit(2)
+    await desk.pump()
+    await desk.read()
+    assert (await desk.delivery()).state is DeliveryState.REFUSED
+    assert [(await desk.payment(one)).state for one in ids] == [PaymentState.HELD] * 2
+    assert len(await desk.discrepancies()) == 1
 
 
 async def test_several_payments_of_one_message_are_known_by_the_first_that_is_found(make_desk: MakeDesk) -> None:
@@ -327,6 +391,17 @@ async def test_a_persons_word_is_enough_where_the_bank_cannot_say(make_desk: Mak
     assert len(sends) == 2
     assert sends[0] == sends[1]
     assert (await desk.delivery()).state is DeliveryState.SENT
+    assert await desk.discrepancies() == ["sent-on-a-word"], "nobody is told where a wrong word would show"
+
+
+async def test_where_repeats_are_safe_a_persons_word_is_no_risk_to_tell_of(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=says_nothing), guarantee=IDEMPOTENT)
+    await desk.submit()
+    await desk.pump()
+    await decide(desk)
+    await desk.pump()
+    assert len(desk.sends()) == 2
+    assert await desk.discrepancies() == []
 
 
 async def test_a_persons_word_is_not_enough_against_the_banks(make_desk: MakeDesk) -> None:
