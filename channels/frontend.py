@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -35,11 +35,11 @@ _PARTS: Final = {
 class Carried:
     """A request as a bank's plugin made it: `body` for raw routes, `fields` for forms; `target` is appended to the path."""
 
-    body: bytes = b""
-    fields: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)  # they hold passwords and tokens
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     charset: str = "gbk"
     content_type: str | None = None
-    target: str = ""
+    target: str = field(default="", repr=False)
     purpose: Literal["payment", "question"] = "question"
 
 

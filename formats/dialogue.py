@@ -10,8 +10,8 @@ what became of the payment is asked for, by a serial number that we gave it. Fou
   each exchange, from the stored content alone.
 * **Three answers.** A reply proves that the bank has the request, proves that nothing of it will be executed, or proves nothing.
   "Everything else" is always the third.
-* **Replies are files.** Each is kept as it came, with what was asked beside it (`formats.exchange`), before anybody reads it;
-  then `parse` makes the same records of it as of a camt or pain.002.
+* **Replies are files.** Each is kept as it came (without a password that it repeats), with what was asked beside it
+  (`formats.exchange`), before anybody reads it; then `parse` makes the same records of it as of a camt or pain.002.
 
 All pure: the gateway asks, a channel carries.
 """
@@ -86,6 +86,7 @@ class Dialogue:
     pauses: Pauses = Pauses()
     signs_in: bool = False
     secrets: tuple[str, ...] = ()  # what goes into envelopes and is kept by reference ("password")
+    secret_elements: tuple[str, ...] = ()  # XML elements by which a reply may repeat such a thing: emptied before it is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,7 @@ class Asked:
     serials: tuple[str, ...] = ()
     package: str | None = None
     at: datetime | None = None  # when it was asked; aware
+    repeat: bool = False  # of a payment: the same may have gone out before, so that a refusal proves nothing about it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +166,9 @@ class Wrapping:
 
     at: datetime  # aware, in the bank's time zone
     fresh: str  # 20 decimal digits that no other request of ours has: yyMMddHHmmss and 8 more
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    sealed: bytes | None = None  # what the seal made of `to_seal`; None where that is None
+    sealed: bytes | None = field(default=None, repr=False)  # what the seal made of `to_seal`; None where that is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +176,11 @@ class Request:
     """What a front machine is handed. `body` for those that take it raw (HTTP or a socket), `fields` for those that take an HTML
     form (names and values, encoded in `charset`); `target` is added to the configured path ("?userID=…")."""
 
-    body: bytes
-    fields: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(repr=False)
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     charset: str = "gbk"
     content_type: str | None = None  # of `body`; None: as configured
-    target: str = ""
+    target: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

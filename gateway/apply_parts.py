@@ -1,6 +1,7 @@
 """What `apply.NewsApplier` holds of a file while it reads on, and what one piece of news changes of a payment."""
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from formats.report import Entry, PaymentInformationStatus, StatusReport, TransactionStatus
 from formats.report import Reason as BankReason
@@ -60,6 +61,7 @@ class Line:
     payment_ids: list[str | None]
 
 
+BOOKED: Final = "BOOK"  # the status of a statement line
 _EVENT_OF_STATE = {
     PaymentState.SENT: PaymentEvent.BANK_PENDING,
     PaymentState.ACCEPTED: PaymentEvent.BANK_ACCEPTED,
@@ -72,13 +74,17 @@ _EVENT_OF_STATE = {
 def change_of(told: Told, candidate: Candidate, following: PaymentState, source: str, matched_by: str) -> PaymentChange | None:
     """What the news changes of a payment that it moves to `following`, which may be where it stands; None: nothing.
 
-    A late and weaker status ("accepted" after "settled") changes neither the state nor the status shown.
+    A late and weaker status ("accepted" after "settled") changes neither the state nor the status shown. Of a payment that
+    stays where it is, the first reference stays, and a booking is the last status: a bank that is asked for statuses and for
+    statements, which show a debit and its return, says each of them again and again, and none of that is news.
     """
     news = told.news
     reference = news.account_servicer_reference
-    says_more = reference is not None and reference != candidate.account_servicer_reference
+    known = candidate.account_servicer_reference
+    says_more = reference is not None and reference != known and (known is None or following is not candidate.state)
     weaker = following is candidate.state and news.event is not _EVENT_OF_STATE.get(candidate.state)
-    status_news = bool(news.bank_status) and news.bank_status != candidate.bank_status and not weaker
+    booked = following is candidate.state and candidate.bank_status == BOOKED
+    status_news = bool(news.bank_status) and news.bank_status != candidate.bank_status and not weaker and not booked
     if following is candidate.state and not says_more and not status_news:
         return None
     return PaymentChange(

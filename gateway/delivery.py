@@ -264,6 +264,7 @@ class Courier:
 
         It has to have passed by the wall clock since the doubt began, and by this process's own uptime since it knows of that: a
         clock that was set, here or where the doubt was dated, must not cut it short. A process that has just started waits anew.
+        Nor must it cut short the wait of a bank that answers at once, in which "no such record" proves nothing.
         """
         settings = self.connection.settings.guarantee
         if self.connection.guarantee is not Guarantee.QUERYABLE or not settings.absence_is_final:
@@ -271,7 +272,8 @@ class Courier:
         asked = self.doubted.setdefault((delivery.delivery_id, delivery.attempt), self.uptime())
         since = delivery.doubt_since or delivery.updated_at
         passed = min(self.clock() - since, timedelta(seconds=self.uptime() - asked))
-        return passed >= timedelta(seconds=settings.quiet_seconds)
+        quiet = timedelta(seconds=settings.quiet_seconds)
+        return passed >= (quiet if self.connection.manner is None else max(quiet, self.connection.manner.not_found_wait))
 
     async def _ask_again(self, delivery: Delivery, evidence: Evidence, not_after: datetime | None) -> None:
         """Keeps what was heard if it is new, and waits longer the longer the doubt lasts."""

@@ -23,6 +23,7 @@ from gateway import discrepancies as say
 from gateway.apply import NewsApplier
 from gateway.compact import compact
 from gateway.connection import Connection
+from gateway.dialogue.verdicts import records_that_count
 from gateway.discrepancies import Origin, is_booking
 from gateway.news_store import NewsStore
 from gateway.store.records import InboundFile
@@ -186,8 +187,10 @@ class Intake:
 
     def _parsed(self, source: Callable[[], BinaryIO]) -> Iterator[ReportRecord]:
         with closing(source()) as stream:
-            schemas = self.connection.schemas
-            if schemas is None:
+            schemas, talks = self.connection.schemas, self.connection.dialogue
+            if talks is not None:
+                yield from records_that_count(talks, stream)
+            elif schemas is None:
                 yield from self.connection.bank.parse(stream)
             else:
                 yield from each_file(stream, lambda content: self._judged_again(content, schemas))

@@ -164,7 +164,13 @@ def _exact(news: News, candidate: Candidate) -> Match | NoMatch:
                 why=f"the instruction id is ours, but the {name} beside it belongs to something else",
                 candidates=(candidate,),
             )
-    return Match(candidate=candidate, by=MatchKind.INSTRUCTION, amount_differs=_amount_differs(news, candidate))
+    differs = _amount_differs(news, candidate)
+    if differs and news.serial_number and not news.must_match:
+        # Banks put the number of a payment on the lines of its fees too, and nobody says on which: such a line settles nothing.
+        return NoMatch(
+            kind="mismatch", why="a fee or a part: the line has our number and another amount", candidates=(candidate,)
+        )
+    return Match(candidate=candidate, by=MatchKind.INSTRUCTION, amount_differs=differs)
 
 
 def _narrowed(news: News, kind: MatchKind, found: list[Candidate]) -> Match | NoMatch:

@@ -386,7 +386,9 @@ class Boc(Dialect[BocSettings]):
         """See `Dialect.records`."""
         reply = replies.read_reply(exchange.text, self._charset)
         asked = exchange.asked
-        items = reply.items(asked) if reply.function in {_COMPANY, _PERSON, "b2e0007"} else ()
+        kind = asked.kind if asked is not None else None
+        fits = kind in {None, Asking.STATUS if reply.function == "b2e0007" else Asking.PAYMENT}
+        items = reply.items(asked) if reply.function in {_COMPANY, _PERSON, "b2e0007"} and fits else ()
         unproven = [("item", f"{one.serial} {one.code} {one.text}".strip()) for one in items if not self._shows(one)]
         said = [(name, text) for name, text in (("status/rspcod", reply.code), ("status/rspmsg", reply.text)) if text]
         yield Document(
@@ -451,6 +453,7 @@ BANK = Boc(
         statement_days_max=30,
         signs_in=True,
         secrets=("password",),
+        secret_elements=("token", "oprpwd"),
     ),
     table=TABLE,
     packs=(DOMESTIC, _widths("utf-8"), destinations("boc", _SHEET, _CLASS, remark=False, urgency=True, bank_name="warning")),

@@ -296,6 +296,8 @@ class Bocom(Dialect[BocomSettings]):
         )
         if not reply.answered or (asked is not None and _is_of_another(reply, asked)):
             return
+        if asked is not None and reply.function not in _KIND.get(asked.kind, frozenset()):
+            return  # whose status it is follows from what was asked, and this was not asked
         if reply.function in {_STATUS, *_PAYMENTS}:
             yield from self._statuses_of(reply, asked)
         elif reply.function == _BALANCE:

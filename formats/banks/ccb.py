@@ -396,7 +396,7 @@ BANK = Ccb(
         time_zone="Asia/Shanghai",
         instant=False,
     ),
-    dialogue=Dialogue(serial=SerialShape(length=16), signs_in=True, secrets=("password",)),
+    dialogue=Dialogue(serial=SerialShape(length=16), signs_in=True, secrets=("password",), secret_elements=("PASSWORD",)),
     table=TABLE,
     packs=(DOMESTIC, _widths("gb2312"), destinations("ccb", _SHEET, _CLASS, remark=True, urgency=False, integer_digits=14)),
     settings=CcbSettings(

@@ -230,6 +230,7 @@ BANK = Cib(
         repeat_after_seconds=900.0,
         quiet=((time(0, 0), time(1, 0)),),
         secrets=("password",),
+        secret_elements=("USERPASS",),
     ),
     table=TABLE,
     packs=packs_of(_EXAMPLE),

@@ -49,6 +49,7 @@ PAYS: Final = "cmb.DCPAYMNT"
 SERIAL: Final = SerialShape(length=20)
 RENMINBI: Final = "10"
 _DAY: Final = timedelta(days=1)
+_REPEATS: Final = timedelta(days=5)  # after the first send: with the day before it, the week that one question may be about
 _HEAD: Final = '<?xml version="1.0" encoding="GBK"?>'
 _NOBODY: Final = b"<LGNNAM></LGNNAM>"
 
@@ -111,7 +112,7 @@ class Cmb(Dialect[CmbSettings]):
 
     def _status(self, inquiry: StatusInquiry) -> Iterator[str]:
         for one in inquiry.sought:
-            until = max(one.sent_on, min(one.sent_on + _DAY, inquiry.on))
+            until = max(one.sent_on, min(one.sent_on + _REPEATS, inquiry.on))
             asked = elements((("BUSCOD", self.settings.business_code), ("YURREF", one.serial)))
             yield f"<NTQRYSTYX1>{asked}{self._days(one.sent_on - _DAY, until)}</NTQRYSTYX1>"
 

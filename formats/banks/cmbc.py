@@ -25,7 +25,7 @@ from formats.dialects.dialect import Dialect, DialectSettings
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.rails import Rail, rail_of
 from formats.dialects.serial import serial_of
-from formats.dialects.tables import StatusTable
+from formats.dialects.tables import PENDING, SETTLED, StatusTable
 from formats.dialects.text import child, elements, optional, read_xml
 from formats.dialogue import (
     Asked,
@@ -211,13 +211,17 @@ class Cmbc(Dialect[CmbcSettings]):
         asked = exchange.asked
         function = reply.function or (FUNCTIONS.get(asked.kind) if asked else None) or "reply"
         yield Document(message=f"cmbc.{function}", creation_date_time=reply.server_time.replace(" ", "T") or None)
-        if reply.code != _FINE or not reply.status or (asked is not None and not _is_about(asked, reply)):
+        foreign = asked is not None and (function != FUNCTIONS.get(asked.kind) or not _is_about(asked, reply))
+        if reply.code != _FINE or not reply.status or foreign:
             return
+        status = self.statuses.status(reply.status)
+        if function != FUNCTIONS[Asking.STATUS] and status == SETTLED:  # what statusCode says is known of qryXfer only
+            status = PENDING
         yield TransactionStatus(
             original_payment_information_id=None,
             original_instruction_id=None,
             original_end_to_end_id=None,
-            status=self.statuses.status(reply.status),
+            status=status,
             reasons=(self.statuses.reason(reply.status, reply.status_text),),
             account_servicer_reference=reply.bank_reference or None,
             serial_number=reply.serial or None,
@@ -286,7 +290,7 @@ BANK = Cmbc(
         time_zone="Asia/Shanghai",
         instant=False,
     ),
-    dialogue=Dialogue(serial=SERIAL, asks=frozenset({Asking.STATUS}), secrets=("password",)),
+    dialogue=Dialogue(serial=SERIAL, asks=frozenset({Asking.STATUS}), secrets=("password",), secret_elements=("userPswd",)),
     table=TABLE,
     packs=_packs(_EXAMPLE),
     settings=_EXAMPLE,

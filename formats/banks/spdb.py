@@ -13,7 +13,7 @@ batch transactions of collection and payroll (AQ52 to AQ54) and the e-bank appro
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import BinaryIO, Final, Self
 
@@ -135,7 +135,8 @@ class Spdb(Dialect[SpdbSettings]):
         return "".join(
             (
                 element("acctNo", one.account.number),
-                element("beginDate", self._day(one.sent_on)),
+                # The day before too: our clock may be ahead of the bank's around midnight, and "none" would be believed.
+                element("beginDate", self._day(one.sent_on - timedelta(days=1))),
                 element("endDate", self._day(max(one.sent_on, inquiry.on))),
                 element("elecChequeNo", one.serial),
                 may("acceptNo", ""),

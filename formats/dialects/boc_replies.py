@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from formats.dialects.booking import balance, iso_day, unsigned
+from formats.dialects.booking import balance, iso_day, moved, unsigned
 from formats.dialects.text import child, read_xml
 from formats.dialogue import Asked
 from formats.errors import Unparsable
@@ -140,9 +140,10 @@ def entry(row: etree._Element, account: str | None, directions: Mapping[str, str
     currency = CURRENCIES.get(code, code) or None
     payer, payee = child(row, "fractn/actacn"), child(row, "toactn/actacn")
     direction = child(row, "direction")
-    side = directions.get(direction) or _side(account, payer, payee)
+    written = directions.get(direction) or _side(account, payer, payee)
+    side = moved(written, negative=negative)
     other = Party(name=child(row, "toactn/toname") or None, account=payee or None)
-    if side == "CRDT":
+    if written == "CRDT":
         other = Party(name=child(row, "fractn/acntname") or None, account=payer or None)
     reference = child(row, "transid") or None
     return Entry(

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from lxml import etree
 
-from formats.dialects.booking import balance, iso_day, unsigned
+from formats.dialects.booking import balance, iso_day, moved, unsigned
 from formats.dialects.readings import rows
 from formats.dialects.text import child
 from formats.dialogue import Asked
@@ -133,7 +133,7 @@ def _entry(titles: tuple[str, ...], places: Mapping[str, int], row: tuple[str, .
 
     amount, negative = unsigned(text("amount") or "")
     currency = _CURRENCIES.get(text("currency") or "CNY", text("currency"))
-    side = sides.get(text("side") or "")
+    side = moved(sides.get(text("side") or ""), negative=negative)
     used = set(places.values()) - ({places["side"]} if side is None and "side" in places else set())
     kept = {title: cell for at, (title, cell) in enumerate(zip(titles, row, strict=True)) if cell and at not in used}
     return Entry(

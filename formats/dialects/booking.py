@@ -12,8 +12,8 @@ from formats.report import Balance
 CURRENCY: Final = "CNY"
 CHINA: Final = timezone(timedelta(hours=8), "UTC+8")
 """China Standard Time; there has been no summer time since 1991 (IANA tz database, Asia/Shanghai)."""
-_AMOUNT: Final = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,18})(\.\d{1,6})?")
-_DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_AMOUNT: Final = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,18})(\.\d{1,6})?", re.ASCII)
+_DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)", re.ASCII)
 
 
 def yuan(amount: Decimal) -> str:
@@ -43,6 +43,14 @@ def balance(kind: str, text: str, on: str | None) -> tuple[Balance, ...]:
 
 
 def iso_day(text: str) -> str | None:
-    """ "2026-01-05" of a text that begins with that day, with or without its dashes; None of any other."""
+    """ "2026-01-05" of a text that begins with that day, with or without its dashes; None of any other, and of no day at all."""
     found = _DAY.match(text.strip())
-    return f"{found[1]}-{found[2]}-{found[3]}" if found else None
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3])).isoformat() if found else None
+    except ValueError:
+        return None
+
+
+def moved(side: str | None, *, negative: bool) -> str | None:
+    """The side of a line as the money moved: a negative debit brings money back, as a reversal of a debit does in a camt."""
+    return {"DBIT": "CRDT", "CRDT": "DBIT"}.get(side or "") if negative else side

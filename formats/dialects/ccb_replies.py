@@ -10,7 +10,7 @@ from typing import Final
 
 from lxml import etree
 
-from formats.dialects.booking import CURRENCY, balance, iso_day, unsigned
+from formats.dialects.booking import CURRENCY, balance, iso_day, moved, unsigned
 from formats.dialects.text import child, read_xml
 from formats.dialogue import Asked
 from formats.errors import Unparsable
@@ -72,7 +72,7 @@ def entries(reply: Reply, currency: str) -> list[Entry]:
 def _entry(line: etree._Element, currency: str) -> Entry:
     amount, negative = unsigned(child(line, "AMT"))
     flag = child(line, "FLAG1")
-    side = None if not flag else "DBIT" if flag == "0" else "CRDT"
+    side = moved(None if not flag else "DBIT" if flag == "0" else "CRDT", negative=negative)
     reference = child(line, "TRAN_FLOW") or None
     return Entry(
         statement_id=None,

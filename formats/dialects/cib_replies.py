@@ -63,10 +63,15 @@ class _Shown:
     payment_text: str
     bank_reference: str
     empty: bool
+    listed: int = 0  # payments of a batch that it names one by one
 
     @property
     def says(self) -> bool:
         return self.code == _FINE and bool(self.payment_code)
+
+    def says_of_all(self, count: int) -> bool:
+        """Whether its state is one of so many payments: a batch whose list lacks some says nothing of those."""
+        return self.says and (not self.listed or self.listed >= count)
 
 
 def _read(exchange: Exchange) -> _Reply:
@@ -93,6 +98,7 @@ def _shown(transaction: etree._Element) -> _Shown:
         payment_code=code,
         payment_text=text,
         bank_reference=ids[0] if len(set(ids)) == 1 else "",
+        listed=sum(1 for _ in transaction.iter("XFER")),
         empty=not any(True for _ in transaction.iter("XFER", "XFERINFO", "XFERPRCSTS", "XFERPRCCODE")),
     )
 
@@ -199,7 +205,7 @@ def records(exchange: Exchange, statuses: StatusTable) -> Iterator[ReportRecord]
     yield Document(message=f"cib.{first}", creation_date_time=reply.server_time.replace(" ", "T") or None)
     if reply.code in {"", _FINE}:
         for serial, shown in _answers(reply, asked):
-            if shown.says:
+            if shown.says_of_all(len(asked.serials) if asked else 1):
                 yield _status(serial, shown, statuses)
     for transaction in reply.transactions:
         if transaction.tag == _STATEMENT and child(transaction, "STATUS/CODE") == _FINE:

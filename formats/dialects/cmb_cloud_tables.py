@@ -74,7 +74,7 @@ class CmbCloudSettings(DialectSettings):
     returns_until: Name = Field(default="endDat", description="Its last day | 截止日期字段名")
     batch_question_block: Name = Field(default="bb1qrybdx1", description="Block of BB1QRYBD's request | BB1QRYBD 请求块名")
     clear_refusal_takes_nothing: bool = Field(
-        default=True,
+        default=False,
         description="A refusal in clear (CDCServer: … ErrMsg: …) proves that nothing was taken up | "
         "明文拒绝（CDCServer: … ErrMsg: …）可认定银行未受理",
     )

@@ -163,7 +163,9 @@ def records(exchange: Exchange, statuses: StatusTable) -> Iterator[ReportRecord]
                 yield from _status(serial, block, statuses)
         case "NTPAYQYB":
             for block in reply.with_elements("YURREF"):
-                yield _return(child(block, "YURREF") or None, block, statuses, _code(block) or "FIN+B")
+                code = _code(block) or "FIN+B"
+                if statuses.is_returned(code):
+                    yield _return(child(block, "YURREF") or None, block, statuses, code)
         case "GetAccInfo":
             for block in _balances(reply):
                 yield _account(block, asked)

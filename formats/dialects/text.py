@@ -69,10 +69,12 @@ def decoded(reply: bytes, charset: str | None = None) -> str:
     name = declared[1].decode().lower() if declared else (charset or "gb18030")
     if name.replace("-", "").replace("_", "") in {"gbk", "gb2312", "gb18030", "cp936", "euccn"}:
         name = "gb18030"
-    elif name.replace("-", "") != "utf8":
+    elif name.replace("-", "") == "utf8":
+        name = "utf-8-sig"
+    else:
         raise Unparsable(f"the encoding {name!r} is none that these banks use", 1)
     try:
-        return reply.decode("utf-8-sig" if "utf" in name else name)
+        return reply.decode(name)
     except UnicodeDecodeError as problem:
         raise Unparsable(f"byte {problem.start} is not in the encoding {name}") from None
 

@@ -11,7 +11,7 @@ Why no answer is lost. Each reply is stored as it came before anything is made o
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -34,13 +34,15 @@ from formats.dialogue import Asked, Asking, Heard, Outcome, StatusInquiry
 from formats.exchange import Exchange
 from gateway.dialogue.conversation import Conversation
 from gateway.dialogue.manner import Manner
-from gateway.dialogue.replies import arrival_of, keeper
+from gateway.dialogue.replies import arrival_of, keeper, references_of
 from gateway.dialogue.rounds import Rounds
 from gateway.dialogue.sought import Question, about, questions
+from gateway.dialogue.telling import sent_on_a_word
+from gateway.dialogue.verdicts import rejects_each
 from gateway.lifecycle import DeliveryEvent
 from gateway.masking import mask_text
 from gateway.store.records import Delivery
-from gateway.store.serials import GivenSerial
+from gateway.store.serials import GivenSerial, SerialAsk
 from gateway.store.store import Store, StoreUnavailable
 
 log = structlog.get_logger("dialogue")
@@ -58,6 +60,7 @@ class Found:
     missing: frozenset[str]
     asked: int
     of: int
+    proves: bool  # that the message is with the bank: by a number that no other message had, or by all of its numbers
     words: str
 
     @property
@@ -116,10 +119,12 @@ class DialogueChannel:
             raise NotSent(_words(fault)) from fault
         if (until := self._manner.quiet_until(self.conversation.now())) is not None:
             raise NotSent(f"the bank takes nothing until {until:%H:%M} ({self.conversation.zone})")
-        if doubted:
-            known = await self._known_before(delivery, serials)
+        brought = _brought(delivery, serials)
+        if doubted or brought:
+            known = await self._known_before(delivery, serials, doubted=doubted)
             if known is not None:
                 return known
+            await self._tell_of_a_repeat(delivery)
         asked = Asked(
             kind=Asking.PAYMENT,
             function=delivery.message_name.partition(".")[2],
@@ -127,33 +132,55 @@ class DialogueChannel:
             currency=serials[0].account.currency,
             serials=tuple(one.serial for one in serials),
             package=serials[0].package,
+            repeat=doubted or bool(brought),
         )
         exchange, heard = await self.conversation.have(content, asked)
         await self._kept(exchange)
-        return self._receipt_or_error(heard, doubted=doubted)
+        if heard.outcome is Outcome.REFUSED and not asked.repeat and rejects_each(self.conversation.bank, exchange):
+            heard = replace(heard, outcome=Outcome.TAKEN)  # the bank judged them: they failed, and nobody has to look
+        return self._receipt_or_error(heard, doubted=doubted, repeat=asked.repeat)
 
-    async def _known_before(self, delivery: Delivery, serials: Sequence[GivenSerial]) -> Receipt | None:
+    async def _known_before(self, delivery: Delivery, serials: Sequence[GivenSerial], *, doubted: bool) -> Receipt | None:
         """What the bank says about an earlier attempt, before anything is sent again. Raises `InDoubt` where it does not say, nor
-        promises anything about repeats, unless a person decided: they may know what no question tells."""
-        may_repeat = self._guarantee is Guarantee.IDEMPOTENT or await self._decided_by_a_person(delivery)
+        promises anything about repeats, unless a person decided: they may know what no question tells.
+
+        Without a doubt about this message, some of its payments bring their numbers from an earlier one, which was given up, and
+        were released by a person: the bank has to say no more than that it does not show them. `NotSent` where it is not reached.
+        """
+        idempotent = self._guarantee is Guarantee.IDEMPOTENT
+        may_repeat = idempotent or not doubted or await self._decided_by_a_person(delivery)
         try:
             async with asyncio.timeout(self._ask_within):  # a lease bounds the send as a whole (`gateway.dialogue.settings`)
                 found = await self._ask(delivery, serials)
         except Exception as fault:  # asking failed, or took too long: that says nothing about the attempt before
+            if not doubted:
+                raise NotSent(f"asking about numbers of an earlier message failed: {_words(fault)}") from fault
             if may_repeat:
                 return None
             raise InDoubt(f"asking about the attempt before failed: {_words(fault)}") from fault
-        if found.found:
+        if found.proves:
             return Receipt(evidence=self._evidence("status"), detail=found.words, at=self.conversation.clock())
+        if found.found and not idempotent:
+            raise InDoubt(f"the bank has some of the payments from an earlier message: {found.words}")
         if not found.all_missing and not may_repeat:
             raise InDoubt(f"the bank does not say what became of the attempt before: {found.words}")
         return None
 
-    def _receipt_or_error(self, heard: Heard, *, doubted: bool) -> Receipt:
+    async def _tell_of_a_repeat(self, delivery: Delivery) -> None:
+        """Where it is a person's word that sends it again, and would be a person's error if it was paid twice: told before it
+        leaves, for no later answer need show it. Raises `NotSent`."""
+        if self._guarantee is Guarantee.IDEMPOTENT or not await self._decided_by_a_person(delivery):
+            return
+        try:
+            await self._store.add_discrepancies([sent_on_a_word(self._connection_id, delivery)])
+        except StoreUnavailable as fault:
+            raise NotSent(_words(fault)) from fault
+
+    def _receipt_or_error(self, heard: Heard, *, doubted: bool, repeat: bool) -> Receipt:
         words = _said(heard)
         if heard.outcome is Outcome.TAKEN:
             return Receipt(evidence=self._evidence(heard.code), detail=words, at=self.conversation.clock())
-        if heard.outcome is Outcome.REFUSED and not doubted:
+        if heard.outcome is Outcome.REFUSED and not repeat:
             raise Refused(heard.code or "refused", words)
         if heard.outcome in {Outcome.NOT_TAKEN, Outcome.SIGN_IN} and not doubted:
             raise NotSent(words)
@@ -175,7 +202,7 @@ class DialogueChannel:
         except Exception as fault:  # asking failed: that says nothing about the message
             return _unknown(f"asking failed: {_words(fault)}")
         evidence = self._evidence("status")
-        if found.found:
+        if found.proves:
             return FateReport(fate=Fate.ARRIVED, evidence=evidence, detail=found.words)
         waited = self.conversation.clock() - (delivery.doubt_since or delivery.updated_at)
         if found.all_missing and self._absence_is_final and waited >= self._manner.not_found_wait:
@@ -183,7 +210,8 @@ class DialogueChannel:
         return FateReport(fate=Fate.UNKNOWN, evidence=evidence, detail=found.words)
 
     async def _ask(self, delivery: Delivery, serials: Sequence[GivenSerial]) -> Found:
-        """Asks by serial number until one is found, or all were asked about. Raises `ChannelError`."""
+        """Asks by serial number until one proves that the message arrived, or all were asked about. Raises `ChannelError`."""
+        brought = _brought(delivery, serials)
         found: set[str] = set()
         missing: set[str] = set()
         asked = 0
@@ -195,10 +223,11 @@ class DialogueChannel:
             found |= set(heard.found)
             missing |= set(heard.missing)
             words = _said(heard)
-            if found or heard.outcome is not Outcome.TAKEN:
+            if found - brought or heard.outcome is not Outcome.TAKEN:
                 break
         said = f"{len(found)} found and {len(missing)} not found of {len(serials)} payments of {delivery.message_id}"
-        return Found(frozenset(found), frozenset(missing - found), asked, len(serials), f"{said}; the bank: {words}")
+        proves = bool(found - brought) or found >= {one.serial for one in serials}
+        return Found(frozenset(found), frozenset(missing - found), asked, len(serials), proves, f"{said}; the bank: {words}")
 
     async def _ask_status(self, question: Question) -> Heard:
         """One question about payments; its reply is kept. Raises `ChannelError`."""
@@ -251,11 +280,21 @@ class DialogueChannel:
         return bool(ends) and ends[-1].source.startswith("person:")
 
     async def _kept(self, exchange: Exchange) -> None:
-        """Stores a reply. Where that fails, what was heard stands all the same: it can be asked for again."""
+        """Stores a reply, and what it calls the payments. Where that fails, what was heard stands all the same: it can be asked
+        for again."""
         try:
             await self._keep(arrival_of(exchange, self._connection_id, self.conversation.fresh()))
+            if names := references_of(self.conversation.bank, exchange):
+                again = self.conversation.clock() + self._manner.ask_after
+                asks = [SerialAsk(serial=one, next_ask_at=again, bank_reference=name, questions=0) for one, name in names.items()]
+                await self._store.ask_serials(self._connection_id, asks)
         except StoreUnavailable as problem:
             log.warning("reply_not_kept", connection=self._connection_id, problem=str(problem))
+
+
+def _brought(delivery: Delivery, serials: Sequence[GivenSerial]) -> frozenset[str]:
+    """The numbers that were given to payments in an earlier message, and came along into this one."""
+    return frozenset(one.serial for one in serials if one.given_at < delivery.creation_date_time)
 
 
 def _said(heard: Heard) -> str:

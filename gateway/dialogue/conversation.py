@@ -5,7 +5,8 @@ What leaves is made of the stored content and of what is only good now. Whatever
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ Sealing = Callable[[bytes], Awaitable[bytes]]
 class SignedIn:
     """The sign-in of a connection in this process: both of its channels use one, because a bank may end the older of two."""
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -71,7 +72,7 @@ class Conversation:
             raise
         except Exception as fault:  # whatever it is, nothing was said
             raise NotSent(f"preparing the request: {type(fault).__name__}") from fault
-        reply = await self.line.exchange(request)
+        reply = without_secrets(await self.line.exchange(request), self.bank.dialogue.secret_elements)
         try:
             part = self.bank.to_open(reply)
             opened = None if part is None else await self.open(part)
@@ -79,7 +80,10 @@ class Conversation:
             text = f"the reply's seal does not hold: {type(fault).__name__}"
             return Exchange(reply=reply, asked=asked), Heard(outcome=Outcome.UNKNOWN, text=text)
         exchange = Exchange(reply=reply, asked=asked, opened=opened)
-        return exchange, self.bank.hear(exchange)
+        try:
+            return exchange, self.bank.hear(exchange)
+        except Exception as fault:  # a plugin that breaks its promise: the reply is kept all the same, and proves nothing
+            return exchange, Heard(outcome=Outcome.UNKNOWN, text=f"the reply was not understood: {type(fault).__name__}")
 
     async def _request(self, content: bytes, asked: Asked) -> Carried:
         wrapping = Wrapping(at=self.now(), fresh=self.fresh(), token=self.signed_in.token, secrets=self.secrets())
@@ -106,6 +110,15 @@ class Conversation:
                 raise NotSent(f"signing in: {type(fault).__name__}") from fault
             if self.signed_in.token is None:
                 raise NotSent("the bank refused the sign-in")
+
+
+def without_secrets(reply: bytes, elements: Sequence[str]) -> bytes:
+    """A reply without the text of these elements. It is markup in an encoding in which "<" is one byte, and part of no other
+    character (UTF-8, GBK, GB18030)."""
+    for name in elements:
+        begin = rb"(<" + re.escape(name.encode()) + rb"(?:\s[^<>]*)?>)[^<]*(?=</)"
+        reply = re.sub(begin, rb"\1", reply)
+    return reply
 
 
 def _carried(request: Request, kind: Asking) -> Carried:

@@ -1,12 +1,21 @@
 """Keeping replies: each becomes an inbound file before anybody acts on it, and is read like any other file of a bank."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Mapping
+
+import structlog
 
 from channels.channel import Arrival, Keep
+from formats.dialogue import DialogueBank
+from formats.errors import FormatError
 from formats.exchange import Exchange, write_exchange
+from formats.report import TransactionStatus
 from gateway.lanes import fetch_lane
 from gateway.store.store import Store
+from gateway.telemetry import place_of
+
+log = structlog.get_logger("dialogue")
 
 
 def arrival_of(exchange: Exchange, connection_id: str, number: str) -> Arrival:
@@ -20,6 +29,22 @@ def arrival_of(exchange: Exchange, connection_id: str, number: str) -> Arrival:
 
     name = f"{connection_id}-{asked.kind.value}-{asked.at:%Y%m%dT%H%M%S}-{number[-8:]}.exchange"
     return Arrival(name=name, size=len(content), chunks=chunks)
+
+
+def references_of(bank: DialogueBank, exchange: Exchange) -> Mapping[str, str]:
+    """What a reply calls the payments that it shows, by their serial numbers: some banks want to be asked by it from then on."""
+    try:
+        records = list(bank.parse(io.BytesIO(write_exchange(exchange))))
+    except FormatError:  # it says nothing; those who read the kept reply tell what is wrong with it
+        return {}
+    except Exception as fault:  # a plugin that breaks its promise, as they will tell too
+        log.warning("reply_not_read", bank=bank.name, fault=place_of(fault))
+        return {}
+    return {
+        one.serial_number: one.account_servicer_reference
+        for one in records
+        if isinstance(one, TransactionStatus) and one.serial_number and one.account_servicer_reference
+    }
 
 
 def keeper(store: Store, connection_id: str) -> Keep:

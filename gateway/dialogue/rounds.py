@@ -10,7 +10,7 @@ page was kept, so what a broken round has kept is kept once more by the next one
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -31,7 +31,7 @@ from formats.dialogue import (
 from formats.exchange import Exchange
 from gateway.dialogue.conversation import Conversation
 from gateway.dialogue.manner import Manner
-from gateway.dialogue.replies import arrival_of
+from gateway.dialogue.replies import arrival_of, references_of
 from gateway.dialogue.sought import about, questions
 from gateway.dialogue.telling import cannot_ask, not_known
 from gateway.lifecycle import PaymentState
@@ -86,6 +86,8 @@ class Rounds:
     accounts: Sequence[HeldAccount]
     manner: Manner
     _troubles: list[str] = field(default_factory=list)
+    _put_off: datetime | None = None  # the last round broke off, or the bank put its questions off: not before then
+    _questions_put_off: bool = False
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -96,7 +98,8 @@ class Rounds:
         self._troubles = []
         if self.manner.quiet_until(self.conversation.now()) is not None:
             return 0
-        kept = 0
+        kept, self._put_off = 0, self.conversation.clock() + self.manner.ask_after
+        broke_off = False
         parts: tuple[Callable[[Keep], AsyncIterator[int]], ...] = (self._statuses, self._accounts)
         for part in parts:
             try:
@@ -106,20 +109,27 @@ class Rounds:
                 if not kept:
                     raise Unreachable(f"asking the bank failed: {problem}") from problem
                 self._troubles.append(str(problem))
+                broke_off = True
+        if not broke_off and not self._questions_put_off:
+            self._put_off = None
         return kept
 
     async def next_due(self) -> datetime | None:
-        """When the next question about a payment is due, past the bank's quiet hours; None: none is."""
+        """When the next question about a payment is due, past the bank's quiet hours, and not at once where the last round broke
+        off; None: none is."""
         due = await self.store.next_serial_due(self.connection_id)
         if due is None:
             return None
-        until = self.manner.quiet_until(max(due, self.conversation.clock()).astimezone(self.conversation.zone))
+        now = self.conversation.clock()
+        if self._put_off is not None:  # a clock that was set back must not make it longer
+            due = max(due, min(self._put_off, now + self.manner.ask_after))
+        until = self.manner.quiet_until(max(due, now).astimezone(self.conversation.zone))
         return due if until is None else until
 
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def _statuses(self, keep: Keep) -> AsyncIterator[int]:
-        now = self.conversation.clock()
+        now, self._questions_put_off = self.conversation.clock(), False
         due = await self.store.serials_due(self.connection_id, now, QUESTIONS_A_ROUND)
         to_ask = [one for one in due if self._is_to_be_asked(one, now)]
         await self.store.ask_serials(self.connection_id, [self._left(one, now) for one in due if one not in to_ask])
@@ -127,13 +137,17 @@ class Rounds:
         for question in questions(to_ask, self.conversation.bank.dialogue.serials_per_question, self.conversation.zone):
             exchange, heard = await self._asked(StatusInquiry(sought=question, on=self._today()), about(question))
             await self._keep(exchange, keep)
-            await self._after([by_serial[one.serial] for one in question], heard)
+            names = references_of(self.conversation.bank, exchange)
+            await self._after([by_serial[one.serial] for one in question], heard, names)
             yield 1
             if heard.outcome in {Outcome.NOT_TAKEN, Outcome.SIGN_IN}:
                 self._troubles.append(f"the bank put a question off: {heard.code}")
+                self._questions_put_off = True
                 return
 
     def _is_to_be_asked(self, given: GivenSerial, now: datetime) -> bool:
+        if given.state is PaymentState.HELD:  # never sent, as far as is known here, and asked about: a backup was restored
+            return given.first_sent_on is None
         return given.state in _OPEN or (given.state is PaymentState.SETTLED and not self._returns_over(given, now))
 
     def _returns_over(self, given: GivenSerial, now: datetime) -> bool:
@@ -147,12 +161,12 @@ class Rounds:
         ended = given.state in _AT_AN_END or given.state is PaymentState.SETTLED
         return SerialAsk(serial=given.serial, next_ask_at=None if ended else now + self.manner.ask_after, questions=0)
 
-    async def _after(self, asked: Sequence[GivenSerial], heard: Heard) -> None:
+    async def _after(self, asked: Sequence[GivenSerial], heard: Heard, names: Mapping[str, str]) -> None:
         now = self.conversation.clock()
         changes, told = [], []
         for one in asked:
             pause = self.manner.returns_every if one.state is PaymentState.SETTLED else self.manner.next_question(one.asked)
-            changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause))
+            changes.append(SerialAsk(serial=one.serial, next_ask_at=now + pause, bank_reference=names.get(one.serial)))
             sent = one.given_at
             if one.serial in heard.missing and one.state in _OPEN and now - sent > self.manner.not_found_wait:
                 told.append(not_known(self.connection_id, one, heard))

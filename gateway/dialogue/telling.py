@@ -3,7 +3,7 @@
 from formats.dialogue import Asking, Heard
 from gateway.discrepancies import Origin
 from gateway.masking import mask_text
-from gateway.store.records import NewDiscrepancy
+from gateway.store.records import Delivery, NewDiscrepancy
 from gateway.store.serials import GivenSerial
 
 _TEXT_MAX = 200
@@ -21,6 +21,20 @@ def not_known(connection_id: str, given: GivenSerial, heard: Heard) -> NewDiscre
         {"serial_number": given.serial, "code": heard.code, "text": mask_text(heard.text)[:_TEXT_MAX]},
         payment_id=given.payment_id,
         delivery_id=given.delivery_id,
+    )
+
+
+def sent_on_a_word(connection_id: str, delivery: Delivery) -> NewDiscrepancy:
+    """A message goes out again because a person said so, to a bank that promises nothing about repeats."""
+    origin = Origin(connection_id=connection_id, inbound_file_id=0, source="gateway")
+    return origin.discrepancy(
+        f"sent-on-a-word:{delivery.delivery_id}:{delivery.attempt}",
+        "sent_twice",
+        "A person said that this message had not arrived, and it is sent again with the same serial numbers. This bank does not "
+        "promise to execute a serial number once only: look for two debits in the statement of the day.",
+        "经人工确认该报文未到达银行，现以相同流水号重发。该银行未承诺同一流水号只执行一次，请在当日对账单中核对是否有两笔扣款。",
+        {"message_id": delivery.message_id, "attempt": delivery.attempt},
+        delivery_id=delivery.delivery_id,
     )
 
 

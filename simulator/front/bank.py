@@ -170,21 +170,22 @@ class FrontBank(ABC):
         try:
             with self.books.transaction():
                 body = self.perform(call)
+            done = True
         except Refused as refused:
-            body = self.refusal(call, refused.code, refused.text)
-        return self._bad_days(call, body, wrong)
+            body, done = self.refusal(call, refused.code, refused.text), False
+        return self._bad_days(call, body, wrong, done=done)
 
     def expire_tokens(self) -> None:
         """Forgets every sign-in; for banks that have such."""
         return
 
-    def _bad_days(self, call: Call, body: bytes, wrong: Mapping[str, Any] | None) -> Outgoing:
-        """What is done is done; the reply may still suffer."""
+    def _bad_days(self, call: Call, body: bytes, wrong: Mapping[str, Any] | None, *, done: bool) -> Outgoing:
+        """What is done is done; the reply may still suffer. Of what it refused it never says that it does not know."""
         if self._take(FrontMood.LOSE_ANSWER, call):
             return Outgoing(body=None)
         if wrong is not None:
             body = self.refusal(call, wrong["code"], wrong.get("text") or "模拟返回码")
-        if self._take(FrontMood.ANSWER_UNKNOWN, call):
+        if done and self._take(FrontMood.ANSWER_UNKNOWN, call):
             body = self.refusal(call, *self.unknown)
         kind = self._take(FrontMood.GARBAGE, call)
         if kind is not None:

@@ -72,6 +72,16 @@ async def test_a_statement_line_settles_and_a_reversal_returns_by_the_serial_num
     assert await desk.states() == {PaymentState.RETURNED: 1}
 
 
+async def test_a_line_of_another_amount_with_our_number_is_a_fee_or_a_part_and_settles_nothing(make_desk) -> None:
+    desk, ids = await sent(make_desk)
+    (serial,) = ids
+    await desk.receive(f"entry {serial} DBIT 0.50", "1.txt")
+    assert await desk.states() == {PaymentState.SENT: 1}
+    assert await desk.discrepancies() != []
+    await desk.receive(f"entry {serial} DBIT 10.00", "2.txt")
+    assert await desk.states() == {PaymentState.SETTLED: 1}
+
+
 async def test_a_number_that_nobody_has_is_told_with_the_number(make_desk) -> None:
     desk, _ = await sent(make_desk)
     await desk.receive("status 9999999999999999 ACSC")

@@ -233,6 +233,18 @@ class Checkers:
         ).fetchone()
         return "" if row is None else str(row[0])
 
+    def tells_of(self, payment_id: str, kinds: frozenset[str] = frozenset()) -> bool:
+        """Whether a person is told of a payment or of its message, by one of these kinds of discrepancies (none: any)."""
+        message = self.rows(
+            "SELECT d.delivery_id FROM payments AS p JOIN blocks USING (block_key) JOIN deliveries AS d USING (delivery_key)"
+            " WHERE p.payment_id = ?",
+            payment_id,
+        )
+        return any(
+            (not kinds or kind in kinds) and (about == payment_id or (message and delivery == message[0][0]))
+            for kind, about, delivery in self.rows("SELECT kind, payment_id, delivery_id FROM discrepancies")
+        )
+
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """For the comparison at the end."""
         return self.db.execute(sql, values).fetchall()

@@ -40,6 +40,7 @@ class Disk:
         self.full = False
         self.fuse = 0  # the statement, counted from now, at which it strikes; 0: none
         self.blow = "full"  # what then goes wrong: "full", "io", or "unknown": the commit took effect, and nobody is told so
+        self.failures = 0  # so often it has let somebody down
         self.struck: Callable[[str], None] = lambda _: None
         self.on_commit: Callable[[str], None] = lambda _: None
         self._sight: Sight | None = None
@@ -183,8 +184,10 @@ class FallibleDb:
         if tables:
             self.written |= tables
         if disk.gone:
+            disk.failures += 1
             raise _error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR", "disk I/O error")
         if disk.full and word in {"INSERT", "COMMIT"}:
+            disk.failures += 1
             self._give_up()
         if disk.fuse:
             disk.fuse -= 1
@@ -197,6 +200,7 @@ class FallibleDb:
             disk.fuse = 1  # it waits for the next commit
             return
         disk.struck(disk.blow)
+        disk.failures += 1
         if disk.blow == "full":
             self._give_up()
         if disk.blow == "unknown":
@@ -278,6 +282,7 @@ class _Lent:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         if self._disk.gone:
+            self._disk.failures += 1
             raise unreachable()
         yield self._disk.db
 

@@ -5,14 +5,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gateway.lifecycle import DeliveryState, PaymentState
-from tests.sim.checkers import WAITS_FOR_A_PERSON, Checkers
+from tests.sim.checkers import WAITS_FOR_A_PERSON
+from tests.sim.front_compare import TELLS_OF_A_DOUBLE, compare_with_the_bank, moves
+from tests.sim.front_world import FrontWorld
 from tests.sim.people import Callers, Person, calm, fate
 from tests.sim.world import PAYMENTS_MAX, World
 
 WORKERS, SERVERS = 2, 2
 SETTLED = frozenset({PaymentState.SETTLED, PaymentState.RETURNED, PaymentState.REJECTED, PaymentState.CANCELLED})
 CALM_HOURS_MAX = 12
-TELLS_OF_A_DOUBLE = frozenset({"sent_twice", "paid_twice", "decision_contradicted"})
 
 
 async def life(world: World) -> None:
@@ -66,26 +67,22 @@ def _moving(world: World) -> bool:
         " UNION ALL SELECT 1 FROM payments WHERE state = 'approved'"
         " UNION ALL SELECT 1 FROM inbound_files WHERE state = 'stored'"
     )
-    queryable = world.kind.guarantee == "queryable" or world.kind.guarantee == "idempotent"
+    queryable = world.kind.guarantee in {"queryable", "idempotent", "final"}
+    if isinstance(world, FrontWorld):
+        queryable = world.kind.guarantee != "queryable"  # there it is asked for ever, and nothing follows from it
+        if moves(world):
+            return True
     doubts = world.checkers.rows("SELECT 1 FROM deliveries WHERE state = 'in_doubt' AND due_at IS NOT NULL")
     return bool(due) or (queryable and bool(doubts))
 
 
 async def compare(world: World, callers: Callers) -> None:
     """All books side by side."""
-    checkers, bank = world.checkers, world.bank
-    discrepancies = checkers.rows("SELECT kind, payment_id, delivery_id, resolved_at FROM discrepancies")
-    told = {(kind, payment_id) for kind, payment_id, _, _ in discrepancies}
-    for payment_id, times in sorted(bank.paid.items()):
-        if times > 1 and bank.lies and ("paid_twice", payment_id) not in told:
-            world.fail(f"payment {payment_id} was executed {times} times, by a lie of the bank's, and nobody is told")
-        if times > 1:
-            world.seen["paid twice by a lie" if bank.lies else "paid twice by a person's wrong word"] += 1
-            if not bank.lies and not _told(payment_id, discrepancies, checkers, TELLS_OF_A_DOUBLE):
-                world.fail(f"payment {payment_id} was executed {times} times, by a person's wrong word, and nobody is told")
-    world.seen["held because of a lie"] += sum(kind == "contradiction" for kind, _ in told) if bank.lies else 0
-    for payment_id, reference in checkers.acknowledged.items():
-        _compare_payment(world, payment_id, reference, discrepancies)
+    checkers = world.checkers
+    if isinstance(world, FrontWorld):
+        compare_with_the_bank(world)
+    else:
+        _compare_with_the_bank(world)
     if {one for _, one, _ in checkers.feed} != set(checkers.acknowledged):
         world.fail("a payment is stored that no caller was ever told of, after it asked again")
     left = checkers.rows("SELECT name, state, problem FROM inbound_files WHERE state <> 'read'")
@@ -96,17 +93,20 @@ async def compare(world: World, callers: Callers) -> None:
     await _compare_feed(world, callers)
 
 
-def _told(payment_id: str, discrepancies: list[Any], checkers: Checkers, kinds: frozenset[str] = frozenset()) -> bool:
-    """Whether a person is told of a payment or of its message, by one of these kinds of discrepancies (none: any)."""
-    message = checkers.rows(
-        "SELECT d.delivery_id FROM payments AS p JOIN blocks USING (block_key) JOIN deliveries AS d USING (delivery_key)"
-        " WHERE p.payment_id = ?",
-        payment_id,
-    )
-    return any(
-        (not kinds or kind in kinds) and (about == payment_id or (message and delivery == message[0][0]))
-        for kind, about, delivery, _ in discrepancies
-    )
+def _compare_with_the_bank(world: World) -> None:
+    checkers, bank = world.checkers, world.bank
+    discrepancies = checkers.rows("SELECT kind, payment_id, delivery_id, resolved_at FROM discrepancies")
+    told = {(kind, payment_id) for kind, payment_id, _, _ in discrepancies}
+    for payment_id, times in sorted(bank.paid.items()):
+        if times > 1 and bank.lies and ("paid_twice", payment_id) not in told:
+            world.fail(f"payment {payment_id} was executed {times} times, by a lie of the bank's, and nobody is told")
+        if times > 1:
+            world.seen["paid twice by a lie" if bank.lies else "paid twice by a person's wrong word"] += 1
+            if not bank.lies and not checkers.tells_of(payment_id, TELLS_OF_A_DOUBLE):
+                world.fail(f"payment {payment_id} was executed {times} times, by a person's wrong word, and nobody is told")
+    world.seen["held because of a lie"] += sum(kind == "contradiction" for kind, _ in told) if bank.lies else 0
+    for payment_id, reference in checkers.acknowledged.items():
+        _compare_payment(world, payment_id, reference, discrepancies)
 
 
 def _compare_payment(world: World, payment_id: str, reference: str, discrepancies: list[Any]) -> None:
@@ -124,7 +124,7 @@ def _compare_payment(world: World, payment_id: str, reference: str, discrepancie
         return
     truth = bank.verdicts.get(payment_id + "-2" if refused else payment_id)
     if state is PaymentState.CANCELLED:
-        if bank.executed[payment_id] and not _told(payment_id, discrepancies, world.checkers):
+        if bank.executed[payment_id] and not world.checkers.tells_of(payment_id):
             world.fail(f"{name} was cancelled, as a person wrongly said that it had not arrived, and nobody is told")
         return
     if truth is not None:

@@ -1,23 +1,19 @@
 """Who lives in a world: callers who submit, repeat, cancel and watch; a person who decides; and fate."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from formats.model import Account, Party, PaymentType, PostalAddress
 from gateway.callers import Caller
 from gateway.errors import Conflict, NotFound, TooLate
-from gateway.instant import InstantChoice
 from gateway.lifecycle import DeliveryState
 from gateway.payment import PaymentOrder
 from gateway.service import Gateway
 from gateway.store.records import DeliveryFilter
 from gateway.store.store import StoreUnavailable
 from gateway.use_cases.payments import Submitted
-from tests.sim.bank import QUIET
 from tests.sim.world import Process, World
 
 T = TypeVar("T")
@@ -69,28 +65,10 @@ class Callers:
     seen: list[tuple[int, str, str]] = field(default_factory=list)
     cursor: str = ""
 
-    def order(self, number: int) -> PaymentOrder:
-        """One more payment, instant or not."""
-        world, dice = self.world, self.world.dice
-        instant = InstantChoice.INSTANT_ELSE_NORMAL if world.kind.instant and dice.random() < world.kind.instant else None
-        made = PaymentOrder(
-            payment_reference=f"INV-{number}",
-            connection_id="bank",
-            amount=Decimal(dice.randint(1, 99999)) / 100,
-            currency="EUR",
-            content_sha256=b"",
-            charge_bearer="SLEV",
-            payment_type=PaymentType(service_level="SEPA") if world.kind.instant else None,
-            creditor=Party(name="Supplier", postal_address=PostalAddress(town_name="Amsterdam", country="NL")),
-            creditor_account=Account(iban="DE89370400440532013000"),
-            instant=instant,
-        )
-        return replace(made, content_sha256=hashlib.sha256(repr(made).encode()).digest())
-
     async def submit_all(self, count: int) -> None:
         """Everything it wants paid, in a few calls, each repeated until it is acknowledged."""
         dice = self.world.dice
-        orders = [self.order(number) for number in range(count)]
+        orders = [self.world.order(number) for number in range(count)]
         self.asked = {order.payment_reference: order for order in orders}
         while orders:
             await asyncio.sleep(dice.choice([1, 30, 600]) * dice.random())
@@ -207,12 +185,13 @@ class Person:
 
     async def _decide(self, delivery_id: str, attempt: int, name: str, message_id: str) -> None:
         world = self.world
-        arrived = self._truth(name)
+        arrived = world.truth(message_id, name)
         if world.chaos and self.chances and world.dice.random() < (0.8 if self.careless else 0.4):
             self.chances -= 1
             if arrived is not True and (not self.careless or world.dice.random() < 0.2):
                 arrived = True
                 world.note("anna", "a person wrongly said 'arrived'", message_id)
+                world.arrived_words.add(message_id)
             elif arrived is True and self.careless:
                 arrived = False
                 world.note("anna", "a person wrongly said 'did not arrive'", message_id)
@@ -226,14 +205,6 @@ class Person:
             world.seen["a person decided too late"] += 1
         else:
             world.note("anna", f"a person decided {'arrived' if arrived else 'did not arrive'}", message_id)
-
-    def _truth(self, name: str) -> bool | None:
-        """What the bank says on the telephone; None while it may still be on its way."""
-        world = self.world
-        if name in world.bank.arrived or name in world.bank.rejected:
-            return True
-        last = world.last_sent.get(name, 0.0)
-        return False if world.loop.time() - last > QUIET and name not in world.flying else None
 
 
 async def fate(world: World) -> None:

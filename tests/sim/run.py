@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.sim.ebics_seals import cheap_seals
+from tests.sim.front_world import FrontWorld
 from tests.sim.life import life
 from tests.sim.machine import simulated_machine
 from tests.sim.settings import WORLDS, WorldKind
@@ -26,7 +27,9 @@ def one(seed: int, name: str, *, kind: WorldKind | None = None, payments_max: in
     """Lives one life, in production code but for what is patched already."""
     seals = nullcontext() if seed % REAL_SEALS == 0 else cheap_seals()
     with simulated_machine(), seals:
-        return World(seed, name, kind=kind, payments_max=payments_max).live(life)
+        chosen = kind or WORLDS[name]
+        build = World if chosen.front is None else FrontWorld
+        return build(seed, name, kind=chosen, payments_max=payments_max).live(life)
 
 
 def world_of(seed: int) -> str:

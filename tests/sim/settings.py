@@ -30,7 +30,8 @@ class WorldKind:
     `torn`: half a file may stand under its final name; the bank rejects it as unreadable, or never reads it. `bad_seconds`: how
     long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first. `ebics`: over
     the production EBICS channel, to a bank that speaks it; `deaf`: every other answer to a last segment is lost, and the customer
-    protocol shows nearly everything late."""
+    protocol shows nearly everything late. `front`: to a front machine that answers at once, drawn
+    from the seed but for what stands here (`tests.sim.front_plan`)."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -45,6 +46,7 @@ class WorldKind:
     late_writers: float = 0.08
     ebics: bool = False
     deaf: bool = False
+    front: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ WORLDS: dict[str, WorldKind] = {
         bad_seconds=1000.0,
         settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}},
     ),
+    "front": WorldKind(guarantee="drawn", front={}),
 }
 
 

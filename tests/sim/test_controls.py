@@ -3,6 +3,7 @@
 import pytest
 
 from tests.sim.ebics_mutants import EBICS
+from tests.sim.front_mutants import FRONT
 from tests.sim.mutants import CONTROLS, MUTANTS, Mutant
 from tests.sim.run import one
 
@@ -31,3 +32,8 @@ def test_the_simulation_catches_a_rule_that_is_broken(name: str) -> None:
 @pytest.mark.parametrize("name", EBICS)
 def test_the_simulation_catches_an_ebics_channel_that(name: str) -> None:
     _caught(EBICS[name])
+
+
+@pytest.mark.parametrize("name", FRONT)
+def test_the_simulation_catches_a_gateway_before_a_front_machine_that(name: str) -> None:
+    _caught(FRONT[name])

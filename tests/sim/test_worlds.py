@@ -9,6 +9,7 @@ pytestmark = pytest.mark.timeout(900)  # a chunk of lives takes its time where o
 SEEDS = 2_002  # in all; the first of each world
 CHUNKS = 26
 CHUNK = SEEDS // CHUNKS
+FRONT_CHUNKS, FRONT_CHUNK = 2, 50  # `make sim WORLD=front SEEDS=0-1999` lives more
 EBICS_CHUNKS, EBICS_CHUNK = 3, 80  # its lives cost several times as much; `make sim WORLD=ebics SEEDS=0-1999` lives more
 MUST_OF = {
     "instant-blind": ("out again as normal",),
@@ -23,7 +24,7 @@ MUST_OF = {
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -> None:
-    names = [name for name, kind in WORLDS.items() if not kind.ebics]
+    names = [name for name, kind in WORLDS.items() if not kind.ebics and kind.front is None]
     name, start = names[chunk % len(names)], chunk // len(names) * CHUNK
     outcome = many([(seed, name) for seed in range(start, start + CHUNK)], stop_at_first=True)
     assert not outcome.violations, outcome.summary()
@@ -54,13 +55,24 @@ def _over_ebics(name: str, start: int, must: tuple[str, ...]) -> None:
     assert not missing, "the world was too kind for this to prove anything"
 
 
+@pytest.mark.parametrize("chunk", range(FRONT_CHUNKS))
+def test_before_a_front_machine_nothing_is_executed_twice_and_nothing_is_lost(chunk: int) -> None:
+    start = chunk * FRONT_CHUNK
+    outcome = many([(seed, "front") for seed in range(start, start + FRONT_CHUNK)], stop_at_first=True)
+    assert not outcome.violations, outcome.summary()
+    must = ("payment lost", "answer to a payment lost", "payment on its way for long", "payment meets garbage")
+    must += ("payment meets wrong_code", "payment meets forget_for", "question meets status_code", "asked, did_not_arrive")
+    missing = [what for what in must if not outcome.seen[f"front: {what}"]]
+    assert not missing, "the world was too kind for this to prove anything"
+
+
 @pytest.mark.parametrize(("seed", "name", "what"), list(known_seeds()))
 def test_a_seed_that_once_found_something_finds_nothing_any_more(seed: int, name: str, what: str) -> None:
     world = one(seed, name)
     assert world.violation is None, f"{world.violation}; once: {what}; {replay_command(world)}"
 
 
-@pytest.mark.parametrize("name", ["queryable", "instant-idempotent", "ebics"])
+@pytest.mark.parametrize("name", ["queryable", "instant-idempotent", "ebics", "front"])
 def test_the_same_seed_lives_the_same_life(name: str) -> None:
     first, second = one(4711, name), one(4711, name)
     assert told(first) == told(second)

@@ -2,20 +2,28 @@
 
 import asyncio
 import gc
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from channels.channel import Channel
 from formats.bank import bank_named
+from formats.model import Account, Party, PaymentType, PostalAddress
 from gateway.connection import Connection
 from gateway.delivery import Courier
+from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.local import LocalEngine
+from gateway.instant import InstantChoice
 from gateway.intake import Intake
 from gateway.lanes import fetch_lane
 from gateway.lifecycle import ATTEMPT_STARTS, DeliveryState
+from gateway.payment import PaymentOrder
 from gateway.prepare import Preparer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange
@@ -23,7 +31,7 @@ from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics
 from gateway.worker import FetchLane, SendLane
 from keys.plain import PlainSeal
-from tests.sim.bank import Bank
+from tests.sim.bank import QUIET, Bank
 from tests.sim.channel import SimChannel
 from tests.sim.checkers import Checkers
 from tests.sim.disk import Disk, SimStore
@@ -58,7 +66,7 @@ class Process(Holder):
 
     def clock(self) -> datetime:
         """The wall clock as this process reads it."""
-        return START + timedelta(seconds=self.world.loop.time() + self.skew)
+        return self.world.now() + timedelta(seconds=self.skew)
 
     def stopped_since(self, moment: float) -> bool:
         return any(stop >= moment for stop in self.stops)
@@ -82,18 +90,21 @@ class Process(Holder):
 
     async def _work(self) -> None:
         world = self.world
-        settings = world.configuration.connections["bank"]
-        own = Connection(settings, BANK, PlainSeal(), "", NOWHERE, self.clock)
-        build = SimChannel if world.ebics is None else SimEbicsChannel
-        channels = [build(world, self, own.guarantee) for _ in range(2)]
-        preparer = Preparer(self.store, own, self.clock, METRICS, new_id=world.new_message_id)
+        own, channels = world.connect(self)
+        below = world.dice.randrange
+        preparer = Preparer(self.store, own, self.clock, METRICS, new_id=world.new_message_id, below=below)
         courier = Courier(self.store, own, channels[0], preparer, self.clock, METRICS)
         courier.recorder.jitter = world.dice
         courier.uptime = world.loop.time
         intake = Intake(self.store, own, channels[1], self.clock, METRICS)
         lanes: dict[str, SendLane | FetchLane] = {
             "bank": SendLane(courier, preparer),
-            fetch_lane("bank"): FetchLane(intake, self.clock, timedelta(seconds=settings.schedule.fetch_seconds)),
+            fetch_lane("bank"): FetchLane(
+                intake,
+                self.clock,
+                timedelta(seconds=own.settings.schedule.fetch_seconds),
+                channels[1].next_due if isinstance(channels[1], DialogueChannel) else None,
+            ),
         }
         engine = LocalEngine(
             self.store,
@@ -133,6 +144,7 @@ class World:
         self.flying: Counter[str] = Counter()
         self.about_to_write: dict[str, list[Process]] = {}  # by delivery id: who is stopped just before it writes an outcome
         self.wrong_words: set[str] = set()  # messages of which a person wrongly said that they did not arrive
+        self.arrived_words: set[str] = set()  # of which a person wrongly said that they did
         self.last_sent: dict[str, float] = {}  # when a worker last had to do with sending a file
         self._steps_left = self._until_a_step_strikes()
         self._numbers: Counter[str] = Counter()
@@ -142,8 +154,14 @@ class World:
         self.over: asyncio.Future[None] = self.loop.create_future()
         self._db = fresh_database()
         self.disk = Disk(self._db)
+        self._make_sides()
+        self.disk.on_commit = self.checkers.committed
+        self.disk.struck = lambda what: self.note("disk", _BLOWS[what])
+
+    def _make_sides(self) -> None:
+        """What we are configured as, the bank, and who watches both."""
         self.configuration = configuration(self.kind)
-        self.bank = Bank(
+        self.bank: Bank = Bank(
             dice=self.dice,
             later=self.later,
             now=self.loop.time,
@@ -167,8 +185,43 @@ class World:
         if self.ebics is not None:
             note = subscriber_note(profile(self.ebics.version, self.ebics.segment_chars))
             self._db.execute("INSERT INTO channel_notes (name, content, updated_at) VALUES (?, ?, 0)", note)
-        self.disk.on_commit = self.checkers.committed
-        self.disk.struck = lambda what: self.note("disk", _BLOWS[what])
+
+    def connect(self, process: Process) -> tuple[Connection, list[Channel]]:
+        """What a worker holds of the connection, with a channel to send and one to fetch."""
+        settings = self.configuration.connections["bank"]
+        own = Connection(settings, BANK, PlainSeal(), "", NOWHERE, process.clock)
+        build = SimChannel if self.ebics is None else SimEbicsChannel
+        return own, [build(self, process, own.guarantee) for _ in range(2)]
+
+    def now(self) -> datetime:
+        """The true time."""
+        return START + timedelta(seconds=self.loop.time())
+
+    def order(self, number: int) -> PaymentOrder:
+        """One more payment that a caller wants, instant or not."""
+        dice = self.dice
+        instant = InstantChoice.INSTANT_ELSE_NORMAL if self.kind.instant and dice.random() < self.kind.instant else None
+        made = PaymentOrder(
+            payment_reference=f"INV-{number}",
+            connection_id="bank",
+            amount=Decimal(dice.randint(1, 99999)) / 100,
+            currency="EUR",
+            content_sha256=b"",
+            charge_bearer="SLEV",
+            payment_type=PaymentType(service_level="SEPA") if self.kind.instant else None,
+            creditor=Party(name="Supplier", postal_address=PostalAddress(town_name="Amsterdam", country="NL")),
+            creditor_account=Account(iban="DE89370400440532013000"),
+            instant=instant,
+        )
+        return replace(made, content_sha256=hashlib.sha256(repr(made).encode()).digest())
+
+    def truth(self, message_id: str, name: str) -> bool | None:
+        """What the bank says of a message on the telephone; None while it may still be on its way."""
+        del message_id
+        if name in self.bank.arrived or name in self.bank.rejected:
+            return True
+        last = self.last_sent.get(name, 0.0)
+        return False if self.loop.time() - last > QUIET and name not in self.flying else None
 
     # -- the story -----------------------------------------------------------------------------------------------------
 

@@ -234,7 +234,7 @@ def entries(content: bytes, settings: dict[str, object] | None = None) -> list[E
 def test_rows_are_cut_by_the_number_of_columns_with_and_without_a_last_pipe(end: str, count: str) -> None:
     content = table(f"{TITLES}|20260105|借|1.00|乙公司|货款|20260105|贷|-2.50|丙公司|{end}", count=count)
     found = [(one.booking_date, one.credit_debit, one.amount, one.reversal) for one in entries(content)]
-    assert found == [("2026-01-05", "DBIT", "1.00", False), ("2026-01-05", "CRDT", "2.50", True)]
+    assert found == [("2026-01-05", "DBIT", "1.00", False), ("2026-01-05", "DBIT", "2.50", True)]
     assert heard(BANK, content, asked(Asking.STATEMENT, account=ACCOUNT)).outcome is Outcome.TAKEN
 
 

@@ -262,7 +262,7 @@ def test_flag_0_is_a_debit_every_other_a_credit_and_none_neither() -> None:
     info = "".join(LINE.format(amount, flag) for amount, flag in (("1.00", "0"), ("2.00", "1"), ("3.00", ""), ("-4.00", "0")))
     found = records(PLAIN, reply("6WY101", f"<DETAILLIST>{info}</DETAILLIST>"), asked(Asking.STATEMENT, account=ACCOUNT))
     lines = [(one.amount, one.credit_debit, one.reversal) for one in found if isinstance(one, Entry)]
-    assert lines == [("1.00", "DBIT", False), ("2.00", "CRDT", False), ("3.00", None, False), ("4.00", "DBIT", True)]
+    assert lines == [("1.00", "DBIT", False), ("2.00", "CRDT", False), ("3.00", None, False), ("4.00", "CRDT", True)]
 
 
 def test_an_answer_without_a_balance_is_none() -> None:

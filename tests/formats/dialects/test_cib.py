@@ -281,6 +281,13 @@ def test_a_batch_gives_every_payment_of_it_the_batchs_state() -> None:
     assert statuses(fox(told(state("PART_PAYOUT"))), asked) == [("a", PENDING), ("b", PENDING)]
 
 
+def test_a_batchs_state_is_of_none_where_its_list_lacks_some() -> None:
+    one = "<XFER><INDX>2</INDX><XFERPRCSTS><XFERPRCCODE>FAIL</XFERPRCCODE></XFERPRCSTS></XFER>"
+    both = Asked(kind=Asking.STATUS, function="status", serials=("1" * 17, "2" * 17), package=SERIAL)
+    assert statuses(fox(told(f"<XFERINQRS><XFERLIST>{one}</XFERLIST></XFERINQRS>")), both) == []
+    assert len(statuses(fox(told(f"<XFERINQRS><XFERLIST>{one}{one}</XFERLIST></XFERINQRS>")), both)) == 2
+
+
 def page(inside: str, *, account: str = ACCOUNT, code: str = "0") -> bytes:
     found = f"<SCUSTSTMTRS><ACCTFROM><ACCTID>{account}</ACCTID></ACCTFROM>{inside}</SCUSTSTMTRS>"
     return fox(f"<SCUSTSTMTTRNRS><TRNUID>1</TRNUID><STATUS><CODE>{code}</CODE></STATUS>{found}</SCUSTSTMTTRNRS>")

@@ -134,7 +134,7 @@ def test_a_query_asks_for_the_days_around_the_send_and_for_none_to_come() -> Non
 
     assert days(DAY, DAY) == [("20260104", "20260105")]
     assert days(DAY, date(2026, 1, 6)) == [("20260104", "20260106")]
-    assert days(DAY, date(2026, 1, 20)) == [("20260104", "20260106")]
+    assert days(DAY, date(2026, 1, 20)) == [("20260104", "20260110")]
 
 
 def test_questions_are_asked_as_the_sheet_has_them() -> None:

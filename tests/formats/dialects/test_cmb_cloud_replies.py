@@ -152,14 +152,14 @@ CLEAR = b"CDCServer: request refused ErrMsg: IP 203.0.113.9 is not registered"
 
 
 @pytest.mark.parametrize("asked", [PAYING, ASKING])
-def test_a_refusal_in_clear_took_nothing_unless_the_operator_says_otherwise(asked: Asked) -> None:
+def test_a_refusal_in_clear_proves_nothing_unless_the_bank_said_so_to_the_operator(asked: Asked) -> None:
     assert BANK.to_open(CLEAR) is None
     kept = Exchange(reply=CLEAR, asked=asked)
     heard = BANK.hear(kept)
-    assert (heard.outcome, heard.code) == (Outcome.NOT_TAKEN, "CDCServer")
+    assert (heard.outcome, heard.code) == (Outcome.UNKNOWN, "CDCServer")
     assert heard.text == "IP 203.0.113.9 is not registered"
-    careful = BANK.configured({"clear_refusal_takes_nothing": False})
-    assert careful.hear(kept).outcome is Outcome.UNKNOWN
+    told = BANK.configured({"clear_refusal_takes_nothing": True})
+    assert told.hear(kept).outcome is Outcome.NOT_TAKEN
     assert [type(one) for one in BANK.records(kept)] == [Document]
 
 

@@ -182,3 +182,16 @@ def test_whatever_check_takes_is_within_its_widths_and_reads_back_the_same(name:
     assert int(values["amount"].replace(".", "")) == cents
     assert len(values["amount"].replace(".", "")) <= 15
     assert len(name.encode("gbk")) <= 60
+
+
+def test_the_answer_to_a_payment_pays_nothing_whatever_its_status_code() -> None:
+    """statusCode is told of qryXfer only; and payments over IBPS are always asynchronous."""
+    assert statuses(reply("Xfer", state("0")), ASKED) == [(SERIAL, PENDING)]
+    assert statuses(reply("Xfer", state("0")), None) == [(SERIAL, PENDING)]
+    assert statuses(reply("", state("0")), ASKED) == [(SERIAL, PENDING)]
+    assert statuses(reply("qryXfer", state("0")), ASKS) == [(SERIAL, SETTLED)]
+
+
+def test_a_status_that_answers_a_payment_of_ours_is_another_answer() -> None:
+    assert statuses(reply("qryXfer", state("0")), ASKED) == []
+    assert statuses(reply("Xfer", state("0")), ASKS) == []

@@ -202,11 +202,11 @@ def test_that_urgency_cannot_be_said_is_told() -> None:
 # -- questions -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_status_question_reaches_from_the_first_send_to_today() -> None:
+def test_a_status_question_reaches_from_the_day_before_the_first_send_to_today() -> None:
     sought = Sought(serial="GW260105000001", package="P1", account=HELD, sent_on=date(2026, 1, 5), bank_reference="PT1")
     content = BANK.inquire(StatusInquiry(sought=(sought,), on=date(2026, 3, 1)), "1")
     assert content == (
-        b"<body><acctNo>95200000000000001</acctNo><beginDate>20260105</beginDate><endDate>20260301</endDate>"
+        b"<body><acctNo>95200000000000001</acctNo><beginDate>20260104</beginDate><endDate>20260301</endDate>"
         b"<elecChequeNo>GW260105000001</elecChequeNo><queryNumber>20</queryNumber><beginNumber>1</beginNumber>"
         b"<singleOrBatchFlag>0</singleOrBatchFlag></body>"
     )

@@ -136,6 +136,7 @@ class TalkBank:
                 original_end_to_end_id=None,
                 status=status,
                 reasons=(Reason(code=f"talk.{status}"),),
+                account_servicer_reference=said.get("references", {}).get(serial),
                 serial_number=serial,
             )
         if exchange.asked is not None and exchange.asked.kind is Asking.STATEMENT:

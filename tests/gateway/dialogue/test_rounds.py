@@ -1,14 +1,18 @@
 """What is asked by itself of a bank that answers at once: statuses, returns, balances, statements."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from channels.channel import Unreachable
+from formats.dialogue import Heard
+from formats.exchange import Exchange
 from gateway.lifecycle import PaymentState
+from gateway.restored import after_restore
 from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
-from tests.gateway.dialogue.talk import LOST, Answer, ScriptedLine
+from tests.gateway.dialogue.talk import LOST, NO_LINE, USUAL, Answer, ScriptedLine, TalkBank
 
 ACCOUNTS = {"statement_seconds": 600, "balance_seconds": 0}
 
@@ -193,3 +197,78 @@ async def test_the_next_question_is_known_to_the_lane_and_waits_for_the_quiet_ho
     until = await quiet.channel.next_due()
     assert until is not None
     assert until.hour in {3, 11}  # 11:00 in Shanghai
+
+
+async def test_after_a_restore_the_bank_is_asked_about_numbers_that_may_have_gone_out_since(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(usual=lambda said: {"states": dict.fromkeys(said.get("status", ()), "ACSC")}))
+    (payment_id,) = await desk.submit()
+    await desk.preparer.form_messages()
+    delivery = await desk.delivery()
+    given = [(payment_id, "2026112500000001")]
+    await desk.store.give_serials(delivery.delivery_id, delivery.fence, given, "100000000001")
+    await after_restore(desk.store, by="anna", backup_of="2026-11-25T01:00:00Z", clock=desk.clock)
+    await desk.fetch()
+    assert desk.questions() == [["2026112500000001"]]
+    assert (await desk.payment(payment_id)).state is PaymentState.HELD
+    assert "illegal" in await desk.discrepancies()  # the bank has what is held here: a person is told
+
+
+@pytest.mark.parametrize("told_at", ["payment", "question"])
+async def test_what_the_bank_calls_a_payment_is_kept_for_the_next_question(make_desk: MakeDesk, told_at: str) -> None:
+    """ABC is asked by another function about what it handles by hand, and CCB by its own number beside ours."""
+    desk = await make_desk()
+
+    def answers(said: dict[str, object]) -> Answer:
+        paid, asked = said.get("pay", []), said.get("status", [])
+        assert isinstance(paid, list)
+        assert isinstance(asked, list)
+        serials = [one[0] for one in paid] if told_at == "payment" else asked
+        return {"states": dict.fromkeys(serials, "PDNG"), "references": dict.fromkeys(serials, "H7")}
+
+    desk.line.usual = answers
+    await desk.submit()
+    await desk.pump()
+    if told_at == "question":
+        desk.clock.advance(seconds=31)
+        await desk.fetch()
+    (given,) = await desk.serials()
+    assert given.bank_reference == "H7"
+    assert given.next_ask_at is not None
+    assert given.next_ask_at > desk.clock()
+
+
+class Stumbling(TalkBank):
+    """A plugin with a fault: it stumbles over the answer about one payment."""
+
+    def hear(self, exchange: Exchange) -> Heard:
+        if b"stumble" in exchange.reply:
+            raise KeyError("a fault of the plugin")
+        return super().hear(exchange)
+
+
+async def test_a_fault_of_a_plugin_over_one_reply_keeps_nobody_from_asking_about_the_others(make_desk: MakeDesk) -> None:
+    talk = dict.fromkeys(("bank",), Stumbling(dialogue=replace(USUAL, serials_per_question=1)))
+    desk, ids = await sent(make_desk, 2, **talk)
+
+    def answers(said: dict[str, object]) -> Answer:
+        return b'{"text": "stumble"}' if len(desk.questions()) == 1 else {"states": dict.fromkeys(said["status"], "ACSC")}  # type: ignore[call-overload]
+
+    desk.line.usual = answers
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    assert sorted([(await desk.payment(one)).state for one in ids]) == [PaymentState.SENT, PaymentState.SETTLED]
+
+
+@pytest.mark.parametrize("answer", [NO_LINE, LOST, {"outcome": "not_taken", "code": "TOO_OFTEN"}])
+async def test_a_bank_that_cannot_be_asked_now_is_not_asked_again_at_once(make_desk: MakeDesk, answer: Answer) -> None:
+    desk, _ = await sent(make_desk, 5)
+    desk.line.usual = lambda said: answer
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    due = await desk.channel.next_due()
+    assert due is not None
+    assert due >= desk.clock() + timedelta(seconds=30)
+    desk.line.usual = lambda said: {"states": dict.fromkeys(said.get("status", ()), "PDNG")}
+    desk.clock.advance(seconds=31)
+    await desk.fetch()
+    assert len(desk.questions()) > 3

@@ -1,15 +1,20 @@
 """A payment to a bank that answers at once: what each kind of answer, and of silence, makes of it."""
 
 import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 
 from channels.frontend import Carried
-from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
+from formats.dialogue import Asking, Heard, Request, Wrapping
+from formats.exchange import Exchange
+from gateway.dialogue.conversation import SignedIn
+from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 from gateway.reasons import ours
-from gateway.store.records import DeliveryChange
+from gateway.store.records import Delivery, DeliveryChange, DeliveryFilter, PaymentChange
 from tests.gateway.dialogue.conftest import Desk, MakeDesk, usual
-from tests.gateway.dialogue.talk import LOST, NO_LINE, Answer, ScriptedLine, TalkBank
+from tests.gateway.dialogue.talk import LOST, NO_LINE, USUAL, Answer, ScriptedLine, TalkBank
 
 QUERYABLE_FINAL = {"kind": "queryable", "absence_is_final": True, "quiet_seconds": 100}
 IDEMPOTENT = {"kind": "idempotent", "evidence": "letter of 2026-01-05"}
@@ -116,6 +121,22 @@ async def test_not_found_ends_a_doubt_only_after_the_wait_and_with_the_banks_pro
     assert sends[0] == sends[1]
 
 
+async def test_a_clock_that_is_set_forward_does_not_cut_the_banks_wait_short(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
+    up = [0.0]
+    desk.courier.uptime = lambda: up[0]
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(hours=2)
+    up[0] = 3000.0  # less than the bank's wait, more than the quiet time
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    desk.clock.advance(hours=1)
+    up[0] = 3601.0
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.READY
+
+
 async def test_found_missing_it_is_asked_once_more_before_it_goes_out_again(make_desk: MakeDesk) -> None:
     desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=knows_none), guarantee=QUERYABLE_FINAL)
     await desk.submit()
@@ -199,6 +220,78 @@ async def test_a_refusal_of_a_repeat_is_no_refusal_of_the_payment(make_desk: Mak
     assert len(desk.sends()) == 2
     assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
     assert (await desk.payment(payment_id)).state is PaymentState.BATCHED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembering(TalkBank):
+    """Remembers each reply to a payment, and whether that went out before."""
+
+    repeats: list[bool] = field(default_factory=list)
+    replies: list[bytes] = field(default_factory=list)
+
+    def hear(self, exchange: Exchange) -> Heard:
+        if exchange.asked is not None and exchange.asked.kind is Asking.PAYMENT:
+            self.repeats.append(exchange.asked.repeat)
+            self.replies.append(exchange.reply)
+        return super().hear(exchange)
+
+
+async def test_the_reply_to_a_repeat_is_marked_as_one_for_those_who_read_it_later(make_desk: MakeDesk) -> None:
+    bank = Remembering()
+    desk = await make_desk(bank=bank, line=ScriptedLine(answers=[{"outcome": "unknown"}], usual=knows_none), guarantee=IDEMPOTENT)
+    await desk.submit()
+    await desk.pump()
+    desk.clock.advance(seconds=1000)
+    await desk.pump()
+    assert bank.repeats == [False, True]
+
+
+def refuses(said: dict[str, object]) -> Answer:
+    """The bank refuses payments, as a whole and each of them; it finds none of those it is asked about."""
+    paid = said.get("pay", ())
+    assert isinstance(paid, list | tuple)
+    states = {one[0]: "RJCT" for one in paid}
+    return {"missing": said["status"]} if "status" in said else {"outcome": "refused", "code": "E1", "states": states}
+
+
+async def test_a_refused_repeat_rejects_no_payment_when_its_reply_is_read(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=refuses))
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await decide(desk)
+    await desk.pump()
+    await desk.read()
+    assert len(desk.sends()) == 2
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert (await desk.payment(payment_id)).state is PaymentState.BATCHED
+
+
+async def test_a_refused_request_that_rejects_each_payment_is_the_banks_verdict_on_them(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(usual=refuses))
+    ids = await desk.submit(2)
+    await desk.pump()
+    await desk.read()
+    assert (await desk.delivery()).state is DeliveryState.SENT
+    payments = [await desk.payment(one) for one in ids]
+    assert [(one.state, one.reason.code) for one in payments] == [(PaymentState.REJECTED, "talk.RJCT")] * 2
+    assert await desk.discrepancies() == []
+
+
+def refuses_one_of_two(said: dict[str, object]) -> Answer:
+    """The bank refuses the request and says so of its first payment only."""
+    paid = said["pay"]
+    assert isinstance(paid, list)
+    return {"outcome": "refused", "code": "E1", "states": {paid[0][0]: "RJCT"}}
+
+
+async def test_a_refused_message_is_not_taken_for_sent_when_its_reply_is_read(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(usual=refuses_one_of_two))
+    ids = await desk.submit(2)
+    await desk.pump()
+    await desk.read()
+    assert (await desk.delivery()).state is DeliveryState.REFUSED
+    assert [(await desk.payment(one)).state for one in ids] == [PaymentState.HELD] * 2
+    assert len(await desk.discrepancies()) == 1
 
 
 async def test_several_payments_of_one_message_are_known_by_the_first_that_is_found(make_desk: MakeDesk) -> None:
@@ -328,6 +421,17 @@ async def test_a_persons_word_is_enough_where_the_bank_cannot_say(make_desk: Mak
     assert len(sends) == 2
     assert sends[0] == sends[1]
     assert (await desk.delivery()).state is DeliveryState.SENT
+    assert await desk.discrepancies() == ["sent-on-a-word"], "nobody is told where a wrong word would show"
+
+
+async def test_where_repeats_are_safe_a_persons_word_is_no_risk_to_tell_of(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[LOST], usual=says_nothing), guarantee=IDEMPOTENT)
+    await desk.submit()
+    await desk.pump()
+    await decide(desk)
+    await desk.pump()
+    assert len(desk.sends()) == 2
+    assert await desk.discrepancies() == []
 
 
 async def test_a_persons_word_is_not_enough_against_the_banks(make_desk: MakeDesk) -> None:
@@ -338,3 +442,133 @@ async def test_a_persons_word_is_not_enough_against_the_banks(make_desk: MakeDes
     await desk.pump()
     assert len(desk.sends()) == 1
     assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+async def released(desk: Desk, payment_id: str) -> None:
+    """A person lets a payment go on that is held, a while later."""
+    desk.clock.advance(seconds=60)
+    payment = await desk.payment(payment_id)
+    assert payment.state is PaymentState.HELD
+    release = PaymentChange(
+        payment_id=payment_id,
+        version=payment.version,
+        event=PaymentEvent.RELEASE,
+        state=PaymentState.APPROVED,
+        reason=ours("released"),
+        source="person: anna",
+    )
+    await desk.store.change_payments([release])
+
+
+async def last(desk: Desk) -> Delivery:
+    found, _ = await desk.store.list_deliveries(DeliveryFilter(connection_id="bank"), limit=9)
+    return found[0]
+
+
+ONCE = {"lease_seconds": 60, "attempts_max": 1}
+NOT_NOW: Answer = {"outcome": "not_taken", "code": "-5"}
+
+
+async def test_a_payment_that_was_given_up_and_released_is_asked_about_before_it_leaves_again(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[NOT_NOW], usual=shows), retry=ONCE)
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await released(desk, payment_id)
+    await desk.pump()
+    assert len(desk.sends()) == 1
+    assert (await last(desk)).state is DeliveryState.SENT
+    assert (await desk.payment(payment_id)).state is PaymentState.SENT
+
+
+async def test_one_that_the_bank_does_not_know_leaves_under_the_same_serial_number(make_desk: MakeDesk) -> None:
+    def answers(said: dict[str, object]) -> Answer:
+        return {"missing": said["status"]} if "status" in said else {"outcome": "taken"}
+
+    desk = await make_desk(line=ScriptedLine(answers=[NOT_NOW], usual=answers), retry=ONCE)
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await released(desk, payment_id)
+    await desk.pump()
+    assert len(desk.sends()) == 2
+    assert [said["pay"] for said in desk.line.said if "pay" in said] == 2 * [[[desk.questions()[0][0], "123.45"]]]
+
+
+async def test_a_released_payment_that_cannot_be_asked_about_stays_here(make_desk: MakeDesk) -> None:
+    desk = await make_desk(line=ScriptedLine(answers=[NOT_NOW], usual=lambda said: LOST), retry=ONCE)
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await released(desk, payment_id)
+    await desk.pump()
+    assert len(desk.sends()) == 1
+    assert (await desk.payment(payment_id)).state is PaymentState.HELD
+
+
+async def test_a_refusal_of_a_released_payment_may_mean_the_earlier_one(make_desk: MakeDesk) -> None:
+    def answers(said: dict[str, object]) -> Answer:
+        return {"missing": said["status"]} if "status" in said else {"outcome": "refused", "code": "DUP"}
+
+    desk = await make_desk(line=ScriptedLine(answers=[NOT_NOW], usual=answers), retry=ONCE)
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    await released(desk, payment_id)
+    await desk.pump()
+    assert (await last(desk)).state is DeliveryState.IN_DOUBT
+
+
+async def test_a_number_of_an_earlier_message_does_not_prove_that_this_one_arrived(make_desk: MakeDesk) -> None:
+    old: list[str] = []
+
+    def answers(said: dict[str, object]) -> Answer:
+        serials = said.get("status", [])
+        assert isinstance(serials, list)
+        known = [serial for serial in serials if serial in old]
+        return {"states": dict.fromkeys(known, "PDNG"), "missing": [serial for serial in serials if serial not in old]}
+
+    desk = await make_desk(line=ScriptedLine(answers=[NOT_NOW], usual=answers), retry=ONCE)
+    (first,) = await desk.submit()
+    await desk.pump()
+    old += [one.serial for one in await desk.serials()]
+    await released(desk, first)
+    (second,) = await desk.submit(prefix="NEW")
+    await desk.pump()
+    desk.clock.advance(seconds=60)
+    await desk.pump()
+    assert len(desk.sends()) == 1
+    assert (await last(desk)).state is DeliveryState.IN_DOUBT
+    assert (await desk.payment(second)).state is PaymentState.BATCHED
+
+
+class Stumbling(TalkBank):
+    """A plugin with a fault: it stumbles over each reply."""
+
+    def hear(self, exchange: Exchange) -> Heard:
+        raise KeyError("a fault of the plugin")
+
+
+async def test_a_reply_over_which_a_plugin_stumbles_is_kept_and_proves_nothing(make_desk: MakeDesk) -> None:
+    desk = await make_desk(bank=Stumbling())
+    await desk.submit()
+    await desk.pump()
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    assert len(await desk.kept()) == 1
+
+
+async def test_a_password_that_a_reply_repeats_is_not_kept(make_desk: MakeDesk) -> None:
+    """A reply of CCB repeats the head of its request, with the password."""
+    bank = Remembering(dialogue=replace(USUAL, secret_elements=("PASSWORD",)))
+    reply = b'{"text": "<TX><PASSWORD>geheim</PASSWORD><PASSWORD >geheim</PASSWORD></TX>"}'
+    desk = await make_desk(bank=bank, line=ScriptedLine(answers=[reply]))
+    await desk.submit()
+    await desk.pump()
+    assert bank.replies == [b'{"text": "<TX><PASSWORD></PASSWORD><PASSWORD ></PASSWORD></TX>"}']
+    assert (await desk.delivery()).state is DeliveryState.SENT
+
+
+def test_nothing_that_holds_a_secret_shows_it() -> None:
+    """Frames and objects end up in logs."""
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    wrapping = Wrapping(at=at, fresh="1", token="geheim", secrets={"password": "geheim"}, sealed=b"geheim")
+    request = Request(body=b"geheim", fields=(("f", "geheim"),), target="?geheim")
+    carried = Carried(body=b"geheim", fields=(("f", "geheim"),), target="?geheim")
+    for one in (wrapping, request, carried, SignedIn(token="geheim")):
+        assert "geheim" not in repr(one)
