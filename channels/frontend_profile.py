@@ -24,7 +24,7 @@ class FrontendTimeouts(HttpsTimeouts):
     """How long each phase may take."""
 
     read: Seconds = 90.0  # silence of the front machine once we have said all; it waits for the bank
-    total: Seconds = 300.0  # one request with its reply; keep it below the connection's retry.lease_seconds
+    total: Seconds = 120.0  # one request with its reply; several of them have to fit the connection's retry.lease_seconds
 
 
 class SignService(Settings):
