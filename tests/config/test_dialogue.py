@@ -51,7 +51,7 @@ def test_a_lease_that_outlasts_what_one_send_may_do_is_taken(tmp_path: Path) -> 
     [
         ("total = 143", "total = 145"),
         ("lease_seconds = 900", "lease_seconds = 890"),
-        ("timeouts = { total = 143 }", ""),  # 300 by default
+        ("timeouts = { total = 143 }", "timeouts = { total = 300 }"),
         ("timeouts = { total = 143 }", "timeouts = { total = 143 }\npayment_pause = 2"),
         (
             "timeouts = { total = 143 }",
