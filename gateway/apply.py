@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from formats.report import (
+    AccountIdentification,
     CancellationStatus,
     Document,
     Entry,
@@ -25,6 +26,7 @@ from formats.report import Reason as BankReason
 from gateway import discrepancies as say
 from gateway.apply_parts import Facts, Group, Line, Told, after, change_of
 from gateway.batch_booking import booked_block, is_batch_booking
+from gateway.came_back import ReturnFinder, Returns, credits_of
 from gateway.cancellation import answered
 from gateway.continuity import Reading, StatementFacts, findings
 from gateway.discrepancies import Origin
@@ -39,7 +41,7 @@ from gateway.fall_back import (
     may_fall_back,
     second_attempt,
 )
-from gateway.late_news import archived_among, of_archived, of_archived_message
+from gateway.late_news import archived_among, concerns_us, of_archived, of_archived_message
 from gateway.lifecycle import PAYMENT_TABLE, DeliveryState, IllegalTransition, PaymentEvent, PaymentState, advance
 from gateway.matching import CandidateIndex, Match, News, NoMatch, keys_of, match, names_message
 from gateway.news import (
@@ -87,20 +89,25 @@ class NewsApplier:
         inbound_file_id: int,
         clock: Clock,
         fall_back_codes: frozenset[str] = frozenset(),
+        returns: Returns | None = None,
     ) -> None:
-        """`fall_back_codes`: reasons of a refused instant payment after which it goes out as a normal one, if it may."""
+        """`fall_back_codes`: reasons of a refused instant payment after which it goes out as a normal one, if it may.
+        `returns`: how lines of statements that name no payment tell of returns (`gateway.came_back`); None: they never do."""
         self._store = store
         self._connection_id = connection_id
         self._inbound_file_id = inbound_file_id
         self._clock = clock
         self._fall_back_codes = fall_back_codes
         self._debits = Debits()
+        self._told: set[str] = set()  # keys of news that name a payment of ours, and do not fit it
+        self._returns = ReturnFinder(store, connection_id, returns, clock, self._origin_at)
         self._document: Document | None = None
         self._group: Group | None = None
         self._statuses: list[Told] = []
         self._place = Place()
         self._lines: list[Line] = []
         self._statement_row: int | None = None
+        self._account: AccountIdentification | None = None  # of the statement
         self._statements = 0
         self._position = 0
         self._reading: Reading | None = None  # of a final statement
@@ -173,8 +180,9 @@ class NewsApplier:
         if self._reading is not None:
             self._reading.take(record)
         places = [self._place.of_transaction(number, len(found)) for number in range(1, len(found) + 1)]
+        keys = [f"{self._statements}.{self._position}.{number}" for number in range(len(found))]
         ids: list[str | None] = [None] * len(found)
-        self._lines.append(Line(position=self._position, entry=record, news=found, places=places, payment_ids=ids))
+        self._lines.append(Line(position=self._position, entry=record, news=found, keys=keys, places=places, payment_ids=ids))
         if is_batch_booking(record):
             await self._book_block(record)
 
@@ -206,6 +214,7 @@ class NewsApplier:
             await self._open_group(record)
         elif isinstance(record, Statement):
             self._close_statement()
+            self._account = record.account
             self._statement_row = await self._store.put_statement(
                 NewStatement(
                     inbound_file_id=self._inbound_file_id,
@@ -351,18 +360,14 @@ class NewsApplier:
         if not statuses and not lines:
             return
         news = [*statuses]
-        places: dict[str, tuple[Line, int]] = {}
         for line in lines:
-            for place, item in enumerate(line.news):
-                if item is not None:
-                    key = f"{self._statements}.{line.position}.{place}"
-                    news.append(Told(key=key, place=line.places[place], news=item))
-                    places[key] = (line, place)
+            told = zip(line.keys, line.places, line.news, strict=True)
+            news += [Told(key=key, place=place, news=item) for key, place, item in told if item is not None]
         matched = await self._apply_batch(await by_instruction_id(self._store, self._connection_id, news)) if news else {}
-        for key, payment_id in matched.items():
-            if key in places:
-                line, place = places[key]
-                line.payment_ids[place] = payment_id
+        if back := await self._returns.find(credits_of(lines, self._account, {*matched, *self._told})):
+            matched |= await self._apply_batch(back)
+        for line in lines:
+            line.payment_ids[:] = [matched.get(key) for key in line.keys]
         if lines and self._statement_row is not None:
             rows = [EntryRow(position=x.position, entry=x.entry, payment_ids=tuple(x.payment_ids)) for x in lines]
             await self._store.put_entries(self._statement_row, rows)
@@ -469,24 +474,14 @@ class NewsApplier:
     async def _unmatched(self, unmatched: Sequence[tuple[Told, NoMatch]]) -> list[NewDiscrepancy]:
         problems: list[NewDiscrepancy | None] = []
         archived = await archived_among(self._store, self._connection_id, [told for told, _ in unmatched])
+        self._told.update(told.key for told, found in unmatched if found.kind != "unmatched")
         for told, found in unmatched:
             origin = self._origin_at(told.place)
             if found.kind == "unmatched" and told.key in archived:
                 problems.append(of_archived(origin, told, archived[told.key]))
-            elif found.kind != "unmatched" or await self._concerns_us(told.news):
+            elif found.kind != "unmatched" or await concerns_us(self._store, self._connection_id, self._group, told.news):
                 problems.append(say.no_match(origin, told.key, told.news, found))
         return [problem for problem in problems if problem is not None]
-
-    async def _concerns_us(self, news: News) -> bool:
-        """A statement line may be about something else: it concerns us only if it names one of our messages.
-
-        Of a status report on a foreign message the report itself is noted once, not each of its transactions.
-        """
-        if news.must_match:
-            return self._group is None or self._group.delivery is not None
-        if not news.message_id:
-            return False
-        return await self._store.delivery_by_message_id(self._connection_id, news.message_id) is not None
 
     async def _prove(self, delivery: Delivery, place: str | None = None) -> bool:
         origin = self._origin_at(self._place.words if place is None else place)

@@ -52,11 +52,12 @@ class Told:
 
 @dataclass(slots=True, kw_only=True)
 class Line:
-    """One entry waiting in the batch, with the news of each of its transactions."""
+    """One entry waiting in the batch, with the news of each of its transactions; `keys` are those of `Told`."""
 
     position: int
     entry: Entry
     news: list[News | None]
+    keys: list[str]
     places: list[str]
     payment_ids: list[str | None]
 

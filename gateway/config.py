@@ -210,7 +210,7 @@ class DialogueSettings(Settings):
     ask_longest_seconds: Annotated[float, Field(ge=1, le=31 * 86400)] = 1800.0  # the longest pause between two questions
     repeat_after_seconds: Seconds | None = None  # idempotent: so long after a doubt the same serial number may go out again
     not_found_wait_seconds: Seconds | None = None  # so long "no such record" proves nothing
-    returns_days: int | None = Field(default=None, ge=0, le=365)  # after success, while it may still come back
+    returns_days: int | None = Field(default=None, ge=0, le=365)  # after success, while it may still come back; 0: it never does
     returns_seconds: Annotated[float, Field(ge=1, le=31 * 86400)] = 21_600.0  # between questions about such payments
     statement_seconds: Seconds = 900.0  # between questions for the statement of the current day; 0: none is asked for
     balance_seconds: Seconds = 900.0  # likewise for balances

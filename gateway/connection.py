@@ -19,6 +19,7 @@ from formats.dialogue import DialogueBank
 from formats.model import OrganisationIdentification, OtherIdentification, Party
 from formats.schemas_own import OwnSchemas
 from gateway.banks import bank_of
+from gateway.came_back import DAYS, Returns
 from gateway.channel_notes import StoreNotes
 from gateway.config import ConnectionSettings
 from gateway.dialogue.conversation import SignedIn
@@ -95,6 +96,14 @@ class Connection:
     def manner(self) -> Manner | None:
         """How a bank that answers at once is talked to; None: it is sent files."""
         return None if self.dialogue is None else manner_of(self.settings, self.dialogue)
+
+    @property
+    def returns(self) -> Returns | None:
+        """How payments of a bank that answers at once come back; None: a statement tells it by an id of ours only."""
+        if self.dialogue is None or self.settings.dialogue.returns_days == 0:
+            return None
+        manner = manner_of(self.settings, self.dialogue)
+        return Returns(days=manner.returns or DAYS, zone=manner.zone)
 
     @property
     def repeat_after(self) -> timedelta:

@@ -203,6 +203,17 @@ def booked_again(origin: Origin, key: str, payment_id: str, delivery: Delivery, 
     )
 
 
+def came_back(origin: Origin, kind: str, why: str, facts: Mapping[str, object]) -> NewDiscrepancy:
+    return origin.discrepancy(
+        "returned",
+        kind,
+        f"A statement tells of money that came back, perhaps that of a payment of ours: {why}. Nothing moved; ask the bank whose "
+        "return it is. Once a payment named in the evidence is settled, the file may be read again.",
+        "对账单中有一笔退回款项，可能属于本系统的付款，但无法确定是哪一笔；状态未变，请向银行核实。证据中所列付款入账后可重新读取该文件。",
+        facts,
+    )
+
+
 def is_booking(discrepancy: Discrepancy) -> bool:
     """Whether it is one of `batch_of_other_amount`."""
     return discrepancy.key.partition(":")[2].startswith("batch:")

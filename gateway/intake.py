@@ -120,6 +120,7 @@ class Intake:
             inbound_file_id=file.inbound_file_id,
             clock=self.clock,
             fall_back_codes=self.connection.fall_back_codes,
+            returns=self.connection.returns,
         )
         try:
             message = await self.apply_opened(lambda: self.store.open_document(opened_id), applier)

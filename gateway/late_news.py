@@ -1,17 +1,30 @@
-"""What a bank says of payments whose month was archived: it moves nothing any more, and a person is told where it says something
-new. A return after a year is money that came back; a rejection of what was settled is a contradiction."""
+"""What a bank says that fits no payment: whether it concerns us at all; and of payments whose month was archived, where it moves
+nothing any more, and a person is told where it says something new. A return after a year is money that came back; a rejection of
+what was settled is a contradiction."""
 
 from collections.abc import Sequence
 
 from gateway import discrepancies as say
-from gateway.apply_parts import Told
+from gateway.apply_parts import Group, Told
 from gateway.discrepancies import Origin
 from gateway.instant import payment_id_of
 from gateway.lifecycle import PAYMENT_TABLE, DeliveryState
-from gateway.matching import keys_of
+from gateway.matching import News, keys_of
 from gateway.news_store import NewsStore
 from gateway.store.archived import ArchivedPayment
 from gateway.store.records import Delivery, NewDiscrepancy, PaymentFilter
+
+
+async def concerns_us(store: NewsStore, connection_id: str, group: Group | None, news: News) -> bool:
+    """A statement line may be about something else: it concerns us only if it names one of our messages.
+
+    Of a status report on a foreign message the report itself is noted once, not each of its transactions.
+    """
+    if news.must_match:
+        return group is None or group.delivery is not None
+    if not news.message_id:
+        return False
+    return await store.delivery_by_message_id(connection_id, news.message_id) is not None
 
 
 async def archived_among(store: NewsStore, connection_id: str, told: Sequence[Told]) -> dict[str, ArchivedPayment]:

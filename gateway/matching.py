@@ -25,6 +25,7 @@ class MatchKind(StrEnum):
     END_TO_END = "end_to_end_id"
     UETR = "uetr"
     SERVICER_REFERENCE = "account_servicer_reference"
+    BOOKING = "account+counterparty_account+amount"  # of a credit that names no payment (`gateway.came_back`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class News:
     must_match: bool = True  # False: a statement line may well be about something else than our payments
     reason_codes: tuple[str, ...] = ()  # every one the bank gave
     serial_number: str | None = None  # stands for an instruction id, which is looked up first (`gateway.serial_news`)
+    bank_reference: str | None = None  # what a bank that knows the serial number calls the payment
+    by_booking: bool = False  # the instruction id is ours to say, not the bank's
 
     def identifies(self) -> bool:
         """Whether there is anything to match by."""
@@ -170,7 +173,8 @@ def _exact(news: News, candidate: Candidate) -> Match | NoMatch:
         return NoMatch(
             kind="mismatch", why="a fee or a part: the line has our number and another amount", candidates=(candidate,)
         )
-    return Match(candidate=candidate, by=MatchKind.INSTRUCTION, amount_differs=differs)
+    by = MatchKind.BOOKING if news.by_booking else MatchKind.INSTRUCTION
+    return Match(candidate=candidate, by=by, amount_differs=differs)
 
 
 def _narrowed(news: News, kind: MatchKind, found: list[Candidate]) -> Match | NoMatch:

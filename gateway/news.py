@@ -70,6 +70,7 @@ def of_transaction_status(record: TransactionStatus, message_id: str | None) -> 
         currency=record.currency,
         reason_codes=codes_of(record.reasons),
         serial_number=record.serial_number,
+        bank_reference=record.account_servicer_reference if record.serial_number else None,
     )
 
 
@@ -94,10 +95,12 @@ def of_entry(entry: Entry) -> list[News | None]:
     not about our payments. What is pending or for information moves nothing.
     """
     transactions = entry.transactions or (EntryTransaction(account_servicer_reference=entry.account_servicer_reference),)
-    return [_of_transaction(entry, transaction) for transaction in transactions]
+    told = (news_of(entry, transaction) for transaction in transactions)
+    return [news if news is not None and news.identifies() else None for news in told]
 
 
-def _of_transaction(entry: Entry, transaction: EntryTransaction) -> News | None:
+def news_of(entry: Entry, transaction: EntryTransaction) -> News | None:
+    """What a transaction says, whether it identifies a payment or not; None: nothing about a payment of ours."""
     direction = transaction.credit_debit or entry.credit_debit
     event = entry_event(entry, transaction, direction)
     if event is None:
@@ -105,7 +108,7 @@ def _of_transaction(entry: Entry, transaction: EntryTransaction) -> News | None:
     returned = event is PaymentEvent.BANK_RETURNED
     code = (transaction.return_reason or "bankgate.returned") if returned else "bankgate.settled"
     single = len(entry.transactions) <= 1
-    news = News(
+    return News(
         event=event,
         reason=Reason(code=code, bank_text=transaction.return_reason_text or ""),
         bank_status=entry.status or "",
@@ -122,7 +125,6 @@ def _of_transaction(entry: Entry, transaction: EntryTransaction) -> News | None:
         must_match=False,
         serial_number=transaction.serial_number,
     )
-    return news if news.identifies() else None
 
 
 def entry_event(entry: Entry, transaction: EntryTransaction | None, direction: str | None) -> PaymentEvent | None:
@@ -131,7 +133,8 @@ def entry_event(entry: Entry, transaction: EntryTransaction | None, direction: s
         return None
     if direction == "DBIT":
         return None if entry.reversal else PaymentEvent.BANK_SETTLED
-    if direction == "CRDT" and (entry.reversal or (transaction and transaction.return_reason) or _says_return(entry)):
+    reason = transaction and (transaction.return_reason or transaction.return_reason_text)
+    if direction == "CRDT" and (entry.reversal or reason or _says_return(entry)):
         return PaymentEvent.BANK_RETURNED
     return None
 

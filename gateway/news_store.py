@@ -23,6 +23,7 @@ from gateway.store.records import (
     PaymentFilter,
     RefusedAttempt,
 )
+from gateway.store.serials import SentFilter, SentPayment, SerialNote
 from gateway.store.store import ChainJudge
 
 BY_MESSAGE = "message_id"  # news of a whole message or block: its payments were found by the message alone
@@ -48,6 +49,10 @@ class NewsStore(BlockStore, Protocol):
     async def find_candidates(self, connection_id: str, keys: Keys) -> list[Candidate]: ...
 
     async def named_by_serial(self, connection_id: str, serials: Sequence[str]) -> dict[str, str]: ...
+
+    async def note_serials(self, connection_id: str, notes: Sequence[SerialNote]) -> None: ...
+
+    async def sent_payments(self, connection_id: str, where: SentFilter) -> list[SentPayment]: ...
 
     async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]: ...
 

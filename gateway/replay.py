@@ -141,6 +141,7 @@ class Replay:
             inbound_file_id=inbound_file_id,
             clock=self.intake.clock,
             fall_back_codes=self.intake.connection.fall_back_codes,
+            returns=self.intake.connection.returns,
         )
         try:
             message = await self.intake.apply_opened(lambda: _rewound(opened), applier)

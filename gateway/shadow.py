@@ -38,6 +38,7 @@ from gateway.store.records import (
     Reason,
     RefusedAttempt,
 )
+from gateway.store.serials import SentFilter, SentPayment, SerialNote
 from gateway.store.store import ChainJudge, Store
 
 PROBLEMS_MAX = 10_000  # of one file, kept to be told; a file may name millions of payments that are none of ours
@@ -66,6 +67,7 @@ class Shadow:
         self._matched: dict[str, Candidate] = {}
         self._again: dict[str, tuple[Candidate, Candidate]] = {}  # would go out again as normal: (present, refused attempt)
         self._statements: dict[str, list[StatementFacts]] = {}  # by chain, those that are not stored
+        self._returned_lines: dict[str, str] = {}  # by serial number, those that are not stored
         self._moves: list[Move] = []
         self._problems: list[NewDiscrepancy] = []
         self._more = 0
@@ -102,6 +104,22 @@ class Shadow:
 
     async def named_by_serial(self, connection_id: str, serials: Sequence[str]) -> dict[str, str]:
         return await self._store.named_by_serial(connection_id, serials)
+
+    async def note_serials(self, connection_id: str, notes: Sequence[SerialNote]) -> None:
+        if self._commit:
+            await self._store.note_serials(connection_id, notes)
+            return
+        for note in notes:
+            if note.returned_line is not None:
+                self._returned_lines.setdefault(note.serial, note.returned_line)
+
+    async def sent_payments(self, connection_id: str, where: SentFilter) -> list[SentPayment]:
+        shown = []
+        for one in await self._store.sent_payments(connection_id, where):
+            moved = self._candidates.get(one.payment_id)
+            line = one.returned_line or self._returned_lines.get(one.serial)
+            shown.append(replace(one, state=one.state if moved is None else moved.state, returned_line=line))
+        return shown
 
     async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
         return await self._store.archived_payments(connection_id, keys)

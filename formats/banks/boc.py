@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from formats.bank import Capabilities, Validity
 from formats.dialects import boc_replies as replies
 from formats.dialects.booking import day_of, yuan
-from formats.dialects.dialect import Dialect, DialectSettings
+from formats.dialects.dialect import Dialect, ReturnWords
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
 from formats.dialects.rails import is_fast
@@ -59,7 +59,7 @@ _ITEMS_MAX: Final = 1000
 _COMPANY, _PERSON = "b2e0009", "b2e0061"
 
 
-class BocSettings(DialectSettings):
+class BocSettings(ReturnWords):
     """`[bank_settings]` of a connection to Bank of China."""
 
     terminal_id: str = Field(pattern=r"^E[0-9]{12}$", description="termid: E and 12 digits | 前置机终端号，E 加 12 位数字")
@@ -417,7 +417,7 @@ class Boc(Dialect[BocSettings]):
 
     def _entries(self, reply: replies.Reply, asked: Asked | None) -> Iterator[ReportRecord]:
         account = asked.account if asked else None
-        rows = [replies.entry(row, account, self.settings.directions) for row in replies.lines(reply)]
+        rows = [replies.entry(row, account, self.settings.directions, self.settings.return_words) for row in replies.lines(reply)]
         yield statement(asked, rows, next((row.currency for row in rows), None))
         yield from rows
 

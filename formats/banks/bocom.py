@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from formats.bank import Capabilities, Validity
 from formats.dialects.bocom_tables import TITLES, Column, balances, entries, table_of
 from formats.dialects.booking import day_of, yuan
-from formats.dialects.dialect import Dialect, DialectSettings
+from formats.dialects.dialect import Dialect, ReturnWords
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.rails import Rail, rail_of
 from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
@@ -67,7 +67,7 @@ _KIND: Final[Mapping[Asking, frozenset[str]]] = {
 }
 
 
-class BocomSettings(DialectSettings):
+class BocomSettings(ReturnWords):
     """`[bank_settings]` of a connection to Bank of Communications."""
 
     corporation_number: str = Field(min_length=1, max_length=20, description="corp_no: our customer number | 企业代码")
@@ -303,7 +303,8 @@ class Bocom(Dialect[BocomSettings]):
         elif reply.function == _BALANCE:
             yield from balances(reply.body, asked)
         elif reply.function in {_TODAY, _HISTORY}:
-            lines = entries(table_of(reply.body), {**TITLES, **self.settings.titles}, self.settings.directions)
+            own = self.settings
+            lines = entries(table_of(reply.body), {**TITLES, **own.titles}, own.directions, own.return_words)
             yield statement(asked, lines, "CNY")
             yield from lines
 

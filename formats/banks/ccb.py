@@ -22,7 +22,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from formats.bank import Capabilities, Validity
 from formats.dialects import ccb_replies as replies
 from formats.dialects.booking import day_of, yuan
-from formats.dialects.dialect import Dialect, DialectSettings
+from formats.dialects.dialect import Dialect, ReturnWords
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
 from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
@@ -61,7 +61,7 @@ _STATUS, _BALANCE, _STATEMENT, _CONNECT = "6W0600", "6W0100", "6WY101", "6W9101"
 _QUOTES: Final = str.maketrans({'"': "&quot;", "'": "&apos;"})
 
 
-class CcbSettings(DialectSettings):
+class CcbSettings(ReturnWords):
     """`[bank_settings]` of a connection to China Construction Bank."""
 
     customer_id: str = Field(min_length=1, max_length=21, description='CUST_ID, perhaps with "#001" | 客户号，可含 #001')
@@ -336,7 +336,8 @@ class Ccb(Dialect[CcbSettings]):
         elif reply.function == _BALANCE:
             yield from replies.balances(reply, asked)
         elif reply.function == _STATEMENT:
-            lines = replies.entries(reply, (asked.currency if asked else None) or "CNY")
+            currency = (asked.currency if asked else None) or "CNY"
+            lines = replies.entries(reply, currency, self.settings.return_words)
             yield statement(asked, lines, "CNY")
             yield from lines
 

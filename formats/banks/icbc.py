@@ -274,7 +274,7 @@ class Icbc(Dialect[IcbcSettings]):
         elif reply.function == "QACCBAL":
             yield from replies.balances(reply, asked)
         else:
-            yield from replies.statement(reply, asked)
+            yield from replies.statement(reply, asked, self.settings.return_words)
 
 
 def _status_question(inquiry: StatusInquiry) -> str:

@@ -5,13 +5,13 @@ item (``b2e0007-rs/status``); only the item's speaks of a payment. A hard error 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lxml import etree
 
-from formats.dialects.booking import balance, iso_day, moved, unsigned
+from formats.dialects.booking import balance, iso_day, moved, says_returned, unsigned
 from formats.dialects.text import child, read_xml
 from formats.dialogue import Asked
 from formats.errors import Unparsable
@@ -132,7 +132,7 @@ def next_begin(reply: Reply, begin: int, first: int) -> int | None:
     return after if more else None
 
 
-def entry(row: etree._Element, account: str | None, directions: Mapping[str, str]) -> Entry:
+def entry(row: etree._Element, account: str | None, directions: Mapping[str, str], return_words: Collection[str]) -> Entry:
     """A row as an entry. Which side it is on: the connection's settings for ``direction``, else whether our account is the one
     it comes from or goes to. Raises `Unparsable`."""
     amount, negative = unsigned(child(row, "trnamt"))
@@ -140,10 +140,11 @@ def entry(row: etree._Element, account: str | None, directions: Mapping[str, str
     currency = CURRENCIES.get(code, code) or None
     payer, payee = child(row, "fractn/actacn"), child(row, "toactn/actacn")
     direction = child(row, "direction")
-    written = directions.get(direction) or _side(account, payer, payee)
-    side = moved(written, negative=negative)
+    said = directions.get(direction) or _side(account, payer, payee)
+    side = moved(said, negative=negative)
+    texts = tuple(filter(None, (child(row, "useinfo"), child(row, "furinfo"))))
     other = Party(name=child(row, "toactn/toname") or None, account=payee or None)
-    if written == "CRDT":
+    if said == "CRDT":
         other = Party(name=child(row, "fractn/acntname") or None, account=payer or None)
     reference = child(row, "transid") or None
     return Entry(
@@ -163,7 +164,8 @@ def entry(row: etree._Element, account: str | None, directions: Mapping[str, str
                 credit_debit=side,
                 counterparty_name=other.name,
                 counterparty_account=other.account,
-                remittance_information=tuple(filter(None, (child(row, "useinfo"), child(row, "furinfo")))),
+                remittance_information=texts,
+                return_reason_text=says_returned(side, texts, return_words),
                 account_servicer_reference=reference,
                 serial_number=child(row, "insid") or None,
             ),

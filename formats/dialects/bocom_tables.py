@@ -5,13 +5,13 @@ has no ``field_num``: its ten titles are known. The titles of statements are pub
 usual words, and `bank_settings.titles` adds others. A column nobody knows is kept under its title.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lxml import etree
 
-from formats.dialects.booking import balance, iso_day, moved, unsigned
+from formats.dialects.booking import balance, iso_day, moved, says_returned, unsigned
 from formats.dialects.readings import rows
 from formats.dialects.text import child
 from formats.dialogue import Asked
@@ -112,7 +112,9 @@ def balances(body: etree._Element | None, asked: Asked | None) -> list[Statement
 _TAKEN: Final = frozenset({"账号", "币种", "余额", "可用余额"})
 
 
-def entries(table: Table, titles: Mapping[str, Column], directions: Mapping[str, str]) -> list[Entry]:
+def entries(
+    table: Table, titles: Mapping[str, Column], directions: Mapping[str, str], return_words: Collection[str]
+) -> list[Entry]:
     """The rows of a statement. Raises `Unparsable` where no column holds the day or the amount."""
     if not table.titles:
         return []
@@ -124,17 +126,25 @@ def entries(table: Table, titles: Mapping[str, Column], directions: Mapping[str,
     missing = {"day", "amount"} - places.keys()
     if missing:
         raise Unparsable(f"no column of the statement is known to hold: {', '.join(sorted(missing))} (bank_settings.titles)")
-    return [_entry(table.titles, places, row, {**_SIDES, **directions}) for row in table.rows]
+    return [_entry(table.titles, places, row, {**_SIDES, **directions}, return_words) for row in table.rows]
 
 
-def _entry(titles: tuple[str, ...], places: Mapping[str, int], row: tuple[str, ...], sides: Mapping[str, str]) -> Entry:
+def _entry(
+    titles: tuple[str, ...],
+    places: Mapping[str, int],
+    row: tuple[str, ...],
+    sides: Mapping[str, str],
+    return_words: Collection[str],
+) -> Entry:
     def text(field: str) -> str | None:
         return row[places[field]] or None if field in places else None
 
     amount, negative = unsigned(text("amount") or "")
     currency = _CURRENCIES.get(text("currency") or "CNY", text("currency"))
-    side = moved(sides.get(text("side") or ""), negative=negative)
-    used = set(places.values()) - ({places["side"]} if side is None and "side" in places else set())
+    said = sides.get(text("side") or "")
+    side = moved(said, negative=negative)
+    texts = tuple(filter(None, (text("purpose"), text("remark"))))
+    used = set(places.values()) - ({places["side"]} if said is None and "side" in places else set())
     kept = {title: cell for at, (title, cell) in enumerate(zip(titles, row, strict=True)) if cell and at not in used}
     return Entry(
         statement_id=None,
@@ -152,7 +162,8 @@ def _entry(titles: tuple[str, ...], places: Mapping[str, int], row: tuple[str, .
                 credit_debit=side,
                 counterparty_name=text("counterparty_name"),
                 counterparty_account=text("counterparty_account"),
-                remittance_information=tuple(filter(None, (text("purpose"), text("remark")))),
+                remittance_information=texts,
+                return_reason_text=says_returned(side, texts, return_words),
                 account_servicer_reference=text("bank_reference"),
                 serial_number=text("serial"),
             ),

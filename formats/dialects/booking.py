@@ -1,6 +1,7 @@
 """Amounts, days and balances between the texts of these banks and the records of `formats.report`. Exact, unrounded."""
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta, timezone
 from decimal import Decimal
 from typing import Final
@@ -32,6 +33,13 @@ def unsigned(text: str) -> tuple[str, bool]:
     if found is None:
         raise Unparsable("an amount that is no decimal number")
     return found[2].replace(",", "") + (found[3] or ""), found[1] == "-"
+
+
+def says_returned(side: str | None, texts: Iterable[str | None], words: Collection[str]) -> str | None:
+    """The first text of a credit's line that begins with one of the words for money that came back ("退票"); None: none does."""
+    if side != "CRDT":
+        return None
+    return next((text for text in texts if text and text.strip().startswith(tuple(words))), None)
 
 
 def balance(kind: str, text: str, on: str | None) -> tuple[Balance, ...]:

@@ -4,13 +4,13 @@ Source: as `formats.banks.ccb`. Every reply repeats the request's head and has R
 what it says stands in TX_INFO.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
 
-from formats.dialects.booking import CURRENCY, balance, iso_day, moved, unsigned
+from formats.dialects.booking import CURRENCY, balance, iso_day, moved, says_returned, unsigned
 from formats.dialects.text import child, read_xml
 from formats.dialogue import Asked
 from formats.errors import Unparsable
@@ -64,15 +64,17 @@ def balances(reply: Reply, asked: Asked | None) -> Iterator[Statement]:
     )
 
 
-def entries(reply: Reply, currency: str) -> list[Entry]:
+def entries(reply: Reply, currency: str, return_words: Collection[str]) -> list[Entry]:
     """6WY101: the lines. FLAG1 0 is a debit, every other one a credit; none is neither. Raises `Unparsable`."""
-    return [] if reply.info is None else [_entry(line, currency) for line in reply.info.iter("DETAILINFO")]
+    lines = [] if reply.info is None else reply.info.iter("DETAILINFO")
+    return [_entry(line, currency, return_words) for line in lines]
 
 
-def _entry(line: etree._Element, currency: str) -> Entry:
+def _entry(line: etree._Element, currency: str, return_words: Collection[str]) -> Entry:
     amount, negative = unsigned(child(line, "AMT"))
     flag = child(line, "FLAG1")
     side = moved(None if not flag else "DBIT" if flag == "0" else "CRDT", negative=negative)
+    texts = tuple(filter(None, (child(line, "MESSAGE"), child(line, "DET"))))
     reference = child(line, "TRAN_FLOW") or None
     return Entry(
         statement_id=None,
@@ -90,7 +92,8 @@ def _entry(line: etree._Element, currency: str) -> Entry:
                 credit_debit=side,
                 counterparty_name=child(line, "ACC_NAME1") or None,
                 counterparty_account=child(line, "ACCNO2") or None,
-                remittance_information=tuple(filter(None, (child(line, "MESSAGE"), child(line, "DET")))),
+                remittance_information=texts,
+                return_reason_text=says_returned(side, texts, return_words),
                 account_servicer_reference=reference,
             ),
         ),

@@ -59,6 +59,15 @@ class DialectSettings(BaseModel):
     )
 
 
+class ReturnWords(DialectSettings):
+    """Of banks whose documents do not say how the return of a payment looks in a statement, where alone it shows."""
+
+    return_words: tuple[str, ...] = Field(
+        default=("退票", "退汇"),
+        description="How the text of a credit in a statement begins if a payment came back | 对账单退回款项的摘要或用途开头用语",
+    )
+
+
 S = TypeVar("S", bound=DialectSettings)
 
 

@@ -6,14 +6,14 @@ A decoded CMS XML alone is read too, as a bank's support or a log may have one. 
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from lxml import etree
 
-from formats.dialects.booking import CURRENCY, iso_day
+from formats.dialects.booking import CURRENCY, iso_day, moved, says_returned
 from formats.dialects.readings import agreed
 from formats.dialects.tables import StatusTable
 from formats.dialects.text import child, read_xml
@@ -190,11 +190,12 @@ def _balance(kind: str, fen: str, day: str | None) -> Balance:
     return Balance(type=kind, amount=amount, currency=CURRENCY, credit_debit="DBIT" if negative else "CRDT", date=day)
 
 
-def statement(reply: Reply, asked: Asked | None) -> Iterator[ReportRecord]:
+def statement(reply: Reply, asked: Asked | None, return_words: Collection[str]) -> Iterator[ReportRecord]:
     """QHISD and QPD: one page of entries."""
     account = child(reply.out, "AccNo") or (asked.account if asked else None) or ""
     since, until = (asked.since, asked.until) if asked is not None else (None, None)
-    entries = [_entry(row, since.isoformat() if since is not None and since == until else None) for row in reply.rows]
+    day = since.isoformat() if since is not None and since == until else None
+    entries = [_entry(row, day, return_words) for row in reply.rows]
     yield Statement(
         statement_id=None,
         account=AccountIdentification(other_id=account, currency=CURRENCY),
@@ -206,7 +207,7 @@ def statement(reply: Reply, asked: Asked | None) -> Iterator[ReportRecord]:
     yield from entries
 
 
-def _entry(row: etree._Element, day: str | None) -> Entry:
+def _entry(row: etree._Element, day: str | None, return_words: Collection[str]) -> Entry:
     amount, side, reversal = _movement(child(row, "DebitAmount"), child(row, "CreditAmount"))
     texts = (child(row, "UseCN"), child(row, "PostScript"))
     booked = iso_day(child(row, "Date")) or day
@@ -217,6 +218,7 @@ def _entry(row: etree._Element, day: str | None) -> Entry:
         counterparty_name=child(row, "RecipName") or None,
         counterparty_account=child(row, "RecipAccNo") or None,
         remittance_information=tuple(text for text in texts if text),
+        return_reason_text=says_returned(side, (child(row, "Summary"), *texts), return_words),
         additional_information=child(row, "Summary") or None,
     )
     return Entry(
@@ -232,11 +234,11 @@ def _entry(row: etree._Element, day: str | None) -> Entry:
     )
 
 
-def _movement(debit: str, credit: str) -> tuple[str, str, bool]:
+def _movement(debit: str, credit: str) -> tuple[str, str | None, bool]:
     """The amount of a row, its side, and whether it takes another one back: a negative debit is a credit that reverses."""
     sides = [(yuan_of(text), side) for text, side in ((debit, "DBIT"), (credit, "CRDT")) if text.strip()]
-    moved = [one for one in sides if one[0][0] != "0.00"] or sides[:1]
-    if len(moved) != 1:
+    there = [one for one in sides if one[0][0] != "0.00"] or sides[:1]
+    if len(there) != 1:
         raise Unparsable("a row of a statement that is both debit and credit, or neither")
-    (amount, negative), side = moved[0]
-    return amount, ({"DBIT": "CRDT", "CRDT": "DBIT"}[side] if negative else side), negative
+    (amount, negative), side = there[0]
+    return amount, moved(side, negative=negative), negative

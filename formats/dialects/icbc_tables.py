@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from formats.dialects.dialect import DialectSettings
+from formats.dialects.dialect import ReturnWords
 from formats.dialects.facts import Facts
 from formats.dialects.looks import payment_rule
 from formats.dialects.tables import StatusTable
@@ -25,7 +25,7 @@ _PBOC_NAME: Final = 60  # GBK bytes
 _REAL_TIME_USE: Final = 10  # characters
 
 
-class IcbcSettings(DialectSettings):
+class IcbcSettings(ReturnWords):
     """`[bank_settings]` of a connection to ICBC."""
 
     group_cis: str = Field(

@@ -13,6 +13,7 @@ from gateway.cli.output import (
     USAGE,
     CommandFailed,
     Json,
+    Language,
     out,
     print_json,
     print_table,
@@ -20,6 +21,7 @@ from gateway.cli.output import (
     run,
     state_word,
 )
+from gateway.cli.serial_lines import serial_lines
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration, ConnectionSettings
 from gateway.rpc.client import CallFailed, Client, Target
@@ -108,12 +110,14 @@ def show_delivery(
     delivery_id: str,
     *,
     service: connect.Service,
+    language: Annotated[Language, typer.Option(help="In which language reasons are told; --json has both.")] = Language.EN,
     as_json: Json = False,
 ) -> None:
-    """Show one message and everything that happened to it: every attempt to send it, all evidence, who decided what."""
+    """Show one message and everything that happened to it: every attempt to send it, all evidence, who decided what; and the
+    numbers by which a bank that answers at once knows its payments."""
     where = service.as_target()
     answer = service_call(where, "OperationsService", "GetDelivery", {"delivery_id": delivery_id})
-    _show_delivery(answer["delivery"], as_json=as_json)
+    _show_delivery(answer["delivery"], as_json=as_json, language=language)
 
 
 @deliveries.command("resolve")
@@ -138,24 +142,27 @@ def resolve_delivery(
     _show_delivery(service_call(where, "OperationsService", "ResolveDelivery", request)["delivery"], as_json=as_json)
 
 
-def _show_delivery(delivery: dict[str, Any], *, as_json: bool) -> None:
+def _show_delivery(delivery: dict[str, Any], *, as_json: bool, language: Language = Language.EN) -> None:
     if as_json:
         print_json(delivery)
         return
     console = out()
     for name in ("delivery_id", "connection_id", "message_id", "message_name", "file_name", "guarantee"):
         console.print(f"{name:15} {delivery.get(name, '')}", markup=False)
-    console.print(f"{'state':15} {state_word(delivery.get('state'))}  {reason_words(delivery.get('reason'))}", markup=False)
+    reason = reason_words(delivery.get("reason"), language)
+    console.print(f"{'state':15} {state_word(delivery.get('state'))}  {reason}", markup=False)
     console.print(f"{'payments':15} {delivery.get('payment_count', 0)}, sum {delivery.get('control_sum', '')}", markup=False)
-    for at, text in _timeline(delivery):
+    for line in serial_lines(delivery, language):
+        console.print(line, markup=False)
+    for at, text in _timeline(delivery, language):
         console.print(f"{at[:19]} {text}", markup=False)
 
 
-def _timeline(delivery: dict[str, Any]) -> list[tuple[str, str]]:
+def _timeline(delivery: dict[str, Any], language: Language = Language.EN) -> list[tuple[str, str]]:
     """Everything that happened to a message, attempts and evidence among it, in the order of time: (moment, words)."""
     lines: list[tuple[str, str]] = []
     for event in delivery.get("history", ()):
-        words = reason_words(event.get("reason"))
+        words = reason_words(event.get("reason"), language)
         told = f"{event.get('event')}, {state_word(event.get('state'))}, by {event.get('source')}{f': {words}' if words else ''}"
         lines.append((event.get("occurred_at", ""), told))
     for attempt in delivery.get("attempt_log", ()):

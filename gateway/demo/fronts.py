@@ -58,7 +58,7 @@ class Front:
     bank_settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)  # name → value
     idempotent: bool = False  # the sheet says that a serial number is never executed twice
-    tells_returns: bool = False  # by status question or list; else they stand in statements only
+    tells_returns: bool = True  # by status question, list or statement; else the balance alone shows it
     seal: Mapping[str, Any] | None = None
 
 
@@ -76,7 +76,6 @@ FRONTS: Final[Mapping[str, Front]] = {
         bank_code="308584000013",
         bank_settings={"login_name": "demouser", "branch_code": "75", "business_mode": "00001"},
         idempotent=True,
-        tells_returns=True,
     ),
     "cmb_cloud": Front(
         account="755900000000001",
@@ -84,7 +83,6 @@ FRONTS: Final[Mapping[str, Front]] = {
         shape="http_form",
         bank_settings={"uid": "N123456789", "business_mode": "00001"},
         idempotent=True,
-        tells_returns=True,
         seal={
             "kind": "cmb_cloud",
             "uid": "N123456789",
@@ -97,6 +95,7 @@ FRONTS: Final[Mapping[str, Front]] = {
     "cmbc": Front(
         account="600000001",
         bank_code="305100000013",
+        tells_returns=False,
         bank_settings={
             "client_id": "2000000001",
             "user_id": "2000000001001",
@@ -112,7 +111,6 @@ FRONTS: Final[Mapping[str, Front]] = {
         framing="pingan222",
         bank_settings={"customer_code": "00100000000000000001"},
         idempotent=True,
-        tells_returns=True,
     ),
     "icbc": Front(
         account="0200000000000000001",
@@ -124,6 +122,7 @@ FRONTS: Final[Mapping[str, Front]] = {
     "spdb": Front(
         account="95200000000000001",
         bank_code="310290000013",
+        tells_returns=False,
         framing="length6_inclusive",
         bank_settings={"customer_number": "2000000001"},
     ),
@@ -162,6 +161,7 @@ FRONTS: Final[Mapping[str, Front]] = {
     "abc": Front(
         account="41000000000000001",
         bank_code="103100000026",
+        tells_returns=False,
         shape="tcp",
         framing="abc7",
         bank_settings={"corporation_number": "6600000000000001", "operator_number": "0001", "persons_elsewhere": True},
@@ -268,7 +268,7 @@ def cast(bank: str, connection: str, count: int = 50) -> list[Part]:
     for number in range(count):
         digits, state, story = told.get(number, (f"{number % 80:02d}", "settled", "ordinary"))
         if state == "returned" and not front.tells_returns:
-            state, story = "settled", "paid; that it came back stands in the statement only"
+            state, story = "settled", "paid; that it came back shows in the balance only"
         parts.append(_part(connection, front, number, f"{100 + number}.{digits}", state, story))
     return parts
 

@@ -18,6 +18,7 @@ from gateway.rpc.present import (
     inbound_message,
 )
 from gateway.rpc.present_connection import connection_message
+from gateway.rpc.present_serials import add_serials
 from gateway.store.records import ConnectionHealth, DeliveryFilter
 
 REASON_MIN: Final = 10
@@ -125,6 +126,7 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
         guarantee = guarantees.get(delivery.connection_id, "")
         shown = delivery_message(delivery, tuple(attempts), tuple(evidence), guarantee)
         shown.history.extend(delivery_event_message(event) for event in events)
+        add_serials(shown, await self.gateway.serials(delivery))
         return shown
 
     async def _guarantees(self, caller: Caller) -> dict[str, str]:

@@ -25,6 +25,7 @@ from gateway.rpc.present import (
     send_window_message,
     violation_message,
 )
+from gateway.rpc.present_serials import add_serial
 from gateway.store.records import PaymentFilter
 
 BATCHES_AT_ONCE: Final = 4
@@ -86,7 +87,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
     async def GetPayment(self, caller: Caller, request: pb.GetPaymentRequest) -> pb.GetPaymentResponse:
         payment_id, reference = _which(request)
         payment = await self.gateway.payment(caller, payment_id=payment_id, payment_reference=reference)
-        return pb.GetPaymentResponse(payment=payment_message(payment))
+        shown = payment_message(payment)
+        add_serial(shown, await self.gateway.serial_of(payment))
+        return pb.GetPaymentResponse(payment=shown)
 
     @unary("read")
     async def ListPayments(self, caller: Caller, request: pb.ListPaymentsRequest) -> pb.ListPaymentsResponse:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from formats.dialects.facts import number_of
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.store import codec
 from gateway.store.records import (
@@ -20,7 +21,7 @@ from gateway.store.records import (
     PaymentEventRow,
     RefusedAttempt,
 )
-from gateway.store.serials import GivenSerial, account_of
+from gateway.store.serials import GivenSerial, SentPayment, account_of
 from gateway.store.story import DeliveryEventRow
 from gateway.store.terms import terms_of
 
@@ -192,7 +193,7 @@ def attempt_of(row: Sequence[Any], moment: Moment) -> Attempt:
 
 def given_of(row: Sequence[Any], moment: Moment) -> GivenSerial:
     """payment_id, attempt, serial, package, delivery_id, message_id, state of the payment, terms, given_at, first_sent_on,
-    bank_reference, next_ask_at, asked."""
+    bank_reference, next_ask_at, asked, asked_at, end_to_end_id."""
     return GivenSerial(
         payment_id=row[0],
         instruction_id=instruction_id_of(row[0], row[1]),
@@ -207,4 +208,26 @@ def given_of(row: Sequence[Any], moment: Moment) -> GivenSerial:
         bank_reference=row[10],
         next_ask_at=None if row[11] is None else moment(row[11]),
         asked=row[12],
+        asked_at=None if row[13] is None else moment(row[13]),
+        end_to_end_id=row[14] or "",
+    )
+
+
+def sent_of(row: Sequence[Any]) -> SentPayment:
+    """payment_id, attempt, serial, state of the payment, terms, transfer, first_sent_on, returned_line."""
+    terms, transfer = terms_of(row[4]), codec.transfer_of(row[5])
+    sent_on = date.fromisoformat(row[6])
+    return SentPayment(
+        payment_id=row[0],
+        instruction_id=instruction_id_of(row[0], row[1]),
+        serial=row[2],
+        state=codec.PAYMENT_STATES[row[3]],
+        account=account_of(terms).number,
+        amount=transfer.amount,
+        currency=transfer.currency,
+        creditor_account=number_of(transfer.creditor_account),
+        creditor_name=transfer.creditor.name or "",
+        sent_on=sent_on,
+        executed_on=max(sent_on, terms.requested_execution_date),
+        returned_line=row[7],
     )

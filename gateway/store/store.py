@@ -45,7 +45,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
-from gateway.store.serials import DeliverySerials, GivenSerial, SerialAsk
+from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.story import DeliveryEventRow
 
 
@@ -227,6 +227,13 @@ class Store(Protocol):
     async def ask_serials(self, connection_id: str, changes: Sequence[SerialAsk]) -> None:
         """Keeps what questions led to, in one transaction. Wakes nobody: who asks knows when to ask again. Passes over numbers
         that nobody has."""
+
+    async def note_serials(self, connection_id: str, notes: Sequence[SerialNote]) -> None:
+        """Keeps what files of the bank say of numbers, in one transaction. Passes over numbers that nobody has."""
+
+    async def sent_payments(self, connection_id: str, where: SentFilter) -> list[SentPayment]:
+        """The payments that went out under serial numbers and fit, as they stand, in the order in which they were stored;
+        archived ones are left out."""
 
     # -- documents -----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ _MOMENTS: Final = frozenset(
         "last_fetch_at",
         "given_at",
         "next_ask_at",
+        "asked_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -134,7 +135,7 @@ TABLES: Final = (
         name="serial_numbers",
         columns=(
             *("payment_key", "attempt", "connection_id", "serial", "block_key", "given_at", "first_sent_on", "bank_reference"),
-            *("next_ask_at", "asked"),
+            *("returned_line", "next_ask_at", "asked_at", "asked"),
         ),
         of_connection="t.connection_id = %s",
     ),

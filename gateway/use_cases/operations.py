@@ -26,6 +26,7 @@ from gateway.store.records import (
     InboundFile,
     Reason,
 )
+from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, Stale, Store
 from gateway.store.story import DeliveryEventRow
 from gateway.telemetry import Metrics
@@ -60,6 +61,10 @@ class Operations(Desk):
             await store.evidence(delivery_id),
             await store.delivery_events(delivery_id),
         )
+
+    async def serials(self, delivery: Delivery) -> list[GivenSerial]:
+        """The numbers by which the bank knows the payments of a message that the caller was shown; none at most banks."""
+        return await self._store.serials_of(delivery.delivery_id)
 
     async def resolve_delivery(
         self, caller: Caller, delivery_id: str, arrived: bool, reason: str, *, attempt: int | None = None

@@ -17,6 +17,7 @@ from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, Pa
 from gateway.payment import PaymentOrder, new_payment_id
 from gateway.reasons import ours
 from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter
+from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, CursorTooOld, Stale, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, one_page, page_size
@@ -110,6 +111,11 @@ class Payments(Desk):
         """One of the caller's payments. Raises NotFound."""
         self._authorise(caller, "read")
         return await self._payment_of(caller, payment_id, payment_reference)
+
+    async def serial_of(self, payment: Payment) -> GivenSerial | None:
+        """The number by which the bank knows a payment of the caller's, where it is such a bank and the payment has one."""
+        given = [] if payment.delivery_id is None else await self._store.serials_of(payment.delivery_id)
+        return next((one for one in given if one.payment_id == payment.payment_id), None)
 
     async def list_payments(
         self, caller: Caller, where: PaymentFilter, limit: int, token: str | None

@@ -1,6 +1,7 @@
 """A desk over a bank that answers at once: the least plugin of that kind, whose files are lines of words.
 
-status SERIAL WORD [CODE]      entry SERIAL CRDT|DBIT AMOUNT      returned SERIAL CODE
+status SERIAL WORD [CODE [REFERENCE]]      entry SERIAL CRDT|DBIT AMOUNT      returned SERIAL CODE
+back AMOUNT ACCOUNT NAME DAY [REFERENCE [SERIAL]]      a credit that is a reversal; "-" stands for nothing
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -91,13 +92,14 @@ class TalkingBank:
         return None
 
 
-def _status(_: int, serial: str, word: str, code: str = "") -> Iterator[ReportRecord]:
+def _status(_: int, serial: str, word: str, code: str = "", reference: str | None = None) -> Iterator[ReportRecord]:
     yield TransactionStatus(
         original_payment_information_id=None,
         original_instruction_id=None,
         original_end_to_end_id=None,
         status=word,
         reasons=(Reason(code=code, text="银行的话"),) if code else (),
+        account_servicer_reference=reference,
         serial_number=serial,
     )
 
@@ -130,7 +132,34 @@ def _entry(number: int, serial: str, direction: str, amount: str) -> Iterator[Re
     )
 
 
-_RECORDS: dict[str, Callable[..., Iterator[ReportRecord]]] = {"status": _status, "returned": _returned, "entry": _entry}
+def _back(number: int, *words: str) -> Iterator[ReportRecord]:
+    amount, other, name, day, reference, serial = (None if word == "-" else word for word in (*words, "-", "-")[:6])
+    yield Statement(statement_id=f"S-{number}", account=AccountIdentification(iban=ACCOUNT, currency="EUR"), entry_count=1)
+    transaction = EntryTransaction(
+        counterparty_account=other,
+        counterparty_name=name,
+        account_servicer_reference=reference,
+        serial_number=serial,
+        remittance_information=("退票",),
+    )
+    yield Entry(
+        statement_id=f"S-{number}",
+        amount=amount or "",
+        currency="EUR",
+        credit_debit="CRDT",
+        reversal=True,
+        status="BOOK",
+        booking_date=day,
+        transactions=(transaction,),
+    )
+
+
+_RECORDS: dict[str, Callable[..., Iterator[ReportRecord]]] = {
+    "status": _status,
+    "returned": _returned,
+    "entry": _entry,
+    "back": _back,
+}
 
 
 class NeverSeals(PlainSeal):

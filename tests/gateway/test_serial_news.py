@@ -1,10 +1,12 @@
 """News that names a payment by its serial number does what news with our instruction id does, and is about nobody else's."""
 
 import json
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from channels.channel import InDoubt
+from gateway.dialogue.sought import questions
 from gateway.lifecycle import DeliveryState, PaymentState
 from gateway.replay import ReplayedChange, ReplayedProblem
 from tests.gateway.talking import talking
@@ -129,3 +131,25 @@ async def test_a_replay_finds_the_payment_too_and_tells_of_numbers_that_nobody_h
     assert await desk.states() == {PaymentState.SENT: 1}, "nothing is moved unless asked for"
     await run(desk, *files, commit=True)
     assert await desk.states() == {PaymentState.SETTLED: 1}
+
+
+async def test_what_the_bank_calls_a_payment_is_kept_and_said_in_the_next_question(make_desk) -> None:
+    desk, ids = await sent(make_desk, 2)
+    serial, other = ids
+    await desk.receive(f"status {serial} ACSP talking.E1 B-1\nstatus {other} ACSP\nstatus 9999999999999999 ACSP talking.E1 B-2")
+    given = {one.serial: one for row in await desk.deliveries() for one in await desk.store.serials_of(row.delivery_id)}
+    assert (given[serial].bank_reference, given[other].bank_reference) == ("B-1", None)
+    (question,) = questions([given[serial]], 1, ZoneInfo("Asia/Shanghai"))
+    assert question[0].bank_reference == "B-1"
+    payment = await desk.payment(ids[serial])
+    assert payment.account_servicer_reference is None, "that is the reference of a booking"
+
+
+async def test_a_replay_keeps_what_the_bank_calls_a_payment_only_if_asked_to(make_desk) -> None:
+    desk, ids = await sent(make_desk)
+    (serial,) = ids
+    (delivery,) = await desk.deliveries()
+    for commit, reference in ((False, None), (True, "B-1")):
+        await run(desk, ("1.txt", f"status {serial} ACSP talking.E1 B-1"), commit=commit)
+        (one,) = await desk.store.serials_of(delivery.delivery_id)
+        assert one.bank_reference == reference

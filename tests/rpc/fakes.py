@@ -50,6 +50,9 @@ class FakeGateway:
     replayed: list[tuple[str, bytes | None]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
 
+    async def serial_of(self, payment: Payment) -> None:
+        """At a bank that is sent files."""
+
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
         self.batches_at_once += 1
         self.batches_at_once_most = max(self.batches_at_once_most, self.batches_at_once)

@@ -1,7 +1,7 @@
 """Statements, operations and replay over a real connection, and the shape of what they tell."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,10 +17,12 @@ from bankgate.v1 import (
     statements_pb2_grpc,
     types_pb2,
 )
+from formats.dialogue import HeldAccount
 from formats.report import AccountIdentification, Balance, Entry, EntryTransaction, Statement
 from gateway.config import AccountSettings, ConnectionSettings
-from gateway.lifecycle import DeliveryState
+from gateway.lifecycle import DeliveryState, PaymentState
 from gateway.onboarding import Onboarding
+from gateway.rpc.present_serials import add_serial
 from gateway.store.records import (
     Attempt,
     ConnectionHealth,
@@ -32,6 +34,7 @@ from gateway.store.records import (
     Reason,
     StatementRow,
 )
+from gateway.store.serials import GivenSerial
 from gateway.store.story import DeliveryEventRow
 from keys.seal import KeyUnavailable
 
@@ -145,6 +148,25 @@ STATEMENT = StatementRow(
 )
 
 
+SERIAL = GivenSerial(
+    instruction_id="p1",
+    payment_id="p1",
+    serial="2026112500000001",
+    package="20261125000000000001",
+    delivery_id="d1",
+    message_id="M1",
+    state=PaymentState.SENT,
+    account=HeldAccount(number="1"),
+    given_at=NOW,
+    first_sent_on=NOW.date(),
+    bank_reference="000000000007",
+    next_ask_at=NOW + timedelta(hours=1),
+    asked=2,
+    asked_at=NOW,
+    end_to_end_id="INV-1",
+)
+
+
 class Operations(FakeGateway):
     """The fake, with one of everything."""
 
@@ -168,6 +190,9 @@ class Operations(FakeGateway):
             occurred_at=NOW,
         )
         return DELIVERY, [attempt], [evidence], [event]
+
+    async def serials(self, delivery: Any) -> Any:
+        return [SERIAL]
 
     async def resolve_delivery(self, caller: Any, delivery_id: str, arrived: bool, reason: str, *, attempt: int | None) -> Any:
         self.resolved = (delivery_id, arrived, reason, attempt)
@@ -247,6 +272,21 @@ async def test_a_delivery_is_shown_with_its_attempts_its_evidence_and_its_guaran
     (event,) = shown.history
     assert (event.event, event.state, event.attempt) == ("lost_track", operations_pb2.DELIVERY_STATE_IN_DOUBT, 1)
     assert event.reason.text_zh
+
+
+async def test_a_delivery_tells_what_the_bank_knows_its_payments_by(operations: Any) -> None:
+    shown = (await operations.GetDelivery(operations_pb2.GetDeliveryRequest(delivery_id="d1"))).delivery
+    assert shown.package_number == "20261125000000000001"
+    (one,) = shown.serials
+    assert (one.payment_id, one.end_to_end_id, one.serial_number) == ("p1", "INV-1", "2026112500000001")
+    assert (one.bank_reference, one.first_sent_on, one.asked) == ("000000000007", "2026-11-25", 2)
+    assert (one.last_asked_at.ToDatetime(UTC), one.next_ask_at.ToDatetime(UTC)) == (NOW, NOW + timedelta(hours=1))
+    assert one.state == types_pb2.PAYMENT_STATE_SENT
+    shown = types_pb2.Payment()
+    add_serial(shown, SERIAL)
+    assert (shown.serial_number, shown.bank_reference) == ("2026112500000001", "000000000007")
+    add_serial(nothing := types_pb2.Payment(), None)
+    assert nothing == types_pb2.Payment()
 
 
 async def test_deliveries_are_listed_by_state_and_page(operations: Any, gateway: Operations) -> None:

@@ -14,7 +14,7 @@ from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.status import status
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, PaymentFilter
-from gateway.store.serials import SerialAsk
+from gateway.store.serials import SerialAsk, SerialNote
 from gateway.store.store import StoreUnavailable
 from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
 from tests.store.support.released import check, document, fill
@@ -116,6 +116,9 @@ async def test_the_worker_gives_serial_numbers_and_serve_finds_payments_by_them(
     await worker.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=clock(), bank_reference="B1")])
     assert await serve.named_by_serial(CONNECTION, ["S1"]) == {"S1": payment.payment_id}
     assert await serve.serials_of(delivery.delivery_id) == await worker.serials_of(delivery.delivery_id)
+    await serve.note_serials(CONNECTION, [SerialNote(serial="S1", bank_reference="B2", returned_line="L1")])
+    (one,) = await serve.serials_of(delivery.delivery_id)
+    assert one.bank_reference == "B2", "replay --commit notes what the bank's files say"
 
 
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:

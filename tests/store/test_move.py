@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from gateway.store.postgres.copy import copy_connection
 from gateway.store.postgres.move import move
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.records import DeliveryFilter, Keys, PaymentFilter
-from gateway.store.serials import SerialAsk, SerialTaken
+from gateway.store.serials import SentFilter, SerialAsk, SerialNote, SerialTaken
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store, StoreUnavailable, UnknownSchema
 from tests.store.support.make import CONNECTION, HandClock, change, feed, formed, moved, payment, sent, states, waiting
@@ -59,7 +60,13 @@ async def answers(store: Store) -> list[object]:
         (await store.list_inbound(limit=9))[0],
         [await store.serials_of(row.delivery_id) for row in deliveries],
         await store.named_by_serial(CONNECTION, ["S1", "S2", "S9"]),
+        await store.sent_payments(CONNECTION, SENT),
     ]
+
+
+SENT = SentFilter(
+    since=date(2026, 11, 26), until=date(2026, 11, 26), currency="EUR", amount=Decimal("12.50"), creditor_account=None
+)
 
 
 async def numbered(store: Store, name: str) -> None:
@@ -71,6 +78,7 @@ async def numbered(store: Store, name: str) -> None:
     await moved(store, delivery, DeliveryEvent.STARTED, sent_on=date(2026, 11, 26))
     later = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)
     await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=later, bank_reference="好")])
+    await store.note_serials(CONNECTION, [SerialNote(serial="S1", returned_line="L1")])
 
 
 async def test_a_copy_answers_what_a_replay_asks_as_the_database_does(
@@ -125,9 +133,12 @@ async def test_serial_numbers_move_with_their_payments_and_are_never_given_again
 ) -> None:
     await numbered(here, "1")
     before = await here.serials_of("delivery-1")
+    sent = await here.sent_payments(CONNECTION, SENT)
     await here.close()
     await move(tmp_path / "store.db", database)
     assert await there.serials_of("delivery-1") == before
+    assert await there.sent_payments(CONNECTION, SENT) == sent
+    assert "L1" in {one.returned_line for one in sent}, "no statement tells a second time that the same payment came back"
     assert await there.named_by_serial(CONNECTION, ["S1", "S2"]) == {one.serial: one.payment_id for one in before}
     delivery = await formed(there, 1, "2")
     (payment,) = (await there.list_payments(PaymentFilter(delivery_id="delivery-2"), limit=9))[0]

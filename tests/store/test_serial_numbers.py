@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -10,7 +11,7 @@ from formats.dialogue import HeldAccount
 from formats.model import Account, Agent
 from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
 from gateway.store.records import Delivery, PaymentFilter, PlannedBlock, Reason
-from gateway.store.serials import GivenSerial, SerialAsk, SerialTaken
+from gateway.store.serials import GivenSerial, SentFilter, SerialAsk, SerialNote, SerialTaken
 from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
 from tests.store.support.make import CONNECTION, START, HandClock, change, formed, moved, new_delivery, sent, terms, waiting
@@ -318,3 +319,61 @@ async def test_another_process_sees_what_was_given(store: Store, another: OpenAn
     other = await another()
     assert await other.serials_of("delivery-1") == await store.serials_of("delivery-1")
     assert (await other.list_payments(PaymentFilter(delivery_id="delivery-1"), limit=9))[0]
+
+
+# -- what files of the bank say of a number ----------------------------------------------------------------------------
+
+
+async def test_what_the_bank_calls_a_payment_is_its_last_word_and_the_line_of_its_return_the_first(store: Store) -> None:
+    await started(store, "1", "S1", "S2")
+    await started(store, "b", "S1", connection_id="bank-b")
+    await store.note_serials(
+        CONNECTION, [SerialNote(serial="S1", bank_reference="B1"), SerialNote(serial="S9", bank_reference="B9")]
+    )
+    await store.note_serials(CONNECTION, [SerialNote(serial="S1", bank_reference="B2", returned_line="L1")])
+    await store.note_serials(CONNECTION, [SerialNote(serial="S1", returned_line="L2")])
+    assert [one.bank_reference for one in await store.serials_of("delivery-1")] == ["B2", None]
+    assert [one.next_ask_at for one in await store.serials_of("delivery-1")] == [SOON, SOON], "questions stay as they were"
+    assert [one.returned_line for one in await store.sent_payments(CONNECTION, sent_filter())] == ["L1", None]
+    assert [one.returned_line for one in await store.sent_payments("bank-b", sent_filter())] == [None]
+
+
+async def test_the_last_question_and_the_end_to_end_id_are_shown_with_a_number(store: Store, clock: HandClock) -> None:
+    await started(store, "1", "S1")
+    asked_at = clock.advance(minutes=1)
+    await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=SOON)])
+    clock.advance(minutes=1)
+    await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=None, questions=0)])
+    (one,) = await store.serials_of("delivery-1")
+    (payment,) = (await store.list_payments(PaymentFilter(), limit=9))[0]
+    assert (one.asked, one.asked_at, one.next_ask_at) == (1, asked_at, None)
+    assert one.end_to_end_id == payment.transfer.end_to_end_id
+
+
+def sent_filter(amount: str = "12.50", account: str | None = None, **more: object) -> SentFilter:
+    facts = {"since": TODAY, "until": TODAY, "currency": "EUR", "amount": Decimal(amount), "creditor_account": account, **more}
+    return SentFilter(**facts)  # type: ignore[arg-type]
+
+
+async def test_payments_that_went_out_are_found_by_their_day_and_amount_or_account(store: Store) -> None:
+    await started(store, "1", "S1", "S2")
+    waiting_still = await formed(store, 1, "2")
+    await give(store, waiting_still, "S3")
+    (one, _) = await store.sent_payments(CONNECTION, sent_filter())
+    (payment, *_) = [row for row in (await store.list_payments(PaymentFilter(), limit=9))[0] if row.payment_id == one.payment_id]
+    assert (one.serial, one.instruction_id, one.state) == ("S1", payment.payment_id, PaymentState.BATCHED)
+    assert (one.account, one.amount, one.currency) == ("NL41MOCK0000000001", Decimal("12.50"), "EUR")
+    assert (one.creditor_account, one.creditor_name) == ("DE89370400440532013000", "Müller & Söhne")
+    assert (one.sent_on, one.executed_on, one.returned_line) == (TODAY, TODAY, None)
+
+    async def found(**more: object) -> int:
+        return len(await store.sent_payments(CONNECTION, sent_filter(**more)))  # type: ignore[arg-type]
+
+    assert await found(amount="12.5") == 2
+    assert await found(amount="12.500") == 2
+    assert await found(amount="12.51") == 0
+    assert await found(amount="1", account="DE89370400440532013000") == 2
+    assert await found(amount="1", account="DE89370400440532013001") == 0
+    assert await found(currency="CNY") == 0
+    assert await found(since=TODAY + timedelta(days=1), until=TODAY + timedelta(days=9)) == 0
+    assert await found(since=TODAY - timedelta(days=9), until=TODAY - timedelta(days=1)) == 0

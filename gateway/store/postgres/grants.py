@@ -62,6 +62,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     for table, rights in _SERVE.items():
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
+    yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
     for table, condition in (
         ("documents", "kind = 'inbound'"),
         ("chunks", "EXISTS (SELECT 1 FROM documents AS d WHERE d.document_id = chunks.document_id AND d.kind = 'inbound')"),

@@ -10,14 +10,22 @@ from gateway.instant import instruction_id_of
 from gateway.store.postgres.connection import Connection
 from gateway.store.postgres.writer import Tx
 from gateway.store.records import DeliveryChange
-from gateway.store.rows import given_of
-from gateway.store.serials import DeliverySerials, GivenSerial, SerialAsk, SerialTaken
+from gateway.store.rows import given_of, sent_of
+from gateway.store.serials import (
+    DeliverySerials,
+    GivenSerial,
+    SentFilter,
+    SentPayment,
+    SerialAsk,
+    SerialNote,
+    SerialTaken,
+)
 from gateway.store.store import Stale
 
 # Of a payment whose month was archived its key, its last state and its block are left; that is enough to ask about it.
 _SELECT = """
 SELECT k.payment_id, s.attempt, s.serial, d.package, d.delivery_id, d.message_id, coalesce(p.state, k.archived_state), t.content,
-    s.given_at, s.first_sent_on, s.bank_reference, s.next_ask_at, s.asked
+    s.given_at, s.first_sent_on, s.bank_reference, s.next_ask_at, s.asked, s.asked_at, p.end_to_end_id
 FROM serial_numbers AS s
 JOIN payment_keys AS k ON k.payment_key = s.payment_key
 JOIN blocks AS b ON b.block_key = s.block_key
@@ -156,11 +164,44 @@ async def ask(tx: Tx, connection_id: str, changes: Sequence[SerialAsk]) -> None:
     """See `Store.ask_serials`. In one order, so that two processes wait for each other in one direction only."""
     await tx.connection.executemany(
         """
-        UPDATE serial_numbers SET next_ask_at = $3, bank_reference = coalesce($4, bank_reference), asked = asked + $5
+        UPDATE serial_numbers SET next_ask_at = $3, bank_reference = coalesce($4, bank_reference), asked = asked + $5,
+            asked_at = coalesce($6, asked_at)
         WHERE connection_id = $1 AND serial = $2
         """,
         [
-            (connection_id, one.serial, one.next_ask_at, one.bank_reference, one.questions)
+            (*(connection_id, one.serial, one.next_ask_at, one.bank_reference, one.questions), tx.now if one.questions else None)
             for one in sorted(changes, key=lambda one: one.serial)
         ],
     )
+
+
+async def note(tx: Tx, connection_id: str, notes: Sequence[SerialNote]) -> None:
+    """See `Store.note_serials`. In one order, as `ask`."""
+    await tx.connection.executemany(
+        """
+        UPDATE serial_numbers SET bank_reference = coalesce($3, bank_reference), returned_line = coalesce(returned_line, $4)
+        WHERE connection_id = $1 AND serial = $2
+        """,
+        [(connection_id, one.serial, one.bank_reference, one.returned_line) for one in sorted(notes, key=lambda one: one.serial)],
+    )
+
+
+async def sent(db: Connection, connection_id: str, where: SentFilter) -> list[SentPayment]:
+    """See `Store.sent_payments`."""
+    rows = await db.fetch(
+        """
+        SELECT k.payment_id, s.attempt, s.serial, p.state, t.content, x.content, s.first_sent_on, s.returned_line
+        FROM serial_numbers AS s
+        JOIN payments AS p ON p.payment_key = s.payment_key
+        JOIN payment_keys AS k ON k.payment_key = s.payment_key
+        JOIN blocks AS b ON b.block_key = s.block_key
+        JOIN terms AS t ON t.terms_id = b.terms_id
+        JOIN transfers AS x ON x.payment_key = s.payment_key
+        WHERE s.connection_id = $1 AND s.first_sent_on BETWEEN $2 AND $3 AND p.currency = $4
+            AND (p.amount = ANY($5::text[]) OR position($6::bytea IN x.content) > 0)
+        ORDER BY s.payment_key, s.attempt
+        """,
+        *(connection_id, where.since.isoformat(), where.until.isoformat(), where.currency),
+        *(list(where.amounts), where.account_part),
+    )
+    return [sent_of(row) for row in rows]

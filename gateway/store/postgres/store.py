@@ -51,7 +51,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
-from gateway.store.serials import DeliverySerials, GivenSerial, SerialAsk
+from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.store import Clock, StoreUnavailable
 from gateway.store.story import DeliveryEventRow
 
@@ -224,6 +224,12 @@ class PostgresStore(Answers):
 
     async def ask_serials(self, connection_id: str, changes: Sequence[SerialAsk]) -> None:
         await self._write(lambda tx: serial_rows.ask(tx, connection_id, changes))
+
+    async def note_serials(self, connection_id: str, notes: Sequence[SerialNote]) -> None:
+        await self._write(lambda tx: serial_rows.note(tx, connection_id, notes))
+
+    async def sent_payments(self, connection_id: str, where: SentFilter) -> list[SentPayment]:
+        return await self._read(lambda db: serial_rows.sent(db, connection_id, where))
 
     # -- health --------------------------------------------------------------------------------------------------------
 

@@ -299,13 +299,16 @@ _SERIAL_NUMBERS = (
         given_at INTEGER NOT NULL,
         first_sent_on TEXT,
         bank_reference TEXT,
+        returned_line TEXT, -- of a statement, that told of its return
         next_ask_at INTEGER,
+        asked_at INTEGER,
         asked INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (payment_key, attempt),
         UNIQUE (connection_id, serial)
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX serial_numbers_block ON serial_numbers (block_key)",
+    "CREATE INDEX serial_numbers_sent ON serial_numbers (connection_id, first_sent_on) WHERE first_sent_on IS NOT NULL",
     "CREATE INDEX serial_numbers_due ON serial_numbers (connection_id, next_ask_at) WHERE next_ask_at IS NOT NULL",
 )
 

@@ -7,15 +7,23 @@ from datetime import datetime
 from gateway.instant import instruction_id_of
 from gateway.store import codec
 from gateway.store.records import DeliveryChange
-from gateway.store.rows import given_of
-from gateway.store.serials import DeliverySerials, GivenSerial, SerialAsk, SerialTaken
+from gateway.store.rows import given_of, sent_of
+from gateway.store.serials import (
+    DeliverySerials,
+    GivenSerial,
+    SentFilter,
+    SentPayment,
+    SerialAsk,
+    SerialNote,
+    SerialTaken,
+)
 from gateway.store.sqlite.connection import Readers
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
 
 _SELECT = """
 SELECT p.payment_id, s.attempt, s.serial, d.package, d.delivery_id, d.message_id, p.state, t.content, s.given_at, s.first_sent_on,
-    s.bank_reference, s.next_ask_at, s.asked
+    s.bank_reference, s.next_ask_at, s.asked, s.asked_at, p.end_to_end_id
 """
 _FROM = """
 CROSS JOIN payments AS p ON p.payment_key = s.payment_key
@@ -149,11 +157,48 @@ def ask(tx: Tx, connection_id: str, changes: Sequence[SerialAsk]) -> None:
     """See `Store.ask_serials`."""
     tx.db.executemany(
         """
-        UPDATE serial_numbers SET next_ask_at = ?, bank_reference = coalesce(?, bank_reference), asked = asked + ?
+        UPDATE serial_numbers SET next_ask_at = ?, bank_reference = coalesce(?, bank_reference), asked = asked + ?,
+            asked_at = coalesce(?, asked_at)
         WHERE connection_id = ? AND serial = ?
         """,
         [
-            (codec.micros_or_none(one.next_ask_at), one.bank_reference, one.questions, connection_id, one.serial)
+            (
+                *(codec.micros_or_none(one.next_ask_at), one.bank_reference, one.questions),
+                *(tx.now if one.questions else None, connection_id, one.serial),
+            )
             for one in changes
         ],
     )
+
+
+def note(tx: Tx, connection_id: str, notes: Sequence[SerialNote]) -> None:
+    """See `Store.note_serials`."""
+    tx.db.executemany(
+        """
+        UPDATE serial_numbers SET bank_reference = coalesce(?, bank_reference), returned_line = coalesce(returned_line, ?)
+        WHERE connection_id = ? AND serial = ?
+        """,
+        [(one.bank_reference, one.returned_line, connection_id, one.serial) for one in notes],
+    )
+
+
+def sent(db: sqlite3.Connection, connection_id: str, where: SentFilter) -> list[SentPayment]:
+    """See `Store.sent_payments`."""
+    rows = db.execute(
+        """
+        SELECT p.payment_id, s.attempt, s.serial, p.state, t.content, x.content, s.first_sent_on, s.returned_line
+        FROM serial_numbers AS s
+        CROSS JOIN payments AS p ON p.payment_key = s.payment_key
+        CROSS JOIN blocks AS b ON b.block_key = s.block_key
+        CROSS JOIN terms AS t ON t.terms_id = b.terms_id
+        CROSS JOIN transfers AS x ON x.payment_key = s.payment_key
+        WHERE s.connection_id = ? AND s.first_sent_on BETWEEN ? AND ? AND p.currency = ?
+            AND (p.amount IN (SELECT value FROM json_each(?)) OR instr(x.content, ?) > 0)
+        ORDER BY s.payment_key, s.attempt
+        """,
+        (
+            *(connection_id, where.since.isoformat(), where.until.isoformat(), where.currency),
+            *(codec.json_list(where.amounts), where.account_part),
+        ),
+    )
+    return [sent_of(row) for row in rows]

@@ -197,6 +197,63 @@ class DeliveryEvent(_message.Message):
 Global___DeliveryEvent: _TypeAlias = DeliveryEvent  # noqa: Y015
 
 @_typing.final
+class PaymentSerial(_message.Message):
+    """A payment at a bank that answers at once, as the bank knows it: what a person names who calls the bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_ID_FIELD_NUMBER: _builtins.int
+    END_TO_END_ID_FIELD_NUMBER: _builtins.int
+    SERIAL_NUMBER_FIELD_NUMBER: _builtins.int
+    BANK_REFERENCE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    FIRST_SENT_ON_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    LAST_ASKED_AT_FIELD_NUMBER: _builtins.int
+    NEXT_ASK_AT_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    instruction_id: _builtins.str
+    end_to_end_id: _builtins.str
+    """"" once the payment was archived"""
+    serial_number: _builtins.str
+    """given before the first send, for ever"""
+    bank_reference: _builtins.str
+    """the bank's own number for it, once an answer named one"""
+    state: _types_pb2.PaymentState.ValueType
+    first_sent_on: _builtins.str
+    """a day in the bank's time zone; "" before the first send"""
+    asked: _builtins.int
+    """Questions about the payment, asked by schedule; those asked while its message was in doubt stand in the evidence."""
+    @_builtins.property
+    def last_asked_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def next_ask_at(self) -> _timestamp_pb2.Timestamp:
+        """absent: none is planned"""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        instruction_id: _builtins.str = ...,
+        end_to_end_id: _builtins.str = ...,
+        serial_number: _builtins.str = ...,
+        bank_reference: _builtins.str = ...,
+        state: _types_pb2.PaymentState.ValueType = ...,
+        first_sent_on: _builtins.str = ...,
+        asked: _builtins.int = ...,
+        last_asked_at: _timestamp_pb2.Timestamp | None = ...,
+        next_ask_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_asked_at", b"last_asked_at", "next_ask_at", b"next_ask_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "bank_reference", b"bank_reference", "end_to_end_id", b"end_to_end_id", "first_sent_on", b"first_sent_on", "instruction_id", b"instruction_id", "last_asked_at", b"last_asked_at", "next_ask_at", b"next_ask_at", "payment_id", b"payment_id", "serial_number", b"serial_number", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentSerial: _TypeAlias = PaymentSerial  # noqa: Y015
+
+@_typing.final
 class Delivery(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -219,6 +276,8 @@ class Delivery(_message.Message):
     ATTEMPT_LOG_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    PACKAGE_NUMBER_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     connection_id: _builtins.str
     message_id: _builtins.str
@@ -234,6 +293,8 @@ class Delivery(_message.Message):
     attempts: _builtins.int
     guarantee: _builtins.str
     """"idempotent", "queryable", "blind" """
+    package_number: _builtins.str
+    """GetDelivery only: the bank's number for the whole, where it wants one"""
     @_builtins.property
     def reason(self) -> _types_pb2.PaymentReason: ...
     @_builtins.property
@@ -253,6 +314,10 @@ class Delivery(_message.Message):
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryEvent]:
         """GetDelivery only: everything that happened to it, in order"""
+
+    @_builtins.property
+    def serials(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentSerial]:
+        """GetDelivery only, of a bank that answers at once: in the order of the message"""
 
     def __init__(
         self,
@@ -276,10 +341,12 @@ class Delivery(_message.Message):
         attempt_log: _abc.Iterable[Global___DeliveryAttempt] | None = ...,
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
         history: _abc.Iterable[Global___DeliveryEvent] | None = ...,
+        package_number: _builtins.str = ...,
+        serials: _abc.Iterable[Global___PaymentSerial] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "due_at", b"due_at", "reason", b"reason", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_log", b"attempt_log", "attempts", b"attempts", "connection_id", b"connection_id", "control_sum", b"control_sum", "created_at", b"created_at", "delivery_id", b"delivery_id", "due_at", b"due_at", "evidence", b"evidence", "file_name", b"file_name", "guarantee", b"guarantee", "history", b"history", "message_id", b"message_id", "message_name", b"message_name", "payment_count", b"payment_count", "reason", b"reason", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_log", b"attempt_log", "attempts", b"attempts", "connection_id", b"connection_id", "control_sum", b"control_sum", "created_at", b"created_at", "delivery_id", b"delivery_id", "due_at", b"due_at", "evidence", b"evidence", "file_name", b"file_name", "guarantee", b"guarantee", "history", b"history", "message_id", b"message_id", "message_name", b"message_name", "package_number", b"package_number", "payment_count", b"payment_count", "reason", b"reason", "serials", b"serials", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -108,7 +108,8 @@ class ReplayedChange(_message.Message):
     matched_by: _builtins.str
     """"message_id+payment_information_id+instruction_id", "end_to_end_id", "uetr", "account_servicer_reference";"""
     place: _builtins.str
-    """"message_id": it was told of the whole message or block
+    """"account+counterparty_account+amount": money that came back, of a line that names no payment;
+    "message_id": it was told of the whole message or block
     where in the file: "record 4, report 1, transaction 2"; records as `bankgate parse --json` prints them
     """
     line: _builtins.int

@@ -760,6 +760,8 @@ class Payment(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    SERIAL_NUMBER_FIELD_NUMBER: _builtins.int
+    BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """ours, for good"""
     state: Global___PaymentState.ValueType
@@ -778,6 +780,10 @@ class Payment(_message.Message):
     """[AcctSvcrRef], once the bank gave one"""
     version: _builtins.int
     """grows by one with every change"""
+    serial_number: _builtins.str
+    """GetPayment only: by which a bank that answers at once knows it; "" where there is none"""
+    bank_reference: _builtins.str
+    """likewise: the bank's own number for it, once an answer named one"""
     @_builtins.property
     def request(self) -> Global___PaymentRequest:
         """as asked, defaults filled in"""
@@ -812,10 +818,12 @@ class Payment(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         attempts: _abc.Iterable[Global___PaymentAttempt] | None = ...,
+        serial_number: _builtins.str = ...,
+        bank_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "request", b"request", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -244,6 +244,30 @@ def test_the_row_of_titles_decides_what_a_column_holds() -> None:
     assert (line.amount, line.credit_debit, line.transactions[0].counterparty_name) == ("1.00", "CRDT", "乙公司")
 
 
+@pytest.mark.parametrize(
+    ("side", "amount", "text", "settings", "returned"),
+    [
+        ("贷", "1.00", "退票", {}, "退票"),
+        ("贷", "1.00", "退汇：户名不符", {}, "退汇：户名不符"),
+        ("贷", "1.00", "货款", {}, None),
+        ("贷", "1.00", "补付退票", {}, None),
+        ("借", "1.00", "退票", {}, None),
+        ("贷", "1.00", "回退", {"return_words": ["回退"]}, "回退"),
+        ("贷", "1.00", "退票", {"return_words": []}, None),
+    ],
+)
+def test_a_credit_whose_text_begins_with_the_operator_s_words_came_back(
+    side: str, amount: str, text: str, settings: dict[str, object], returned: str | None
+) -> None:
+    (line,) = entries(table(f"{TITLES}|20260105|{side}|{amount}|乙公司|{text}"), settings)
+    assert line.transactions[0].return_reason_text == returned
+
+
+def test_a_negative_debit_came_in() -> None:
+    (line,) = entries(table(f"{TITLES}|20260105|借|-2.50|丙公司|货款"))
+    assert (line.credit_debit, line.reversal) == ("CRDT", True)
+
+
 def test_the_operator_adds_titles_and_words_and_the_rest_is_kept() -> None:
     content = table("日子|方向|交易金额|对方户名|柜员|20260105|1|1.00|乙公司|007")
     with pytest.raises(Unparsable, match=r"day.*titles"):

@@ -265,6 +265,14 @@ def test_flag_0_is_a_debit_every_other_a_credit_and_none_neither() -> None:
     assert lines == [("1.00", "DBIT", False), ("2.00", "CRDT", False), ("3.00", None, False), ("4.00", "CRDT", True)]
 
 
+@pytest.mark.parametrize(("flag", "returned"), [("1", "退票 户名不符"), ("0", None)])
+def test_a_credit_whose_message_says_so_came_back(flag: str, returned: str | None) -> None:
+    line = LINE.format("1.00", flag).replace("<AMT>", "<MESSAGE>退票 户名不符</MESSAGE><AMT>")
+    found = records(PLAIN, reply("6WY101", f"<DETAILLIST>{line}</DETAILLIST>"), asked(Asking.STATEMENT, account=ACCOUNT))
+    (entry,) = [one for one in found if isinstance(one, Entry)]
+    assert entry.transactions[0].return_reason_text == returned
+
+
 def test_an_answer_without_a_balance_is_none() -> None:
     question = asked(Asking.BALANCE, account=ACCOUNT)
     assert heard(PLAIN, reply("6W0100", ""), question).outcome is Outcome.UNKNOWN

@@ -8,7 +8,7 @@ import pytest
 from formats.bank import bank_named
 from formats.dialogue import Asking
 from gateway.demo.fronts import FRONTS, cast
-from gateway.lifecycle import DeliveryState
+from gateway.lifecycle import DeliveryState, PaymentState
 from tests.journey.fronts.house import ERP, House, open_house
 
 STRIKES = 4  # payments whose request or answer is spoilt
@@ -55,3 +55,29 @@ async def test_a_request_that_the_bank_never_got_is_not_taken_for_paid(bank: str
             )
             assert await house.until_the_end() == {}
         assert house.bank.books.paid_twice() == ()
+
+
+@pytest.mark.parametrize("bank", sorted(bank for bank, front in FRONTS.items() if front.tells_returns))
+async def test_money_that_came_back_returns_its_payment_once_though_the_line_is_told_again(bank: str, tmp_path: Path) -> None:
+    """Also where the line of its return names no payment; the bank's numbers are there for whoever calls it."""
+    more = {"manners": {"returns_name_payment": False}} if bank in {"boc", "bocom"} else {}
+    async with open_house(bank, tmp_path, **more) as house:
+        parts = [part for part in cast(bank, "bank") if part.state == "returned"]
+        assert parts, "no payment of the cast comes back"
+        await house.submit([*parts, *cast(bank, "bank")[:2]])
+        assert await house.until_the_end() == {}
+        for _ in range(5):
+            await house.turn()
+        for part in parts:
+            payment = (await house.found())[part.reference]
+            states = [event.state for event in await house.store.payment_events(payment.payment_id)]
+            assert states.count(PaymentState.RETURNED) == 1
+            given = await house.payments.serial_of(payment)
+            assert given is not None
+            assert given.asked > 0
+            assert given.asked_at is not None
+            delivery = await house.store.delivery(given.delivery_id)
+            assert delivery is not None
+            assert given in await house.operations.serials(delivery)
+        found, _ = await house.store.list_discrepancies(limit=99)
+        assert [one.summary_en for one in found if one.key.startswith("returned:")] == []

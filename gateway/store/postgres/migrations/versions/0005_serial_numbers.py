@@ -25,13 +25,16 @@ STATEMENTS = (
         given_at timestamptz NOT NULL,
         first_sent_on text, -- a day of the bank's time zone, as 2026-11-25
         bank_reference text,
+        returned_line text, -- of a statement, that told of its return
         next_ask_at timestamptz,
+        asked_at timestamptz,
         asked integer NOT NULL DEFAULT 0,
         PRIMARY KEY (payment_key, attempt),
         UNIQUE (connection_id, serial)
     )
     """,
     "CREATE INDEX serial_numbers_block ON serial_numbers (block_key)",
+    "CREATE INDEX serial_numbers_sent ON serial_numbers (connection_id, first_sent_on) WHERE first_sent_on IS NOT NULL",
     # What a lane's turn looks through: the payments that the bank is still asked about.
     "CREATE INDEX serial_numbers_due ON serial_numbers (connection_id, next_ask_at) WHERE next_ask_at IS NOT NULL",
 )
