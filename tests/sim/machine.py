@@ -10,9 +10,9 @@ import structlog
 
 from channels.ebics import uploading
 from formats.bank import bank_named
+from gateway import banks
 from gateway.engine import lanes
 from gateway.store.sqlite import writer
-from gateway.use_cases import payments
 from tests.sim.ebics_channel import packed_in_one_thread
 
 _cached_bank = cache(bank_named)
@@ -35,7 +35,7 @@ def simulated_machine() -> Iterator[None]:
             patch.object(writer, "SECONDS_MAX", float("inf")),
             patch.object(lanes, "LOOK_AGAIN", timedelta(hours=2)),
             patch.object(lanes, "STORE_RETRY_SECONDS", 4.0),
-            patch.object(payments, "bank_named", _cached_bank),
+            patch.object(banks, "bank_named", _cached_bank),
             patch.object(uploading, "pack", packed_in_one_thread),
         ):
             yield
