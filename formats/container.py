@@ -4,17 +4,17 @@ Source: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (centr
 the orders above are delivered as a ZIP of single messages: Deutsche Kreditwirtschaft, Anlage 3 of the DFÜ agreement.
 
 Nothing is unpacked to disk and nothing is held whole: a member is read as a stream, and read again from its start when its reader
-goes back. Refused by name, always as `Unparsable`: more than `MEMBERS_MAX` members, a directory larger than
-`DIRECTORY_BYTES_MAX`, members that unpack to more than `BYTES_MAX` together or to more than `RATIO_MAX` times their size,
-encryption, any method but stored and deflated, several discs, two members of one name, names that could mean a place outside the
-archive, and a member that is cut short or damaged. What an archive holds may not be an archive (the reader refuses that).
+goes back. Refused by name, always as `Unparsable`: the whole archive for more than `MEMBERS_MAX` members, a directory that is
+damaged or larger than `DIRECTORY_BYTES_MAX`, members that unpack to more than `BYTES_MAX` together or to more than `RATIO_MAX`
+times their size, several discs, two members of one name, and names that could mean a place outside the archive; one member alone
+for encryption, any method but stored and deflated, and damage. What an archive holds may not be an archive (`NESTED`).
 """
 
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO, Final, cast
 
 from formats.errors import Unparsable
@@ -34,6 +34,8 @@ _END_64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 _LOCATOR_64: Final = struct.Struct("<4sLQL")  # 4.3.15
 _COMMENT_MAX: Final = 65_535
 _ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # 4.4.4: traditional, strong, masked directory
+_DAMAGES: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, ValueError, struct.error)
+NESTED: Final = "a ZIP archive inside another; bankgate reads one level"
 _HARMFUL_NAME: Final = re.compile(r"^[/\\]|^[A-Za-z]:|\\|(?:^|/)\.\.(?:/|$)|[\x00-\x1f\x7f]")
 
 
@@ -46,19 +48,54 @@ def is_container(source: BinaryIO) -> bool:
 def members(source: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
     """The name and the content of each member, in the archive's order; a content is good until the next is asked for.
 
-    Raises `Unparsable`, for the archive before the first member, for a damaged member when it is reached.
+    Raises `Unparsable`, for the archive before the first member, for a member that cannot be unpacked when it is reached.
+    """
+    for name, content in unpacked(source):
+        if isinstance(content, Unparsable):
+            raise Unparsable(f"{name}: {content.problem}")
+        yield name, content
+
+
+def unpacked(source: BinaryIO) -> Generator[tuple[str, BinaryIO | Unparsable], None, None]:
+    """Like `members`, but a member that cannot be unpacked is its problem, and the next one comes all the same.
+
+    A content was unpacked once to its end, and length and checksum are right, before it is given. Raises `Unparsable` for the
+    archive, before the first member.
     """
     _check_directory(source)
     try:
         with zipfile.ZipFile(source) as archive:
-            files = _judged(archive)
-            for file in files:
-                with archive.open(file) as content:
-                    member = _Member(file.filename, cast("BinaryIO", content))
-                    member.check()
-                    yield file.filename, cast("BinaryIO", member)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, struct.error, ValueError) as error:
+            for file in _judged(archive):
+                yield from _unpacked(archive, file)
+    except _DAMAGES as error:
         raise Unparsable(f"a ZIP archive that is damaged or cut short ({type(error).__name__})") from None
+
+
+def _unpacked(archive: zipfile.ZipFile, file: zipfile.ZipInfo) -> Iterator[tuple[str, BinaryIO | Unparsable]]:
+    name = file.filename
+    if file.flag_bits & _ENCRYPTED:
+        yield name, Unparsable("encrypted; ask the bank for the archive without a password")
+        return
+    if file.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        yield name, Unparsable("packed by a method that is not read; stored and deflated are")
+        return
+    try:
+        content = archive.open(file)
+    except _DAMAGES as error:
+        yield name, _damaged(error)
+        return
+    with content:
+        member = _Member(cast("BinaryIO", content))
+        try:
+            member.check()
+        except Unparsable as problem:
+            yield name, problem
+            return
+        yield name, cast("BinaryIO", member)
+
+
+def _damaged(error: Exception) -> Unparsable:
+    return Unparsable(f"damaged or cut short inside the archive ({type(error).__name__})")
 
 
 def _check_directory(source: BinaryIO) -> None:
@@ -90,7 +127,7 @@ def _check_directory(source: BinaryIO) -> None:
 
 
 def _judged(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The members that are files, when all of them may be read."""
+    """The members that are files, when the archive keeps to the bounds."""
     files = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if not files:
         raise Unparsable("a ZIP archive without a file in it")
@@ -105,10 +142,6 @@ def _judged(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         if name in seen:
             raise Unparsable(f"a ZIP archive with two members of one name, {name[:60]!r}")
         seen.add(name)
-        if info.flag_bits & _ENCRYPTED:
-            raise Unparsable(f"{name}: encrypted; ask the bank for the archive without a password")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Unparsable(f"{name}: packed by a method that is not read; stored and deflated are")
         total += info.file_size
         if info.file_size > max(_SMALL_BYTES, RATIO_MAX * info.compress_size):
             raise Unparsable(f"{name}: unpacks to more than {RATIO_MAX} times its size, as a ZIP bomb does")
@@ -120,8 +153,7 @@ def _judged(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 class _Member:
     """A member's content, seekable; a damage of it is `Unparsable` wherever it shows."""
 
-    def __init__(self, name: str, content: BinaryIO) -> None:
-        self._name = name
+    def __init__(self, content: BinaryIO) -> None:
         self._content = content
 
     def check(self) -> None:
@@ -134,15 +166,15 @@ class _Member:
         """The next bytes."""
         try:
             return self._content.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise Unparsable(f"{self._name}: damaged or cut short inside the archive ({type(error).__name__})") from None
+        except _DAMAGES as error:
+            raise _damaged(error) from None
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Goes to a place; backwards by reading again from the start."""
         try:
             return self._content.seek(offset, whence)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise Unparsable(f"{self._name}: damaged or cut short inside the archive ({type(error).__name__})") from None
+        except _DAMAGES as error:
+            raise _damaged(error) from None
 
     def tell(self) -> int:
         """The place reached."""

@@ -80,7 +80,7 @@ _HEADER = {
 }
 
 _OTHER_KINDS = (
-    (re.compile(rb"PK\x03\x04|PK\x05\x06"), "a ZIP archive inside another; bankgate reads one level"),
+    (re.compile(rb"PK\x03\x04|PK\x05\x06"), container.NESTED),
     (re.compile(rb"\x1f\x8b"), "gzip data; unpack it first"),
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----"), "sealed (PEM); open its seal first"),

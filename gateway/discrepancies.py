@@ -419,6 +419,18 @@ def unreadable(origin: Origin, name: str, problem: str, line: int | None) -> New
     )
 
 
+def stuck_in_an_archive(origin: Origin, name: str, problem: str) -> NewDiscrepancy:
+    shown, problem = mask_text(name, numbers=False), mask_text(problem, numbers=False)
+    return origin.discrepancy(
+        f"unreadable:{name}",
+        "unreadable",
+        "A file in an archive from the bank could not be unpacked; the archive's other files are read by themselves. The archive"
+        " is kept; it can be read again after a fix.",
+        "银行压缩包中的一个文件无法解压，其余文件单独读取；压缩包原始内容已保存，修复后可重新读取。",
+        {"file": shown, "problem": problem, "line": None},
+    )
+
+
 def left_at_the_bank(origin: Origin, trouble: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"left:{origin.connection_id}:{trouble}",

@@ -1,12 +1,13 @@
 """From the bank's door to changed payments: fetch, keep, open, parse, apply.
 
 Raw bytes are stored before the bank is told "got it", and before anybody looks into them. A file that cannot be opened or read is
-quarantined with its bytes and does not stop the next one. A file is applied only after it was read to its end.
+quarantined with its bytes and does not stop the next one. A file is applied only after it was read to its end. The files of a ZIP
+archive are kept, read and, where need be, quarantined each by itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
 
@@ -14,8 +15,8 @@ import msgspec
 import structlog
 
 from channels.channel import Arrival, Channel, Unreachable
+from formats.container import is_container
 from formats.errors import Unparsable
-from formats.reader import each_file
 from formats.report import Document, ReportRecord
 from formats.schemas import validate_inbound
 from formats.schemas_own import OwnSchemas
@@ -25,8 +26,9 @@ from gateway.compact import compact
 from gateway.connection import Connection
 from gateway.dialogue.verdicts import records_that_count
 from gateway.discrepancies import Origin, is_booking
+from gateway.members import ARCHIVE, Member, kept, left_inside, members_of
 from gateway.news_store import NewsStore
-from gateway.store.records import InboundFile
+from gateway.store.records import InboundFile, NewDiscrepancy
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics, place_of
 from keys.seal import BadSeal, KeyUnavailable
@@ -88,21 +90,32 @@ class Intake:
     async def read_waiting(self) -> int:
         """Reads every stored file that was not read yet; how many wait all the same (for a key, or to be read again).
 
-        One that breaks our reader is put aside with its bytes, like one that is not readable: the next ones must be read.
+        One that breaks our reader is put aside with its bytes, like one that is not readable: the next ones must be read. What
+        came in an archive is read in the same call.
         """
-        for file in await self.store.unread_inbound(self.connection.id):
-            try:
-                await self.read(file)
-            except StoreUnavailable:
-                raise
-            except Stale:
-                continue  # payments kept moving under our hands; news never moves one down, so it is applied again whole
-            except Exception as fault:  # a fault of ours: told by its place, never by its text, which may quote the bank
-                await self._quarantine(file, f"a fault of this program: {place_of(fault)}", None)
-        return len(await self.store.unread_inbound(self.connection.id))
+        looked_at: set[int] = set()
+        while True:
+            unread = await self.store.unread_inbound(self.connection.id)
+            waiting = [file for file in unread if file.inbound_file_id not in looked_at]
+            if not waiting:
+                return len(unread)
+            for file in waiting:
+                looked_at.add(file.inbound_file_id)
+                await self._read_safely(file)
+
+    async def _read_safely(self, file: InboundFile) -> None:
+        try:
+            await self.read(file)
+        except StoreUnavailable:
+            raise
+        except Stale:
+            return  # payments kept moving under our hands; news never moves one down, so it is applied again whole
+        except Exception as fault:  # a fault of ours: told by its place, never by its text, which may quote the bank
+            await self._quarantine(file, f"a fault of this program: {place_of(fault)}", None)
 
     async def read(self, file: InboundFile, into: NewsStore | None = None) -> NewsApplier | None:
-        """Opens, parses and applies one kept file; None if it was quarantined. Safe to repeat."""
+        """Opens, parses and applies one kept file; None if it was quarantined, or was an archive, whose files then wait to be
+        read. Safe to repeat."""
         try:
             opened_id = await asyncio.to_thread(self._open_seal, file)
         except BadSeal as problem:
@@ -113,6 +126,9 @@ class Intake:
             origin = self._origin(file)
             await self.store.add_discrepancies([say.key_unavailable(origin, f"inbound:{file.inbound_file_id}", str(problem))])
             log.warning("key_unavailable", connection=self.connection.id, file=file.inbound_file_id)
+            return None
+        if await asyncio.to_thread(self._is_archive, opened_id):
+            await self._unpack(file, opened_id)
             return None
         applier = NewsApplier(
             into or self.store,
@@ -137,6 +153,38 @@ class Intake:
             log.warning("statements_compared", connection=self.connection.id, file=file.inbound_file_id, **facts)
         await self.read_bookings_again(file.inbound_file_id, applier.rejected_in)
         return applier
+
+    async def _unpack(self, file: InboundFile, opened_id: int) -> None:
+        """Keeps each file of an archive as one that waits to be read; then the archive is done.
+
+        It may break off anywhere: the archive waits until all its files are kept, bytes that are known are not kept again, and
+        what is read again applies only what is missing.
+        """
+        stuck: list[Member] = []
+        try:
+            with closing(self.store.open_document(opened_id)) as source:
+                async with aclosing(members_of(file.name, source)) as members:
+                    async for member in members:
+                        if member.content is None:
+                            stuck.append(member)
+                        else:
+                            await self._keep_member(member.name, member.content)
+        except Unparsable as problem:
+            await self._quarantine(file, problem.problem, problem.line)
+            return
+        if stuck:
+            told = [say.stuck_in_an_archive(self._origin(file), member.name, member.problem) for member in stuck]
+            await self._put_aside(file, left_inside(stuck), told)
+            return
+        await self.store.finish_inbound(file.inbound_file_id, state="read", message=ARCHIVE)
+        self.metrics.inbound(self.connection.id, "read")
+
+    async def _keep_member(self, name: str, content: BinaryIO) -> None:
+        document_id, sha256, size = await asyncio.to_thread(kept, self.store, content)
+        known, new = await self.store.keep_inbound(self.connection.id, name, document_id, sha256, size, opened=True)
+        if not new and known.state != "stored":  # also one that was read: the archive is perhaps read again after a fix
+            await self.store.finish_inbound(known.inbound_file_id, state="stored")
+        self.metrics.inbound(self.connection.id, "kept" if new else "known")
 
     async def read_bookings_again(self, after: int, delivery_ids: set[str]) -> None:
         """A batch booked without the payments that the bank rejected fits only once the rejections are known: whichever file
@@ -180,6 +228,10 @@ class Intake:
                 raise
             return document_id
 
+    def _is_archive(self, document_id: int) -> bool:
+        with closing(self.store.open_document(document_id)) as source:
+            return is_container(source)
+
     def _parse_whole(self, source: Callable[[], BinaryIO]) -> "_Spool":
         spool = _Spool()
         for record in self._parsed(source):
@@ -194,7 +246,7 @@ class Intake:
             elif schemas is None:
                 yield from self.connection.bank.parse(stream)
             else:
-                yield from each_file(stream, lambda content: self._judged_again(content, schemas))
+                yield from self._judged_again(stream, schemas)
 
     def _judged_again(self, source: BinaryIO, schemas: OwnSchemas) -> Iterator[ReportRecord]:
         """The records of a file, whose first message is judged by the schema brought from the bank, where there is one for it."""
@@ -210,12 +262,11 @@ class Intake:
     # -- shared --------------------------------------------------------------------------------------------------------
 
     async def _quarantine(self, file: InboundFile, problem: str, line: int | None) -> None:
-        await self.store.finish_inbound(
-            file.inbound_file_id,
-            state="quarantined",
-            problem=problem if line is None else f"line {line}: {problem}",
-            discrepancies=[say.unreadable(self._origin(file), file.name, problem, line)],
-        )
+        told = say.unreadable(self._origin(file), file.name, problem, line)
+        await self._put_aside(file, problem if line is None else f"line {line}: {problem}", [told])
+
+    async def _put_aside(self, file: InboundFile, problem: str, told: Sequence[NewDiscrepancy]) -> None:
+        await self.store.finish_inbound(file.inbound_file_id, state="quarantined", problem=problem, discrepancies=told)
         self.metrics.inbound(self.connection.id, "quarantined")
         log.warning("quarantined", connection=self.connection.id, file=file.inbound_file_id, problem=problem)
 

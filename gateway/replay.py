@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from formats.container import is_container
 from formats.errors import Unparsable
 from formats.lines import lines_of
 from gateway.apply import NewsApplier
 from gateway.intake import REPLAY_UNFINISHED, Intake
 from gateway.lifecycle import PaymentState
 from gateway.matching import MatchKind
+from gateway.members import ARCHIVE, Member, kept, left_inside, members_of
 from gateway.replay_space import ReplaySpace, Spool
 from gateway.shadow import Move, Shadow
 from gateway.store.records import NewDiscrepancy, Reason
@@ -91,21 +93,30 @@ class Replay:
                     yield result
 
     async def file(self, name: str, source: BinaryIO, *, sealed: bool) -> AsyncIterator[Replayed]:
-        """One whole file, seekable; it stays open. Raises `TooMany`, `KeyUnavailable`."""
+        """One whole file, seekable; it stays open. The files of an archive come each under its own name, then the archive's end.
+        Raises `TooMany`, `KeyUnavailable`."""
         opened: BinaryIO | None = None
         try:
             opened = await asyncio.to_thread(self._opened, name, source) if sealed else source
-            applier, message = await self._apply(name, source, opened)
-            moves, problems, more = self.shadow.take()
-            lines = await asyncio.to_thread(lines_of, opened, {_key_of(move) for move in moves})
-        except (BadSeal, Unparsable) as fault:
-            line = fault.line if isinstance(fault, Unparsable) else None
-            for result in unreadable(name, fault.problem if isinstance(fault, Unparsable) else str(fault), line):
+            archive = await asyncio.to_thread(is_container, opened)
+            async for result in self._archive(name, source, opened) if archive else self._one(name, source, opened):
                 yield result
-            return
+        except BadSeal as fault:
+            for result in unreadable(name, str(fault)):
+                yield result
         finally:
             if opened is not None and opened is not source:
                 opened.close()
+
+    async def _one(self, name: str, source: BinaryIO, opened: BinaryIO) -> AsyncIterator[Replayed]:
+        try:
+            applier, message = await self._apply(name, source, opened)
+            moves, problems, more = self.shadow.take()
+            lines = await asyncio.to_thread(lines_of, opened, {_key_of(move) for move in moves})
+        except Unparsable as fault:
+            for result in unreadable(name, fault.problem, fault.line):
+                yield result
+            return
         for move in moves:
             yield ReplayedChange(
                 file=name,
@@ -131,6 +142,37 @@ class Replay:
             committed=self.commit,
         )
 
+    async def _archive(self, name: str, source: BinaryIO, opened: BinaryIO) -> AsyncIterator[Replayed]:
+        """Each file of an archive like any other. Until its end the archive is one whose replay broke off: read again, it gives
+        whatever of it is missing."""
+        inbound_file_id = await self._keep(name, source, opened=opened is source) if self.commit else 0
+        stuck: list[Member] = []
+        try:
+            async with aclosing(members_of(name, opened)) as members:
+                async for member in members:
+                    if member.content is None:
+                        stuck.append(member)
+                        yield _cannot_be_read(member.name, member.problem)
+                        continue
+                    async for result in self._one(member.name, member.content, member.content):
+                        yield result
+        except Unparsable as fault:
+            await self._finish(inbound_file_id, state="quarantined", problem=fault.problem)
+            for result in unreadable(name, fault.problem, fault.line):
+                yield result
+            return
+        if stuck:
+            await self._finish(inbound_file_id, state="quarantined", problem=left_inside(stuck))
+        else:
+            await self._finish(inbound_file_id, state="read", message=ARCHIVE)
+        yield ReplayedFile(
+            file=name, message=ARCHIVE, records=0, changes=0, problems=len(stuck), committed=self.commit and not stuck
+        )
+
+    async def _finish(self, inbound_file_id: int, **how: Any) -> None:
+        if self.commit:
+            await self.store.finish_inbound(inbound_file_id, **how)
+
     async def _apply(self, name: str, upload: BinaryIO, opened: BinaryIO) -> tuple[NewsApplier, str | None]:
         inbound_file_id = 0
         if self.commit:
@@ -146,11 +188,10 @@ class Replay:
         try:
             message = await self.intake.apply_opened(lambda: _rewound(opened), applier)
         except Unparsable as fault:
-            if self.commit:
-                await self.store.finish_inbound(inbound_file_id, state="quarantined", problem=fault.problem)
+            await self._finish(inbound_file_id, state="quarantined", problem=fault.problem)
             raise
+        await self._finish(inbound_file_id, state="read", message=message, records_applied=applier.records)
         if self.commit:
-            await self.store.finish_inbound(inbound_file_id, state="read", message=message, records_applied=applier.records)
             await self.intake.read_bookings_again(inbound_file_id, applier.rejected_in)
         return applier, message
 
@@ -166,15 +207,7 @@ class Replay:
         return opened
 
     async def _keep(self, name: str, upload: BinaryIO, *, opened: bool) -> int:
-        writer = self.store.document_writer("inbound")
-
-        def copy() -> tuple[int, str, int]:
-            upload.seek(0)
-            while chunk := upload.read(1 << 20):
-                writer.write(chunk)
-            return writer.finish()
-
-        document_id, sha256, size = await asyncio.to_thread(copy)
+        document_id, sha256, size = await asyncio.to_thread(kept, self.store, upload)
         # Not "read": what breaks off here would be lost. Not "stored": the worker would read it at the same time.
         keep = partial(self.store.keep_inbound, self.intake.connection.id, name, document_id, sha256, size)
         file, new = await keep(state="quarantined", opened=opened)
@@ -185,17 +218,13 @@ class Replay:
 
 def unreadable(name: str, problem: str, line: int | None = None) -> tuple[ReplayedProblem, ReplayedFile]:
     """What is told of a file that cannot be read: one problem, and its end."""
+    end = ReplayedFile(file=name, message=None, records=0, changes=0, problems=1, committed=False)
+    return _cannot_be_read(name, problem, line), end
+
+
+def _cannot_be_read(name: str, problem: str, line: int | None = None) -> ReplayedProblem:
     at = "" if line is None else f"line {line}: "
-    return (
-        ReplayedProblem(
-            file=name,
-            kind="unreadable",
-            **unreadable_words(f"{at}{problem}"),
-            evidence="{}",
-            line=line,
-        ),
-        ReplayedFile(file=name, message=None, records=0, changes=0, problems=1, committed=False),
-    )
+    return ReplayedProblem(file=name, kind="unreadable", **unreadable_words(f"{at}{problem}"), evidence="{}", line=line)
 
 
 def unreadable_words(problem: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import typer
 from gateway.cli import connect
 from gateway.cli.operations import Connection, Limit, service_call
 from gateway.cli.output import Json, out, print_json, print_table
+from gateway.masking import mask_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Files from the banks: kept raw, then read.")
 
@@ -29,11 +30,12 @@ def list_files(
         print_json(found)
         return
     print_table(
-        ("id", "connection", "state", "message", "bytes", "records", "problem"),
+        ("id", "connection", "name", "state", "message", "bytes", "records", "problem"),
         [
             (
                 file["inbound_file_id"],
                 file["connection_id"],
+                mask_text(file.get("name", ""), numbers=False),  # banks put account numbers into names of files
                 file.get("state"),
                 file.get("message", ""),
                 file.get("size_bytes", 0),

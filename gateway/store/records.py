@@ -422,7 +422,8 @@ STORED, READ, QUARANTINED = "stored", "read", "quarantined"  # the states of an 
 class InboundFile:
     """A file from a bank. `state`: "stored" (raw bytes only) → "read" | "quarantined"; quarantined → read after a fix.
 
-    `opened`: a replay kept it as it is inside its seal, so there is none to open when it is read again.
+    `opened`: it was kept as it is inside its seal, so there is none to open when it is read: by a replay, or out of an archive,
+    below whose name it then goes ("day.zip/1.xml").
     """
 
     inbound_file_id: int

@@ -259,7 +259,8 @@ class Store(Protocol):
         opened: bool = False,
     ) -> tuple[InboundFile, bool]:
         """Registers raw bytes (a finished document) as an inbound file; unique by (connection, sha256). False: known before,
-        and the duplicate document is dropped. "stored" wakes the lane; any other state does not. `opened`: see `InboundFile`."""
+        and the duplicate document is dropped. "stored" wakes the lane; any other state does not. `opened`: see `InboundFile`;
+        of a known file that is quarantined for its seal perhaps, "stored" bytes without one say that there is none to open."""
 
     async def inbound_file(self, inbound_file_id: int) -> InboundFile | None: ...
 

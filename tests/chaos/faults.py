@@ -147,8 +147,8 @@ class Faults:
 
 def _mood_of(strike: Strike, door: str) -> dict[str, Any]:
     variant = strike.number // 7
-    if door == "ebics" and strike.kind is Kind.GARBAGE:
-        return _GARBLED[variant % len(_GARBLED)]
+    if door == "ebics" and strike.kind is Kind.GARBAGE and variant % 2:
+        return _GARBLED[variant // 2 % len(_GARBLED)]
     if door == "ebics" and strike.kind in _AT_AN_EBICS_DOOR:
         count = 1 if strike.kind is not Kind.LOSE_ANSWER or variant % 2 else TRIES_MAX  # once, or each time it is sent
         return {"mood": _AT_AN_EBICS_DOOR[strike.kind], "value": {"when": "last"}, "count": count}
@@ -178,8 +178,7 @@ _GARBLED: Sequence[dict[str, Any]] = (
     {"mood": "ebics_http_status", "value": {"when": "any"}},
     {"mood": "ebics_return_code", "value": {"when": "last", "code": "061099", "executed": True}},
 )
-"""Garbage where files come in archives: the messages themselves. A bad file in an archive leaves all that is in it to a person
-(docs/decisions.md, 40), which is not what these runs are about."""
+"""Garbage of the messages that carry the files; every other time it is a bad file in an archive of good ones, as elsewhere."""
 
 _LINES: Mapping[Kind, str] = {
     Kind.CUT_SFTP: "sftp",

@@ -82,6 +82,19 @@ def test_other_methods_of_packing_are_refused(sample, method):
     assert "method" in refused(packed({"a.xml": sample("camt053.xml")}, method)).problem
 
 
+def test_a_member_that_cannot_be_unpacked_is_its_problem_and_the_others_are_given_whole(sample):
+    good = sample("camt053.xml")
+    data = bytearray(packed({"a.xml": good, "b.xml": b"x" * 500, "c.xml": good}))
+    place = data.rindex(b"b.xml") - 46
+    data[place + 16] ^= 1  # the checksum in the directory
+    given = [(name, told if isinstance(told, Unparsable) else told.read()) for name, told in container.unpacked(io.BytesIO(data))]
+    assert [given[0], given[2]] == [("a.xml", good), ("c.xml", good)]
+    name, problem = given[1]
+    assert name == "b.xml"
+    assert isinstance(problem, Unparsable)
+    assert "damaged" in problem.problem
+
+
 def test_too_many_members_are_refused_without_reading_the_directory(monkeypatch):
     monkeypatch.setattr(container, "MEMBERS_MAX", 5)
     data = packed({f"{number}.xml": b"x" for number in range(6)})
@@ -125,6 +138,9 @@ def test_a_mutated_archive_is_read_or_refused(data):
         archive[at : at + 2] = data.draw(st.binary(min_size=1, max_size=3))
     with suppress(Unparsable):
         list(parse(io.BytesIO(bytes(archive))))
+    with suppress(Unparsable):
+        for _, content in container.unpacked(io.BytesIO(bytes(archive))):
+            assert isinstance(content, Unparsable) or content.read() is not None
 
 
 def test_a_large_member_is_read_in_constant_memory():

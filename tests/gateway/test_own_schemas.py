@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from formats.report import Document
+from formats.report import Document, ReportRecord
 from formats.schemas import schema_text
 from formats.schemas_own import BrokenSchemas
 from gateway import own_schemas
+from gateway.apply import NewsApplier
 from gateway.lifecycle import DeliveryState, PaymentState
 from gateway.own_schemas import read_schemas
 
@@ -56,17 +57,27 @@ async def test_what_a_bank_sends_is_judged_by_the_schema_it_gave_and_read_all_th
     assert len(records) > 1
 
 
-async def test_each_file_of_an_archive_is_judged_by_the_schema_of_the_bank(make_desk, files, tmp_path: Path) -> None:
+async def test_each_file_of_an_archive_is_judged_by_the_schema_of_the_bank(
+    make_desk, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = files.pain002("MSG-1", group="ACCP")
     desk = await make_desk(**brought(tmp_path, text[text.index("pain.002.001.") :][:15]))
     good = text.replace("MSG-1", "M-1").replace("pain.001.001.09", "P-1")
-    place = tmp_path / "answers.zip"
-    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("good.xml", good)
         archive.writestr("bad.xml", text)
-    records = list(desk.intake._parsed(lambda: place.open("rb")))
-    assert [one.schema_valid for one in records if isinstance(one, Document)] == [True, False]
-    assert len(records) == 2 * len(list(desk.intake._parsed(lambda: io.BytesIO(text.encode()))))
+    judged: list[bool | None] = []
+    apply = NewsApplier.apply
+
+    async def heard(self: NewsApplier, record: ReportRecord) -> None:
+        if isinstance(record, Document):
+            judged.append(record.schema_valid)
+        await apply(self, record)
+
+    monkeypatch.setattr(NewsApplier, "apply", heard)
+    await desk.receive(packed.getvalue(), "answers.zip")
+    assert judged == [True, False]
 
 
 def test_a_directory_is_read_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

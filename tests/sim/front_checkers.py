@@ -30,6 +30,7 @@ class FrontCheckers(Checkers):
     contents: dict[tuple[str, ...], str] = field(default_factory=dict)  # digest of what goes out, by its serial numbers
     said: dict[str, tuple[object, ...]] = field(default_factory=dict)  # what the bank was told to do, by serial number
     payees: dict[str, str] = field(default_factory=dict)  # payment reference by the payee's account
+    refused: set[str] = field(init=False, default_factory=set)  # numbers that the bank refused, at the first try
     arrived_words: set[str] = field(init=False)  # messages of which a person wrongly said that they arrived
     heard: dict[str, tuple[int, int]] = field(default_factory=dict)  # by message, at its last reply: replies kept, disk failures
 
@@ -56,7 +57,8 @@ class FrontCheckers(Checkers):
         (message_id,) = self.db.execute("SELECT message_id FROM deliveries WHERE delivery_key = ?", (key,)).fetchone()
         if state is DeliveryState.SENT:
             serials = self.serials_of(message_id)
-            if not any(serial in self.house.orders for serial in serials) and message_id not in self.arrived_words:
+            had = any(serial in self.house.orders for serial in serials) or set(serials) <= self.refused
+            if not had and message_id not in self.arrived_words:
                 self.fail(f"message {message_id} is sent, and the bank has never got it")
         told = self.db.execute(
             "SELECT event FROM delivery_events WHERE delivery_key = ? ORDER BY number DESC LIMIT 1", (key,)

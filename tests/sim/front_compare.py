@@ -98,6 +98,8 @@ def _compare_unknown(
         world.seen["waits for a person: in doubt"] += 1
     elif state is PaymentState.HELD and seen:
         world.seen["waits for a person: held"] += 1
+    elif state is PaymentState.REJECTED and set(world.front_checkers.serials_of(message)) <= world.front_checkers.refused:
+        world.seen["rejected: the bank refused it at the first try"] += 1
     elif state is PaymentState.SENT and message in world.arrived_words and seen:
         world.seen["sent by a person's wrong word, and asked about"] += 1
     else:

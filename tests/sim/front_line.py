@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from channels.channel import FateReport, InDoubt, NotSent, Parcel, Receipt
 from channels.frontend import Carried, NotSealed
 from channels.frontend_frames import BadFrame
-from formats.dialogue import Asked, Asking, DialogueBank, Heard, HeldAccount
+from formats.dialogue import Asked, Asking, DialogueBank, Heard, HeldAccount, Outcome
 from formats.exchange import Exchange
 from gateway.connection import Connection
 from gateway.dialogue.channel import DialogueChannel
@@ -109,6 +109,8 @@ class SimConversation(Conversation):
         if asked.kind is Asking.PAYMENT:
             self.world.front_checkers.goes_out(asked.serials, content)
         exchange, heard = await super(SimConversation, self).have(content, asked)
+        if asked.kind is Asking.PAYMENT and heard.outcome is Outcome.REFUSED and not asked.repeat:
+            self.world.front_checkers.refused |= set(asked.serials)
         self.world.seen[f"front: {asked.kind.value} heard as {heard.outcome.value}"] += 1
         self.world.tell(f"{asked.kind.value}", f"{heard.outcome.value} {heard.code} found={heard.found} missing={heard.missing}")
         return exchange, heard

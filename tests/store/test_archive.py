@@ -136,8 +136,9 @@ async def test_the_serial_number_of_an_archived_payment_is_never_given_again_and
     assert given == ("S1", 1, "P1", "MSG-1", "B1")
     assert number["first_sent_on"] == "2026-11-26"
     assert await store.named_by_serial(CONNECTION, ["S1"]) == {"S1": row.payment_id}
-    assert await store.serials_of("delivery-1") == before
-    assert await store.serials_due(CONNECTION, asked_at, 9) == before
+    nameless = [replace(one, end_to_end_id="") for one in before]  # its end-to-end id went with its month
+    assert await store.serials_of("delivery-1") == nameless
+    assert await store.serials_due(CONNECTION, asked_at, 9) == nameless
     other = await formed(store, 1, "2")
     (new,) = (await store.list_payments(PaymentFilter(delivery_id="delivery-2"), limit=9))[0]
     for serial, package in (("S1", "P2"), ("S2", "P1")):

@@ -53,6 +53,27 @@ async def test_the_same_bytes_again_are_known_and_their_copy_is_dropped(store: S
     assert len((await store.list_inbound(limit=9))[0]) == 1
 
 
+@pytest.mark.parametrize(("state", "opened"), [("stored", True), ("quarantined", False)])
+async def test_bytes_put_aside_for_their_seal_are_read_without_one_once_they_came_inside_another(
+    store: Store, state: str, opened: bool
+) -> None:
+    """A replay, which keeps its files as quarantined, does not say that of what the bank delivered."""
+    file, _ = await keep(store)
+    await store.finish_inbound(file.inbound_file_id, state="quarantined", problem="there is no seal")
+    document_id, sha256, size = await asyncio.to_thread(document, store, b"<Document/>")
+    again, new = await store.keep_inbound(CONNECTION, "day.zip/a.xml", document_id, sha256, size, state=state, opened=True)
+    kept = await store.inbound_file(file.inbound_file_id)
+    assert kept is not None
+    assert (again, new, kept.opened, kept.state, kept.name) == (kept, False, opened, "quarantined", "a.xml")
+
+
+async def test_bytes_that_wait_for_a_key_keep_their_seal(store: Store) -> None:
+    file, _ = await keep(store)
+    document_id, sha256, size = await asyncio.to_thread(document, store, b"<Document/>")
+    again, _ = await store.keep_inbound(CONNECTION, "day.zip/a.xml", document_id, sha256, size, opened=True)
+    assert again == file
+
+
 async def test_keeping_the_same_document_again_keeps_its_bytes(store: Store) -> None:
     """A fetch that was interrupted between keeping and acknowledging repeats the call."""
     file, _ = await keep(store)

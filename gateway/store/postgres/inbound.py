@@ -1,6 +1,7 @@
 """Files from banks, in PostgreSQL: their bytes first, what they mean later."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.store import codec
@@ -17,7 +18,7 @@ inbound_file_id, connection_id, name, sha256, size, document_id, state, message,
 async def keep_inbound(
     tx: Tx, connection_id: str, name: str, *, document_id: int, sha256: str, size: int, state: str, opened: bool
 ) -> tuple[InboundFile, bool]:
-    """The file, and whether it is new. Of one known before, the second copy of its bytes is removed."""
+    """See the contract. Of a file known before, the second copy of its bytes is removed."""
     db = tx.connection
     known = await _of_digest(db, connection_id, sha256)
     if known is None:
@@ -44,6 +45,9 @@ async def keep_inbound(
         assert known is not None  # noqa: S101 - it was in our way, and such rows are never removed
     if known.document_id != document_id:
         await documents.remove(tx, document_id)
+    if opened and state == STORED and known.state == QUARANTINED and not known.opened:
+        await db.execute("UPDATE inbound_files SET opened = true WHERE inbound_file_id = $1", known.inbound_file_id)
+        known = replace(known, opened=True)
     return known, False
 
 

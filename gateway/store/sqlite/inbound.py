@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.store import codec
@@ -36,13 +37,16 @@ def _inbound(row: Sequence[Any]) -> InboundFile:
 def keep_inbound(
     tx: Tx, connection_id: str, name: str, *, document_id: int, sha256: str, size: int, state: str, opened: bool
 ) -> tuple[InboundFile, bool]:
-    """The file, and whether it is new. Of one known before, the second copy of its bytes is removed."""
+    """See the contract. Of a file known before, the second copy of its bytes is removed."""
     db = tx.db
     row = db.execute(f"{_SELECT} WHERE connection_id = ? AND sha256 = ?", (connection_id, sha256)).fetchone()
     if row is not None:
         known = _inbound(row)
         if known.document_id != document_id:
             documents.remove(tx, document_id)
+        if opened and state == STORED and known.state == QUARANTINED and not known.opened:
+            db.execute("UPDATE inbound_files SET opened = 1 WHERE inbound_file_id = ?", (known.inbound_file_id,))
+            known = replace(known, opened=True)
         return known, False
     kept = db.execute(
         "SELECT sha256, size FROM documents WHERE document_id = ? AND finished_at IS NOT NULL", (document_id,)
