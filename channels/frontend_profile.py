@@ -96,7 +96,7 @@ class FrontendProfile(TlsSettings):
             if self.framing == "close" or (self.framing != "none" and self.shape == "http_form"):
                 raise ValueError(f'framing "{self.framing}" is not for shape "{self.shape}"')
         if self.timeouts.connect >= self.timeouts.total:
-            raise ValueError("timeouts.connect is shorter than timeouts.total, or a failed connection could not be told apart")
+            raise ValueError("timeouts.connect: must be shorter than total, or a failed connection could not be told apart")
         return self
 
     @model_validator(mode="after")

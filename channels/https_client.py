@@ -85,6 +85,10 @@ def plainly(error: BaseException) -> str:
         return f"{name}: {error.reason or 'TLS failed'}"
     if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return f"{name}: {os.strerror(error.errno)}"
+    if isinstance(error, TimeoutError):
+        return f"{name}: nothing came in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return f"{name}: the other side ended the connection without an answer"
     return name
 
 

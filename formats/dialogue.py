@@ -85,6 +85,7 @@ class Dialogue:
     quiet: tuple[tuple[time, time], ...] = ()  # hours of the bank's day, from and until, in which nothing is asked or sent
     pauses: Pauses = Pauses()
     signs_in: bool = False
+    sealed_by: Literal["front_machine", "sign_service", "keys"] = "front_machine"  # who makes what the bank wants signed
     secrets: tuple[str, ...] = ()  # what goes into envelopes and is kept by reference ("password")
     secret_elements: tuple[str, ...] = ()  # XML elements by which a reply may repeat such a thing: emptied before it is kept
 

@@ -7,9 +7,9 @@ connection.
 
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -201,6 +201,12 @@ class QuietSettings(Settings):
 
     begins: TimeOfDay
     ends: TimeOfDay
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Self:
+        if self.begins == self.ends:
+            raise ValueError("begins and ends are the same time of day, which is no time at all; for no quiet hours: quiet = []")
+        return self
 
 
 class DialogueSettings(Settings):

@@ -261,11 +261,13 @@ def _profile_model(name: str, table: Mapping[str, Any]) -> Any:
     """The model of a profile's kind, for the did-you-mean of its keys."""
     from channels.ebics.profile import EbicsProfile
     from channels.folder import FolderProfile
+    from channels.frontend_profile import FrontendProfile
     from channels.https_profile import HttpsProfile
     from channels.sftp_profile import SftpProfile
     from keys.profiles import profile_class
 
-    channels: dict[str, Any] = {"sftp": SftpProfile, "https": HttpsProfile, "folder": FolderProfile, "ebics": EbicsProfile}
+    models: tuple[Any, ...] = (SftpProfile, HttpsProfile, FolderProfile, EbicsProfile, FrontendProfile)
+    channels = dict(zip(("sftp", "https", "folder", "ebics", "frontend"), models, strict=True))
     kind = str(table.get("kind"))
     return channels.get(kind) if name == "channel" else profile_class(kind)
 

@@ -27,6 +27,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "float_parsing": _NUMBER,
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
+    "greater_than": "must be more than {gt:g}",
     "too_short": "must not be empty",
 }
 """What pydantic says of a value's shape, in the words of a TOML file."""
@@ -59,8 +60,19 @@ def explained(
                 yield key, "is required", ""
             case kind if kind in _SHAPES:
                 yield key, _SHAPES[kind].format(**context), ""
+            case "value_error" if not location:  # of the table as a whole: what it is about may stand before a colon
+                named, text = _about(one["msg"].removeprefix("Value error, "), model)
+                yield (prefix + named if named else prefix.removesuffix(".") or "(file)"), text, ""
             case _:
-                yield key, one["msg"].removeprefix("Value error, ").lower(), ""
+                text = one["msg"].removeprefix("Value error, ")
+                yield key, text[:1].lower() + text[1:] if text[1:2].islower() else text, ""
+
+
+def _about(text: str, model: type[BaseModel] | None) -> tuple[str, str]:
+    """The setting that a sentence such as "url: names no host" is about, and what it says; "" where it begins with none."""
+    named, colon, rest = text.partition(": ")
+    known = () if model is None else model.model_fields
+    return (named, rest) if colon and named.split(".", 1)[0] in known else ("", text)
 
 
 def dotted(location: Iterable[str | int]) -> str:

@@ -204,6 +204,7 @@ BANK = CmbCloud(
         returns_days=7,
         asks=frozenset({Asking.STATUS, Asking.RETURNS, Asking.BALANCE, Asking.STATEMENT}),
         statement_days_max=1,
+        sealed_by="keys",
         pauses=Pauses(payment=1.0, question=2.0),  # of the front machine (guide 4.3.1): the cloud's own are not known
     ),
     table=TABLE,

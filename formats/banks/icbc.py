@@ -296,7 +296,7 @@ BANK = Icbc(
         time_zone="Asia/Shanghai",
         instant=False,
     ),
-    dialogue=Dialogue(serial=_SERIAL, package=_PACKAGE, serials_per_question=50),
+    dialogue=Dialogue(serial=_SERIAL, package=_PACKAGE, serials_per_question=50, sealed_by="sign_service"),
     table=TABLE,
     packs=(DOMESTIC, OWN),
     settings=IcbcSettings(group_cis="990000000000001", certificate_id="demo.y.9900"),

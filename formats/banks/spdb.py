@@ -237,7 +237,7 @@ BANK = Spdb(
         time_zone="Asia/Shanghai",
         instant=False,
     ),
-    dialogue=Dialogue(serial=_SHAPE, package=_SHAPE, asks=frozenset({Asking.STATUS, Asking.BALANCE})),
+    dialogue=Dialogue(serial=_SHAPE, package=_SHAPE, asks=frozenset({Asking.STATUS, Asking.BALANCE}), sealed_by="sign_service"),
     table=TABLE,
     packs=packs_of(_EXAMPLE),
     settings=_EXAMPLE,

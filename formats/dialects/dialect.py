@@ -91,7 +91,7 @@ class Dialect(ABC, Generic[S]):
             return replace(self, settings=type(self.settings).model_validate(dict(table)))
         except ValidationError as error:
             problems = [(".".join(map(str, one["loc"])) or "(table)", one["msg"]) for one in error.errors(include_input=False)]
-            raise BadBankSettings(tuple(problems)) from None
+            raise BadBankSettings(tuple(problems)) from error
 
     @cached_property
     def capabilities(self) -> Capabilities:

@@ -10,26 +10,37 @@ import msgspec
 import typer
 
 from formats import report
+from formats.bank import BankFormat
 from formats.codes import explain_bank_transaction_code
 from formats.errors import Unparsable
+from formats.exchange import HEAD
 from formats.reader import files_in
 from formats.reader import parse as read
 from formats.schemas import validate_inbound
 from formats.schemas_own import OwnSchemas
 from gateway.cli.output import PROBLEMS, Json, out, print_error
+from gateway.cli.render import plugin_named
 from gateway.cli.schemas import Schemas, schemas_of
 from gateway.cli.sources import opened, shown, why
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files from a bank; - is standard input.")]
 
 
-def parse(files: Files, as_json: Json = False, schemas: Schemas = None) -> None:
-    """Show what is in files from a bank: pain.001, pain.002, camt.029, camt.052/053/054, pacs.004, MT940; a ZIP of such files."""
+BankName = Annotated[
+    str | None,
+    typer.Option("--bank", help="The plugin that reads them: for replies of Chinese banks, as kept (.exchange) or bare."),
+]
+
+
+def parse(files: Files, as_json: Json = False, schemas: Schemas = None, bank: BankName = None) -> None:
+    """Show what is in files from a bank: pain.001, pain.002, camt.029, camt.052/053/054, pacs.004, MT940; a ZIP of such files.
+    With --bank, what a Chinese bank's front machine answered."""
     own = schemas_of(schemas)
+    plugin = None if bank is None else plugin_named(bank)
     failed = False
     for name in files:
         show = _print_json if as_json else _show
-        failed |= show(shown(name), records(name, own))
+        failed |= show(shown(name), records(name, own) if plugin is None else _replies(name, plugin))
     if failed:
         raise typer.Exit(PROBLEMS)
 
@@ -52,13 +63,35 @@ def records(name: str, own: OwnSchemas | None = None) -> Iterator[dict[str, Any]
         yield {"kind": "error", "file": file, "problem": f"cannot be read: {why(error)}", "line": None}
 
 
+def _replies(name: str, bank: BankFormat) -> Iterator[dict[str, Any]]:
+    """As `records`, by the bank's own plugin."""
+    file = shown(name)
+    try:
+        with opened(name) as source:
+            for record in bank.parse(source):
+                yield report.as_json(record, file)
+    except Unparsable as error:
+        yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
+    except OSError as error:
+        yield {"kind": "error", "file": file, "problem": f"cannot be read: {why(error)}", "line": None}
+
+
 def _records_of(file: str, content: BinaryIO, own: OwnSchemas | None) -> Iterator[dict[str, Any]]:
     """Of one file, or one of an archive: the others are read all the same."""
     try:
         for record in read(content, validate=partial(validate_inbound, own=own), strict=False):
             yield report.as_json(record, file)
     except Unparsable as error:
-        yield {"kind": "error", "file": file, "problem": error.problem, "line": error.line}
+        problem, line = (_NAME_THE_BANK, None) if _is_kept_reply(content) else (error.problem, error.line)
+        yield {"kind": "error", "file": file, "problem": problem, "line": line}
+
+
+_NAME_THE_BANK = "a kept reply of a bank that answers at once, which does not say whose it is: name the plugin with --bank"
+
+
+def _is_kept_reply(content: BinaryIO) -> bool:
+    content.seek(0)
+    return content.read(len(HEAD)) == HEAD
 
 
 _LINES = {
@@ -66,8 +99,8 @@ _LINES = {
     "entry": "  {booking_date} {credit_debit} {amount} {currency} {status} {bank_transaction_code}",
     "status_report": "status of {original_message_id}: {group_status}",
     "payment_information_status": "  block {original_payment_information_id}: {status}",
-    "transaction_status": "  {original_end_to_end_id}: {status}",
-    "payment_return": "  returned: {original_end_to_end_id} {amount} {currency}",
+    "transaction_status": "  {named}: {status}",
+    "payment_return": "  returned: {named} {amount} {currency}",
     "cancellation_status": "  cancellation of {original}: {status} ({level})",
     "remainder": "  more of {of} {of_id}",
     "payment": "  {end_to_end_id}: {amount} {currency} to {creditor_name}",
@@ -115,18 +148,26 @@ def _line(kind: str, record: dict[str, Any]) -> str:
     reasons = record.get("reasons") or record.get("group_reasons") or ()
     words = [" ".join(str(part) for part in (reason["code"], reason["text"]) if part) for reason in reasons]
     for balance in record.get("balances") or ():
-        line += f"\n  {balance['type']} {balance['credit_debit']} {balance['amount']} {balance['currency']} {balance['date']}"
+        line += (
+            f"\n  {balance['type']} {balance['credit_debit']} {balance['amount']} {balance['currency']} {balance['date'] or '–'}"
+        )
     line += f" ({'; '.join(words)})" if words else ""
     line += "".join(f"\n    {detail}" for detail in _details(record))
     return line + "".join(f"\n    {path}: {value}" for path, value in _supplementary(record))
 
 
 def _made_up(record: dict[str, Any]) -> dict[str, Any]:
-    """What a line shows of several fields: the account's number, and what a cancellation is of, by its narrowest name."""
+    """What a line shows of several fields: the account's number, what a cancellation is of, by its narrowest name, and by which
+    name of a payment something is told."""
     account = record.get("account") or {}
+    named = record.get("original_end_to_end_id") or record.get("serial_number")
     narrowest = ("end_to_end_id", "instruction_id", "transaction_id", "payment_information_id", "message_id")
     names = (record.get(f"original_{name}") for name in narrowest)
-    return {"number": account.get("iban") or account.get("other_id"), "original": next((name for name in names if name), None)}
+    return {
+        "number": account.get("iban") or account.get("other_id"),
+        "original": next((name for name in names if name), None),
+        "named": named,
+    }
 
 
 def _details(record: dict[str, Any]) -> Iterator[str]:

@@ -15,7 +15,10 @@ from channels.channel import ChannelError, NotSent
 from channels.frontend import Carried, Exchanger
 from formats.dialogue import Asked, Asking, DialogueBank, Heard, Outcome, Request, Wrapping
 from formats.exchange import Exchange
+from gateway.masking import mask_text
 from gateway.store.store import Clock
+
+_TEXT_MAX = 200
 
 Sealing = Callable[[bytes], Awaitable[bytes]]
 
@@ -101,15 +104,19 @@ class Conversation:
             content = self.bank.sign_in(self.fresh(), self.now())
             if content is None:
                 return
+            asked = Asked(kind=Asking.SIGN_IN, function="sign_in")
             try:
-                request = await self._request(content, Asked(kind=Asking.SIGN_IN, function="sign_in"))
-                self.signed_in.token = self.bank.token_of(await self.line.exchange(request))
+                request = await self._request(content, asked)
+                reply = await self.line.exchange(request)
+                self.signed_in.token = self.bank.token_of(reply)
+                heard = self.bank.hear(Exchange(reply=reply, asked=asked))
             except NotSent:
                 raise
             except Exception as fault:  # a sign-in pays nothing: whatever became of it, what it was for did not leave
                 raise NotSent(f"signing in: {type(fault).__name__}") from fault
             if self.signed_in.token is None:
-                raise NotSent("the bank refused the sign-in")
+                words = " ".join(filter(None, (heard.code and f"[{heard.code}]", mask_text(heard.text)[:_TEXT_MAX])))
+                raise NotSent(f"the bank refused the sign-in: {words or 'it does not say why'}")
 
 
 def without_secrets(reply: bytes, elements: Sequence[str]) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from channels.frontend_profile import FrontendProfile
 from channels.profiles import parse_profile
@@ -10,6 +10,7 @@ from formats.bank import BankFormat
 from formats.dialogue import BadBankSettings, DialogueBank
 from gateway.banks import bank_of
 from gateway.config import LEASE_USED, ConnectionSettings, DialogueSettings
+from gateway.config_words import explained
 
 Found = tuple[str, str, str]
 """(key, problem, hint)"""
@@ -41,8 +42,8 @@ def dialogue_problems(settings: ConnectionSettings, bank: BankFormat) -> Iterato
     try:
         bank_of(settings)
     except BadBankSettings as error:
-        for key, problem in error.problems:
-            yield f"bank_settings.{key}", problem, ""
+        yield from _bank_settings(error, bank)
+    yield from _sealing(settings, bank)
     yield from _secrets(settings, bank)
     yield from _guarantee(settings, bank)
     yield from _lease(settings, bank)
@@ -77,6 +78,26 @@ def _lease(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:
             f"{longest / LEASE_USED:g}, or a shorter channel.timeouts.total"
         )
         yield "retry.lease_seconds", "is too short for one payment that is not answered", hint
+
+
+def _bank_settings(error: BadBankSettings, bank: DialogueBank) -> Iterator[Found]:
+    """In the words of every other setting, where the plugin has its settings as a model."""
+    model = type(getattr(bank, "settings", None))
+    if isinstance(error.__cause__, ValidationError) and issubclass(model, BaseModel):
+        yield from explained(error.__cause__, model, "bank_settings.")
+        return
+    for key, problem in error.problems:
+        yield f"bank_settings.{key}", problem, ""
+
+
+def _sealing(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:
+    """A bank that wants signatures gets none from a connection that neither has a sign service nor keys of its own."""
+    wanted, unsigned = bank.dialogue.sealed_by, settings.seal.get("kind", "plain") == "plain"
+    if wanted == "sign_service" and settings.channel.get("sign_service") is None and unsigned:
+        hint = 'sign_service = {url = "http://127.0.0.1:449"}, the address of the bank\'s sign service'
+        yield "channel.sign_service", f"is required by the plugin {bank.name!r}: the bank takes signed requests only", hint
+    if wanted == "keys" and unsigned:
+        yield "seal", f"is required by the plugin {bank.name!r}: the bank takes sealed requests only", f'kind = "{bank.name}"'
 
 
 def _secrets(settings: ConnectionSettings, bank: DialogueBank) -> Iterator[Found]:
