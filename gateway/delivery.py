@@ -70,7 +70,7 @@ class Courier:
             for delivery in found:
                 if (delivery.delivery_id, delivery.attempt) not in self.started:
                     with suppress(Stale):  # its sender, or the bank's news, was faster
-                        await self._lost_track(delivery, "found sending when the lane was taken over")
+                        await self._lost_track(delivery, "found sending when the lane was taken over", taken_over=True)
             if token is None:
                 return
 
@@ -211,8 +211,8 @@ class Courier:
 
         return Parcel(name=delivery.file_name, size=size, sha256=sha256, chunks=chunks, key=delivery.message_id)
 
-    async def _lost_track(self, delivery: Delivery, why: str) -> None:
-        await self.recorder.lost_track(delivery, why, self.clock() + self._first_question())
+    async def _lost_track(self, delivery: Delivery, why: str, *, taken_over: bool = False) -> None:
+        await self.recorder.lost_track(delivery, why, self.clock() + self._first_question(), taken_over=taken_over)
         self.doubted.setdefault((delivery.delivery_id, delivery.attempt), self.uptime())
 
     # -- doubt ---------------------------------------------------------------------------------------------------------

@@ -132,9 +132,16 @@ class Recorder:
             )
 
     async def lost_track(
-        self, delivery: Delivery, why: str, due_at: datetime | None, discrepancies: tuple[NewDiscrepancy, ...] = ()
+        self,
+        delivery: Delivery,
+        why: str,
+        due_at: datetime | None,
+        discrepancies: tuple[NewDiscrepancy, ...] = (),
+        *,
+        taken_over: bool = False,
     ) -> None:
-        """The bank may have it. `due_at`: when to do something about that (None: news or a person will tell)."""
+        """The bank may have it. `due_at`: when to do something about that (None: news or a person will tell). `taken_over`: it is
+        not its sender that says so; that one may only be stopped, and go on until its lease ends, which therefore stays noted."""
         await self.change(
             delivery,
             DeliveryEvent.LOST_TRACK,
@@ -143,6 +150,7 @@ class Recorder:
             due_at=due_at,
             detail=why,
             discrepancies=discrepancies,
+            lease_until=delivery.lease_until if taken_over else None,
         )
 
     async def arrived(
@@ -266,6 +274,7 @@ class Recorder:
         payment_event: PaymentEvent | None = None,
         payment_reason: Reason | None = None,
         discrepancies: tuple[NewDiscrepancy, ...] = (),
+        lease_until: datetime | None = None,
     ) -> Delivery:
         """One compare-and-set, counted and logged. Raises `Stale`."""
         changed = await self.store.change_delivery(
@@ -282,6 +291,7 @@ class Recorder:
                 payment_event=payment_event,
                 payment_reason=payment_reason or Reason(),
                 discrepancies=discrepancies,
+                lease_until=lease_until,
             )
         )
         self.metrics.delivery(self.connection.id, outcome)

@@ -85,6 +85,12 @@ class Operations(Desk):
             raise TooLate(f"attempt {delivery.attempt} has begun since; ask the bank about that one", delivery.state.value)
         event = DeliveryEvent.FOUND if arrived else DeliveryEvent.FOUND_MISSING
         now = self._clock()
+        if not arrived and delivery.lease_until is not None and delivery.lease_until > now:
+            raise TooLate(
+                "another process took this message over from its sender, who may only be stopped: decide after "
+                f"{delivery.lease_until:%Y-%m-%d %H:%M:%S} UTC, when the sender's time is over, and ask the bank again then",
+                delivery.state.value,
+            )
         evidence = Evidence(
             found_at=now,
             source=f"person: {caller.name}",

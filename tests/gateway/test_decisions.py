@@ -1,5 +1,6 @@
 """What a person decides is about the attempt that was asked about, and about no later one."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from channels.channel import InDoubt, NotSent
 from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.errors import BadRequest, TooLate
-from gateway.lifecycle import DeliveryState
+from gateway.lifecycle import DeliveryEvent, DeliveryState
+from gateway.store.records import DeliveryChange
 from gateway.telemetry import Metrics
 from gateway.use_cases.operations import Operations
 
@@ -61,3 +63,33 @@ async def test_that_an_earlier_attempt_arrived_is_true_of_the_message(make_desk,
     desk = await make_desk()
     delivery_id = await in_doubt_at_attempt(desk, 2)
     assert (await office(desk, tmp_path).resolve_delivery(ADA, delivery_id, True, SAID, attempt=1)).state is DeliveryState.SENT
+
+
+async def test_while_a_stopped_sender_may_go_on_nobody_can_say_that_its_attempt_did_not_arrive(make_desk, tmp_path: Path) -> None:
+    """Found by freezing a worker: the bank had nothing, the message left again, and then the first sender woke and sent."""
+    desk = await make_desk()
+    await desk.submit()
+    (formed,) = await desk.form()
+    ready = await desk.preparer.seal_document(formed)
+    started = DeliveryChange(
+        delivery_id=ready.delivery_id,
+        fence=ready.fence,
+        state=ready.state,
+        event=DeliveryEvent.STARTED,
+        next_state=DeliveryState.SENDING,
+        lease_until=desk.clock() + timedelta(seconds=900),
+    )
+    await desk.store.change_delivery(started)  # by a process that is stopped now
+    await desk.courier.recover()
+    ada = office(desk, tmp_path)
+    with pytest.raises(TooLate, match="decide after 2026-11-25 09:15:00 UTC"):
+        await ada.resolve_delivery(ADA, formed.delivery_id, False, SAID)
+    assert (await desk.delivery()).state is DeliveryState.IN_DOUBT
+    desk.clock.advance(seconds=901)
+    assert (await ada.resolve_delivery(ADA, formed.delivery_id, False, SAID)).state is DeliveryState.READY
+
+
+async def test_that_it_arrived_can_be_said_at_any_time(make_desk, tmp_path: Path) -> None:
+    desk = await make_desk()
+    delivery_id = await in_doubt_at_attempt(desk, 1)
+    assert (await office(desk, tmp_path).resolve_delivery(ADA, delivery_id, True, SAID)).state is DeliveryState.SENT
