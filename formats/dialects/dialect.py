@@ -26,7 +26,7 @@ from formats.model import CreditTransfer, PaymentInitiation, PaymentTerms
 from formats.pain001_versions import VERSIONS
 from formats.report import ReportRecord
 from formats.rules import RuleSet, unsupported_message
-from formats.rules.chinese_codes import caps
+from formats.rules.chinese_codes import caps, purposes
 from formats.rules.rule import Pack, Setting
 
 
@@ -52,6 +52,11 @@ class DialectSettings(BaseModel):
         default=DEFAULT.ibps,
         gt=0,
         description="Largest payment by IBPS, in yuan; above it HVPS is taken | 超级网银（IBPS）单笔上限（元），超过则走大额",
+    )
+    purposes: tuple[str, ...] = Field(
+        default=(),
+        description="The only words that the bank takes as purpose, where it has such a list; empty: any"
+        " | 银行限定的用途文字（如有约定），空为不限",
     )
     bank_code_check: bool = Field(
         default=True,
@@ -110,7 +115,8 @@ class Dialect(ABC, Generic[S]):
 
     @cached_property
     def _rules(self) -> RuleSet:
-        return RuleSet((*self._packs_in_use(), caps(self.limits, self.bank_class)))
+        own = (caps(self.limits, self.bank_class), purposes(frozenset(self.settings.purposes)))
+        return RuleSet((*self._packs_in_use(), *own))
 
     def _packs_in_use(self) -> tuple[Pack, ...]:
         """The bank's rules as the settings make them."""

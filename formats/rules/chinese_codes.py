@@ -118,3 +118,22 @@ def caps(limits: Limits, bank_class: str) -> Pack:
             ),
         ),
     )
+
+
+def purposes(agreed: frozenset[str]) -> Pack:
+    """The words that a bank takes as purpose (用途), where it has a list of them: no rule where it has none."""
+    words = ", ".join(sorted(agreed))
+
+    def other(facts: Facts, _amount: Decimal) -> bool | Findings:
+        return with_words(words=words) if facts.purpose not in agreed else False
+
+    rule = payment_rule(
+        ANY_BANK,
+        "the list of purposes that the bank agreed with the customer (bank_settings.purposes)",
+        other,
+        id="cn.purpose-agreed",
+        field="remittance_information.unstructured[0]",
+        message_en="The bank takes one of these words as purpose, and no other: {words}.",
+        message_zh="银行限定用途只能填写以下文字之一：{words}。",
+    )
+    return Pack(name="cn-purposes", rules=(rule,) if agreed else ())

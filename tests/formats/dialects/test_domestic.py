@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formats.bank import bank_named
 from formats.codes import explain, meanings
 from formats.dialects.cnaps import check_digit, has_shape, is_consistent, passes_luhn
 from formats.dialects.directory import read_directory
@@ -32,6 +33,7 @@ from formats.rules.chinese_codes import caps
 from formats.rules.rule import Setting
 
 DAY = date(2026, 11, 26)
+ICBC = {"group_cis": "990000000000001", "certificate_id": "demo.y.9900"}
 TERMS = PaymentTerms(
     debtor=Party(name="甲公司"),
     debtor_account=Account(other_id="755900000000001"),
@@ -232,3 +234,14 @@ def test_a_banks_own_code_is_explained_under_its_name_and_at_every_bank_that_has
     assert meanings("cib.NEVER") == ()
     assert "ask the bank" in explain("cib.NEVER")[0]
     assert not any("bank" in one.kind_en for one in meanings("AC04"))
+
+
+def test_a_purpose_outside_the_list_that_the_bank_agreed_to_is_refused_with_the_list() -> None:
+    bank = bank_named("icbc").configured({**ICBC, "purposes": ["工资", "货款"]})  # type: ignore[attr-defined]
+    other = replace(TRANSFER, remittance_information=RemittanceInformation(unstructured=("旅游",)))
+    found = [one for one in bank.check(TERMS, other, DAY) if one.rule == "cn.purpose-agreed"]
+    assert [one.field for one in found] == ["remittance_information.unstructured[0]"]
+    assert "工资, 货款" in found[0].message_zh
+    assert not [one for one in bank.check(TERMS, TRANSFER, DAY) if one.rule == "cn.purpose-agreed"]
+    unlimited = bank_named("icbc").configured(ICBC)  # type: ignore[attr-defined]
+    assert not [one for one in unlimited.check(TERMS, other, DAY) if one.rule == "cn.purpose-agreed"]
