@@ -63,6 +63,8 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
         "warning",
         "Two payments of one call or message have the same end-to-end id (an error at banks that say so).",
     ),
+    ("cn.rail-cap", "error", "A Chinese payment system that the payment asks for takes less (bank_settings.beps_cap, ibps_cap)."),
+    ("cn.purpose-agreed", "error", "The bank takes other words as purpose (bank_settings.purposes)."),
     ("message.unsupported", "error", "The bank does not take this message on that day, or at all."),
     ("message.not-valid-on-date", "error", "The bank does not take the connection's message on that day."),
     ("message.unrenderable", "error", "The payment cannot be written in this message."),
