@@ -55,6 +55,8 @@ class FrontCheckers(Checkers):
 
     def _moved(self, key: int, state: DeliveryState, by: str) -> None:
         (message_id,) = self.db.execute("SELECT message_id FROM deliveries WHERE delivery_key = ?", (key,)).fetchone()
+        if state is DeliveryState.SENDING:  # what an earlier attempt heard has no part in how this one ends
+            self.heard.pop(message_id, None)
         if state is DeliveryState.SENT:
             serials = self.serials_of(message_id)
             had = any(serial in self.house.orders for serial in serials) or set(serials) <= self.refused
