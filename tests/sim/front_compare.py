@@ -8,6 +8,7 @@ from tests.sim.checkers import WAITS_FOR_A_PERSON
 from tests.sim.front_world import FrontWorld
 
 WITH_THE_BANK = frozenset({PaymentState.SENT, PaymentState.ACCEPTED})
+TELL_RETURNS_WHEN_ASKED = frozenset({"cmb", "pingan"})  # by the payment's state or a list of returns
 TELLS_OF_A_DOUBLE = frozenset({"sent_twice", "paid_twice", "decision_contradicted"})
 
 
@@ -28,8 +29,9 @@ def _state(world: FrontWorld, state: State) -> PaymentState:
 def _states(world: FrontWorld, state: State) -> set[PaymentState]:
     if state is not State.RETURNED:
         return {_state(world, state)}
-    # At most banks a return stands in a statement alone.
-    return {PaymentState.RETURNED} if world.house.side.tells_returns else {PaymentState.SETTLED, PaymentState.RETURNED}
+    if world.plan.bank in TELL_RETURNS_WHEN_ASKED:
+        return {PaymentState.RETURNED}
+    return {PaymentState.SETTLED, PaymentState.RETURNED}  # by a line of a statement, if those are asked for, or not at all
 
 
 def moves(world: FrontWorld) -> bool:
