@@ -60,6 +60,7 @@ from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
 from gateway.refused_whole import Part, contradict_part, refuse_part
 from gateway.serial_news import by_instruction_id
+from gateway.statement_discrepancies import MENDED_BY_A_STATEMENT, out_of_line
 from gateway.store.records import (
     ChainsReconciled,
     Delivery,
@@ -192,12 +193,12 @@ class NewsApplier:
         self._close_statement()
         if self._kept:
             self.reconciled = await self._store.reconcile_statements(
-                self._connection_id, self._kept, self._judge, say.MENDED_BY_A_STATEMENT
+                self._connection_id, self._kept, self._judge, MENDED_BY_A_STATEMENT
             )
 
     def _judge(self, chain: str, statements: Sequence[StatementFacts]) -> list[NewDiscrepancy]:
         origin = self._origin_at("")
-        return [say.out_of_line(origin, chain, finding) for finding in findings(statements)]
+        return [out_of_line(origin, chain, finding) for finding in findings(statements)]
 
     def _close_statement(self) -> None:
         reading, self._reading = self._reading, None

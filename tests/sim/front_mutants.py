@@ -56,7 +56,7 @@ def _not_found_at_once() -> Iterator[None]:
         yield
 
 
-async def _knows_without_asking(*_: Any) -> Receipt | None:
+async def _knows_without_asking(*_: Any, doubted: bool) -> Receipt | None:
     return None
 
 
@@ -70,8 +70,8 @@ async def _refusal_of_any_attempt(self: Recorder, sending: Any, outcome: Any, *,
     await _refused(self, sending, outcome, doubted=False)
 
 
-def _no_attempt_before(self: DialogueChannel, heard: Heard, *, doubted: bool) -> Receipt:
-    return _receipt(self, heard, doubted=False)
+def _no_attempt_before(self: DialogueChannel, heard: Heard, *, doubted: bool, repeat: bool) -> Receipt:
+    return _receipt(self, heard, doubted=False, repeat=False)
 
 
 @contextmanager
@@ -141,7 +141,6 @@ FRONT: dict[str, Mutant] = {
         world="front",
         kind=_world(bank="cib", guarantee="idempotent", batch=False, wrong_codes=0.7),
         broken=_refusals_are_believed,
-        first=5,
         seeds=60,
         says="and the bank had executed it",
     ),

@@ -15,7 +15,7 @@ async def careless_fate(_self: DialogueChannel, _parcel: Any) -> FateReport:
     return FateReport(fate=Fate.DID_NOT_ARRIVE, evidence="careless", detail="not asked")
 
 
-async def nothing_known(_self: DialogueChannel, *_of: Any) -> None:
+async def nothing_known(_self: DialogueChannel, *_of: Any, doubted: bool) -> None:
     return None
 
 
