@@ -134,7 +134,7 @@ class LaneEngine:
     async def _step(self, pump: Pump) -> None:
         """Takes up one lane; or waits until that may be possible."""
         waiting: Awaitable[None] | None = None
-        idle = [lane for lane in self._lanes if lane not in self._running.values()]
+        idle = self._idle()
         if idle and len(self._running) < self._concurrency:
             try:
                 claim = await self._store.claim_lane(self._owner, self._clock(), self._lease, idle)
@@ -148,8 +148,14 @@ class LaneEngine:
                 self._running[runner] = lane
                 runner.add_done_callback(self._running.pop)
                 return
+            if self._idle() != idle:
+                return  # a pump ended while we asked: its lane was not asked for, and may be due again
             waiting = self._changed(idle)
         await self._first_of(waiting)
+
+    def _idle(self) -> list[str]:
+        """The lanes that no pump of ours has."""
+        return [lane for lane in self._lanes if lane not in self._running.values()]
 
     async def _first_of(self, waiting: Awaitable[None] | None) -> None:
         """Waits for a change of lanes, the end of a pump, or the wish to stop, whichever comes first."""

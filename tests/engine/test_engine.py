@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -155,6 +156,32 @@ async def test_turns_in_quick_succession_on_several_lanes_are_not_in_each_others
     async with running(await place.engine(lanes), pump):
         await log.until(lambda: len(log.begun) == 100 and not log.running.total())
     assert (set(log.most.values()), log.reports) == ({1}, [])
+
+
+async def test_a_lane_that_ends_while_the_others_are_asked_for_is_not_overlooked(place: Place, log: Log) -> None:
+    """It was not among the lanes asked for, for it ran; and it is due again when the answer "none of them" comes."""
+    store = await place.watched()
+    claim = store.claim_lane
+    gate = asyncio.Event()
+
+    async def answered_late(*args: Any) -> Any:
+        found = await claim(*args)
+        if found is None and log.running["a"]:
+            gate.set()
+            await log.until(lambda: bool(log.calls["release_lane"]))
+            await asyncio.sleep(0.02)  # until its runner has ended, too
+        return found
+
+    store.claim_lane = answered_late
+
+    async def pump(lane: str) -> datetime | None:
+        async with log.run(lane):
+            await gate.wait()
+            return place.clock() if len(log.begun) == 1 else None
+
+    await (await place.lanes()).wake_lane("a")
+    async with running(await place.engine(["a", "b"], watched=store), pump):
+        await log.until(lambda: log.begun == ["a", "a"])
 
 
 async def test_the_lanes_of_a_dead_process_are_taken_over_when_its_lease_ends(place: Place, log: Log, clock: HandClock) -> None:
