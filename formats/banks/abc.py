@@ -27,7 +27,7 @@ from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
 from formats.dialects.rails import is_fast
 from formats.dialects.readings import none_known_otherwise, serials_of, status_of
-from formats.dialects.serial import serial_of
+from formats.dialects.serial import question_number, serial_of
 from formats.dialects.tables import PENDING, REJECTED, SETTLED, StatusTable
 from formats.dialects.text import element, element_of, optional, read_xml
 from formats.dialogue import (
@@ -214,7 +214,7 @@ class Abc(Dialect[AbcSettings]):
 
     def inquire(self, inquiry: Inquiry, fresh: str) -> bytes:
         """See `Dialect.inquire`."""
-        number = _request_number(fresh)
+        number = question_number(fresh)
         match inquiry:
             case StatusInquiry():
                 (one,) = inquiry.sought
@@ -380,11 +380,6 @@ def _is_of_another(reply: _Reply, asked: Asked) -> bool:
 
 def _given(*pairs: tuple[str, str]) -> str:
     return "".join(optional(tag, text) for tag, text in pairs)
-
-
-def _request_number(fresh: str) -> str:
-    """ReqSeqNo of a question (16 digits). Payments' begin with "20", the century."""
-    return fresh[:8] + fresh[12:20]
 
 
 BANK = Abc(

@@ -26,7 +26,7 @@ from formats.dialects.dialect import Dialect, ReturnWords
 from formats.dialects.facts import Facts, facts_of
 from formats.dialects.looks import payment_rule
 from formats.dialects.readings import none_known_otherwise, serials_of, statement, status_of
-from formats.dialects.serial import serial_of
+from formats.dialects.serial import question_number, serial_of
 from formats.dialects.tables import PENDING, REJECTED, StatusTable
 from formats.dialects.text import element, element_of, optional
 from formats.dialogue import (
@@ -210,7 +210,7 @@ class Ccb(Dialect[CcbSettings]):
 
     def inquire(self, inquiry: Inquiry, fresh: str) -> bytes:
         """See `Dialect.inquire`."""
-        number = _request_number(fresh)
+        number = question_number(fresh)
         match inquiry:
             case StatusInquiry():
                 (one,) = inquiry.sought
@@ -244,7 +244,7 @@ class Ccb(Dialect[CcbSettings]):
     def sign_in(self, fresh: str, at: datetime) -> bytes | None:
         """See `DialogueBank.sign_in`: 6W9101. Its TX_INFO is not described and stays empty."""
         del at
-        return self._envelope(_CONNECT, _request_number(fresh), "") if self.settings.connect_first else None
+        return self._envelope(_CONNECT, question_number(fresh), "") if self.settings.connect_first else None
 
     def _envelope(self, function: str, number: str, info: str) -> bytes:
         """A whole request, with an empty place for the password."""
@@ -378,11 +378,6 @@ def _answers(reply: replies.Reply, asked: Asked) -> bool:
 def _texts(*pairs: tuple[str, str]) -> str:
     """Elements in order, quotes escaped too; an empty one as ``<REM1/>``."""
     return "".join(element(tag, text).translate(_QUOTES) if text else f"<{tag}/>" for tag, text in pairs)
-
-
-def _request_number(fresh: str) -> str:
-    """REQUEST_SN of a question (16 digits): the day and hour, and what makes it another one. Payments' begin with "20"."""
-    return fresh[:8] + fresh[12:20]
 
 
 BANK = Ccb(

@@ -33,6 +33,14 @@ def package_of(message: PaymentInitiation, shape: SerialShape) -> str:
     return message.serial_number or sample_serial(shape, message.message_id, day_of(message))
 
 
+def question_number(fresh: str) -> str:
+    """The number of a request that asks and pays nothing, where a bank wants 16 digits: yyMMddHH and 8 digits more.
+
+    `fresh`: see `formats.dialogue.Wrapping`. The numbers of payments begin with the century, and so are never the same.
+    """
+    return fresh[:8] + fresh[12:20]
+
+
 def _spelled(digest: bytes, length: int, alphabet: Alphabet) -> str:
     letters = LETTERS[alphabet]
     number = int.from_bytes(digest)
