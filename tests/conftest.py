@@ -10,12 +10,18 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gateway.memory import calm_collector
 from tests import early  # noqa: F401 - sets the environment
 from tests.support.postgres import Cluster
 
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", settings.get_profile("fixed"), derandomize=False, print_blob=True)
 settings.load_profile("fixed")
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests are as many objects that live to the end: the collector need not walk them again and again."""
+    calm_collector()
 
 
 @pytest.fixture(scope="session")
