@@ -34,7 +34,11 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a person decided. `person` is as they were then; `holds`: what they looked at (RELEASE only), as in `Standing.holds`."""
+    """What a person decided.
+
+    `person` is as they were then: name, roles, groups and connections are kept with the decision. `holds`: what they looked at
+    (RELEASE only), as in `Standing.holds`.
+    """
 
     choice: Choice
     person: Person
@@ -179,7 +183,7 @@ def may_approve(
 
 
 def may_refuse(standing: Standing, person: Person, subject: Subject) -> NotAllowed | None:
-    """Likewise, for a refusal: any approver or operator for the connection, while it waits, also after an approval of their own."""
+    """Likewise, for a refusal: any approver or operator for the connection, also after an approval of their own."""
     return _changed(standing, subject) or _may_end(standing, person)
 
 

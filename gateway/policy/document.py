@@ -90,7 +90,7 @@ class Step(Settings):
     """So many different people of a group."""
 
     group: Name
-    count: int = Field(default=1, ge=1, le=20)
+    count: int = Field(default=1, strict=True, ge=1, le=20)
 
 
 Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
@@ -152,7 +152,7 @@ class Velocity(Asking):
     """From the `nth` payment on within a clock hour, day or month."""
 
     period: Period
-    nth: int = Field(ge=1, le=1_000_000)
+    nth: int = Field(strict=True, ge=1, le=1_000_000)
     per: tuple[Dimension, ...] = ()
 
 
@@ -195,7 +195,7 @@ class AccountList(Settings):
 class KnownCreditors(Settings):
     """From when a creditor's account is known: so many whole days after the first payment to it that the bank took."""
 
-    after_days: int = Field(default=1, ge=0, le=3650)  # 0: at once
+    after_days: int = Field(default=1, strict=True, ge=0, le=3650)  # 0: at once
     per: tuple[Literal["connection", "caller", "debtor_account"], ...] = ()  # known to each by itself; none: to all at once
 
 
@@ -203,7 +203,7 @@ class Document(Settings):
     """One file: `policies/<any name>.toml`."""
 
     id: RuleId
-    version: int = Field(ge=1, le=1_000_000_000)
+    version: int = Field(strict=True, ge=1, le=1_000_000_000)
     about: str = ""
     valid_from: CalendarDate
     valid_until: CalendarDate | None = None
@@ -277,7 +277,7 @@ class Policies:
     def _digest_of(self, documents: tuple[Document, ...]) -> bytes:
         ordered = sorted(documents, key=lambda one: (one.id, one.version))
         content: dict[str, Any] = {
-            "documents": [document.model_dump() for document in ordered],
+            "documents": [document.model_dump(exclude_defaults=True) for document in ordered],
             "zones": {name: str(zone) for name, zone in self.zones.items()},
             "own_accounts": sorted(self.own_accounts),
         }

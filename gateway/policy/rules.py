@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
+from formats.model import Account
 from formats.rules.places import creditor_country
 from gateway.masking import masked_number
 from gateway.policy.conditions import Case, added, converted
 from gateway.policy.document import ApprovalChain, Asking, Automatic, Limit, Restriction, Rule, Step, Velocity
 from gateway.policy.known import UsageKey, Used
+from gateway.policy.subject import account_key
 from gateway.policy.texts import Figures, Words, figures, joined, money, ordinal, per_words, period_words, steps_words
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome
 
@@ -240,6 +242,8 @@ def _is(case: Case, what: _What, value: str, named: str) -> bool:
     if what == "hours":
         begins, ends = named.split("-")
         return begins <= value < ends
-    if what == "creditor_account" and named.startswith(LIST_PREFIX):
-        return value in case.document.lists[named.removeprefix(LIST_PREFIX)].accounts
+    if what == "creditor_account":
+        if named.startswith(LIST_PREFIX):
+            return value in case.document.lists[named.removeprefix(LIST_PREFIX)].accounts
+        return value == account_key(Account(other_id=named))
     return value == named
