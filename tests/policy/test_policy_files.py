@@ -162,20 +162,18 @@ def test_all_mistakes_are_told_at_once_also_behind_one_of_shape(tmp_path: Path) 
 
 def test_no_problem_repeats_a_value(tmp_path: Path) -> None:
     wrong = THEIRS[:-1] + "9"
-    content = GOOD.replace(THEIRS, wrong).replace('allowed = ["EUR", "USD"]', f'allowed = ["{wrong}"]')
-    content = content.replace('what = "currency"', 'what = "creditor_account"')
-    problems = problems_of(write(tmp_path, content))
-    assert len(problems) == 2
-    assert wrong not in "\n".join(problems)
+    allowed = GOOD.replace('allowed = ["EUR", "USD"]', f'allowed = ["{wrong}"]')
+    for content in (GOOD.replace(THEIRS, wrong), allowed.replace('what = "currency"', 'what = "creditor_account"')):
+        (problem,) = problems_of(write(tmp_path, content))
+        assert "looks like an IBAN and is none" in problem
+        assert wrong not in problem
 
 
 def test_two_files_of_one_version_with_different_content(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     write(tmp_path, GOOD.replace("1000.00", "2000.00"), "z.toml")
-    assert problems_of(tmp_path) == [
-        "policies/z.toml: version: policies/rules.toml is version 7 of rules too, and says otherwise "
-        "(what changes gets a new version)"
-    ]
+    (problem,) = problems_of(tmp_path)
+    assert problem.startswith("policies/z.toml: version: policies/rules.toml is version 7 of rules too, and says otherwise")
     write(tmp_path, GOOD, "z.toml")
     assert len(load_policies(tmp_path).documents) == 1
 
