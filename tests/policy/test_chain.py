@@ -211,3 +211,20 @@ def test_a_decision_of_long_ago_counts_as_one_of_today() -> None:
     one = standing(finding("one", ("clerks", 1)))
     old = Decision(choice=Choice.APPROVE, person=ANNA, digest=one.digest, at=NOW - timedelta(days=90))
     assert state(after(one, old)) is PaymentState.APPROVED
+
+
+CHOICES = {Choice.APPROVE: may_approve, Choice.REFUSE: may_refuse, Choice.RELEASE: may_release}
+MAY = {
+    Role.APPROVER: {Choice.APPROVE, Choice.REFUSE, Choice.RELEASE},
+    Role.OPERATOR: {Choice.REFUSE, Choice.RELEASE},
+}
+
+
+@pytest.mark.parametrize("connections", [("*",), ("house",), ("second", "house"), ("second",), ()])
+@pytest.mark.parametrize("choice", Choice)
+@pytest.mark.parametrize("role", Role)
+def test_who_decides_by_role_choice_and_connection(role: Role, choice: Choice, connections: tuple[str, ...]) -> None:
+    one = standing(CLERKS_THEN_CFO, HOLD)
+    who = person("dora", "clerks", roles=(role,), connections=connections)
+    allowed = choice in MAY.get(role, set()) and not {"*", "house"}.isdisjoint(connections)
+    assert (CHOICES[choice](one, who, PAYMENT) is None) is allowed

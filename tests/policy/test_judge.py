@@ -283,6 +283,12 @@ def test_a_version_counts_from_its_day_in_the_connections_time_zone() -> None:
         assert [finding.version for finding in judge(rules, one, known, now)] == versions
 
 
+def test_a_day_that_passes_changes_nothing_by_itself() -> None:
+    """Else every waiting payment would be judged again at each midnight of each time zone."""
+    rules = policies(document(limits=[DAY_LIMIT]))
+    assert len({rules.digest_at(NOW + timedelta(hours=hours)) for hours in range(48)}) == 1
+
+
 def test_of_two_versions_that_are_valid_the_higher_counts() -> None:
     rules = policies(document(version=2, limits=[DAY_LIMIT]), document(version=3))
     assert found(rules, subject("5000")) == []

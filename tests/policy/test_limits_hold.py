@@ -121,6 +121,8 @@ def test_a_document_more_never_lets_more_through(first: Any, second: Any, subjec
     known = known_to(both, subjects, (), PAID)
     for one in subjects:
         findings = judge(alone, one, known, NOW)
+        assert {finding.rule for finding in findings} <= {first.default_rule, *(rule.id for _, _, rule in first.rules())}
+        assert {finding.version for finding in findings} <= {first.version}
         assert set(findings) <= set(judge(both, one, known, NOW))
 
 
