@@ -188,6 +188,11 @@ def test_an_automatic_rule_asks_nobody_and_says_why() -> None:
     assert outcome(found(rules, subject("500", creditor=OTHERS))) is Outcome.PASS, "our own account"
 
 
+def test_our_own_accounts_are_never_new() -> None:
+    rules = policies(document(velocity=[NEW_VELOCITY]), own_accounts=frozenset({THEIRS}))
+    assert not found(rules, subject(), [subject(number=2), subject(number=3)])
+
+
 def test_an_automatic_rule_lets_no_limit_be_passed() -> None:
     rules = policies(document(default="hold", automatic=[{"id": "all"}], limits=[DAY_LIMIT]))
     assert outcome(found(rules, subject("1000.01"))) is Outcome.HOLD
