@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from formats.model import Agent, PaymentType
+from gateway.policy.chain import chains_of
 from gateway.policy.judge import LAPSED, judge, questions
 from gateway.policy.known import Known, NotAsked, Used
 from gateway.policy.subject import Subject
@@ -186,6 +187,16 @@ def test_an_automatic_rule_asks_nobody_and_says_why() -> None:
     assert outcome(found(rules, subject("500"))) is Outcome.APPROVAL, "new: the chain counts"
     assert outcome(found(rules, subject("500.01"), paid=paid)) is Outcome.APPROVAL
     assert outcome(found(rules, subject("500", creditor=OTHERS))) is Outcome.PASS, "our own account"
+
+
+@pytest.mark.parametrize("recheck", [True, False])
+def test_that_approvers_are_looked_at_again_travels_with_the_finding(recheck: bool) -> None:
+    steps = {"steps": [{"group": "cfo"}], "recheck": recheck}
+    limit = {**DAY_LIMIT, "amount": "1", "outcome": "approval", **steps}
+    undecided = {**limit, "id": "undecided", "convert": True, "when": {"currencies": ["JPY"]}}
+    rules = policies(document(chains=[{"id": "all", **steps}], limits=[limit, undecided], rates=RATES))
+    chains = chains_of([*found(rules, subject()), *found(rules, subject("1", "JPY"))])
+    assert [(chain.rule, chain.recheck) for chain in chains] == [(rule, recheck) for rule in ("day", "all", "undecided", "all")]
 
 
 def test_our_own_accounts_are_never_new() -> None:
