@@ -269,6 +269,13 @@ def test_what_is_not_known_may_be_forbidden_and_is_held(what: str) -> None:
     assert outcome(found(policies(document(restrictions=[rule])), subject(creditor=""))) is Outcome.HOLD
 
 
+def test_a_restriction_counts_also_where_the_amount_cannot_be_compared() -> None:
+    when = {"amount_above": "1000", "currency": "EUR", "convert": True}
+    rule = {"id": "no", "what": "country", "forbidden": ["IE"], "outcome": "block", "when": when}
+    rules = policies(document(restrictions=[rule], rates=RATES))
+    assert [outcome(found(rules, subject("1", currency))) for currency in ("EUR", "JPY")] == [Outcome.PASS, Outcome.BLOCK]
+
+
 def test_kinds_of_payment_by_code_or_by_the_banks_own_word() -> None:
     chains = [{"id": "payroll", "when": {"category_purposes": ["SALA"]}, "steps": [{"group": "hr"}]}]
     rules = policies(document(chains=chains))
