@@ -42,6 +42,7 @@ class NewPayment:
     reason: Reason
     instant: InstantChoice | None = None
     may_fall_back: bool = False
+    submitted_by: str | None = None  # the person who entered it, where one is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Payment:
     instant: InstantChoice | None = None
     may_fall_back: bool = False
     refused: RefusedAttempt | None = None
+    submitted_by: str | None = None  # as in `NewPayment`
 
     @property
     def asked_terms(self) -> PaymentTerms:

@@ -45,6 +45,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.reviews import ReviewStore
 from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.story import DeliveryEventRow
 
@@ -91,14 +92,15 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(Protocol):
+class Store(ReviewStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:
         """Stores all or none. Known with the same content: answered with what is there. Known with other content: nothing stored.
 
         The key is (caller, payment_reference); a reference that stands twice in one call counts as known the second time.
-        One event row per new payment; wakes the connections of those that are APPROVED. Concurrent calls share a commit.
+        One event row per new payment; wakes the connections of those that are APPROVED, and the lane that judges those that are
+        RECEIVED. Concurrent calls share a commit.
         """
 
     async def payment(self, payment_id: str) -> Payment | None: ...

@@ -29,6 +29,10 @@ _MOMENTS: Final = frozenset(
         "given_at",
         "next_ask_at",
         "asked_at",
+        "submitted_at",
+        "judged_at",
+        "factor_at",
+        "decided_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -112,7 +116,7 @@ TABLES: Final = (
         columns=(
             *("payment_key", "payment_id", "caller", "payment_reference", "connection_id", "terms_id", "end_to_end_id", "uetr"),
             *("amount", "currency", "state", "version", "reason", "block_key", "bank_status", "account_servicer_reference"),
-            *("created_at", "updated_at", "instant", "may_fall_back"),
+            *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by"),
         ),
         source=f"payments AS t {_KEYS}",
         postgres={name: f"k.{name}" for name in ("payment_id", "caller", "payment_reference")},
@@ -177,6 +181,22 @@ TABLES: Final = (
         columns=("connection_id", "last_sent_at", "last_fetch_at", "last_problem"),
         of_connection="t.connection_id = %s",
     ),
+    Table(
+        name="reviews",
+        columns=(
+            *("payment_key", "number", "version", "connection_id", "caller", "debtor_account", "creditor_account"),
+            *("creditor_name", "creditor_country", "amount", "currency", "requested_execution_date", "end_to_end_id"),
+            *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at"),
+        ),
+    ),
+    Table(
+        name="approvals",
+        columns=(
+            *("approval_key", "payment_key", "decision", "person", "person_then", "digest", "holds", "reason", "factor_kind"),
+            *("factor_id", "factor_at", "factor_bound_to", "factor_evidence", "caller", "address", "decided_at"),
+        ),
+    ),
+    Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
 )
 """In an order in which every row follows those that it refers to."""

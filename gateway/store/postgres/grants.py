@@ -8,6 +8,7 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
   another serial number to a message or a payment;
 - it deletes nothing that happened: events, payments, keys, evidence;
+- it writes what people decide about payments, and changes neither decisions nor what was judged;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 """
 
@@ -36,6 +37,9 @@ _SERVE: Final = {
     "connections": "SELECT, INSERT, UPDATE",
     "channel_notes": "SELECT",
     "serial_numbers": "SELECT",
+    "reviews": "SELECT",
+    "review_book": "SELECT",
+    "approvals": "SELECT, INSERT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -62,6 +66,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     for table, rights in _SERVE.items():
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
+    yield f"GRANT UPDATE (version) ON reviews TO {serve}"  # that a decision was taken: what was judged is the worker's to write
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
     for table, condition in (
         ("documents", "kind = 'inbound'"),
