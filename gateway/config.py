@@ -64,7 +64,7 @@ class ListenSettings(Settings):
     drain_seconds: Seconds = 20
 
 
-Action = Literal["submit", "read", "cancel", "statements", "operate", "replay"]
+Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "approve"]
 
 
 class CallerSettings(Settings):
@@ -189,6 +189,8 @@ class SendWindowSettings(Settings):
 class AlarmSettings(Settings):
     """After how long in a queue somebody is told. 0: never."""
 
+    in_review_seconds: Seconds = 900.0  # a payment that the rules of this house have not been applied to
+    awaiting_approval_seconds: Seconds = 14_400.0  # a payment that waits for people; and once its execution date is over, anyway
     approved_seconds: Seconds = 900.0  # an approved payment that is in no message although the window is open
     ready_seconds: Seconds = 900.0  # a message that has not left although it may
     in_doubt_seconds: Seconds = 3600.0  # a message the bank may or may not have

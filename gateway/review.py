@@ -121,6 +121,7 @@ class Reviewer:
     clock: Clock
     metrics: Metrics
     windows: Mapping[str, SendWindow] = field(default_factory=dict)
+    winding_down: bool = False  # begins no more judgements: what waits stays for the next start
     _one_by_one: int = 0  # so many more payments are judged alone: a check failed, and it is to be found for which
 
     async def pump(self) -> datetime | None:
@@ -134,7 +135,7 @@ class Reviewer:
 
     async def _judge_new(self) -> None:
         tries = 0
-        while True:
+        while not self.winding_down:
             book = await self.store.review_book()
             found = await self.store.unjudged(1 if self._one_by_one else BATCH)
             if not found:
@@ -152,6 +153,8 @@ class Reviewer:
         token: str | None = None
         tries = 0
         while True:
+            if self.winding_down:
+                return
             book = await self.store.review_book()
             page, following = await self.store.waiting(_WAITING, None, limit=BATCH, after=token)
             stale = [one for one in page if _is_stale(one, rules)]
@@ -211,7 +214,7 @@ class Reviewer:
             except StoreUnavailable:
                 raise
             except Exception as fault:
-                log.error("check_failed", check=check.name, payments=len(subjects), exc_info=fault)
+                log.exception("check_failed", check=check.name, payments=len(subjects))
                 raise _Failed(check.name) from fault
             for own, more in zip(findings, said, strict=True):
                 own.extend(more)

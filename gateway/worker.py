@@ -1,7 +1,7 @@
-"""The process that talks to banks: forms, seals and sends messages; fetches, opens and applies answers.
+"""The process that talks to banks: judges payments, forms, seals and sends messages; fetches, opens and applies answers.
 
 It holds the private keys of the connections; `serve` does not. Two lanes a connection, each with a channel of its own: one
-sends, one fetches, so that neither waits for the other.
+sends, one fetches, so that neither waits for the other. One lane for all of them judges payments (`gateway.review`).
 """
 
 import asyncio
@@ -23,12 +23,16 @@ from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
 from gateway.intake import Intake
-from gateway.lanes import fetch_lane
+from gateway.lanes import REVIEW_LANE, fetch_lane
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
+from gateway.review import Reviewer
+from gateway.review_checks import checks_of
+from gateway.review_gate import Gate
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
+from gateway.window_settings import send_window
 from keys.profiles import check_key_stores, parse_profile
 from keys.seal import KeyUnavailable
 
@@ -103,6 +107,9 @@ class Worker:
         self._sending: dict[str, SendLane] = {}
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
+        self._checks = checks_of(configuration, store)
+        windows = {one.id: window for one in configuration.connections.values() if (window := send_window(one)) is not None}
+        self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows)
         self._alarms: list[Alarms] = []
         self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
@@ -113,7 +120,8 @@ class Worker:
         self._alarms.append(Alarms(self._store, connection.settings, connection.window, self._clock, self._metrics))
         outward, inward = connection.channel(self._store), connection.channel(self._store)
         self._channels += [outward, inward]
-        preparer = Preparer(self._store, connection, self._clock, self._metrics)
+        gate = Gate(self._store, connection.id, lambda: self._checks.configured)
+        preparer = Preparer(self._store, connection, self._clock, self._metrics, gate=gate)
         courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)
         self._sending[connection.id] = SendLane(courier, preparer)
         intake = Intake(self._store, connection, inward, self._clock, self._metrics)
@@ -123,12 +131,14 @@ class Worker:
 
     @property
     def lanes(self) -> tuple[str, ...]:
-        return (*self._sending, *self._fetching)
+        return (*self._sending, *self._fetching, REVIEW_LANE)
 
     async def pump(self, lane: str) -> datetime | None:
         """One turn of one lane; at most one at a time per lane, which the engine sees to."""
         if lane in self._sending:
             return await self._sending[lane].pump()
+        if lane == REVIEW_LANE:
+            return await self._reviewer.pump()
         return await self._fetching[lane].pump()
 
     async def wake_all(self) -> None:
@@ -138,6 +148,7 @@ class Worker:
 
     def wind_down(self) -> None:
         """Begins no more sends: what is due stays due for the next start. What is under way is finished."""
+        self._reviewer.winding_down = True
         for lane in self._sending.values():
             lane.courier.winding_down = True
 
@@ -173,6 +184,8 @@ class Worker:
             waiting = await alarms.check()
             if waiting & {Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
                 await self._store.wake_lane(connection.id)
+            if Queue.IN_REVIEW in waiting:
+                await self._store.wake_lane(REVIEW_LANE)
 
     async def forget_notes(self) -> None:
         """Removes what channels remember of uploads that ended long ago."""

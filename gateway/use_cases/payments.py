@@ -16,7 +16,8 @@ from gateway.errors import BadRequest, Conflict, Invalid, NotFound, OrderConflic
 from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, PaymentState, advance
 from gateway.payment import PaymentOrder, new_payment_id
 from gateway.reasons import ours
-from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter
+from gateway.review_checks import is_reviewed
+from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter, Reason
 from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, CursorTooOld, Stale, Store
 from gateway.telemetry import Metrics
@@ -28,9 +29,10 @@ PAYMENTS_PER_CALL_MAX = 1_000
 EVENTS_PER_READ = 500
 _WATCH_POLL = timedelta(seconds=1)
 _CAS_RETRIES = 5
+_BEFORE_A_MESSAGE = frozenset({PaymentState.RECEIVED, PaymentState.APPROVED, PaymentState.AWAITING_APPROVAL})
 _CHECKED_BEFORE = timedelta(minutes=1)  # the longest between the checks of a payment and its storing
-# Policies and approvals join here (a later release): today every payment that passes the checks is approved.
-_FIRST_STATE = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
+# Where rules are configured a payment waits for the lane that judges it (`gateway.review`); elsewhere its checks were all.
+_APPROVED = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +72,15 @@ class Payments(Desk):
     ) -> None:
         super().__init__(configuration, store, clock=clock, metrics=metrics)
         self._new_id = new_id
+        self._reviewed = is_reviewed(configuration)
         file = configuration.bank_directory
         directory = None if file is None else load_directory(configuration.directory / file)
         self._checks = {
             name: OrderCheck(settings, bank_of(settings), directory) for name, settings in configuration.connections.items()
         }
 
-    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
-        """Stores all of them or none, durably. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
+    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder], *, submitted_by: str | None = None) -> list[Submitted]:
+        """Stores all of them or none, durably. `submitted_by`: the person who entered them, where one signed in. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
         self._authorise_orders(caller, orders)
         examined = self._examine_all(caller, orders, None)
         broken = [one for one in examined if one.violations]
@@ -88,7 +91,7 @@ class Payments(Desk):
                 raise Invalid(left)
             # A repetition of what was stored before is answered, even if the rules would refuse it as new today.
             examined = [replace(one, violations=()) for one in examined]
-        return await self._store_all(caller, examined)
+        return await self._store_all(caller, examined, submitted_by)
 
     async def check(
         self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None
@@ -254,7 +257,7 @@ class Payments(Desk):
         references = [one.order.payment_reference for one in examined]
         return _alike(examined, await self._store.payments_by_reference(caller.name, references))
 
-    async def _store_all(self, caller: Caller, examined: Sequence[_Examined]) -> list[Submitted]:
+    async def _store_all(self, caller: Caller, examined: Sequence[_Examined], submitted_by: str | None) -> list[Submitted]:
         rows = [
             NewPayment(
                 payment_id=one.payment_id,
@@ -264,10 +267,11 @@ class Payments(Desk):
                 terms=one.checked.terms,
                 transfer=one.checked.transfer,
                 content_sha256=one.order.content_sha256,
-                state=_FIRST_STATE,
-                reason=one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason),
+                state=PaymentState.RECEIVED if self._reviewed else _APPROVED,
+                reason=ours("in-review") if self._reviewed else _reason(one),
                 instant=one.order.instant,
                 may_fall_back=one.checked.may_fall_back,
+                submitted_by=submitted_by,
             )
             for one in examined
         ]
@@ -295,7 +299,7 @@ class Payments(Desk):
                 state=known.state if known else row.state,
                 already_known=known is not None,
                 warnings=one.warnings,
-                window=one.window if known is None or known.state is PaymentState.APPROVED else None,
+                window=one.window if known is None or known.state in _BEFORE_A_MESSAGE else None,
             )
             for one, row, known in zip(examined, rows, result.known, strict=True)
         ]
@@ -363,6 +367,11 @@ def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str
         violations=placed(violations),
         warnings=placed(checked.warnings),
     )
+
+
+def _reason(one: _Examined) -> Reason:
+    """Of a payment whose checks were all: approved, perhaps until its window opens."""
+    return one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason)
 
 
 def _with(one: _Examined, found: Violation) -> _Examined:
