@@ -113,8 +113,8 @@ class Preparer:
         return len(found)
 
     async def seal_document(self, delivery: Delivery) -> Delivery | None:
-        """Renders, validates and seals a message, once; None if it was abandoned because it cannot be said, or because some of its
-        payments must not leave (`gateway.review_gate`).
+        """Renders, validates and seals a message, once; None if it was abandoned: it cannot be said, or some of its payments must
+        not leave (`gateway.review_gate`).
 
         The bytes stored here are all that is ever sent of this message (design, section 5, rule 2). Raises KeyUnavailable, and
         SerialTaken where no free serial number is found.

@@ -80,7 +80,10 @@ class Payments(Desk):
         }
 
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder], *, submitted_by: str | None = None) -> list[Submitted]:
-        """Stores all of them or none, durably. `submitted_by`: the person who entered them, where one signed in. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
+        """Stores all of them or none, durably. `submitted_by`: the person who entered them, where one signed in.
+
+        Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable.
+        """
         self._authorise_orders(caller, orders)
         examined = self._examine_all(caller, orders, None)
         broken = [one for one in examined if one.violations]
