@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.audit.record import AuditRecord
 from gateway.lifecycle import PaymentEvent, PaymentState
 from gateway.people.person import FactorProof
 from gateway.policy.chain import Decision
@@ -84,6 +85,7 @@ class Judged:
     verdict: Verdict
     steps: tuple[Step, ...] = ()
     told: Reason | None = None
+    audit: tuple[AuditRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ class Decided:
     signed: Signed
     steps: tuple[Step, ...] = ()
     told: Reason
+    audit: tuple[AuditRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
+
 _MOMENTS: Final = frozenset(
     {
         "creation_date_time",
@@ -33,6 +35,7 @@ _MOMENTS: Final = frozenset(
         "judged_at",
         "factor_at",
         "decided_at",
+        "made_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -198,6 +201,8 @@ TABLES: Final = (
     ),
     Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
+    Table(name="audit_log", columns=ROW_COLUMNS),
+    Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
 )
 """In an order in which every row follows those that it refers to."""
 

@@ -13,6 +13,7 @@ from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.subject import Past
 from gateway.store import codec
 from gateway.store.postgres import review_questions as questions
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.changes import change_payments
 from gateway.store.postgres.connection import Question, Row, rows_of
 from gateway.store.postgres.event_rows import NewEvent, tell
@@ -63,6 +64,7 @@ async def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged])
     if new:
         await tx.connection.copy_records_to_table("reviews", records=new, columns=_REVIEW_COLUMNS)
     await tx.connection.execute("UPDATE review_book SET last_number = $1 WHERE book = 1", number)
+    append(tx, [record for one in written for record in one.audit])
     return frozenset(one.payment_id for one in written)
 
 
@@ -92,6 +94,7 @@ async def decide(tx: Tx, decided: Decided) -> None:
         key,
         *signed_columns(decided.signed, lambda moment: moment),
     )
+    append(tx, decided.audit)
     source = f"person: {decided.signed.decision.person.name}"
     await change_payments(tx, list(changes_of(decided, source)), ())
     if not decided.steps:

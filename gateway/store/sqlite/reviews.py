@@ -14,6 +14,7 @@ from gateway.store.records import Reason
 from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
 from gateway.store.sqlite import review_questions as questions
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.changes import change_payments
 from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Operation, Tx
@@ -57,6 +58,7 @@ def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged]) -> fr
                 (one.digest, rules, int(one.verdict.outcome), findings_column(one.verdict), tx.now, key),
             )
     tx.db.execute("UPDATE review_book SET last_number = ? WHERE book = 1", (number,))
+    append(tx, [record for one in written for record in one.audit])
     return frozenset(one.payment_id for one in written)
 
 
@@ -74,6 +76,7 @@ def decide(tx: Tx, decided: Decided) -> None:
     key, _, _, state = found
     tx.db.execute("UPDATE reviews SET version = version + 1 WHERE payment_key = ?", (key,))
     tx.db.execute(_INSERT_DECISION, (key, *signed_columns(decided.signed, codec.micros)))
+    append(tx, decided.audit)
     source = f"person: {decided.signed.decision.person.name}"
     change_payments(tx, list(changes_of(decided, source)), ())
     if not decided.steps:

@@ -30,8 +30,10 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
-    7: ("DROP TABLE reviews", "DROP TABLE approvals", "DROP TABLE review_book", "DROP INDEX payments_waiting",
-        "ALTER TABLE payments DROP COLUMN submitted_by"),
+    7: (
+        *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
+        *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
+    ),
     6: ("DROP TABLE serial_numbers", "DROP INDEX deliveries_package", "ALTER TABLE deliveries DROP COLUMN package"),
     5: ("DROP TABLE delivery_events", "DROP INDEX deliveries_sent", "DROP TABLE channel_notes"),
     4: ("ALTER TABLE inbound_files DROP COLUMN opened",),
