@@ -25,6 +25,7 @@ from gateway.rpc.present import (
     send_window_message,
     violation_message,
 )
+from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
 from gateway.store.records import PaymentFilter
 
@@ -89,6 +90,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         payment = await self.gateway.payment(caller, payment_id=payment_id, payment_reference=reference)
         shown = payment_message(payment)
         add_serial(shown, await self.gateway.serial_of(payment))
+        case = await self.gateway.case_of(payment)
+        if case is not None:
+            shown.review.CopyFrom(review_message(case))
         return pb.GetPaymentResponse(payment=shown)
 
     @unary("read")
