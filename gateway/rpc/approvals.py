@@ -2,10 +2,10 @@
 
 # ruff: noqa: N802 - the methods are named by the contract
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from bankgate.v1 import operations_pb2 as pb
 from gateway.callers import Caller
@@ -22,25 +22,28 @@ REASON_MAX: Final = 500
 DIGEST_LENGTH: Final = 64
 ASSERTION_MAX: Final = 16 * 1024
 
-S = TypeVar("S", bound=Servicer)
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+C = TypeVar("C", bound=Callable[..., Any])
 
 _context: ContextVar[Context] = ContextVar("context")
 _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
 
 
-def in_session(
-    call: Callable[[S, Request, Context], Awaitable[Answer]],
-) -> Callable[[S, Request, Context], Awaitable[Answer]]:
+def in_session(call: C) -> C:
     """For methods that need to know who is signed in: they find the call's context in `acting_of`."""
 
     @wraps(call)
-    async def kept(servicer: S, request: Request, context: Context) -> Answer:
+    async def kept(servicer: Servicer, request: Any, context: Context) -> Any:
         _context.set(context)  # gRPC runs each call in a task of its own
         return await call(servicer, request, context)
 
-    return kept
+    return cast("C", kept)
+
+
+async def acting_of(servicer: Servicer, caller: Caller) -> Acting:
+    """Who acts in this call: the signed-in person of its session, else the caller itself."""
+    context = _context.get()
+    metadata: dict[str, Any] = dict(context.invocation_metadata() or ())
+    return await servicer.gateway.acting(caller, str(metadata.get(SESSION_KEY, "")), context.peer())
 
 
 class ApprovalMethods(Servicer):
@@ -65,7 +68,7 @@ class ApprovalMethods(Servicer):
     async def DecideApproval(self, caller: Caller, request: pb.DecideApprovalRequest) -> pb.DecideApprovalResponse:
         case = await self.gateway.decide(
             caller,
-            await self._acting(caller),
+            await acting_of(self, caller),
             request.approval_id,
             Choice.APPROVE if request.approve else Choice.REFUSE,
             digest=_digest(request.digest),
@@ -80,7 +83,7 @@ class ApprovalMethods(Servicer):
     async def ReleaseHeldPayment(self, caller: Caller, request: pb.ReleaseHeldPaymentRequest) -> pb.ReleaseHeldPaymentResponse:
         case = await self.gateway.decide(
             caller,
-            await self._acting(caller),
+            await acting_of(self, caller),
             request.payment_id,
             Choice.RELEASE,
             digest=_digest(request.digest),
@@ -89,11 +92,6 @@ class ApprovalMethods(Servicer):
             factor=_factor(request.second_factor),
         )
         return pb.ReleaseHeldPaymentResponse(approval=approval_message(case))
-
-    async def _acting(self, caller: Caller) -> Acting:
-        context = _context.get()
-        metadata: dict[str, Any] = dict(context.invocation_metadata() or ())
-        return await self.gateway.acting(caller, str(metadata.get(SESSION_KEY, "")), context.peer())
 
 
 def _digest(text: str) -> bytes:

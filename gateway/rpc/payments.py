@@ -14,6 +14,7 @@ from gateway.callers import Caller
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
+from gateway.rpc.approvals import acting_of, in_session
 from gateway.rpc.convert import date_of, orders_of
 from gateway.rpc.door import Servicer, aware, page_of, streaming, unary
 from gateway.rpc.errors import Draining
@@ -43,10 +44,12 @@ _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
 class PaymentServicer(Servicer, services.PaymentServiceServicer):
     """The service an ERP talks to; every promise stands in payments.proto."""
 
+    @in_session
     @unary("submit")
     async def SubmitPayments(self, caller: Caller, request: pb.SubmitPaymentsRequest) -> pb.SubmitPaymentsResponse:
         return pb.SubmitPaymentsResponse(payments=await self._submit(caller, request, "unary"))
 
+    @in_session
     @streaming("submit")
     async def SubmitPaymentStream(
         self, caller: Caller, requests: AsyncIterator[pb.SubmitPaymentsRequest]
@@ -134,7 +137,10 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
         try:
-            submitted = await self.gateway.submit(caller, _orders(request.payments))
+            person = (await acting_of(self, caller)).person
+            submitted = await self.gateway.submit(
+                caller, _orders(request.payments), submitted_by=None if person is None else person.name
+            )
         except Exception as error:
             self.door.metrics.submitted(caller.name, "", _refusal(error), len(request.payments))
             raise

@@ -13,6 +13,7 @@ from gateway.callers import Caller
 from gateway.errors import Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
+from gateway.people.person import Acting
 from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
 from gateway.store.records import Payment, PaymentEventRow, PaymentFilter, Reason
 
@@ -53,7 +54,13 @@ class FakeGateway:
     async def serial_of(self, payment: Payment) -> None:
         """At a bank that is sent files."""
 
-    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
+    async def acting(self, caller: Caller, session: str, address: str) -> Acting:
+        return Acting(caller=caller.name, address=address)
+
+    async def case_of(self, payment: Payment) -> None:
+        return None
+
+    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder], *, submitted_by: str | None = None) -> list[Submitted]:
         self.batches_at_once += 1
         self.batches_at_once_most = max(self.batches_at_once_most, self.batches_at_once)
         try:
