@@ -7,6 +7,7 @@ rendered.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,15 +15,17 @@ from formats.instant import as_instant
 from formats.model import CreditTransfer, PaymentTerms
 from gateway import discrepancies as say
 from gateway.discrepancies import Origin
+from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
 from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
 from gateway.review_standing import place_of, standing_now
 from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
 from gateway.store.reviews import Waiting
-from gateway.store.store import Store
+from gateway.store.store import Stale, Store
 
 PAGE: Final = 500
+TRIES: Final = 20
 VOID, NOT_REVIEWED = "approval-void", "not-reviewed"
 
 
@@ -130,6 +133,8 @@ class Gate:
                 changes.append(_held(found, problem.payments[payment_id]))
         told = [say.approval_void(origin, delivery, payment_id, word) for payment_id, word in problem.payments.items()]
         await self.store.change_payments(changes, told)
+        if NOT_REVIEWED in problem.payments.values():
+            await self._judge_anew()
         await self.store.change_delivery(
             DeliveryChange(
                 delivery_id=delivery.delivery_id,
@@ -143,11 +148,19 @@ class Gate:
             )
         )
 
+    async def _judge_anew(self) -> None:
+        """Lets the lane that judges look at everything that waits: what was held without a review is among it."""
+        for _ in range(TRIES):
+            with suppress(Stale):
+                await self.store.finish_rules((await self.store.review_book()).fence, "")
+                break
+        await self.store.wake_lane(REVIEW_LANE)
+
 
 def _problem(waiting: Waiting, *, strict: bool) -> str | None:
     """Why a payment must not leave; None: it may."""
-    if waiting.payment.state is not PaymentState.BATCHED:
-        return VOID  # it was taken out of the message already, and the message still lists it
+    if waiting.payment.state is not PaymentState.BATCHED:  # it was taken out already, and the message still lists it
+        return NOT_REVIEWED if waiting.payment.reason == ours(NOT_REVIEWED) else VOID
     if waiting.review is None:
         return NOT_REVIEWED if strict else None
     found = standing_now(waiting)

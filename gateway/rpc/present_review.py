@@ -32,6 +32,7 @@ def approval_message(case: Case) -> operations_pb2.Approval:
         late_en=late_en,
         late_zh=late_zh,
         review_version=case.review.version,
+        approve_by=moment(case.approve_by),
         bound_to={choice.value: purpose(choice, case.digest).hex() for choice in case.choices},
     )
 

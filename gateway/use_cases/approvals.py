@@ -29,7 +29,7 @@ from gateway.policy.chain import (
     may_release,
     progress,
 )
-from gateway.policy.cutoff import late_words
+from gateway.policy.cutoff import approve_by, late_words
 from gateway.policy.texts import Words
 from gateway.reasons import ours
 from gateway.review_standing import (
@@ -46,6 +46,7 @@ from gateway.store.reviews import Decided, Review, Signed, Waiting
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, need_reason, one_page, page_size
+from gateway.window_answer import window_answer
 from gateway.window_settings import send_window
 
 FRESH: Final = timedelta(minutes=5)  # so old a second factor may be
@@ -80,8 +81,8 @@ class Signers(Protocol):
 class Case:
     """A payment before the people who decide about it.
 
-    `digest`: of the content as it is, which a decision names. `intact`: that is what was judged. `late`: what is said of an
-    approval now that comes after the last window for the requested date.
+    `digest`: of the content as it is, which a decision names. `intact`: that is what was judged. `approve_by`: when the last
+    window for the requested date closes (None: not known, or always open); `late`: what is said of an approval after that.
     """
 
     payment: Payment
@@ -91,6 +92,7 @@ class Case:
     intact: bool
     progress: tuple[Progress, ...] = ()
     holds: frozenset[str] = frozenset()
+    approve_by: datetime | None = None
     late: Words | None = None
 
     @property
@@ -208,6 +210,7 @@ class Approvals(Desk):
         subject = subject_of(payment)
         assert review is not None  # noqa: S101 - only payments that were judged are shown
         found = standing(subject, review.verdict, waiting.signed)
+        by, late = self._in_time(payment, self._clock())
         return Case(
             payment=payment,
             review=review,
@@ -216,15 +219,24 @@ class Approvals(Desk):
             intact=found.digest == review.digest,
             progress=progress(found),
             holds=found.held_by,
-            late=self._late(payment, self._clock()),
+            approve_by=by,
+            late=late,
         )
 
-    def _late(self, payment: Payment, at: datetime) -> Words | None:
+    def _in_time(self, payment: Payment, at: datetime) -> tuple[datetime | None, Words | None]:
+        """Until when it has to be approved for the date it asks for; and what is said of an approval after that."""
         settings = self._configuration.connections.get(payment.connection_id)
         window = None if settings is None else send_window(settings)
         if window is None or payment.state not in _LISTED:
-            return None
-        return late_words(window, payment.terms, at)
+            return None, None
+        by = approve_by(window, payment.terms)
+        if by is None or at < by:
+            return by, late_words(window, payment.terms, at)
+        requested, answer = payment.terms.requested_execution_date, window_answer(window, payment.terms, at)
+        return by, (
+            f"An approval now comes after the last window for {requested}. {answer.text_en}",
+            f"现在审批已晚于 {requested} 的最后发送窗口。{answer.text_zh}",
+        )
 
     def _decided(self, waiting: Waiting, found: Standing, wish: "_Wish") -> Decided:
         payment, review, now = waiting.payment, waiting.review, self._clock()

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -26,26 +26,29 @@ from tests.store.support.make import CALLER, CONNECTION, START, HandClock, feed,
 
 _P, _E = PaymentState, PaymentEvent
 DAY = {"since": START - timedelta(hours=9), "until": START + timedelta(hours=15)}
-PASS, HELD = Verdict(findings=()), Verdict(
-    findings=(
-        Finding(
-            rule="velocity",
-            version=7,
-            outcome=Outcome.HOLD,
-            text_en="third payment today",
-            text_zh="今日第三笔",
-            score=60,
-            facts=(("count", "3"),),
-        ),
-        Finding(
-            rule="big",
-            version=1,
-            outcome=Outcome.APPROVAL,
-            text_en="big",
-            text_zh="大额",
-            steps=(ApprovalStep(group="finance", count=2),),
-        ),
-    )
+PASS, HELD = (
+    Verdict(findings=()),
+    Verdict(
+        findings=(
+            Finding(
+                rule="velocity",
+                version=7,
+                outcome=Outcome.HOLD,
+                text_en="third payment today",
+                text_zh="今日第三笔",
+                score=60,
+                facts=(("count", "3"),),
+            ),
+            Finding(
+                rule="big",
+                version=1,
+                outcome=Outcome.APPROVAL,
+                text_en="big",
+                text_zh="大额",
+                steps=(ApprovalStep(group="finance", count=2),),
+            ),
+        )
+    ),
 )
 ADA = Person(name="ada", roles=frozenset({Role.APPROVER}), groups=frozenset({"finance"}), connections=(CONNECTION,))
 PROOF = FactorProof(kind="totp", factor_id="t1", at=START, bound_to="ab" * 32, evidence="{}")
@@ -269,7 +272,7 @@ def test_sums_are_exact_to_the_last_digit_and_never_overflow(amounts: list[Decim
             (key, key, f"{amount:f}"),
         )
     key_ = UsageKey(caller="erp", since=datetime.fromtimestamp(0, START.tzinfo), until=START)
-    with __import__("decimal").localcontext(prec=60):
+    with localcontext(prec=60):
         assert review_questions.used(db, [key_], None)[key_] == Used(amount=sum(amounts, Decimal(0)), count=len(amounts))
 
 

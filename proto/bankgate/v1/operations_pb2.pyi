@@ -1151,6 +1151,7 @@ class Approval(_message.Message):
     LATE_ZH_FIELD_NUMBER: _builtins.int
     REVIEW_VERSION_FIELD_NUMBER: _builtins.int
     BOUND_TO_FIELD_NUMBER: _builtins.int
+    APPROVE_BY_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     """the payment_id"""
     payment_id: _builtins.str
@@ -1183,6 +1184,10 @@ class Approval(_message.Message):
     def bound_to(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Of each choice, hex: what a second factor for it has to be bound to: SHA-256("bankgate decision" 0x01 choice 0x00 digest)."""
 
+    @_builtins.property
+    def approve_by(self) -> _timestamp_pb2.Timestamp:
+        """when the last window for the requested date closes; absent: no window is known"""
+
     def __init__(
         self,
         *,
@@ -1201,10 +1206,11 @@ class Approval(_message.Message):
         late_zh: _builtins.str = ...,
         review_version: _builtins.int = ...,
         bound_to: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        approve_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "reason", b"reason", "review", b"review"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "payment", b"payment", "reason", b"reason", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "bound_to", b"bound_to", "choices", b"choices", "connection_id", b"connection_id", "digest", b"digest", "intact", b"intact", "late_en", b"late_en", "late_zh", b"late_zh", "payment", b"payment", "payment_id", b"payment_id", "reason", b"reason", "review", b"review", "review_version", b"review_version", "rule", b"rule", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approve_by", b"approve_by", "bound_to", b"bound_to", "choices", b"choices", "connection_id", b"connection_id", "digest", b"digest", "intact", b"intact", "late_en", b"late_en", "late_zh", b"late_zh", "payment", b"payment", "payment_id", b"payment_id", "reason", b"reason", "review", b"review", "review_version", b"review_version", "rule", b"rule", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
