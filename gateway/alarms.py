@@ -78,7 +78,7 @@ async def _before_the_bank(store: Store, settings: ConnectionSettings, now: date
             found.append(QueueAge(queue=Queue.IN_REVIEW, since=since, late=False))
             continue
         today = now.astimezone(ZoneInfo(settings.time_zone or bank_of(settings).capabilities.time_zone)).date()
-        found.append(QueueAge(queue=Queue.AWAITING_APPROVAL, since=since, late=False, overdue=on < today))
+        found.append(QueueAge(queue=Queue.AWAITING_APPROVAL, since=since, late=False, overdue=on is not None and on < today))
     return found
 
 

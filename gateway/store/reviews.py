@@ -162,9 +162,9 @@ class ReviewStore(Protocol):
     ) -> tuple[list[Waiting], str | None]:
         """The payments of a message, in order; `after` as in `waiting`."""
 
-    async def waiting_since(self, connection_id: str) -> Mapping[PaymentState, tuple[datetime, date]]:
+    async def waiting_since(self, connection_id: str) -> Mapping[PaymentState, tuple[datetime, date | None]]:
         """Of RECEIVED and AWAITING_APPROVAL, where some wait: since when the longest does, and the earliest requested execution
-        date of a judged one (for RECEIVED the day itself: there is none yet)."""
+        date of those that were judged."""
 
     async def used(self, keys: Sequence[UsageKey], *, below: int | None = None) -> dict[UsageKey, Used]:
         """What totals have come to: of judged payments that are neither rejected nor cancelled. `below`: only of those that were

@@ -6,7 +6,7 @@ A method that is added to the contract and not to `CALLS` fails here.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,17 +31,22 @@ from formats.report import AccountIdentification, Statement
 from gateway.callers import Callers
 from gateway.config import CallerSettings, Configuration, ConnectionSettings, ListenSettings
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
+from gateway.people.person import Acting, FactorProof, Person, Role
+from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
 from gateway.reasons import ours
+from gateway.review_standing import facts_of, place_of, standing, subject_of, way, why
 from gateway.rpc.server import RpcServer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
+from gateway.store.reviews import Judged
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
+from gateway.use_cases.approvals import GivenFactor
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
 REASON = "Ms Weber of the bank's hotline"
-ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay")
+ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay", "approve")
 CODE = grpc.StatusCode
 
 
@@ -54,6 +59,8 @@ class Things:
     discrepancy_id: str
     inbound_file_id: str
     delivery_id: str = "d1"
+    awaiting: tuple[str, str] = ("", "")  # a payment that waits for approval, and the digest to approve
+    held: tuple[str, str] = ("", "")
 
 
 def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
@@ -103,15 +110,34 @@ CALLS: dict[str, tuple[str, Make]] = {
     "OperationsService.ListConnections": ("operate", lambda _: ops.ListConnectionsRequest()),
     "OperationsService.GetConnection": ("operate", lambda _: ops.GetConnectionRequest(connection_id="one")),
     "OperationsService.FetchNow": ("operate", lambda _: ops.FetchNowRequest(connection_id="one")),
+    "OperationsService.ListApprovals": ("approve", lambda _: ops.ListApprovalsRequest(connection_id="one")),
+    "OperationsService.GetApproval": ("approve", lambda t: ops.GetApprovalRequest(payment_id=t.awaiting[0])),
+    "OperationsService.DecideApproval": (
+        "approve",
+        lambda t: ops.DecideApprovalRequest(
+            approval_id=t.awaiting[0], approve=True, digest=t.awaiting[1], second_factor=ops.DecisionFactor(totp_code="1")
+        ),
+    ),
+    "OperationsService.ReleaseHeldPayment": (
+        "approve",
+        lambda t: ops.ReleaseHeldPaymentRequest(
+            payment_id=t.held[0],
+            digest=t.held[1],
+            review_version=1,
+            reason=REASON,
+            second_factor=ops.DecisionFactor(totp_code="2"),
+        ),
+    ),
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
 }
 # In the contract, not in this release: these answer nothing to anybody.
-NOT_YET = {"OperationsService.ListApprovals", "OperationsService.DecideApproval", "OperationsService.ListKeys"}
+NOT_YET = {"OperationsService.ListKeys"}
 # These name no connection; what they give is cut to the caller's own instead.
 UNNAMED = {
     "OperationsService.ListConnections": "connections",
     "OperationsService.ListDeliveries": "deliveries",
     "OperationsService.ListDiscrepancies": "discrepancies",
+    "OperationsService.ListApprovals": "approvals",
     "StatementService.ListStatements": "statements",
 }
 STUBS = {
@@ -148,7 +174,7 @@ async def fill(store: SqliteStore) -> Things:
     )
     transfers = [
         CreditTransfer(instruction_id=name, end_to_end_id=name, amount=Decimal(1), currency="EUR", creditor=Party(name="C"))
-        for name in ("sent", "waiting")
+        for name in ("sent", "waiting", "awaiting", "held")
     ]
     new = [
         NewPayment(
@@ -166,8 +192,10 @@ async def fill(store: SqliteStore) -> Things:
     ]
     await store.submit(new[:1])
     await one_in_doubt(store)
-    await store.submit(new[1:])
-    return await the_rest(store, new[1].payment_id)
+    await store.submit(new[1:2])
+    things = await the_rest(store, new[1].payment_id)
+    awaiting, held = await stopped(store, new[2], Outcome.APPROVAL), await stopped(store, new[3], Outcome.HOLD)
+    return replace(things, awaiting=awaiting, held=held)
 
 
 async def one_in_doubt(store: SqliteStore) -> None:
@@ -241,11 +269,44 @@ class House:
         asked = getattr(STUBS[service](self.channel), name)
         request = CALLS[method][1](self.things) if request is None else request
         try:
-            call = asked(iter(request) if isinstance(request, list) else request)
+            session = (("bankgate-session", "ada"),)
+            call = asked(iter(request) if isinstance(request, list) else request, metadata=session)
             answers = [answer async for answer in call] if hasattr(call, "__aiter__") else [await call]
         except grpc.aio.AioRpcError as error:
             return error.code(), error.details() or "", []
         return CODE.OK, "", answers
+
+
+class Ada:
+    """Whoever signs in is Ada, and proves it."""
+
+    async def acting(self, caller: str, session: str, address: str) -> Acting:
+        ada = Person(name=session, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance"}))
+        return Acting(caller=caller, person=ada, address=address)
+
+    async def prove(self, acting: Acting, factor: GivenFactor, bound_to: bytes) -> FactorProof:
+        return FactorProof(kind="totp", factor_id="1", at=NOW, bound_to=bound_to.hex())
+
+
+async def stopped(store: SqliteStore, new: NewPayment, outcome: Outcome) -> tuple[str, str]:
+    """A payment that rules stopped: its id, and the digest that decisions name."""
+    await store.submit([replace(new, state=PaymentState.RECEIVED)])
+    (waiting,) = await store.unjudged(1)
+    steps = (ApprovalStep(group="finance", count=1),) if outcome is Outcome.APPROVAL else ()
+    finding = Finding(rule="r", version=1, outcome=outcome, text_en="e", text_zh="z", steps=steps)
+    subject, verdict = subject_of(waiting.payment), Verdict(findings=(finding,))
+    found = standing(subject, verdict, ())
+    judged = Judged(
+        payment_id=new.payment_id,
+        version=1,
+        review=None,
+        facts=facts_of(waiting.payment),
+        digest=found.digest,
+        verdict=verdict,
+        steps=way(PaymentState.RECEIVED, place_of(found), why(found, verdict, ours("approved"))),
+    )
+    await store.write_judged((await store.review_book()).fence, "rules", [judged])
+    return new.payment_id, found.digest.hex()
 
 
 @asynccontextmanager
@@ -260,6 +321,7 @@ async def house(directory: Path) -> AsyncIterator[House]:
         connections={name: connection(name) for name in ("one", "two")},
     )
     gateway = Gateway(configuration, store, clock=lambda: NOW, metrics=Metrics())
+    gateway.signers = Ada()
     server = RpcServer(configuration, gateway, metrics=Metrics(), clock=lambda: NOW + timedelta(seconds=1))
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:

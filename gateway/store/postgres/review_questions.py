@@ -100,7 +100,7 @@ async def _page(db: Connection, keys: Sequence[int], limit: int) -> tuple[list[W
     return await _with_reviews(db, keys[:limit]), more
 
 
-async def waiting_since(db: Connection, connection_id: str) -> dict[PaymentState, tuple[datetime, date]]:
+async def waiting_since(db: Connection, connection_id: str) -> dict[PaymentState, tuple[datetime, date | None]]:
     """See `ReviewStore.waiting_since`."""
     rows = await db.fetch(
         """
@@ -110,9 +110,7 @@ async def waiting_since(db: Connection, connection_id: str) -> dict[PaymentState
         """,
         connection_id,
     )
-    return {
-        codec.PAYMENT_STATES[state]: (since, since.date() if on is None else date.fromisoformat(on)) for state, since, on in rows
-    }
+    return {codec.PAYMENT_STATES[state]: (since, None if on is None else date.fromisoformat(on)) for state, since, on in rows}
 
 
 async def _with_reviews(db: Connection, keys: Sequence[int]) -> list[Waiting]:

@@ -104,7 +104,7 @@ def _page(db: sqlite3.Connection, keys: Sequence[int], limit: int) -> tuple[list
     return _with_reviews(db, keys[:limit]), more
 
 
-def waiting_since(db: sqlite3.Connection, connection_id: str) -> dict[PaymentState, tuple[datetime, date]]:
+def waiting_since(db: sqlite3.Connection, connection_id: str) -> dict[PaymentState, tuple[datetime, date | None]]:
     """See `ReviewStore.waiting_since`."""
     rows = db.execute(
         f"""
@@ -114,10 +114,9 @@ def waiting_since(db: sqlite3.Connection, connection_id: str) -> dict[PaymentSta
         """,
         (connection_id,),
     )
-    found: dict[PaymentState, tuple[datetime, date]] = {}
+    found: dict[PaymentState, tuple[datetime, date | None]] = {}
     for state, since, on in rows:
-        moment = codec.moment(since)
-        found[codec.PAYMENT_STATES[state]] = (moment, moment.date() if on is None else date.fromisoformat(on))
+        found[codec.PAYMENT_STATES[state]] = (codec.moment(since), None if on is None else date.fromisoformat(on))
     return found
 
 

@@ -158,7 +158,7 @@ class ReviewRows(ABC):
     ) -> tuple[list[Waiting], str | None]:
         return await self._read(lambda db: questions.of_delivery(db, delivery_id, limit=limit, after=after))
 
-    async def waiting_since(self, connection_id: str) -> Mapping[PaymentState, tuple[datetime, date]]:
+    async def waiting_since(self, connection_id: str) -> Mapping[PaymentState, tuple[datetime, date | None]]:
         return await self._read(lambda db: questions.waiting_since(db, connection_id))
 
     async def used(self, keys: Sequence[UsageKey], *, below: int | None = None) -> dict[UsageKey, Used]:
