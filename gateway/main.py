@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "connections": ("gateway.cli.operations", "connections"),
     "ebics": ("gateway.cli.ebics", "app"),
     "deliveries": ("gateway.cli.operations", "deliveries"),
+    "approvals": ("gateway.cli.approvals", "app"),
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
     "config": ("gateway.cli.serve", "app"),

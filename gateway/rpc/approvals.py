@@ -13,11 +13,11 @@ from gateway.errors import BadRequest
 from gateway.people.person import Acting
 from gateway.policy.chain import Choice
 from gateway.rpc.door import Context, Servicer, page_of, unary
+from gateway.rpc.errors import SESSION_KEY
 from gateway.rpc.present import PAYMENT_STATES
 from gateway.rpc.present_review import approval_message
 from gateway.use_cases.approvals import GivenFactor
 
-SESSION_KEY: Final = "bankgate-session"
 REASON_MAX: Final = 500
 DIGEST_LENGTH: Final = 64
 ASSERTION_MAX: Final = 16 * 1024

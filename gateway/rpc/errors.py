@@ -29,6 +29,7 @@ from keys.seal import KeyUnavailable
 DOMAIN = "bankgate"
 DETAILS_KEY = "grpc-status-details-bin"
 BYTES_MAX_KEY = "bankgate-error-bytes-max"
+SESSION_KEY = "bankgate-session"  # of a signed-in person, whose call the caller carries
 
 log = structlog.get_logger(__name__)
 
