@@ -90,7 +90,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far one chain is. `approved`: by whom each step was, in order; the step now due is `approved[-1]` unless complete."""
+    """How far one chain is. `approved`: by whom each step was, in order; one entry a step."""
 
     chain: Chain
     approved: tuple[tuple[str, ...], ...]
@@ -98,10 +98,13 @@ class Progress:
     @property
     def due(self) -> ApprovalStep | None:
         """The step that somebody has to take next; None: the chain is complete."""
-        for step, people in zip(self.chain.steps, self.approved, strict=True):
-            if len(people) < step.count:
-                return step
-        return None
+        return next(iter(self.to_come), None)
+
+    @property
+    def to_come(self) -> tuple[ApprovalStep, ...]:
+        """The steps that still lack somebody."""
+        both = zip(self.chain.steps, self.approved, strict=True)
+        return tuple(step for step, people in both if len(people) < step.count)
 
     @property
     def people(self) -> frozenset[str]:
@@ -256,7 +259,7 @@ def _may_approve(standing: Standing, person: Person, people: Mapping[str, Person
     if not due:
         return _COMPLETE
     if person.groups.isdisjoint(due):
-        later = any(step.group in person.groups for one in so_far if one.due is not None for step in one.chain.steps)
+        later = any(step.group in person.groups for one in so_far for step in one.to_come)
         return _not_yet(due) if later else _not_in_group(due)
     return None
 
@@ -306,8 +309,8 @@ def _not_in_group(groups: Sequence[str]) -> NotAllowed:
     named = ", ".join(sorted(set(groups)))
     return NotAllowed(
         code="not-in-group",
-        text_en=f"you are in none of the groups that are asked: {named}",
-        text_zh=f"您不属于应审批的组：{named}",
+        text_en=f"you are in none of the groups that are asked now: {named}",
+        text_zh=f"您不属于当前应审批的组：{named}",
     )
 
 

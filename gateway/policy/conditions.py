@@ -81,9 +81,9 @@ class Case:
 
     def _creditor(self, when: When) -> bool:
         lists, account = self.document.lists, self.subject.creditor_account
-        if when.creditor_lists is not None and not any(account in lists[name].accounts for name in when.creditor_lists):
+        if when.creditor_lists is not None and not any(account in lists[name].members for name in when.creditor_lists):
             return False
-        if when.creditor_not_in is not None and any(account in lists[name].accounts for name in when.creditor_not_in):
+        if when.creditor_not_in is not None and any(account in lists[name].members for name in when.creditor_not_in):
             return False
         return when.creditor_countries is None or creditor_country(self.subject.transfer) in when.creditor_countries
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
@@ -191,6 +192,11 @@ class AccountList(Settings):
     accounts: tuple[AccountNumber, ...]
     about: str = ""
 
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The accounts, for looking one up."""
+        return frozenset(self.accounts)
+
 
 class KnownCreditors(Settings):
     """From when a creditor's account is known: so many whole days after the first payment to it that the bank took."""
@@ -272,7 +278,7 @@ class Policies:
     def digest_at(self, now: datetime) -> bytes:
         """Likewise of what is in force anywhere at a moment: it also changes when a document begins or ends to be valid."""
         days = {now.astimezone(zone).date() for zone in (*self.zones.values(), UTC)}
-        return sha256(b"".join(self._digest_of(self.in_force(day)) for day in sorted(days))).digest()
+        return sha256(b"".join(sorted({self._digest_of(self.in_force(day)) for day in days}))).digest()
 
     def _digest_of(self, documents: tuple[Document, ...]) -> bytes:
         ordered = sorted(documents, key=lambda one: (one.id, one.version))

@@ -244,6 +244,6 @@ def _is(case: Case, what: _What, value: str, named: str) -> bool:
         return begins <= value < ends
     if what == "creditor_account":
         if named.startswith(LIST_PREFIX):
-            return value in case.document.lists[named.removeprefix(LIST_PREFIX)].accounts
+            return value in case.document.lists[named.removeprefix(LIST_PREFIX)].members
         return value == account_key(Account(other_id=named))
     return value == named
