@@ -148,6 +148,11 @@ def is_reviewed(configuration: Configuration) -> bool:
     return any(source.there() for source in sources_of(configuration))
 
 
+def policy_check(configuration: Configuration, store: Store) -> Check | None:
+    """The policies alone, as they are now: for saying beforehand what they would say. Raises `ConfigurationProblems`."""
+    return _policies(configuration).load(store)
+
+
 def _policies(configuration: Configuration) -> Source:
     """Once a version of a document was in use, it may not say anything else."""
     earlier: dict[tuple[str, int], bytes] = {}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
+from unicodedata import normalize
 
 from formats.model import RemittanceInformation
 from formats.rules.places import creditor_country
@@ -60,6 +61,7 @@ def facts_of(payment: Payment) -> Facts:
         debtor_account=account_key(terms.debtor_account),
         creditor_account=account_key(transfer.creditor_account),
         creditor_name=transfer.creditor.name or "",
+        creditor_key=name_key(transfer.creditor.name),
         creditor_country=creditor_country(transfer) or "",
         amount=transfer.amount,
         currency=transfer.currency,
@@ -68,6 +70,11 @@ def facts_of(payment: Payment) -> Facts:
         remittance=_remittance(transfer.remittance_information),
         submitted_at=payment.created_at,
     )
+
+
+def name_key(name: str | None) -> str:
+    """A name as names are compared: its letters and digits, whatever the width, case, blanks and signs."""
+    return "".join(sign for sign in normalize("NFKC", name or "").casefold() if sign.isalnum())
 
 
 def _remittance(told: RemittanceInformation | None) -> str:

@@ -69,12 +69,13 @@ def verdict_of(column: str) -> Verdict:
 
 
 def facts_columns(facts: Facts) -> tuple[Any, ...]:
-    """debtor_account, creditor_account, creditor_name, creditor_country, amount, currency, requested_execution_date,
+    """debtor_account, creditor_account, creditor_name, creditor_key, creditor_country, amount, currency, requested_execution_date,
     end_to_end_id, remittance: without the moment of the submission, which stores write in their own ways."""
     return (
         facts.debtor_account,
         facts.creditor_account,
         facts.creditor_name,
+        facts.creditor_key,
         facts.creditor_country,
         f"{facts.amount:f}",
         facts.currency,

@@ -30,6 +30,7 @@ class Facts:
     debtor_account: str
     creditor_account: str
     creditor_name: str
+    creditor_key: str  # the name as names are compared
     creditor_country: str
     amount: Decimal
     currency: str
@@ -124,7 +125,7 @@ class PastBy(StrEnum):
     """What past payments are looked up by."""
 
     CREDITOR_ACCOUNT = "creditor_account"
-    CREDITOR_NAME = "creditor_name"
+    CREDITOR_KEY = "creditor_key"
     DEBTOR_ACCOUNT = "debtor_account"
 
 
@@ -173,5 +174,8 @@ class ReviewStore(Protocol):
     async def first_paid(self, keys: Sequence[CreditorKey]) -> dict[CreditorKey, datetime | None]:
         """When the first payment to a creditor was submitted, of those that were sent and did not come back; None: never."""
 
-    async def past(self, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int) -> dict[str, list[Past]]:
-        """Judged payments by the key, newest first, no more than `limit` of each; keys without any are left out."""
+    async def past(
+        self, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int, caller: str | None = None
+    ) -> dict[str, list[Past]]:
+        """Judged payments by the key (of one caller, if it is given), newest first, no more than `limit` of each; keys without
+        any are left out."""

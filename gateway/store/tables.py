@@ -188,7 +188,15 @@ TABLES: Final = (
         name="reviews",
         columns=(
             *("payment_key", "number", "version", "connection_id", "caller", "debtor_account", "creditor_account"),
-            *("creditor_name", "creditor_country", "amount", "currency", "requested_execution_date", "end_to_end_id"),
+            *(
+                "creditor_name",
+                "creditor_key",
+                "creditor_country",
+                "amount",
+                "currency",
+                "requested_execution_date",
+                "end_to_end_id",
+            ),
             *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at"),
         ),
     ),

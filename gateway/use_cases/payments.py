@@ -15,8 +15,12 @@ from gateway.differences import differing_fields, differing_orders
 from gateway.errors import BadRequest, Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate, TooMany
 from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, PaymentState, advance
 from gateway.payment import PaymentOrder, new_payment_id
+from gateway.policy.subject import Subject
+from gateway.policy.verdict import Finding, Outcome
 from gateway.reasons import ours
-from gateway.review_checks import is_reviewed
+from gateway.review import Check, Judging
+from gateway.review_checks import is_reviewed, policy_check
+from gateway.review_standing import BY_POLICY
 from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter, Reason
 from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, CursorTooOld, Stale, Store
@@ -73,6 +77,7 @@ class Payments(Desk):
         super().__init__(configuration, store, clock=clock, metrics=metrics)
         self._new_id = new_id
         self._reviewed = is_reviewed(configuration)
+        self._rules = policy_check(configuration, store) if self._reviewed else None
         file = configuration.bank_directory
         directory = None if file is None else load_directory(configuration.directory / file)
         self._checks = {
@@ -111,7 +116,33 @@ class Payments(Desk):
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
         warnings = tuple(warning for one in examined for warning in one.warnings)
+        if self._rules is not None:
+            warnings += await self._rules_say(caller, examined, self._rules)
         return violations, tuple(self._conflicts(examined, known)), warnings, tuple(one.window for one in examined)
+
+    async def _rules_say(self, caller: Caller, examined: Sequence[_Examined], rules: Check) -> tuple[OrderViolation, ...]:
+        """What the policies would say of orders without violations, each counted for those after it; nothing else is asked."""
+        sound = [one for one in examined if not one.violations]
+        now = self.now()
+        subjects = tuple(
+            Subject(
+                payment_id=one.payment_id,
+                caller=caller.name,
+                connection_id=one.order.connection_id,
+                submitted_at=now,
+                submitted_by=None,
+                terms=one.checked.terms,
+                transfer=one.checked.transfer,
+            )
+            for one in sound
+        )
+        findings = await rules.judge(Judging(subjects=subjects, now=now))
+        return tuple(
+            OrderViolation(index=one.index, payment_reference=one.order.payment_reference, violation=_foretold(finding))
+            for one, said in zip(sound, findings, strict=True)
+            for finding in said
+            if finding.outcome is not Outcome.PASS
+        )
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
@@ -375,6 +406,26 @@ def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str
 def _reason(one: _Examined) -> Reason:
     """Of a payment whose checks were all: approved, perhaps until its window opens."""
     return one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason)
+
+
+def _foretold(finding: Finding) -> Violation:
+    """What a rule would do, as a warning: the payment would be taken all the same."""
+    word_en, word_zh = _WOULD[finding.outcome]
+    return Violation(
+        field="payment",
+        rule=f"{BY_POLICY}{finding.rule}",
+        source=f"policies of this house: rule {finding.rule}, version {finding.version}",
+        message_en=f"{word_en}: {finding.text_en}.",
+        message_zh=f"{word_zh}：{finding.text_zh}。",
+        severity="warning",
+    )
+
+
+_WOULD = {
+    Outcome.APPROVAL: ("It would wait for approval", "将等待审批"),
+    Outcome.HOLD: ("It would be held for a person to look at", "将被暂挂待人工核查"),
+    Outcome.BLOCK: ("It would be refused", "将被拒绝"),
+}
 
 
 def _with(one: _Examined, found: Violation) -> _Examined:

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from gateway.audit.record import AuditRecord
-from gateway.lifecycle import DeliveryEvent, PaymentEvent
+from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
+from gateway.policy.chain import Choice
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
 from gateway.store.postgres.migrate import migrate
@@ -19,6 +20,7 @@ from gateway.store.serials import SerialAsk, SerialNote
 from gateway.store.store import StoreUnavailable
 from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
 from tests.store.support.released import check, document, fill
+from tests.store.test_reviews import HELD, decided, judge_all
 from tests.support.postgres import Cluster
 
 
@@ -120,6 +122,31 @@ async def test_the_worker_gives_serial_numbers_and_serve_finds_payments_by_them(
     await serve.note_serials(CONNECTION, [SerialNote(serial="S1", bank_reference="B2", returned_line="L1")])
     (one,) = await serve.serials_of(delivery.delivery_id)
     assert one.bank_reference == "B2", "replay --commit notes what the bank's files say"
+
+
+async def test_the_worker_judges_and_serve_writes_what_people_decide_and_changes_neither(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles
+) -> None:
+    (new,) = await waiting(serve, 1, state=PaymentState.RECEIVED)
+    await judge_all(worker, [new], PaymentEvent.REQUIRE_APPROVAL, verdict=HELD)
+    await worker.finish_rules(1, "rules")
+    await serve.decide(decided(new, Choice.APPROVE))
+    found = await serve.review(new.payment_id)
+    assert found is not None
+    assert [one.decision.person.name for one in found.signed] == ["ada"]
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        await judge_all(serve, [new])
+    for attack in (
+        "UPDATE reviews SET findings = '[]'",
+        "UPDATE reviews SET digest = ''",
+        "INSERT INTO reviews SELECT * FROM reviews",
+        "DELETE FROM reviews",
+        "UPDATE approvals SET person = 'bo'",
+        "DELETE FROM approvals",
+        "UPDATE review_book SET rules = ''",
+    ):
+        with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(attack)
 
 
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:

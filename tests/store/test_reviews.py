@@ -64,6 +64,7 @@ def facts(new: NewPayment, **given_: Any) -> Facts:
             "debtor_account": "NL41MOCK0000000001",
             "creditor_account": "DE89370400440532013000",
             "creditor_name": "Müller & Söhne",
+            "creditor_key": "müllersöhne",
             "creditor_country": "DE",
             "amount": new.transfer.amount,
             "currency": "EUR",
@@ -268,7 +269,7 @@ def test_sums_are_exact_to_the_last_digit_and_never_overflow(amounts: list[Decim
             (key, str(key), str(key)),
         )
         db.execute(
-            "INSERT INTO reviews VALUES (?, ?, 1, '', 'erp', '', '', '', '', ?, 'EUR', '', '', '', 0, x'', '', 0, '[]', 0)",
+            "INSERT INTO reviews VALUES (?, ?, 1, '', 'erp', '', '', '', '', '', ?, 'EUR', '', '', '', 0, x'', '', 0, '[]', 0)",
             (key, key, f"{amount:f}"),
         )
     key_ = UsageKey(caller="erp", since=datetime.fromtimestamp(0, START.tzinfo), until=START)
@@ -283,7 +284,7 @@ async def test_past_payments_of_an_account_come_newest_first_with_where_they_sta
         replace(judged(one, _E.APPROVE), facts=facts(one, submitted_at=START + timedelta(minutes=place)))
         for place, one in enumerate(new)
     ]
-    rows[2] = replace(rows[2], facts=replace(rows[2].facts, creditor_account="OTHER", creditor_name="Otto"))
+    rows[2] = replace(rows[2], facts=replace(rows[2].facts, creditor_account="OTHER", creditor_name="Otto", creditor_key="otto"))
     await store.write_judged(book.fence, "r", rows)
     found = await store.past(PastBy.CREDITOR_ACCOUNT, ["DE89370400440532013000", "NONE"], since=START, limit=9)
     assert [one.payment_id for one in found["DE89370400440532013000"]] == [new[1].payment_id, new[0].payment_id]
@@ -295,9 +296,10 @@ async def test_past_payments_of_an_account_come_newest_first_with_where_they_sta
         "Müller & Söhne",
         "发票 4711",
     )
+    assert await store.past(PastBy.DEBTOR_ACCOUNT, ["NL41MOCK0000000001"], since=START, limit=2, caller="payroll") == {}
     by_debtor = await store.past(PastBy.DEBTOR_ACCOUNT, ["NL41MOCK0000000001"], since=START, limit=2)
     assert [one.payment_id for one in by_debtor["NL41MOCK0000000001"]] == [new[2].payment_id, new[1].payment_id]
-    assert list(await store.past(PastBy.CREDITOR_NAME, ["Otto"], since=START + timedelta(days=1), limit=2)) == []
+    assert list(await store.past(PastBy.CREDITOR_KEY, ["otto"], since=START + timedelta(days=1), limit=2)) == []
 
 
 async def test_a_creditor_is_known_since_the_first_payment_that_the_bank_took(store: Store) -> None:

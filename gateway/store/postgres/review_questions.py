@@ -180,7 +180,9 @@ async def first_paid(db: Connection, keys: Sequence[CreditorKey]) -> dict[Credit
     return found
 
 
-async def past(db: Connection, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int) -> dict[str, list[Past]]:
+async def past(
+    db: Connection, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int, caller: str | None
+) -> dict[str, list[Past]]:
     """See `ReviewStore.past`."""
     columns = ", ".join(f"r.{column}" for column in PAST_COLUMNS)
     found: dict[str, list[Past]] = {}
@@ -188,11 +190,13 @@ async def past(db: Connection, by: PastBy, keys: Sequence[str], *, since: dateti
         rows = await db.fetch(
             f"""
             SELECT k.payment_id, {_STATE}, {columns} {_STATES} WHERE r.{by.value} = $1 AND r.submitted_at >= $2
+                AND ($4::text IS NULL OR r.caller = $4)
             ORDER BY r.submitted_at DESC, r.payment_key DESC LIMIT $3
             """,
             key,
             since,
             limit,
+            caller,
         )
         if rows:
             found[key] = [past_of(row[0], row[1], row[2:], _same) for row in rows]

@@ -26,7 +26,16 @@ T = TypeVar("T")
 
 _REVIEW_COLUMNS = (
     *("payment_key", "number", "version", "connection_id", "caller", "debtor_account", "creditor_account", "creditor_name"),
-    *("creditor_country", "amount", "currency", "requested_execution_date", "end_to_end_id", "remittance", "submitted_at"),
+    *(
+        "creditor_key",
+        "creditor_country",
+        "amount",
+        "currency",
+        "requested_execution_date",
+        "end_to_end_id",
+        "remittance",
+        "submitted_at",
+    ),
     *("digest", "rules", "outcome", "findings", "judged_at"),
 )
 
@@ -185,5 +194,7 @@ class ReviewRows(ABC):
     async def first_paid(self, keys: Sequence[CreditorKey]) -> dict[CreditorKey, datetime | None]:
         return await self._read(lambda db: questions.first_paid(db, keys))
 
-    async def past(self, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int) -> dict[str, list[Past]]:
-        return await self._read(lambda db: questions.past(db, by, keys, since=since, limit=limit))
+    async def past(
+        self, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int, caller: str | None = None
+    ) -> dict[str, list[Past]]:
+        return await self._read(lambda db: questions.past(db, by, keys, since=since, limit=limit, caller=caller))

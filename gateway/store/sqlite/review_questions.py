@@ -205,7 +205,9 @@ def first_paid(db: sqlite3.Connection, keys: Sequence[CreditorKey]) -> dict[Cred
     return found
 
 
-def past(db: sqlite3.Connection, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int) -> dict[str, list[Past]]:
+def past(
+    db: sqlite3.Connection, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int, caller: str | None
+) -> dict[str, list[Past]]:
     """See `ReviewStore.past`."""
     columns = ", ".join(f"r.{column}" for column in PAST_COLUMNS)
     found: dict[str, list[Past]] = {}
@@ -213,9 +215,10 @@ def past(db: sqlite3.Connection, by: PastBy, keys: Sequence[str], *, since: date
         rows = db.execute(
             f"""
             SELECT p.payment_id, p.state, {columns} FROM reviews AS r CROSS JOIN payments AS p ON p.payment_key = r.payment_key
-            WHERE r.{by.value} = ? AND r.submitted_at >= ? ORDER BY r.submitted_at DESC, r.payment_key DESC LIMIT ?
+            WHERE r.{by.value} = ? AND r.submitted_at >= ? AND (? IS NULL OR r.caller = ?)
+            ORDER BY r.submitted_at DESC, r.payment_key DESC LIMIT ?
             """,
-            (key, codec.micros(since), limit),
+            (key, codec.micros(since), caller, caller, limit),
         )
         before = [past_of(row[0], row[1], row[2:], codec.moment) for row in rows]
         if before:

@@ -24,9 +24,10 @@ T = TypeVar("T")
 
 _INSERT_REVIEW = """
 INSERT INTO reviews (payment_key, number, version, connection_id, caller, debtor_account, creditor_account, creditor_name,
-    creditor_country, amount, currency, requested_execution_date, end_to_end_id, remittance, submitted_at, digest, rules, outcome,
-    findings, judged_at)
-SELECT payment_key, ?, 1, connection_id, caller, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM payments WHERE payment_key = ?
+    creditor_key, creditor_country, amount, currency, requested_execution_date, end_to_end_id, remittance, submitted_at, digest,
+    rules, outcome, findings, judged_at)
+SELECT payment_key, ?, 1, connection_id, caller, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+FROM payments WHERE payment_key = ?
 """
 _INSERT_DECISION = """
 INSERT INTO approvals (payment_key, decision, person, person_then, digest, holds, reason, factor_kind, factor_id, factor_at,
@@ -167,5 +168,7 @@ class ReviewRows(ABC):
     async def first_paid(self, keys: Sequence[CreditorKey]) -> dict[CreditorKey, datetime | None]:
         return await self._read(lambda db: questions.first_paid(db, keys))
 
-    async def past(self, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int) -> dict[str, list[Past]]:
-        return await self._read(lambda db: questions.past(db, by, keys, since=since, limit=limit))
+    async def past(
+        self, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int, caller: str | None = None
+    ) -> dict[str, list[Past]]:
+        return await self._read(lambda db: questions.past(db, by, keys, since=since, limit=limit, caller=caller))

@@ -17,6 +17,7 @@ REVIEWS: Final = (
         debtor_account TEXT NOT NULL,
         creditor_account TEXT NOT NULL,
         creditor_name TEXT NOT NULL,
+        creditor_key TEXT NOT NULL, -- the name as names are compared
         creditor_country TEXT NOT NULL,
         amount TEXT NOT NULL,
         currency TEXT NOT NULL,
@@ -35,7 +36,7 @@ REVIEWS: Final = (
     "CREATE INDEX reviews_caller ON reviews (caller, submitted_at)",
     "CREATE INDEX reviews_debtor ON reviews (debtor_account, submitted_at)",
     "CREATE INDEX reviews_creditor ON reviews (creditor_account, submitted_at)",
-    "CREATE INDEX reviews_creditor_name ON reviews (creditor_name, submitted_at)",
+    "CREATE INDEX reviews_creditor_name ON reviews (creditor_key, submitted_at)",
     """
     CREATE TABLE approvals (
         approval_key INTEGER PRIMARY KEY,

@@ -22,6 +22,7 @@ STATEMENTS = (
         debtor_account text NOT NULL,
         creditor_account text NOT NULL,
         creditor_name text NOT NULL,
+        creditor_key text NOT NULL, -- the name as names are compared
         creditor_country text NOT NULL,
         amount text NOT NULL,
         currency text NOT NULL,
@@ -40,7 +41,7 @@ STATEMENTS = (
     "CREATE INDEX reviews_caller ON reviews (caller, submitted_at)",
     "CREATE INDEX reviews_debtor ON reviews (debtor_account, submitted_at)",
     "CREATE INDEX reviews_creditor ON reviews (creditor_account, submitted_at)",
-    "CREATE INDEX reviews_creditor_name ON reviews (creditor_name, submitted_at)",
+    "CREATE INDEX reviews_creditor_name ON reviews (creditor_key, submitted_at)",
     """
     CREATE TABLE approvals (
         approval_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
