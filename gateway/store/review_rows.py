@@ -69,8 +69,8 @@ def verdict_of(column: str) -> Verdict:
 
 
 def facts_columns(facts: Facts) -> tuple[Any, ...]:
-    """debtor_account, creditor_account, creditor_name, creditor_key, creditor_country, amount, currency, requested_execution_date,
-    end_to_end_id, remittance: without the moment of the submission, which stores write in their own ways."""
+    """Debtor account, creditor account, name and key, country, amount, currency, requested date, end-to-end id and remittance.
+    The moment of the submission is left out: each store writes it its own way."""
     return (
         facts.debtor_account,
         facts.creditor_account,
