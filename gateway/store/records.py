@@ -14,7 +14,6 @@ from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, Paymen
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """Why something is as it is. `code` is the bank's or "bankgate.<word>"; texts are plain words; `bank_text` is verbatim.
-
     Texts of known codes are not stored with every row: an empty text means "look the code up" (formats.codes, gateway.reasons).
     """
 
@@ -84,7 +83,7 @@ class Payment:
     instant: InstantChoice | None = None
     may_fall_back: bool = False
     refused: RefusedAttempt | None = None
-    submitted_by: str | None = None  # as in `NewPayment`
+    submitted_by: str | None = None
 
     @property
     def asked_terms(self) -> PaymentTerms:
