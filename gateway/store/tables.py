@@ -8,6 +8,8 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
+
 _MOMENTS: Final = frozenset(
     {
         "creation_date_time",
@@ -29,6 +31,7 @@ _MOMENTS: Final = frozenset(
         "given_at",
         "next_ask_at",
         "asked_at",
+        "made_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -178,6 +181,8 @@ TABLES: Final = (
         of_connection="t.connection_id = %s",
     ),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
+    Table(name="audit_log", columns=ROW_COLUMNS),
+    Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
 )
 """In an order in which every row follows those that it refers to."""
 

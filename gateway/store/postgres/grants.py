@@ -9,6 +9,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   another serial number to a message or a payment;
 - it deletes nothing that happened: events, payments, keys, evidence;
 - of what channels remember it sees where onboarding stands, and changes nothing.
+
+Neither of the two changes or deletes a line of the audit log, nor a checkpoint; only the worker makes checkpoints.
 """
 
 from collections.abc import Iterator
@@ -36,6 +38,8 @@ _SERVE: Final = {
     "connections": "SELECT, INSERT, UPDATE",
     "channel_notes": "SELECT",
     "serial_numbers": "SELECT",
+    "audit_log": "SELECT, INSERT",
+    "audit_checkpoints": "SELECT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -57,6 +61,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
     yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints FROM {worker}"
     yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {serve}"
     for table, rights in _SERVE.items():
