@@ -26,6 +26,7 @@ from gateway.intake import Intake
 from gateway.lanes import fetch_lane
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
+from gateway.started import tell_start
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
@@ -196,6 +197,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     calm_collector()
     try:
         worker.check_key_stores()
+        await tell_start(store, configuration.directory, "worker")
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))

@@ -32,6 +32,7 @@ from bankgate.v1 import (
 from gateway.addresses import is_loopback, split_address
 from gateway.callers import Callers
 from gateway.config import Configuration, ListenSettings, TlsSettings
+from gateway.refused_calls import RefusedCalls
 from gateway.rpc.door import Door
 from gateway.rpc.drain import Drain
 from gateway.rpc.operations import OperationsServicer
@@ -79,7 +80,13 @@ class RpcServer:
         self._directory = configuration.directory
         self._drain = Drain()
         self._door = Door(
-            gateway, Callers(configuration.callers), metrics, self._drain, clock, tls=configuration.listen.tls is not None
+            gateway,
+            Callers(configuration.callers),
+            metrics,
+            self._drain,
+            clock,
+            tls=configuration.listen.tls is not None,
+            refused=RefusedCalls(gateway.audit_store, clock),
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
         self._server: grpc.aio.Server | None = None
@@ -125,6 +132,7 @@ class RpcServer:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._door.idle(), grace)
         await server.stop(min(grace, FLUSH_SECONDS))
+        await self._door.refused.finish()
         log.info("rpc.stopped")
 
     async def run_until(self, stop: asyncio.Event) -> None:
