@@ -68,13 +68,13 @@ async def prove(store: Store, checkpointer: Checkpointer, payment_id: str, *, by
     rows = await _rows_of(store, payment)
     tree = Tree(await _hashes(store, checkpoint.size))
     last = next(row for row in reversed(rows) if row.detail is not None and digest in row.detail)
+    proved = [row for row in rows if row.number <= checkpoint.size]
     lines = [
         {
             "line": as_json(row if personal or row is last else masked(row)),
             "path": [one.hex() for one in tree.inclusion(row.number - 1)],
         }
-        for row in rows
-        if row.number <= checkpoint.size
+        for row in proved
     ]
     files = {
         "payment.json": told,

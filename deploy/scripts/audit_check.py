@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 
 class DoesNotFit(Exception):
@@ -30,7 +31,7 @@ def netstrings(*texts: str) -> bytes:
     return b"".join(b"%d:%b," % (len(data), data) for data in (text.encode() for text in texts))
 
 
-def check_line(line: dict) -> None:
+def check_line(line: dict[str, Any]) -> None:
     """Its parts against their digests, and itself against its hash."""
     number = line["number"]
     for name, texts in (("who", ("actor", "address", "factor")), ("object", ("object_id",)), ("detail", ("detail",))):
