@@ -147,7 +147,7 @@ def test_the_life_of_a_log_from_a_proof_to_an_erasure(bankgate: Any, place: Plac
     of_export = json.loads(bankgate("audit", "verify", "--export", tmp_path / "log.jsonl", *given, "--json").out)
     assert (of_export["ok"], of_export["lines"], of_export["checkpoints_signed"]) == (True, 7, 1)
     assert "192.0.2.7" in (tmp_path / "log.csv").read_text()
-    assert "person" not in (tmp_path / "log.csv").read_text()
+    assert "operator" not in (tmp_path / "log.csv").read_text()
 
 
 def altered_file(name: str, was: bytes, now: bytes) -> Callable[[Path], None]:
