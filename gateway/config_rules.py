@@ -24,6 +24,7 @@ from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import (
     LEASE_USED,
     AccountSettings,
+    AuditSettings,
     Configuration,
     ConnectionSettings,
     DatabaseSettings,
@@ -56,6 +57,7 @@ def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -
         *_store(configuration),
         *_callers(configuration, connection_ids),
         *_bank_directory(configuration),
+        *_audit(configuration.audit, configuration.directory),
     ):
         yield file, key, problem, hint
 
@@ -135,6 +137,16 @@ def _store(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
         reference = getattr(database, name)
         if reference is not None:
             yield from _reference(f"database.{name}", reference, directory)
+
+
+def _audit(audit: AuditSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
+    key, word = audit.checkpoint_key, audit.checkpoint_key_passphrase
+    if key is not None and not key.startswith(("store:", "pkcs11:")):
+        yield from _reference("audit.checkpoint_key", key, directory)
+        if word is None:
+            yield "audit.checkpoint_key_passphrase", "is required: private keys rest encrypted", "env:NAME or file:PATH"
+    if word is not None:
+        yield from _reference("audit.checkpoint_key_passphrase", word, directory)
 
 
 def _bank_directory(configuration: Configuration) -> Iterator[tuple[str, str, str]]:

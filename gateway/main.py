@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
     "policies": ("gateway.cli.policies", "app"),
+    "audit": ("gateway.cli.audit", "app"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
     "bench": ("gateway.main", "bench"),

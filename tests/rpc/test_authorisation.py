@@ -16,6 +16,8 @@ import grpc
 import pytest
 
 from bankgate.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -46,7 +48,7 @@ from gateway.use_cases.approvals import GivenFactor
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
 REASON = "Ms Weber of the bank's hotline"
-ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay", "approve")
+ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit")
 CODE = grpc.StatusCode
 
 
@@ -128,6 +130,7 @@ CALLS: dict[str, tuple[str, Make]] = {
             second_factor=ops.DecisionFactor(totp_code="2"),
         ),
     ),
+    "AuditService.ListAuditRecords": ("audit", lambda _: audit_pb2.ListAuditRecordsRequest(object_kind="process")),
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
 }
 # In the contract, not in this release: these answer nothing to anybody.
@@ -145,11 +148,12 @@ STUBS = {
     "StatementService": statements_pb2_grpc.StatementServiceStub,
     "OperationsService": operations_pb2_grpc.OperationsServiceStub,
     "ReplayService": replay_pb2_grpc.ReplayServiceStub,
+    "AuditService": audit_pb2_grpc.AuditServiceStub,
 }
 
 
 def every_method() -> Iterator[str]:
-    for module in (pay, stm, ops, rep):
+    for module in (pay, stm, ops, rep, audit_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from (f"{service.name}.{method.name}" for method in service.methods)
 
