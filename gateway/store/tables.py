@@ -8,6 +8,8 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.store import people_rows
+
 _MOMENTS: Final = frozenset(
     {
         "creation_date_time",
@@ -29,9 +31,19 @@ _MOMENTS: Final = frozenset(
         "given_at",
         "next_ask_at",
         "asked_at",
+        "enrolment_until",
+        "used_at",
+        "seen_at",
+        "fresh_at",
+        "expires_at",
+        "last_at",
+        "paused_until",
+        "opened_at",
+        "open_until",
+        "reviewed_at",
     }
 )
-_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
+_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +190,13 @@ TABLES: Final = (
         of_connection="t.connection_id = %s",
     ),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
+    Table(name="people", columns=people_rows.ACCOUNT),
+    Table(name="people_factors", columns=people_rows.FACTOR),
+    Table(name="people_sessions", columns=people_rows.SESSION),
+    Table(name="people_challenges", columns=people_rows.CHALLENGE),
+    Table(name="people_tries", columns=("key", "tries", "last_at", "paused_until")),
+    Table(name="people_openings", columns=people_rows.OPENING),
+    Table(name="people_proposals", columns=people_rows.PROPOSAL),
 )
 """In an order in which every row follows those that it refers to."""
 

@@ -8,6 +8,7 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
   another serial number to a message or a payment;
 - it deletes nothing that happened: events, payments, keys, evidence;
+- it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 """
 
@@ -36,6 +37,13 @@ _SERVE: Final = {
     "connections": "SELECT, INSERT, UPDATE",
     "channel_notes": "SELECT",
     "serial_numbers": "SELECT",
+    "people": "SELECT, INSERT, UPDATE",
+    "people_factors": _ALL,
+    "people_sessions": _ALL,
+    "people_challenges": _ALL,
+    "people_tries": _ALL,
+    "people_openings": "SELECT",
+    "people_proposals": _ALL,
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -62,6 +70,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     for table, rights in _SERVE.items():
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
+    yield f"GRANT UPDATE (reviewed_at, reviewed_by, review) ON people_openings TO {serve}"
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
     for table, condition in (
         ("documents", "kind = 'inbound'"),
