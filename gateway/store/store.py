@@ -15,6 +15,7 @@ from formats.model import CreditTransfer
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
+from gateway.store.audit import AuditStore
 from gateway.store.people import PeopleStore
 from gateway.store.records import (
     Attempt,
@@ -92,7 +93,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(PeopleStore, Protocol):
+class Store(AuditStore, PeopleStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

@@ -8,6 +8,7 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
 from gateway.store import people_rows
 
 _MOMENTS: Final = frozenset(
@@ -41,6 +42,7 @@ _MOMENTS: Final = frozenset(
         "opened_at",
         "open_until",
         "reviewed_at",
+        "made_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
@@ -197,6 +199,8 @@ TABLES: Final = (
     Table(name="people_tries", columns=("key", "tries", "last_at", "paused_until")),
     Table(name="people_openings", columns=people_rows.OPENING),
     Table(name="people_proposals", columns=people_rows.PROPOSAL),
+    Table(name="audit_log", columns=ROW_COLUMNS),
+    Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
 )
 """In an order in which every row follows those that it refers to."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from gateway.audit.record import AuditRecord
 from gateway.lifecycle import DeliveryEvent, PaymentEvent
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
@@ -151,6 +152,10 @@ async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, 
         "DROP TABLE payments",
         "CREATE TABLE more (n integer)",
         "ALTER TABLE chunks DISABLE ROW LEVEL SECURITY",
+        "UPDATE audit_log SET actor = NULL, address = NULL, factor = NULL, who_salt = NULL",
+        "DELETE FROM audit_log",
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+        "INSERT INTO audit_checkpoints (size, made_at, content, frontier) VALUES (1, now(), '', '')",
     ],
 )
 async def test_serve_cannot_change_what_goes_to_a_bank_nor_what_happened(
@@ -180,3 +185,17 @@ async def test_serve_sees_where_onboarding_stands_and_nothing_else_that_channels
     with pytest.raises(Exception, match=r"permission denied|not be written"):
         await serve.put_channel_note("bank/subscription", "other", was="ready")
     assert await worker.channel_note("bank/subscription") == "ready"
+
+
+async def test_both_write_the_audit_log_and_neither_changes_it(worker: PostgresStore, serve: PostgresStore, roles: Roles) -> None:
+    for store in (worker, serve):
+        await store.audit([AuditRecord(action="process.started", actor="bankgate", object_kind="process", object_id="serve")])
+    assert [row.number for row in await serve.audit_rows(0, 9)] == [1, 2]
+    for attack in (
+        "UPDATE audit_log SET outcome = ''",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "DELETE FROM audit_checkpoints",
+    ):
+        with psycopg.connect(roles.url("t_worker")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(attack)

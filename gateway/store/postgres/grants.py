@@ -10,6 +10,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 - it deletes nothing that happened: events, payments, keys, evidence;
 - it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
+
+Neither of the two changes or deletes a line of the audit log, nor a checkpoint; only the worker makes checkpoints.
 """
 
 from collections.abc import Iterator
@@ -44,6 +46,8 @@ _SERVE: Final = {
     "people_tries": _ALL,
     "people_openings": "SELECT",
     "people_proposals": _ALL,
+    "audit_log": "SELECT, INSERT",
+    "audit_checkpoints": "SELECT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -65,6 +69,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
     yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints FROM {worker}"
     yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {serve}"
     for table, rights in _SERVE.items():

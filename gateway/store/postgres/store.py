@@ -20,6 +20,7 @@ from gateway.store.archived import ArchivedPayment
 from gateway.store.postgres import deliveries, documents, events, payments, refusals
 from gateway.store.postgres import serials as serial_rows
 from gateway.store.postgres.answers import Answers
+from gateway.store.postgres.audit import AuditRows
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
 from gateway.store.postgres.migrate import migrate
@@ -61,7 +62,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(Answers, PeopleRows):
+class PostgresStore(Answers, AuditRows, PeopleRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:
