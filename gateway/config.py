@@ -286,7 +286,9 @@ class PeopleSettings(Settings):
     fresh_seconds: Annotated[float, Field(ge=30, le=3600)] = 300  # how long a second factor counts as fresh for changes of access
     challenge_seconds: Annotated[float, Field(ge=30, le=900)] = 180  # to answer a question for a factor, or to finish signing in
     enrolment_hours: int = Field(default=72, ge=1, le=720)  # in which a person begins with the code that an officer handed over
-    emergency_minutes: int = Field(default=60, ge=5, le=1440)  # a sealed account stays open, if the command does not say otherwise
+    emergency_minutes: int = Field(
+        default=60, ge=5, le=1440
+    )  # a sealed account stays open, if the command does not say otherwise
     oidc: PeopleOidcSettings | None = None
 
 

@@ -130,7 +130,9 @@ class Metrics:
             "certificate_days_left", "Days until a certificate expires; negative once it has.", "connection", "certificate"
         )
         self.people_sign_ins_total = counter(
-            "people_sign_ins_total", "People's tries to sign in, by outcome: password, signed_in, enrolled, refused, paused.", "outcome"
+            "people_sign_ins_total",
+            "People's tries to sign in, by outcome: password, signed_in, enrolled, refused, paused.",
+            "outcome",
         )
         self.people_emergency_uses_total = counter(
             "people_emergency_uses_total", "Calls and sign-ins of accounts that are sealed for emergencies."

@@ -12,7 +12,6 @@ from typing import Any, Final
 import structlog
 
 from gateway.audit.record import AuditRecord
-from gateway.store.store import Clock
 from gateway.config import PeopleSettings
 from gateway.errors import NotSignedIn, PeopleNotSetUp
 from gateway.people import pauses
@@ -23,7 +22,7 @@ from gateway.people.permissions import Permission, may
 from gateway.people.person import Acting, FactorProof, Person
 from gateway.people.records import Account, Factor, FactorKind, Opening, Pausing, Session
 from gateway.people.vault import Vault, key_of
-from gateway.store.people import PeopleStore
+from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
 
 HASHES_AT_ONCE: Final = 2  # 64 MiB each
@@ -69,7 +68,7 @@ class PeopleDesk:
     def __init__(
         self,
         settings: PeopleSettings,
-        store: PeopleStore,
+        store: Store,
         *,
         directory: Path,
         clock: Clock,
@@ -95,6 +94,10 @@ class PeopleDesk:
                 ' database and its backups, and name it: key = "file:people.key"'
             )
         return Vault(key_of(self._settings.key, self._directory))
+
+    def must_be_set_up(self) -> None:
+        """Without the key of people nobody signs in, whatever they know. Raises `PeopleNotSetUp`, `KeyUnavailable`."""
+        _ = self._vault
 
     @cached_property
     def _passwords(self) -> Passwords:
@@ -190,9 +193,7 @@ class PeopleDesk:
 
 def confirmed(factors: list[Factor]) -> list[Factor]:
     """Those that a person can sign in with; used recovery codes are none."""
-    return [
-        one for one in factors if one.confirmed and not (one.kind is FactorKind.RECOVERY_CODE and one.counter)
-    ]
+    return [one for one in factors if one.confirmed and not (one.kind is FactorKind.RECOVERY_CODE and one.counter)]
 
 
 def allowed(person: Person, permission: Permission) -> bool:

@@ -22,7 +22,9 @@ from gateway.store.store import Stale
 
 LABEL_MAX: Final = 64
 FACTORS_MAX: Final = 20  # of one person, recovery codes apart
-_REFUSED: Final = "the second factor was not accepted: wrong, used before, for something else, or too many tries / 第二因素未被接受"
+_REFUSED: Final = (
+    "the second factor was not accepted: wrong, used before, for something else, or too many tries / 第二因素未被接受"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +41,12 @@ class SecondFactor:
         given = [one for one in (self.totp_code, self.recovery_code, self.assertion, self.id_token) if one]
         if len(given) != 1:
             raise BadRequest("second_factor", "give one: a code, a recovery code, a passkey's assertion or an ID token")
-        if (self.assertion or self.id_token) and not self.challenge_id:
-            raise BadRequest("second_factor.challenge_id", "an assertion and an ID token answer a challenge: name it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a factor has to answer. `options`: for navigator.credentials.get(), "" if the person has no passkey; `nonce`: for an ID token."""
+    """What a factor has to answer. `options`: for navigator.credentials.get(), "" if the person has no passkey; `nonce`: for an
+    ID token."""
 
     challenge_id: str
     options: str
@@ -53,7 +54,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class Asked:
     """A challenge that is under way: what it was made of, and its id where using the factor uses it up."""
 
     nonce: bytes
@@ -73,7 +74,7 @@ class Factors(PeopleDesk):
     async def begin_factor(self, person: Person, bound_to: bytes) -> Question:
         """A question for one purpose: `bound_to` is the SHA-256 of what the factor is to be given for. Single use, expiring."""
         challenge_id, nonce = new_token(), secrets.token_bytes(passkeys.NONCE_BYTES)
-        asked = _Asked(nonce=nonce, bound_to=bound_to)
+        asked = Asked(nonce=nonce, bound_to=bound_to)
         content = json.dumps({"nonce": nonce.hex(), "bound_to": bound_to.hex()})
         options = await self._options(person.name, asked)
         await self._ask(challenge_id, person.name, "factor", content)
@@ -82,10 +83,10 @@ class Factors(PeopleDesk):
     async def prove(self, person: Person, factor: SecondFactor, bound_to: bytes, *, source: Source) -> FactorProof:
         """Takes a second factor from a person for one purpose, and uses it up. The proof is to be kept beside the decision.
 
-        `bound_to`: the 32 bytes of a SHA-256 over what is decided (an approval's digest). A passkey's signature has to cover it: the
-        assertion answers the challenge of `begin_factor(person, bound_to)`, and `FactorProof.evidence` lets a third party check it. A
-        code of an app, a recovery code, a challenge and an ID token count once, whatever comes of the decision. The account is read
-        anew: one that was disabled proves nothing. Counts tries and pauses. Raises `FactorRefused`.
+        `bound_to`: the 32 bytes of a SHA-256 over what is decided (an approval's digest). A passkey's signature has to cover
+        it: the assertion answers the challenge of `begin_factor(person, bound_to)`, and `FactorProof.evidence` lets a third
+        party check it. A code of an app, a recovery code, a challenge and an ID token count once, whatever comes of the
+        decision. The account is read anew: one that was disabled proves nothing. Counts tries and pauses. Raises `FactorRefused`.
         """
         account = await self._store.account(person.name)
         usable, _ = await self._usable(account)
@@ -118,10 +119,10 @@ class Factors(PeopleDesk):
         if not self.is_fresh(signed_in):
             raise FactorNeeded("this needs a second factor given just now: StepUp, then again / 此操作需要重新验证第二因素")
 
-    async def _asked(self, account: Account, factor: SecondFactor, bound_to: bytes) -> _Asked:
+    async def _asked(self, account: Account, factor: SecondFactor, bound_to: bytes) -> Asked:
         """The challenge that an answer names, if it is this person's and for this purpose."""
-        if not factor.challenge_id:
-            return _Asked(nonce=bytes(passkeys.NONCE_BYTES), bound_to=bound_to)
+        if not (factor.assertion or factor.id_token):
+            return Asked(nonce=bytes(passkeys.NONCE_BYTES), bound_to=bound_to)
         found = await self._store.challenge(factor.challenge_id)
         if found is None or (found.name, found.kind) != (account.name, "factor") or found.expires_at <= self._clock():
             raise FactorRefused(_REFUSED)
@@ -129,10 +130,10 @@ class Factors(PeopleDesk):
         if content["bound_to"] != bound_to.hex():
             log.warning("people.factor-for-another-purpose", challenge=found.challenge_id[:8])
             raise FactorRefused(_REFUSED)
-        return _Asked(nonce=bytes.fromhex(content["nonce"]), bound_to=bound_to, challenge_id=found.challenge_id)
+        return Asked(nonce=bytes.fromhex(content["nonce"]), bound_to=bound_to, challenge_id=found.challenge_id)
 
     async def _judged(
-        self, account: Account, factor: SecondFactor, asked: _Asked, source: Source
+        self, account: Account, factor: SecondFactor, asked: Asked, source: Source
     ) -> tuple[FactorUse | None, FactorProof]:
         """How the factor is used up, and the proof; None: its challenge was all there was to use, and is used. Counts the try."""
         key = key_for("factor", account.name)
@@ -145,7 +146,7 @@ class Factors(PeopleDesk):
         await self._store.take_back_try([key], [])
         return found
 
-    async def _right(self, account: Account, factor: SecondFactor, asked: _Asked) -> tuple[FactorUse | None, FactorProof] | None:
+    async def _right(self, account: Account, factor: SecondFactor, asked: Asked) -> tuple[FactorUse | None, FactorProof] | None:
         if factor.id_token:
             return await self._by_id_token(account, factor, asked)
         for one in confirmed(await self._store.factors_of(account.name)):
@@ -155,7 +156,7 @@ class Factors(PeopleDesk):
                 return self._use(one, counter, asked, proof), proof
         return None
 
-    def _counter_after(self, account: Account, one: Factor, factor: SecondFactor, asked: _Asked) -> tuple[int | None, str]:
+    def _counter_after(self, account: Account, one: Factor, factor: SecondFactor, asked: Asked) -> tuple[int | None, str]:
         """The factor's counter if this is it and right, else None; and the evidence."""
         match one.kind:
             case FactorKind.TOTP if factor.totp_code:
@@ -169,7 +170,7 @@ class Factors(PeopleDesk):
             case _:
                 return None, ""
 
-    def _asserted(self, one: Factor, factor: SecondFactor, asked: _Asked) -> tuple[int | None, str]:
+    def _asserted(self, one: Factor, factor: SecondFactor, asked: Asked) -> tuple[int | None, str]:
         passkey = Passkey(
             credential_id=one.credential_id or "", public_key=json.loads(one.content)["public_key"], counter=one.counter
         )
@@ -183,7 +184,7 @@ class Factors(PeopleDesk):
             return None, ""
 
     async def _by_id_token(
-        self, account: Account, factor: SecondFactor, asked: _Asked
+        self, account: Account, factor: SecondFactor, asked: Asked
     ) -> tuple[FactorUse | None, FactorProof] | None:
         """The provider was asked with the challenge as nonce, so that its signature covers the purpose."""
         if self._settings.oidc is None or self._id_tokens is None or asked.challenge_id is None:
@@ -206,7 +207,7 @@ class Factors(PeopleDesk):
     def _proof(self, kind: str, factor_id: str, bound_to: bytes, evidence: str) -> FactorProof:
         return FactorProof(kind=kind, factor_id=factor_id, at=self._clock(), bound_to=bound_to.hex(), evidence=evidence)
 
-    def _use(self, one: Factor, counter: int, asked: _Asked, proof: FactorProof) -> FactorUse:
+    def _use(self, one: Factor, counter: int, asked: Asked, proof: FactorProof) -> FactorUse:
         challenge_id = asked.challenge_id if one.kind is FactorKind.PASSKEY else None
         return FactorUse(
             name=one.name,
@@ -286,9 +287,7 @@ class Factors(PeopleDesk):
             counter=passkey.counter,
         )
         line = self._record("factor.added", name, signed_in, added=f"passkey {factor.factor_id}")
-        await self._finish(
-            self._store.add_factor(factor, challenge_id=challenge_id, signs_off=session_id, audit=[line])
-        )
+        await self._finish(self._store.add_factor(factor, challenge_id=challenge_id, signs_off=session_id, audit=[line]))
         return factor.factor_id
 
     async def new_recovery_codes(self, signed_in: SignedIn) -> list[str]:
@@ -341,7 +340,7 @@ class Factors(PeopleDesk):
             factor_id=factor_id, name=signed_in.account.name, kind=kind, label=label, content="", created_at=self._clock()
         )
 
-    async def _options(self, name: str, asked: _Asked) -> str:
+    async def _options(self, name: str, asked: Asked) -> str:
         known = [one.credential_id for one in await self._store.factors_of(name) if one.credential_id]
         if not known:
             return ""

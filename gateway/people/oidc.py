@@ -1,7 +1,7 @@
 """People who sign in at an identity provider: what its ID token says of them (OpenID Connect Core 1.0, section 2). Pure.
 
-Issuer, audience, algorithm, signature and times are checked before, by the verifier; here are the nonce, who it is, what they may do,
-and whether a second factor was given there.
+Issuer, audience, algorithm, signature and times are checked before, by the verifier; here are the nonce, who it is, what they
+may do, and whether a second factor was given there.
 """
 
 import hmac

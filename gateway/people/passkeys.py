@@ -1,7 +1,7 @@
 """Passkeys (W3C Web Authentication, level 2) by the library `webauthn`, and what makes their signatures mean something here.
 
-The challenge that an authenticator signs is not chance alone: it is SHA-256 over a word, a stored nonce and the digest of what the
-factor is given for. So the signature covers what was approved, and the evidence kept beside a decision lets anybody check it:
+The challenge that an authenticator signs is not chance alone: it is SHA-256 over a word, a stored nonce and the digest of what
+the factor is given for. So the signature covers what was approved, and the evidence kept beside a decision lets anybody check it:
 `challenge_of(nonce, bound_to)` stands in clientDataJSON, whose SHA-256 follows the authenticator data in what is signed (section
 7.2). User verification is always required; a signature counter that does not grow is a cloned authenticator and refused.
 """

@@ -1,9 +1,9 @@
 """Passwords of people: argon2id, and which ones are refused.
 
-Cost: RFC 9106, section 4, the second recommended option (64 MiB of memory, 3 passes, 4 lanes), above the minimum of the OWASP Password
-Storage Cheat Sheet (19 MiB, 2 passes, 1 lane). A hash says its own parameters; one made with lower ones is made anew when its owner
-signs in. What is refused follows NIST SP 800-63B, section 5.1.1.2: length counts, kinds of characters do not; all of Unicode,
-compared in NFKC; no more than a few words that everybody would try first.
+Cost: RFC 9106, section 4, the second recommended option (64 MiB of memory, 3 passes, 4 lanes), above the minimum of the OWASP
+Password Storage Cheat Sheet (19 MiB, 2 passes, 1 lane). A hash says its own parameters; one made with lower ones is made anew
+when its owner signs in. What is refused follows NIST SP 800-63B, section 5.1.1.2: length counts, kinds of characters do not;
+all of Unicode, compared in NFKC; no more than a few words that everybody would try first.
 """
 
 import unicodedata

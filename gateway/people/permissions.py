@@ -1,7 +1,7 @@
 """What each role may do: one table, and what follows from it. Pure.
 
-The words are those of a caller's actions (`gateway.config.Action`) where there is one for it. A person may do what any of their roles
-may, on their connections; the caller that carries the person has to be allowed it as well, and that is asked at the door.
+The words are those of a caller's actions (`gateway.config.Action`) where there is one for it. A person may do what any of their
+roles may, on their connections; the caller that carries the person has to be allowed it as well, and that is asked at the door.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,5 @@
-"""What is remembered of people, as the store gives it: accounts, factors, sessions, challenges, tries. Nothing secret in clear."""
+"""What is remembered of people, as the store gives it: accounts, factors, sessions, challenges, tries. Nothing secret in
+clear."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,28 +1,27 @@
 """Signing in: a password and then a second factor, a code to begin with, or an identity provider; and signing out.
 
-Whoever is refused learns nothing: an unknown name, a wrong password, a disabled or sealed account and a pause give the same answer,
-and a name that is not there costs the same work. Tries are counted before they are looked at.
+Whoever is refused learns nothing: an unknown name, a wrong password, a disabled or sealed account and a pause give the same
+answer, and a name that is not there costs the same work. Tries are counted before they are looked at.
 """
 
 import json
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-
-from webauthn.helpers import bytes_to_base64url
+from typing import Final, NoReturn
 
 from gateway.errors import BadRequest, FactorRefused, SignInRefused
 from gateway.people import oidc, passkeys, passwords, pauses
 from gateway.people.desk import NOT_RIGHT, PeopleDesk, SignedIn, Source, confirmed, key_for, log
-from gateway.people.factors import Factors, SecondFactor, _Asked, purpose_of_session
-from gateway.people.records import Account, Challenge, FactorKind, Opening, Session
+from gateway.people.factors import Asked, Factors, SecondFactor, purpose_of_session
+from gateway.people.records import Account, Challenge, Opening, Pausing, Session
 from gateway.people.vault import digest_of, new_token
 from gateway.store.people import AccountChange, FactorUse
 from gateway.store.store import Stale
 
-_SIGN_IN = "sign-in"
-_NONCE = "nonce"
-_NOT_LONGER_THAN = 1024  # characters of a name or a password that is looked at
+_SIGN_IN: Final = "sign-in"
+_NONCE: Final = "nonce"
+_NOT_LONGER_THAN: Final = 1024  # characters of a name or a password that is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,8 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A new session. The token is told once. `tries`: wrong ones under the name since the last right one, for the person to know."""
+    """A new session. The token is told once. `tries`: wrong ones under the name since the last right one, for the person to
+    know."""
 
     token: str
     session: Session
@@ -50,7 +50,7 @@ class SigningIn(Factors, PeopleDesk):
     async def sign_in(self, name: str, password: str, source: Source) -> Begun:
         """The first step. Raises `SignInRefused`."""
         name, password = name.strip().casefold()[:_NOT_LONGER_THAN], password[:_NOT_LONGER_THAN]
-        vault = self._vault  # without its key nobody signs in, whatever they know
+        self.must_be_set_up()
         account_key, address_key = key_for("account", name), key_for("address", source.address)
         await self._not_paused({account_key: pauses.ACCOUNT, address_key: pauses.ADDRESS})
         account = await self._store.account(name)
@@ -60,19 +60,19 @@ class SigningIn(Factors, PeopleDesk):
         factors = confirmed(await self._store.factors_of(name)) if right else []
         if account is None or not right or not factors:
             await self._refused(account, source, "password")
-        assert account is not None  # noqa: S101 - `_refused` does not return
         tries = await self._store.take_back_try([account_key], [address_key])
         if stored is not None and self._passwords.outdated(stored):
             account = await self._rehashed(account, password)
         sign_in_id = new_token()
-        asked = _Asked(nonce=secrets.token_bytes(passkeys.NONCE_BYTES), bound_to=purpose_of_session(sign_in_id))
+        asked = Asked(nonce=secrets.token_bytes(passkeys.NONCE_BYTES), bound_to=purpose_of_session(sign_in_id))
         content = {"nonce": asked.nonce.hex(), "caller": source.caller, "tries": max(tries - 1, 0), "version": account.version}
-        await self._keep(Challenge(
-            challenge_id=digest_of(sign_in_id), name=name, kind=_SIGN_IN, content=json.dumps(content), expires_at=self._soon()
-        ))
+        await self._keep(
+            Challenge(
+                challenge_id=digest_of(sign_in_id), name=name, kind=_SIGN_IN, content=json.dumps(content), expires_at=self._soon()
+            )
+        )
         self._metrics.people_sign_ins_total.labels("password").inc()
         kinds = tuple(sorted({str(one.kind) for one in factors}))
-        del vault
         return Begun(sign_in_id=sign_in_id, kinds=kinds, options=await self._options(name, asked))
 
     async def finish_sign_in(self, sign_in_id: str, factor: SecondFactor, source: Source) -> Opened:
@@ -85,20 +85,19 @@ class SigningIn(Factors, PeopleDesk):
         usable, opening = await self._usable(account)
         if account is None or not usable or content["caller"] != source.caller or content["version"] != account.version:
             raise self._no()
-        asked = _Asked(nonce=bytes.fromhex(content["nonce"]), bound_to=purpose_of_session(sign_in_id))
+        asked = Asked(nonce=bytes.fromhex(content["nonce"]), bound_to=purpose_of_session(sign_in_id))
         try:
-            use, proof = await self._judged(account, replace(factor, challenge_id=factor.challenge_id or "-"), asked, source)
+            use, proof = await self._judged(account, factor, asked, source)
         except FactorRefused:
             await self._refused(account, source, "second factor")
-            raise
         opened = self._new_session(account, source, opening, factor=f"{proof.kind} {proof.factor_id}", fresh_at=self._clock())
         opened = replace(opened, tries=content["tries"])
         await self._open(opened, source, use=use, challenge_id=begun.challenge_id)
         return opened
 
     async def enrol(self, name: str, code: str, password: str, source: Source) -> Opened:
-        """Begins with the code that a security officer handed over: sets the password, and opens a session that can do nothing but
-        add a second factor. Raises `SignInRefused`, and `BadRequest` for a password that is refused."""
+        """Begins with the code that a security officer handed over: sets the password, and opens a session that can do nothing
+        but add a second factor. Raises `SignInRefused`, and `BadRequest` for a password that is refused."""
         name = name.strip().casefold()[:_NOT_LONGER_THAN]
         account_key, address_key = key_for("account", name), key_for("address", source.address)
         await self._not_paused({account_key: pauses.ACCOUNT, address_key: pauses.ADDRESS})
@@ -109,12 +108,9 @@ class SigningIn(Factors, PeopleDesk):
         right = secrets.compare_digest(stored or digest_of(new_token()), digest_of(code.strip()))
         if account is None or not right:
             await self._refused(account, source, "enrolment code")
-        assert account is not None  # noqa: S101 - as above
         await self._store.take_back_try([account_key], [address_key])
         self._must_be_good(password, name)
-        changed = replace(
-            account, password=await self._hashed(password), updated_at=self._clock(), version=account.version + 1
-        )
+        changed = replace(account, password=await self._hashed(password), updated_at=self._clock(), version=account.version + 1)
         line = self._record("person.began", name, source)
         change = AccountChange(account=changed, was=account.version, end_sessions=True)
         try:
@@ -129,7 +125,9 @@ class SigningIn(Factors, PeopleDesk):
         """For a sign-in at the identity provider: the challenge's id, and the nonce to ask the provider with."""
         challenge_id, nonce = new_token(), new_token()
         await self._keep(
-            Challenge(challenge_id=challenge_id, name="", kind=_NONCE, content=json.dumps({"nonce": nonce}), expires_at=self._soon())
+            Challenge(
+                challenge_id=challenge_id, name="", kind=_NONCE, content=json.dumps({"nonce": nonce}), expires_at=self._soon()
+            )
         )
         return challenge_id, nonce
 
@@ -170,9 +168,7 @@ class SigningIn(Factors, PeopleDesk):
         await self._store.take_back_try([key], [])
         self._must_be_good(new, account.name)
         changed = replace(account, password=await self._hashed(new), updated_at=self._clock(), version=account.version + 1)
-        change = AccountChange(
-            account=changed, was=account.version, end_sessions=True, keep_session=signed_in.session.session_id
-        )
+        change = AccountChange(account=changed, was=account.version, end_sessions=True, keep_session=signed_in.session.session_id)
         await self._store.change_account(change, [self._record("password.changed", account.name, signed_in)])
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -203,7 +199,9 @@ class SigningIn(Factors, PeopleDesk):
             told = replace(told, updated_at=now, version=account.version + 1)
             change = AccountChange(account=told, was=account.version)
         roles = sorted(role.value for role in told.roles)
-        line = self._record("person.changed", told.name, source, roles=roles, groups=sorted(told.groups), by="identity provider")
+        line = self._record(
+            "person.changed", told.name, source, roles=roles, groups=sorted(told.groups), told_by="identity provider"
+        )
         try:
             await self._store.change_account(change, [line])
         except Stale:
@@ -262,17 +260,17 @@ class SigningIn(Factors, PeopleDesk):
             return account
         return changed
 
-    async def _not_paused(self, keys: dict[str, pauses.Pausing]) -> None:
+    async def _not_paused(self, keys: dict[str, Pausing]) -> None:
         if not await self._count_try(keys):
             self._metrics.people_sign_ins_total.labels("paused").inc()
             raise SignInRefused(NOT_RIGHT)
 
-    async def _refused(self, account: Account | None, source: Source, what: str) -> None:
+    async def _refused(self, account: Account | None, source: Source, what: str) -> NoReturn:
         """Counts it, writes it down if there is such a person, and raises."""
         self._metrics.people_sign_ins_total.labels("refused").inc()
         if account is not None:
             line = self._record("sign_in.refused", account.name, source, outcome="refused", what=what)
-            await self._write_down(line)
+            await self._store.audit([line])
         raise SignInRefused(NOT_RIGHT)
 
     def _no(self) -> SignInRefused:
@@ -288,6 +286,3 @@ class SigningIn(Factors, PeopleDesk):
 
     async def _keep(self, challenge: Challenge) -> None:
         await self._store.put_challenge(challenge)
-
-
-__all__ = ["Begun", "Opened", "SigningIn", "FactorKind", "bytes_to_base64url"]

@@ -1,7 +1,7 @@
 """One-time passwords by the clock (RFC 6238 over RFC 4226: HMAC-SHA1, 6 digits, steps of 30 seconds). Pure.
 
-SHA-1 is what authenticator apps know; its collisions do not matter in HMAC. A code counts once: whoever accepts a step stores it, and
-neither it nor an earlier one is accepted again.
+SHA-1 is what authenticator apps know; its collisions do not matter in HMAC. A code counts once: whoever accepts a step stores
+it, and neither it nor an earlier one is accepted again.
 """
 
 import base64

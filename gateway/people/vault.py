@@ -1,8 +1,8 @@
 """What stands between the database and the second factors in it: one key, from outside the database.
 
-From it two keys are derived (HKDF-SHA256, RFC 5869): one encrypts TOTP secrets (AES-256-GCM; the associated data name the person, the
-factor and the purpose, so that a row copied to another person opens nothing), one makes recovery codes unguessable to whoever has
-the database alone (HMAC-SHA256 over 80 random bits).
+From it two keys are derived (HKDF-SHA256, RFC 5869): one encrypts TOTP secrets (AES-256-GCM; the associated data name the
+person, the factor and the purpose, so that a row copied to another person opens nothing), one makes recovery codes unguessable
+to whoever has the database alone (HMAC-SHA256 over 80 random bits).
 """
 
 import base64

@@ -1,7 +1,7 @@
 """People in the store: accounts, second factors, sessions, challenges, tries, emergencies (`gateway.people.records`).
 
-Every method that writes is one transaction, with the audit records that belong to it. What counts once (a code, a challenge, a code
-of recovery) is used up by compare-and-set in the transaction of what it is used for: of two that try, one meets `Stale`.
+Every method that writes is one transaction, with the audit records that belong to it. What counts once (a code, a challenge, a
+code of recovery) is used up by compare-and-set in the transaction of what it is used for: of two that try, one meets `Stale`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -64,9 +64,9 @@ class PeopleStore(Protocol):
     async def add_factor(
         self, factor: Factor, *, challenge_id: str | None = None, signs_off: str | None = None, audit: Sequence[AuditRecord] = ()
     ) -> None:
-        """Uses the challenge up. An unconfirmed factor of the same kind gives way; a confirmed one ends the person's enrolment and,
-        where `signs_off` names a session, makes that one a full one. Raises `Stale`: the challenge is gone, or the credential is
-        somebody's."""
+        """Uses the challenge up. An unconfirmed factor of the same kind gives way; a confirmed one ends the person's enrolment
+        and, where `signs_off` names a session, makes that one a full one. Raises `Stale`: the challenge is gone, or the
+        credential is somebody's."""
 
     async def use_factor(self, use: FactorUse, audit: Sequence[AuditRecord] = ()) -> None:
         """Also confirms it, which ends the person's enrolment. Raises `Stale`: used meanwhile, or the challenge is gone."""

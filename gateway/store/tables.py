@@ -8,8 +8,8 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
 from gateway.store import people_rows
+from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
 
 _MOMENTS: Final = frozenset(
     {

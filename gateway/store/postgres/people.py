@@ -147,7 +147,7 @@ async def replace_codes(tx: Tx, name: str, codes: Sequence[Factor], audit: Seque
 
 
 async def open_session(
-    tx: Tx, session: Session, most: int, use: FactorUse | None, challenge_id: str | None, audit: Sequence[AuditRecord]
+    tx: Tx, session: Session, *, most: int, use: FactorUse | None, challenge_id: str | None, audit: Sequence[AuditRecord]
 ) -> None:
     # Whoever signs in at the same moment waits here, so that the limit holds.
     await tx.connection.execute("SELECT name FROM people WHERE name = $1 FOR UPDATE", session.name)
@@ -331,7 +331,7 @@ class PeopleRows(ABC):
         challenge_id: str | None = None,
         audit: Sequence[AuditRecord] = (),
     ) -> None:
-        await self._write(lambda tx: open_session(tx, session, most, use, challenge_id, audit))
+        await self._write(lambda tx: open_session(tx, session, most=most, use=use, challenge_id=challenge_id, audit=audit))
 
     async def session(self, token_sha256: str) -> tuple[Session, Account] | None:
         return await self._read(lambda db: session(db, token_sha256))

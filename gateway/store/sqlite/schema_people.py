@@ -1,4 +1,5 @@
-"""The tables of people (`gateway.store.people`). Nothing in them signs anybody in: tokens and codes are digests, secrets encrypted."""
+"""The tables of people (`gateway.store.people`). Nothing in them signs anybody in: tokens and codes are digests, secrets
+encrypted."""
 
 from typing import Final
 

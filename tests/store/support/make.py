@@ -30,6 +30,13 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
+    7: tuple(
+        f"DROP TABLE {name}"
+        for name in (
+            *("people_factors", "people_sessions", "people_challenges", "people_tries", "people_openings", "people_proposals"),
+            *("people", "audit_checkpoints", "audit_log"),
+        )
+    ),
     6: ("DROP TABLE serial_numbers", "DROP INDEX deliveries_package", "ALTER TABLE deliveries DROP COLUMN package"),
     5: ("DROP TABLE delivery_events", "DROP INDEX deliveries_sent", "DROP TABLE channel_notes"),
     4: ("ALTER TABLE inbound_files DROP COLUMN opened",),
