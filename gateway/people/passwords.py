@@ -50,7 +50,7 @@ def problem(password: str, name: str) -> str:
     rest = folded
     for word in sorted({*_REFUSED, *_parts(name)}, key=len, reverse=True):
         rest = rest.replace(word, "")
-    if len(_unrun(rest)) < LENGTH_MIN // 2:
+    if len(_unrun("".join(filter(str.isalnum, rest)))) < LENGTH_MIN // 2:
         return "your name, well-known words and rows of the keyboard are guessed first; what is left beside them is too short"
     return ""
 
@@ -58,7 +58,8 @@ def problem(password: str, name: str) -> str:
 def _parts(name: str) -> list[str]:
     for mark in "._-":
         name = name.replace(mark, " ")
-    return [part for part in name.casefold().split() if len(part) >= 3]
+    parts = name.casefold().split()
+    return ["".join(parts), *(part for part in parts if len(part) >= 2)]
 
 
 def _unrun(text: str) -> str:
