@@ -40,11 +40,9 @@ def _as_is(value: Any) -> Any:
 
 async def _insert(tx: Tx, table: str, columns: Sequence[str], record: Any) -> None:
     places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
+    query = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
     try:
-        async with tx.connection.transaction():  # a savepoint: the operation goes on after a refusal only to be rolled back
-            await tx.connection.execute(
-                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", *people_rows.values(record, columns, _as_is)
-            )
+        await tx.connection.execute(query, *people_rows.values(record, columns, _as_is))
     except asyncpg.IntegrityConstraintViolationError:
         raise Stale(f"{table} has a row of this name, or the person is gone") from None
 
