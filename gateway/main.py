@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "inbound": ("gateway.cli.inbound", "app"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
+    "people": ("gateway.cli.people", "app"),
     "bench": ("gateway.main", "bench"),
 }
 """Every command: the module it stands in, and the function or group of commands there."""

@@ -3,13 +3,17 @@
 from gateway.errors import NotFound
 from gateway.people.desk import SignedIn
 from gateway.people.officers import Officers
-from gateway.people.records import Factor, Session
+from gateway.people.records import Account, Factor, Session
 from gateway.people.sign_in import SigningIn
 
 
 class People(SigningIn, Officers):
     """Every use case about people. What concerns a signed-in person takes their session as `session_of` gave it for this very
     call."""
+
+    async def account(self, name: str) -> Account | None:
+        """The account of that name."""
+        return await self._store.account(name)
 
     async def own_factors(self, signed_in: SignedIn) -> list[Factor]:
         """The person's factors, used recovery codes too."""

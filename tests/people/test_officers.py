@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.errors import BadRequest, FactorNeeded, Forbidden, NotFound, NotSignedIn, SignInRefused, TooLate
 from gateway.people.factors import SecondFactor
@@ -177,9 +178,7 @@ async def test_the_first_officer_is_made_at_the_machine_and_only_while_there_is_
 # -- emergencies -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_sealed_account_works_while_it_is_open_loudly_and_waits_for_a_review(
-    house: House, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_sealed_account_works_while_it_is_open_loudly_and_waits_for_a_review(house: House) -> None:
     ada = await house.officer()
     codes = await house.people.seal_account(
         wanted("emergency", ["operator"], (), ("*",)), "sealed in an envelope", "machine: root"
@@ -193,15 +192,15 @@ async def test_a_sealed_account_works_while_it_is_open_loudly_and_waits_for_a_re
         await sign_in(codes[0])
     with pytest.raises(BadRequest):
         await house.people.open_sealed("emergency", "fire", None, "machine: root")
-    opening = await house.people.open_sealed("emergency", "the bank calls and nobody is in", 30, "machine: root")
-    token = await sign_in(codes[0])
+    with capture_logs() as told:
+        opening = await house.people.open_sealed("emergency", "the bank calls and nobody is in", 30, "machine: root")
+        token = await sign_in(codes[0])
+    errors = [line["event"] for line in told if line["log_level"] == "error"]
+    assert errors == ["people.emergency-opened", "people.emergency-sign-in"]
     session = await house.people.session_of(token, CONSOLE)
     assert session.opening == opening
     assert session.session.expires_at == opening.open_until
     assert house.people._metrics.people_emergency_uses_total._value.get() == 2
-    told = capsys.readouterr().out
-    assert "people.emergency-opened" in told
-    assert "people.emergency-sign-in" in told
     with pytest.raises(SignInRefused):
         await sign_in(codes[0])
     house.clock.advance(minutes=10)
