@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.people.person import Role
+
 
 class Settings(BaseModel):
     """Base: unknown keys are mistakes, and settings do not change after start."""
@@ -64,7 +66,7 @@ class ListenSettings(Settings):
     drain_seconds: Seconds = 20
 
 
-Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit"]
+Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit", "people"]
 
 
 class CallerSettings(Settings):
@@ -267,6 +269,40 @@ class ConnectionSettings(Settings):
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 
 
+class PeopleOidcSettings(Settings):
+    """People who sign in at an identity provider (OpenID Connect). Their accounts follow its claims at every sign-in."""
+
+    issuer: str
+    audience: str  # our client id there
+    jwks: str  # "file:PATH" or "https://…": the keys of the issuer
+    name_claim: str = "preferred_username"
+    roles_claim: str = "groups"  # a list of texts; its values are looked up in `roles` and `groups`
+    roles: dict[str, Role] = Field(min_length=1)
+    groups: dict[str, str] = Field(default_factory=dict)  # groups of approval chains
+    connections: tuple[str, ...] = ("*",)
+    second_factor_acr: tuple[str, ...] = ()  # values of `acr`, or of `amr` (RFC 8176), that say a second factor was given there
+    second_factor_amr: tuple[str, ...] = ()
+
+
+class PeopleSettings(Settings):
+    """People with accounts (docs/people.md)."""
+
+    key: str | None = None  # reference to 32 bytes; without it nobody can sign in
+    relying_party: str | None = None  # the domain of passkeys: that of the page people use, or one above it; None: no passkeys
+    origins: tuple[str, ...] = ()  # where that page is served: "https://pay.example.com"
+    title: str = Field(default="bankgate", max_length=64)  # as authenticators show it
+    idle_seconds: Annotated[float, Field(ge=60, le=86_400)] = 900  # after which an unused session ends
+    session_seconds: Annotated[float, Field(ge=300, le=7 * 86_400)] = 36_000  # after which any session ends
+    sessions_max: int = Field(default=5, ge=1, le=100)  # of one person; the oldest gives way
+    fresh_seconds: Annotated[float, Field(ge=30, le=3600)] = 300  # how long a second factor counts as fresh for changes of access
+    challenge_seconds: Annotated[float, Field(ge=30, le=900)] = 180  # to answer a question for a factor, or to finish signing in
+    enrolment_hours: int = Field(default=72, ge=1, le=720)  # in which a person begins with the code that an officer handed over
+    emergency_minutes: int = Field(
+        default=60, ge=5, le=1440
+    )  # a sealed account stays open, if the command does not say otherwise
+    oidc: PeopleOidcSettings | None = None
+
+
 class Configuration(Settings):
     """The whole, validated. `directory` is where relative references start."""
 
@@ -279,5 +315,6 @@ class Configuration(Settings):
     audit: AuditSettings = AuditSettings()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
+    people: PeopleSettings = PeopleSettings()
     bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

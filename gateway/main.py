@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("gateway.cli.audit", "app"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
+    "people": ("gateway.cli.people", "app"),
     "bench": ("gateway.main", "bench"),
 }
 """Every command: the module it stands in, and the function or group of commands there."""

@@ -133,6 +133,14 @@ class Metrics:
         self.certificate_days_left = gauge(
             "certificate_days_left", "Days until a certificate expires; negative once it has.", "connection", "certificate"
         )
+        self.people_sign_ins_total = counter(
+            "people_sign_ins_total",
+            "People's tries to sign in, by outcome: password, signed_in, enrolled, refused, paused.",
+            "outcome",
+        )
+        self.people_emergency_uses_total = counter(
+            "people_emergency_uses_total", "Calls and sign-ins of accounts that are sealed for emergencies."
+        )
         self.rpc_total = counter("rpc_total", "Calls answered, by gRPC status code.", "method", "code")
         self.rpc_seconds = self._histogram("rpc_seconds", "One call, streams included, from first to last byte.", "method")
 

@@ -2,48 +2,23 @@
 
 # ruff: noqa: N802 - the methods are named by the contract
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from functools import wraps
-from typing import Any, Final, TypeVar, cast
+from typing import Final
 
 from bankgate.v1 import operations_pb2 as pb
 from gateway.callers import Caller
 from gateway.errors import BadRequest
-from gateway.people.person import Acting
 from gateway.policy.chain import Choice
-from gateway.rpc.door import Context, Servicer, page_of, unary
-from gateway.rpc.errors import SESSION_KEY
+from gateway.rpc.door import Servicer, page_of, unary
 from gateway.rpc.present import PAYMENT_STATES
 from gateway.rpc.present_review import approval_message
+from gateway.rpc.sessions import acting_in, in_session
 from gateway.use_cases.approvals import GivenFactor
 
 REASON_MAX: Final = 500
 DIGEST_LENGTH: Final = 64
 ASSERTION_MAX: Final = 16 * 1024
 
-C = TypeVar("C", bound=Callable[..., Any])
-
-_context: ContextVar[Context] = ContextVar("context")
 _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
-
-
-def in_session(call: C) -> C:
-    """For methods that need to know who is signed in: they find the call's context in `acting_of`."""
-
-    @wraps(call)
-    async def kept(servicer: Servicer, request: Any, context: Context) -> Any:
-        _context.set(context)  # gRPC runs each call in a task of its own
-        return await call(servicer, request, context)
-
-    return cast("C", kept)
-
-
-async def acting_of(servicer: Servicer, caller: Caller) -> Acting:
-    """Who acts in this call: the signed-in person of its session, else the caller itself."""
-    context = _context.get()
-    metadata: dict[str, Any] = dict(context.invocation_metadata() or ())
-    return await servicer.gateway.acting(caller, str(metadata.get(SESSION_KEY, "")), context.peer())
 
 
 class ApprovalMethods(Servicer):
@@ -68,7 +43,7 @@ class ApprovalMethods(Servicer):
     async def DecideApproval(self, caller: Caller, request: pb.DecideApprovalRequest) -> pb.DecideApprovalResponse:
         case = await self.gateway.decide(
             caller,
-            await acting_of(self, caller),
+            await acting_in(self, caller),
             request.approval_id,
             Choice.APPROVE if request.approve else Choice.REFUSE,
             digest=_digest(request.digest),
@@ -83,7 +58,7 @@ class ApprovalMethods(Servicer):
     async def ReleaseHeldPayment(self, caller: Caller, request: pb.ReleaseHeldPaymentRequest) -> pb.ReleaseHeldPaymentResponse:
         case = await self.gateway.decide(
             caller,
-            await acting_of(self, caller),
+            await acting_in(self, caller),
             request.payment_id,
             Choice.RELEASE,
             digest=_digest(request.digest),

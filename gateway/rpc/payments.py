@@ -14,7 +14,6 @@ from gateway.callers import Caller
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
-from gateway.rpc.approvals import acting_of, in_session
 from gateway.rpc.convert import date_of, orders_of
 from gateway.rpc.door import Servicer, aware, page_of, streaming, unary
 from gateway.rpc.errors import Draining
@@ -28,6 +27,7 @@ from gateway.rpc.present import (
 )
 from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
+from gateway.rpc.sessions import acting_in, in_session
 from gateway.store.records import PaymentFilter
 
 BATCHES_AT_ONCE: Final = 4
@@ -137,7 +137,7 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
         try:
-            person = (await acting_of(self, caller)).person
+            person = (await acting_in(self, caller)).person
             submitted = await self.gateway.submit(
                 caller, _orders(request.payments), submitted_by=None if person is None else person.name
             )

@@ -20,6 +20,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from bankgate.v1 import (
+    access_pb2,
+    access_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
     operations_pb2,
@@ -35,6 +37,7 @@ from gateway.addresses import is_loopback, split_address
 from gateway.callers import Callers
 from gateway.config import Configuration, ListenSettings, TlsSettings
 from gateway.refused_calls import RefusedCalls
+from gateway.rpc.access import AccessServicer
 from gateway.rpc.audit import AuditServicer
 from gateway.rpc.door import Door
 from gateway.rpc.drain import Drain
@@ -54,6 +57,7 @@ SERVICES: Final = (
     statements_pb2.DESCRIPTOR.services_by_name["StatementService"].full_name,
     operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
     replay_pb2.DESCRIPTOR.services_by_name["ReplayService"].full_name,
+    access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name,
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
 )
 
@@ -150,6 +154,7 @@ class RpcServer:
     def _add_services(self, server: grpc.aio.Server) -> None:
         payments_pb2_grpc.add_PaymentServiceServicer_to_server(PaymentServicer(self._door), server)
         statements_pb2_grpc.add_StatementServiceServicer_to_server(StatementServicer(self._door), server)
+        access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(self._door), server)
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self._door), server)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(OperationsServicer(self._door), server)
         replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)

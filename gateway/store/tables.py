@@ -8,6 +8,7 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.store import people_rows
 from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
 
 _MOMENTS: Final = frozenset(
@@ -35,10 +36,20 @@ _MOMENTS: Final = frozenset(
         "judged_at",
         "factor_at",
         "decided_at",
+        "enrolment_until",
+        "used_at",
+        "seen_at",
+        "fresh_at",
+        "expires_at",
+        "last_at",
+        "paused_until",
+        "opened_at",
+        "open_until",
+        "reviewed_at",
         "made_at",
     }
 )
-_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
+_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +220,13 @@ TABLES: Final = (
     ),
     Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
+    Table(name="people", columns=people_rows.ACCOUNT),
+    Table(name="people_factors", columns=people_rows.FACTOR),
+    Table(name="people_sessions", columns=people_rows.SESSION),
+    Table(name="people_challenges", columns=people_rows.CHALLENGE),
+    Table(name="people_tries", columns=("key", "tries", "last_at", "paused_until")),
+    Table(name="people_openings", columns=people_rows.OPENING),
+    Table(name="people_proposals", columns=people_rows.PROPOSAL),
     Table(name="audit_log", columns=ROW_COLUMNS),
     Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
 )

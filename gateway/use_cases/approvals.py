@@ -7,7 +7,7 @@ state, event and line of the audit log are one transaction.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -16,6 +16,9 @@ from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.errors import BadRequest, Forbidden, NotFound, TooLate
 from gateway.lifecycle import PaymentState
+from gateway.people.desk import Source
+from gateway.people.factors import SecondFactor
+from gateway.people.people import People
 from gateway.people.person import Acting, FactorProof, Person
 from gateway.policy.chain import (
     Choice,
@@ -67,14 +70,25 @@ class GivenFactor:
     challenge_id: str = ""
 
 
-class Signers(Protocol):
-    """Who people are, and how they prove it."""
-
-    async def acting(self, caller: str, session: str, address: str) -> Acting:
-        """Who acts under this session now. Raises an error of the caller's if it has ended."""
+class Prover(Protocol):
+    """How people prove who they are."""
 
     async def prove(self, acting: Acting, factor: GivenFactor, bound_to: bytes) -> FactorProof:
         """Takes the second factor for this purpose and uses it up. Raises an error of the caller's if it is not right."""
+
+
+class PeopleProver:
+    """Those who have accounts here."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    async def prove(self, acting: Acting, factor: GivenFactor, bound_to: bytes) -> FactorProof:
+        assert acting.person is not None  # noqa: S101 - only people decide
+        given = SecondFactor(**asdict(factor))
+        return await self._people.prove(
+            acting.person, given, bound_to, source=Source(caller=acting.caller, address=acting.address)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,18 +122,12 @@ class Case:
 
 
 class Approvals(Desk):
-    """The use cases of people who decide. `signers` is set where people can sign in."""
+    """The use cases of people who decide. `prover` is set where people can sign in."""
 
     def __init__(self, configuration: Configuration, store: Store, *, clock: Clock, metrics: Metrics) -> None:
         super().__init__(configuration, store, clock=clock, metrics=metrics)
-        self.signers: Signers | None = None
+        self.prover: Prover | None = None
         self._judged_once = False
-
-    async def acting(self, caller: Caller, session: str, address: str) -> Acting:
-        """Who acts. Without a session it is the caller itself."""
-        if not session or self.signers is None:
-            return Acting(caller=caller.name, address=address)
-        return await self.signers.acting(caller.name, session, address)
 
     async def list_approvals(
         self, caller: Caller, connection_id: str | None, states: Sequence[PaymentState], limit: int, token: str | None
@@ -165,7 +173,7 @@ class Approvals(Desk):
         """
         self._authorise(caller, "approve")
         person = acting.person
-        if person is None or self.signers is None:
+        if person is None or self.prover is None:
             raise Forbidden("people decide about payments, not callers: sign in, and send the session along")
         if choice is not Choice.APPROVE:
             need_reason(reason)
@@ -197,9 +205,9 @@ class Approvals(Desk):
 
     async def _proof(self, acting: Acting, choice: Choice, digest: bytes, factor: GivenFactor) -> FactorProof:
         """A second factor given just now for this decision, and for nothing else."""
-        assert self.signers is not None  # noqa: S101 - asked before
+        assert self.prover is not None  # noqa: S101 - asked before
         bound_to = purpose(choice, digest)
-        proof = await self.signers.prove(acting, factor, bound_to)
+        proof = await self.prover.prove(acting, factor, bound_to)
         age = self._clock() - proof.at
         if proof.bound_to != bound_to.hex() or not -FRESH <= age <= FRESH:
             raise Forbidden("the second factor was not given for this decision, or not just now")

@@ -5,18 +5,21 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gateway import clock
 from gateway.config_load import load
+from gateway.people.desk import Source
+from gateway.people.factors import SecondFactor
+from gateway.people.people import People
 from gateway.people.person import Acting, FactorProof, Person, Role
 from gateway.review import Reviewer
 from gateway.review_checks import checks_of
 from gateway.store.factory import open_store
 from gateway.telemetry import Metrics
-from gateway.use_cases.approvals import Approvals, GivenFactor
 
 POLICY = """
 id = "pay"
@@ -30,32 +33,29 @@ steps = [{ group = "finance" }, { group = "board" }]
 """
 
 
-class People:
-    """Whoever signs in is who they say, in both groups, and proves it by the code 123456."""
+async def session_of(_: People, token: str, source: Source) -> Any:
+    """Whoever signs in is who they say, in both groups."""
+    person = Person(name=token, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance", "board"}))
+    acting = Acting(caller=source.caller, person=person, address=source.address)
+    return SimpleNamespace(session=SimpleNamespace(enrolling=False), acting=acting)
 
-    async def acting(self, caller: str, session: str, address: str) -> Acting:
-        person = Person(name=session, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance", "board"}))
-        return Acting(caller=caller, person=person, address=address)
 
-    async def prove(self, acting: Acting, factor: GivenFactor, bound_to: bytes) -> FactorProof:
-        assert factor.totp_code == "123456"
-        return FactorProof(kind="totp", factor_id="t1", at=clock.now(), bound_to=bound_to.hex())
+async def prove(_: People, person: Person, factor: SecondFactor, bound_to: bytes, *, source: Source) -> FactorProof:
+    assert (factor.totp_code, source.caller) == ("123456", "erp")
+    return FactorProof(kind="totp", factor_id=person.name, at=clock.now(), bound_to=bound_to.hex())
 
 
 @pytest.fixture
 def directory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With a policy, and a caller that may carry decisions."""
+    """With a policy, and a caller that may carry people who decide."""
     (directory / "policies").mkdir()
     (directory / "policies" / "pay.toml").write_text(POLICY, encoding="utf-8")
-    settings = (directory / "bankgate.toml").read_text(encoding="utf-8")
-    (directory / "bankgate.toml").write_text(settings.replace('"replay"]', '"replay", "approve"]'), encoding="utf-8")
-    begin = Approvals.__init__
-
-    def with_people(self: Approvals, *arguments: Any, **named: Any) -> None:
-        begin(self, *arguments, **named)
-        self.signers = People()
-
-    monkeypatch.setattr(Approvals, "__init__", with_people)
+    (directory / "people.key").write_text("ab" * 32, encoding="ascii")
+    (directory / "people.key").chmod(0o600)
+    settings = (directory / "bankgate.toml").read_text(encoding="utf-8").replace('"replay"]', '"replay", "approve", "people"]')
+    (directory / "bankgate.toml").write_text(f'people.key = "file:people.key"\n{settings}', encoding="utf-8")
+    monkeypatch.setattr(People, "session_of", session_of)
+    monkeypatch.setattr(People, "prove", prove)
     return directory
 
 

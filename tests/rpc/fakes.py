@@ -14,7 +14,6 @@ from gateway.callers import Caller
 from gateway.errors import Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
-from gateway.people.person import Acting
 from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
 from gateway.store.records import Payment, PaymentEventRow, PaymentFilter, Reason
 
@@ -62,9 +61,6 @@ class FakeGateway:
 
     async def serial_of(self, payment: Payment) -> None:
         """At a bank that is sent files."""
-
-    async def acting(self, caller: Caller, session: str, address: str) -> Acting:
-        return Acting(caller=caller.name, address=address)
 
     async def case_of(self, payment: Payment) -> None:
         return None

@@ -9,7 +9,10 @@ import pytest
 
 from gateway.audit.record import AuditRecord
 from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
+from gateway.people.person import Role
+from gateway.people.records import Account, Opening
 from gateway.policy.chain import Choice
+from gateway.store.people import AccountChange
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
 from gateway.store.postgres.migrate import migrate
@@ -228,4 +231,31 @@ async def test_both_write_the_audit_log_and_neither_changes_it(worker: PostgresS
     only_serve = "INSERT INTO audit_checkpoints (size, made_at, content, frontier) VALUES (1, now(), '', '')"
     for role, attack in [("t_serve", only_serve), *((role, attack) for role in ("t_serve", "t_worker") for attack in attacks)]:
         with psycopg.connect(roles.url(role)) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(attack)
+
+
+async def test_serve_keeps_people_and_can_neither_open_a_sealed_account_nor_forget_one(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles, clock: HandClock
+) -> None:
+    account = Account(name="emergency", roles=frozenset({Role.OPERATOR}), sealed=True, created_at=clock(), updated_at=clock())
+    await serve.change_account(AccountChange(account=account, was=None))
+    opening = Opening(
+        opening_id="o1",
+        name="emergency",
+        opened_by="machine",
+        reason="fire",
+        opened_at=clock(),
+        open_until=clock.advance(hours=1),
+    )
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        await serve.open_sealed(opening)
+    await worker.open_sealed(opening)
+    await serve.review_opening("o1", "ada", "looked at it")
+    for attack in (
+        "UPDATE people_openings SET open_until = now() + interval '9 days'",
+        "DELETE FROM people_openings",
+        "DELETE FROM people",
+        "TRUNCATE people_factors",
+    ):
+        with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(attack)

@@ -9,6 +9,7 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   another serial number to a message or a payment;
 - it deletes nothing that happened: events, payments, keys, evidence;
 - it writes what people decide about payments, and changes neither decisions nor what was judged;
+- it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 
 Neither of the two changes or deletes a line of the audit log, nor a checkpoint; only the worker makes checkpoints.
@@ -42,6 +43,13 @@ _SERVE: Final = {
     "reviews": "SELECT",
     "review_book": "SELECT",
     "approvals": "SELECT, INSERT",
+    "people": "SELECT, INSERT, UPDATE",
+    "people_factors": _ALL,
+    "people_sessions": _ALL,
+    "people_challenges": _ALL,
+    "people_tries": _ALL,
+    "people_openings": "SELECT",
+    "people_proposals": _ALL,
     "audit_log": "SELECT, INSERT",
     "audit_checkpoints": "SELECT",
     "documents": _ALL,
@@ -72,6 +80,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
     yield f"GRANT UPDATE (version) ON reviews TO {serve}"  # that a decision was taken: what was judged is the worker's to write
+    yield f"GRANT UPDATE (reviewed_at, reviewed_by, review) ON people_openings TO {serve}"
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
     for table, condition in (
         ("documents", "kind = 'inbound'"),

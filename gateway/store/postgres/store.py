@@ -26,6 +26,7 @@ from gateway.store.postgres.connection import Database, Home, Question, Readers,
 from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
 from gateway.store.postgres.payments import Call, submit
+from gateway.store.postgres.people import PeopleRows
 from gateway.store.postgres.reviews import ReviewRows
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
@@ -62,7 +63,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(ReviewRows, Answers, AuditRows):
+class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

@@ -136,7 +136,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.gateway = Gateway(self.configuration, self.store, clock=self.now, metrics=self.metrics)
-        self.gateway.signers = self.doorkeeper
+        self.gateway.prover = self.doorkeeper
         self.checks: ConfiguredChecks = checks_of(self.configuration, self.store)
         self.reviewer = self.another_reviewer()
         connection = open_connection(self.configuration.connections["one"], self.directory, self.now)
@@ -186,7 +186,7 @@ class House:
         self, name: str, payment_id: str, choice: Choice = Choice.APPROVE, *, digest: bytes | None = None, seen: int = 0
     ) -> Case:
         case = await self.case(payment_id)
-        acting = await self.gateway.acting(CONSOLE, name, "ipv4:10.0.0.1:1")
+        acting = await self.doorkeeper.acting("console", name, "ipv4:10.0.0.1:1")
         return await self.gateway.decide(
             CONSOLE,
             acting,

@@ -101,7 +101,7 @@ async def test_a_caller_decides_nothing_by_itself_nor_without_the_action_or_the_
 
     ada = await house.doorkeeper.acting("console", "ada", "")
     with pytest.raises(Forbidden, match="not callers"):
-        await tries(CONSOLE, await house.gateway.acting(CONSOLE, "", ""))
+        await tries(CONSOLE, Acting(caller="console"))
     with pytest.raises(Forbidden, match="may not approve"):
         await tries(replace(CONSOLE, actions=frozenset({"operate"})), ada)
     with pytest.raises(NotFound):

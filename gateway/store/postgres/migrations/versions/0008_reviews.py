@@ -6,8 +6,8 @@ payments, whose months are dropped. The one row of `review_book` comes with the 
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
