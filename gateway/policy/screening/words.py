@@ -39,11 +39,15 @@ COMMON: Final = frozenset(
     " importexport technology technologies tech enterprise enterprises solutions systems general consulting logistics shipping"
     " transport transportation construction engineering development investment investments capital finance financial electronics"
     " energy oil gas petroleum foundation association organization organisation center centre institute national world"
-    " commercial business management partners marketing products manufacturing factory co company and und et y e the of for de"
-    " del der die das van von la le el al bin ibn bint abu trust fund house shop store agency supply equipment chemical"
+    " commercial business management partners marketing products manufacturing factory co company trust fund house shop store agency supply equipment chemical"
     " machinery medical pharma food foods media digital software handel handels trans gesellschaft societe compagnie".split()
 )
 """Words that weigh little even where a list is too small to show how common they are."""
+
+PARTICLES: Final = frozenset("and und et y e the of for de del della di da do dos der die das van von zu la le el al ul".split()) | frozenset(
+    "bin ibn bint ben abu ould oglu".split()
+)
+"""Words between words, which say next to nothing and are left out at will."""
 
 CHINESE_COMMON: Final[Mapping[str, str]] = {
     **{"国际": "international", "贸易": "trading", "进出口": "import export", "科技": "technology", "技术": "technology"},

@@ -1,0 +1,253 @@
+"""The names of all lists, arranged so that those like a given one are found without comparing all of them.
+
+A word of the given name has counterparts among the words of the lists: itself, words one letter away (found by leaving out a letter on
+both sides), long words two letters away, words that sound alike, words that are written apart or together. What a name of the lists
+could score at best follows from the counterparts that it has; only names that may reach the floor are compared (`score`).
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import cdist
+
+from gateway.policy.screening.names import Name
+from gateway.policy.screening.score import (
+    ACROSS_SCRIPTS_MAX,
+    COVERED_SHARE,
+    OTHER_CHARACTERS_MAX,
+    WEIGHT_PARTICLE,
+    Comparison,
+    Weights,
+    compare_han,
+    compare_words,
+    core_of,
+)
+from gateway.policy.screening.sounds import SHORT, likeness, sounds_of
+
+TWO_APART_FROM: Final = 8  # letters: in words so long two letters may differ
+_SLACK: Final = 2.0  # points, for particles and for adding up in single precision
+_NEAR_KEPT_MAX: Final = 100_000
+
+_Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameHit:
+    """`number` of the name in the index; `by_reading`: Chinese characters on one side met Latin letters on the other."""
+
+    number: int
+    comparison: Comparison
+    score: float
+    by_reading: bool = False
+
+
+class NameIndex:
+    """Built once from names; their numbers are their places. Nothing that can be seen changes afterwards."""
+
+    def __init__(self, names: Sequence[Name]) -> None:
+        self.names = tuple(names)
+        self._forms: list[_Words] = []
+        self._form_of: list[tuple[int, bool]] = []  # the name's number, and whether the form is a reading
+        for number, name in enumerate(self.names):
+            for words, reading in _forms_of(name):
+                self._forms.append(words)
+                self._form_of.append((number, reading))
+        counts = Counter(word for words in self._forms for word in set(words))
+        self.weights = Weights(counts, len(self._forms))
+        self._weight = np.array([self._counting(words) for words in self._forms], dtype=np.float32)
+        self._postings = _postings((form, set(words)) for form, words in enumerate(self._forms))
+        self._joined_weight: dict[str, float] = {}
+        for words in self._forms:
+            for text, weight in self._joined_words(words):
+                self._joined_weight[text] = max(weight, self._joined_weight.get(text, 0.0))
+        self._joined = _postings(
+            (form, {text for text, _ in self._joined_words(words)}) for form, words in enumerate(self._forms)
+        )
+        self._words = _NearWords(counts)
+        self._han = _HanIndex(self.names)
+
+    def _counting(self, words: _Words) -> float:
+        """What all words but particles weigh."""
+        weights = [self.weights.of(word) for word in words]
+        return sum(weight for weight in weights if weight > WEIGHT_PARTICLE) or WEIGHT_PARTICLE
+
+    def search(self, name: Name, floor: float) -> list[NameHit]:
+        """The names that score `floor` or more, each once with its best score, the best first."""
+        best: dict[int, NameHit] = {}
+        for hit in self._found(name, floor):
+            known = best.get(hit.number)
+            if hit.score >= floor and (known is None or hit.score > known.score):
+                best[hit.number] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.score, hit.number))
+
+    def _found(self, name: Name, floor: float) -> Iterator[NameHit]:
+        if name.han:
+            for number, comparison in self._han.search(name.han):
+                yield NameHit(number, comparison, comparison.score)
+        for words, reading in _forms_of(name):
+            for form in self._candidates(words, floor):
+                number, their_reading = self._form_of[form]
+                if reading and their_reading:
+                    continue  # both have characters, which were compared
+                comparison = compare_words(words, self._forms[form], self.weights)
+                if reading or their_reading:
+                    capped = min(comparison.score, _reading_limit(name, self.names[number]))
+                    yield NameHit(number, comparison, capped, by_reading=True)
+                else:
+                    yield NameHit(number, comparison, comparison.score)
+
+    def _candidates(self, words: _Words, floor: float) -> list[int]:
+        """The forms whose score may reach the floor: what of each can be matched at best, in sums over all of them at a time.
+
+        `likely` sums the weights of their words that have a counterpart, times how alike the two are, and `theirs` the weights
+        alone; `ours` those of our words that have one. Words that are met written together are looked at whatever the sums say.
+        """
+        likely, theirs, ours = (np.zeros(len(self._forms), dtype=np.float32) for _ in range(3))
+        total = 0.0
+        for word in words:
+            weight = self.weights.of(word)
+            if weight <= WEIGHT_PARTICLE:
+                continue  # taken for matched, as it hardly counts
+            total += weight
+            for near, alike in self._words.near(word):
+                forms, their_weight = self._postings[near], self.weights.of(near)
+                likely[forms] += alike * their_weight
+                theirs[forms] += their_weight
+                ours[forms] += weight
+            if word in self._joined:
+                forms, their_weight = self._joined[word], self._joined_weight[word]
+                likely[forms] += their_weight
+                theirs[forms] += their_weight
+                ours[forms] += weight
+        for text, weight in self._joined_words(words):
+            for near, alike in self._words.near(text, two_apart=False):
+                forms, their_weight = self._postings[near], self.weights.of(near)
+                likely[forms] += alike * their_weight
+                theirs[forms] += their_weight
+                ours[forms] += weight
+        met = np.flatnonzero(likely > 0)
+        likely, matched, ours = likely[met], theirs[met], ours[met]
+        first, second = likely / (matched + np.maximum(total - ours, 0)), likely / np.maximum(self._weight[met], matched)
+        score = COVERED_SHARE * np.maximum(first, second) + (1 - COVERED_SHARE) * np.minimum(first, second)
+        found: list[int] = met[score >= (floor - _SLACK) / 100].tolist()
+        return found
+
+    def _joined_words(self, words: _Words) -> Iterator[tuple[str, float]]:
+        """Neighbours written together and the whole, with the weight of what is in them."""
+        weights = [self.weights.of(word) for word in words]
+        for at in range(len(words) - 1):
+            yield words[at] + words[at + 1], weights[at] + weights[at + 1]
+        if 2 < len(words) <= 6:
+            yield "".join(words), sum(weights)
+
+
+class _HanIndex:
+    """Names in Chinese characters, by pairs of neighbouring characters of what tells them apart."""
+
+    def __init__(self, names: Sequence[Name]) -> None:
+        self._han: dict[int, str] = {number: name.han for number, name in enumerate(names) if name.han}
+        self._pairs: dict[str, list[int]] = defaultdict(list)
+        self._size: dict[int, int] = {}
+        for number, han in self._han.items():
+            pairs = _pairs(core_of(han))
+            self._size[number] = len(pairs)
+            for pair in pairs:
+                self._pairs[pair].append(number)
+
+    def search(self, han: str) -> Iterator[tuple[int, Comparison]]:
+        pairs = _pairs(core_of(han))
+        counts: Counter[int] = Counter()
+        for pair in pairs:
+            counts.update(self._pairs.get(pair, ()))
+        for number, count in counts.items():
+            if count * 2 >= min(len(pairs), self._size[number]):
+                yield number, compare_han(han, self._han[number])
+
+
+class _NearWords:
+    """The words of the lists by what is near to them."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._all = frozenset(words)
+        self._shortened: dict[str, list[str]] = defaultdict(list)
+        self._sounding: dict[str, list[str]] = defaultdict(list)
+        self._long: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for word in sorted(self._all):
+            for text in _shortened(word):
+                self._shortened[text].append(word)
+            for sound in sounds_of(word) if len(word) > 1 else ():
+                self._sounding[sound].append(word)
+            if len(word) >= TWO_APART_FROM - 2:
+                self._long[word[0], len(word)].append(word)
+        self._known: dict[tuple[str, bool], tuple[tuple[str, float], ...]] = {}
+
+    def near(self, word: str, *, two_apart: bool = True) -> tuple[tuple[str, float], ...]:
+        """The words of the lists that are the same or alike, and how much; long ones two letters away too, if wanted."""
+        known = self._known.get((word, two_apart))
+        if known is not None:
+            return known
+        met = set(self._shortened.get(word, ()))
+        for text in _shortened(word):
+            met.update(self._shortened.get(text, ()))
+            if text in self._all:
+                met.add(text)
+        for sound in sounds_of(word) if len(word) > 1 else ():
+            met.update(self._sounding.get(sound, ()))
+        if two_apart:
+            met.update(self._two_apart(word))
+        found = [(other, value) for other in met if (value := likeness(word, other).value)]
+        if word in self._all:
+            found = [(word, 1.0), *((other, value) for other, value in found if other != word)]
+        if len(self._known) >= _NEAR_KEPT_MAX:
+            self._known.clear()
+        near = self._known[word, two_apart] = tuple(sorted(found))
+        return near
+
+    def _two_apart(self, word: str) -> Iterator[str]:
+        """Long words that begin alike and are two letters apart."""
+        if len(word) < TWO_APART_FROM or not word.isalpha():
+            return
+        for length in range(len(word) - 2, len(word) + 3):
+            words = self._long.get((word[0], length))
+            if words:
+                distances = cdist([word], words, scorer=OSA.distance, score_cutoff=2, dtype=np.uint8)[0]
+                yield from (words[place] for place in np.flatnonzero(distances <= 2).tolist())
+
+
+def _reading_limit(ours: Name, theirs: Name) -> float:
+    differ = ours.han and theirs.han and ours.han != theirs.han
+    return OTHER_CHARACTERS_MAX if differ else ACROSS_SCRIPTS_MAX
+
+
+def _forms_of(name: Name) -> Iterator[tuple[_Words, bool]]:
+    """The name in Latin letters, as it is and as it is read."""
+    if name.words:
+        yield name.words, False
+    for words in name.readings:
+        yield words, True
+
+
+def _postings(forms: Iterable[tuple[int, Iterable[str]]]) -> dict[str, NDArray[np.int32]]:
+    """Where each word stands."""
+    found: dict[str, array[int]] = defaultdict(lambda: array("i"))
+    for form, words in forms:
+        for word in words:
+            found[word].append(form)
+    return {word: np.frombuffer(places, dtype=np.int32) for word, places in found.items()}
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[at : at + 2] for at in range(len(text) - 1)} or {text}
+
+
+def _shortened(word: str) -> Iterator[str]:
+    """The word without one of its letters; nothing for short words and numbers."""
+    if len(word) > SHORT and not word.isdigit():
+        for at in range(len(word)):
+            yield word[:at] + word[at + 1 :]
