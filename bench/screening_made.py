@@ -15,29 +15,74 @@ from opencc import OpenCC
 from gateway.policy.screening.chinese import readings
 from gateway.policy.screening.entries import Kind, ListEntry
 
-_SLAVIC_GIVEN = "Ivan Sergei Dmitri Aleksandr Nikolai Andrei Mikhail Viktor Oleg Yuri Pavel Anatoli Vladislav Konstantin Grigori Boris Igor Maksim Roman Stepan Fyodor Anton Kirill Denis Timur Ruslan Gennadi Valeri Leonid Vadim".split()  # noqa: E501
-_SLAVIC_STEM = "Sidor Petr Kuznets Popov Vasil Sokol Mikhail Novik Fedor Moroz Volk Alekse Lebed Semen Egor Pavl Kozl Stepan Nikola Orl Andre Makar Nikit Zakhar Zayts Solovy Boris Yakovl Grigor Romash Vorob Sergey Kuzm Frol Aleksandr Dmitr Korol Gus Kisel Ily Maksim Polyak Sorok Vinograd Koval Bel Medved Anton Taras Zhuk Baran Filipp Komar Davyd Bobr Ryab Kazak Gerasim Ponomar Grebn Tsvet Shch Chern Ostrovsk Lavr Kryl Prokhor".split()  # noqa: E501
+
+def _pool(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_SLAVIC_GIVEN = _pool(
+    "Ivan Sergei Dmitri Aleksandr Nikolai Andrei Mikhail Viktor Oleg Yuri Pavel Anatoli Vladislav Konstantin Grigori Boris "
+    "Igor Maksim Roman Stepan Fyodor Anton Kirill Denis Timur Ruslan Gennadi Valeri Leonid Vadim"
+)
+_SLAVIC_STEM = _pool(
+    "Sidor Petr Kuznets Popov Vasil Sokol Mikhail Novik Fedor Moroz Volk Alekse Lebed Semen Egor Pavl Kozl Stepan Nikola Orl "
+    "Andre Makar Nikit Zakhar Zayts Solovy Boris Yakovl Grigor Romash Vorob Sergey Kuzm Frol Aleksandr Dmitr Korol Gus Kisel "
+    "Ily Maksim Polyak Sorok Vinograd Koval Bel Medved Anton Taras Zhuk Baran Filipp Komar Davyd Bobr Ryab Kazak Gerasim "
+    "Ponomar Grebn Tsvet Shch Chern Ostrovsk Lavr Kryl Prokhor"
+)
 _SLAVIC_END = ("ov", "ev", "enko", "in", "sky", "chuk", "ovich")
-_ARABIC_GIVEN = "Mohammed Ahmed Ali Hassan Hussein Omar Khalid Yusuf Ibrahim Mahmoud Mustafa Abdullah Rashid Tariq Faisal Nasser Saleh Jamal Karim Walid Bilal Hamza Samir Ziad Anwar Sulaiman Haroun Idris Majid Nabil".split()  # noqa: E501
-_ARABIC_FAMILY = "Rashidi Masri Baghdadi Haddad Khoury Najjar Shami Tikriti Qasim Zahrani Ghamdi Otaibi Harbi Dosari Qahtani Shehri Mutairi Subaie Hashimi Jabari Farouk Mansour Sabbagh Darwish Khatib Halabi Yamani Basri Obaidi Dulaimi Janabi Samarrai Ansari Bakri Sharif Nasrallah Awad Barakat Maliki Saadi".split()  # noqa: E501
-_WEST_GIVEN = "Hans Peter Anna Maria Thomas Michael Julia Stefan Andreas Claudia Robert James William Elizabeth Charles Henry Laura Marco Giulia Paolo Francesca Carlos Miguel Lucia Javier Sofia Pierre Jean Camille Luc Jan Pieter Eva Lars Erik Ingrid Nils Olga Tomasz Katarzyna".split()  # noqa: E501
-_WEST_FAMILY = "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf Schröder Neumann Schwarz Zimmermann Braun Krüger Hofmann Hartmann Lange Werner Krause Lehmann Köhler Walker Thompson Robinson Anderson Mitchell Campbell Stewart Morrison Patterson Henderson Rossi Ferrari Bianchi Romano Colombo Ricci Marino Greco Garcia Martinez Hernandez Gonzalez Rodriguez Fernandez Lopez Sanchez Ramirez Torres Dubois Moreau Laurent Lefebvre Fontaine Jansen Visser Bakker Andersen Johansson Nilsson Kowalski Nowak Lewandowski".split()  # noqa: E501
-_ARABIC_ROOT = "Kar Sal Has Mah Nas Faj Zub Tam Haw Jaz Ras Sul Bas Khat Dar Qur Haf Naj Shar Asw Mur Wah Yaz Fad Mut".split()
+_ARABIC_GIVEN = _pool(
+    "Mohammed Ahmed Ali Hassan Hussein Omar Khalid Yusuf Ibrahim Mahmoud Mustafa Abdullah Rashid Tariq Faisal Nasser Saleh "
+    "Jamal Karim Walid Bilal Hamza Samir Ziad Anwar Sulaiman Haroun Idris Majid Nabil"
+)
+_ARABIC_FAMILY = _pool(
+    "Rashidi Masri Baghdadi Haddad Khoury Najjar Shami Tikriti Qasim Zahrani Ghamdi Otaibi Harbi Dosari Qahtani Shehri "
+    "Mutairi Subaie Hashimi Jabari Farouk Mansour Sabbagh Darwish Khatib Halabi Yamani Basri Obaidi Dulaimi Janabi Samarrai "
+    "Ansari Bakri Sharif Nasrallah Awad Barakat Maliki Saadi"
+)
+_WEST_GIVEN = _pool(
+    "Hans Peter Anna Maria Thomas Michael Julia Stefan Andreas Claudia Robert James William Elizabeth Charles Henry Laura "
+    "Marco Giulia Paolo Francesca Carlos Miguel Lucia Javier Sofia Pierre Jean Camille Luc Jan Pieter Eva Lars Erik Ingrid "
+    "Nils Olga Tomasz Katarzyna"
+)
+_WEST_FAMILY = _pool(
+    "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf "
+    "Schröder Neumann Schwarz Zimmermann Braun Krüger Hofmann Hartmann Lange Werner Krause Lehmann Köhler Walker Thompson "
+    "Robinson Anderson Mitchell Campbell Stewart Morrison Patterson Henderson Rossi Ferrari Bianchi Romano Colombo Ricci "
+    "Marino Greco Garcia Martinez Hernandez Gonzalez Rodriguez Fernandez Lopez Sanchez Ramirez Torres Dubois Moreau Laurent "
+    "Lefebvre Fontaine Jansen Visser Bakker Andersen Johansson Nilsson Kowalski Nowak Lewandowski"
+)
+_ARABIC_ROOT = _pool("Kar Sal Has Mah Nas Faj Zub Tam Haw Jaz Ras Sul Bas Khat Dar Qur Haf Naj Shar Asw Mur Wah Yaz Fad Mut")
 _ARABIC_END = ("imi", "awi", "ani", "iri", "udi", "ari", "isi", "adi", "aini", "ubi")
-_WEST_STEM = "Stein Berg Hoff Linden Bren Alten Wald Rosen Eich Kirch Silber Win Hart Black Green Ash Thorn Elling Wood Hazel Mor Sand Lun Sved Nor Holm".split()  # noqa: E501
+_WEST_STEM = _pool(
+    "Stein Berg Hoff Linden Bren Alten Wald Rosen Eich Kirch Silber Win Hart Black Green Ash Thorn Elling Wood Hazel Mor Sand "
+    "Lun Sved Nor Holm"
+)
 _WEST_END = ("mann", "hauser", "feld", "bach", "berger", "son", "ley", "ton", "worth", "field", "gren", "strom", "dahl", "inger")
-_SLAVIC_ROOT = "Rad Mir Bog Vel Svet Yar Dobr Bran Lyub Stan Zor Tikh Vs Kaz Drag Mil Zdrav Gor".split()
+_SLAVIC_ROOT = _pool("Rad Mir Bog Vel Svet Yar Dobr Bran Lyub Stan Zor Tikh Vs Kaz Drag Mil Zdrav Gor")
 _SLAVIC_TAIL = ("islav", "omir", "imir", "oslav", "an", "ko", "ibor", "omil")
-_ARABIC_TAIL = "rahman karim rahim aziz malik latif hamid hakim razzaq salam jabbar qadir wahid ghani fattah basit".split()
-_WEST_ROOT = "Adal Bern Con Diet Eber Fried Ger Hein Kun Lam Mar Nor Os Rein Sieg Theo Ul Wal Ar Ro".split()
+_ARABIC_TAIL = _pool("rahman karim rahim aziz malik latif hamid hakim razzaq salam jabbar qadir wahid ghani fattah basit")
+_WEST_ROOT = _pool("Adal Bern Con Diet Eber Fried Ger Hein Kun Lam Mar Nor Os Rein Sieg Theo Ul Wal Ar Ro")
 _WEST_TAIL = ("bert", "hard", "rad", "mar", "rich", "old", "linde", "gunde", "ina", "etta")
-_HAN_FAMILY = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤单解仇"
-_HAN_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国志文海玉兰春梅红峰鹏飞宇浩天晓东小龙辉云波斌琳雪佳怡思远嘉欣梓涵一凡子轩雨泽宏博瑞祥德福康宁安永庆立新启航卫民振兴"
+_HAN_FAMILY = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭"
+    "陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤单解仇"
+)
+_HAN_GIVEN = (
+    "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国志文海玉兰春梅红峰鹏飞宇浩天晓东小龙辉云波斌琳雪佳怡思远嘉"
+    "欣梓涵一凡子轩雨泽宏博瑞祥德福康宁安永庆立新启航卫民振兴"
+)
 _HAN_BRAND = "华远金鼎宏泰瑞丰恒通鑫源德胜兴隆万达永盛长青海纳天成东升顺利嘉禾百川启明星辰广源中润博雅锦绣前程"
 _HAN_PLACE = ("北京", "上海", "深圳", "广州", "杭州", "天津", "青岛", "大连", "香港", "丹东")
 _HAN_BUSINESS = ("贸易", "科技", "实业", "进出口", "国际贸易", "投资", "物流", "电子", "机械设备", "化工")
-_BRAND = "bal tor ven mar kas sil ner dol fen gor hal ist jor lum mon nav ost pel qua ras sem tal ur vin wex yar zan bri cle dra fru gla kre pla sto tri".split()
-_BUSINESS = "Trading Shipping Industries Energy Petroleum Logistics Engineering Holding Electronics Chemicals Aviation Marine Steel Textiles Pharma".split()
+_BRAND = _pool(
+    "bal tor ven mar kas sil ner dol fen gor hal ist jor lum mon nav ost pel qua ras sem tal ur vin wex yar zan bri cle dra "
+    "fru gla kre pla sto tri"
+)
+_BUSINESS = _pool(
+    "Trading Shipping Industries Energy Petroleum Logistics Engineering Holding Electronics Chemicals Aviation Marine Steel "
+    "Textiles Pharma"
+)
 _FORM = ("Ltd", "LLC", "GmbH", "S.A.", "B.V.", "OOO", "AG", "Inc.", "FZE", "Co., Ltd.")
 
 
@@ -65,7 +110,11 @@ class Maker:
         match culture:
             case "slavic":
                 middle = self.given(_SLAVIC_GIVEN, _SLAVIC_ROOT, _SLAVIC_TAIL) + "ovich"
-                return self.given(_SLAVIC_GIVEN, _SLAVIC_ROOT, _SLAVIC_TAIL), middle, self.one_of(_SLAVIC_STEM) + self.one_of(_SLAVIC_END)
+                return (
+                    self.given(_SLAVIC_GIVEN, _SLAVIC_ROOT, _SLAVIC_TAIL),
+                    middle,
+                    self.one_of(_SLAVIC_STEM) + self.one_of(_SLAVIC_END),
+                )
             case "arabic":
                 given = [self.given(_ARABIC_GIVEN, ["Abdul", "Abdel "], _ARABIC_TAIL) for _ in range(2)]
                 return *given, "al-" + self.family(_ARABIC_FAMILY, _ARABIC_ROOT, _ARABIC_END)
@@ -265,10 +314,19 @@ def as_listed(listed: Listed, _: random.Random) -> str | None:
 
 _TRADITIONAL: Final = OpenCC("s2t")
 NOISE: Final[Mapping[str, _Noise]] = {
-    **{"as listed": as_listed, "one typo": typo, "two typos": two_typos, "other spelling": transliterated},
-    **{"cyrillic": cyrillic, "swapped order": swapped, "middle name missing": without_middle, "other legal form": other_form},
-    **{"traditional": traditional, "pinyin": pinyin_words, "pinyin by syllables": pinyin_syllables},
-    **{"pinyin together": pinyin_together, "with a title": with_title},
+    "as listed": as_listed,
+    "one typo": typo,
+    "two typos": two_typos,
+    "other spelling": transliterated,
+    "cyrillic": cyrillic,
+    "swapped order": swapped,
+    "middle name missing": without_middle,
+    "other legal form": other_form,
+    "traditional": traditional,
+    "pinyin": pinyin_words,
+    "pinyin by syllables": pinyin_syllables,
+    "pinyin together": pinyin_together,
+    "with a title": with_title,
 }
 
 
@@ -311,8 +369,10 @@ def somebody(listed: Listed, maker: Maker) -> str | None:
 
 _Innocent = Callable[[Listed, Maker], str | None]
 INNOCENT: Final[Mapping[str, _Innocent]] = {
-    **{"family name of one listed": namesake, "given name of one listed": same_given},
-    **{"business of one listed": same_business, "anybody": somebody},
+    "family name of one listed": namesake,
+    "given name of one listed": same_given,
+    "business of one listed": same_business,
+    "anybody": somebody,
 }
 
 

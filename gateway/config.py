@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.screening_settings import ScreeningSettings
+
 
 class Settings(BaseModel):
     """Base: unknown keys are mistakes, and settings do not change after start."""
@@ -268,4 +270,5 @@ class Configuration(Settings):
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
     bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
+    screening: ScreeningSettings = ScreeningSettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

@@ -32,7 +32,7 @@ SKIPPED = {
 # Rooms and files that compute and do nothing else: no file, network, clock or chance. The same input gives the same output.
 PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
-    *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics"),
+    *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics", "gateway/policy"),
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",

@@ -1,9 +1,8 @@
 """Chinese names: one way of writing, the words of a company's name, and how a name is read aloud.
 
-Traditional characters become simplified ones by OpenCC's table t2s; readings are pypinyin's, which knows words (银行 yín háng), with
-the readings of surnames put before them: 单 is shàn as a surname and dān elsewhere, and lists are written by people who know and by
-people who do not, so that both are tried.
-"""
+Traditional characters become simplified ones by OpenCC's table t2s; readings are pypinyin's, which knows words (银行 yín
+háng), with the readings of surnames put before them: 单 is shàn as a surname and dān elsewhere, and lists are written by
+people who know and by people who do not, so that both are tried."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,19 +15,52 @@ HAN: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0
 READINGS_MAX: Final = 4
 
 _SURNAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    **{"单": ("shan", "dan"), "曾": ("zeng", "ceng"), "解": ("xie", "jie"), "仇": ("qiu", "chou"), "查": ("zha", "cha")},
-    **{"区": ("ou", "qu"), "朴": ("piao", "pu", "park"), "任": ("ren",), "盖": ("ge", "gai"), "翟": ("zhai", "di")},
-    **{"乐": ("yue", "le"), "缪": ("miao", "mou"), "宓": ("mi", "fu"), "冼": ("xian",), "尉": ("wei", "yu"), "洗": ("xian", "xi")},
-    **{"种": ("chong", "zhong"), "覃": ("qin", "tan"), "员": ("yun", "yuan"), "折": ("she", "zhe"), "黑": ("he", "hei")},
-    **{"秘": ("bi", "mi"), "召": ("shao", "zhao"), "纪": ("ji",), "隗": ("wei", "kui"), "繁": ("po", "fan"), "车": ("che",)},
-    **{"能": ("nai", "neng"), "贾": ("jia", "gu"), "牟": ("mu", "mou"), "燕": ("yan",), "华": ("hua",), "宁": ("ning",)},
-    **{"葛": ("ge",), "应": ("ying",), "哈": ("ha",), "瞿": ("qu",), "郇": ("xun", "huan"), "长孙": ("zhangsun", "changsun")},
-    **{"尉迟": ("yuchi", "weichi"), "万俟": ("moqi", "wansi"), "澹台": ("tantai", "dantai"), "单于": ("chanyu", "danyu")},
-    **{"吕": ("lu", "lyu"), "女": ("nu", "nyu"), "佘": ("she",), "逄": ("pang",), "重": ("chong", "zhong"), "行": ("xing", "hang")},
+    "单": ("shan", "dan"),
+    "曾": ("zeng", "ceng"),
+    "解": ("xie", "jie"),
+    "仇": ("qiu", "chou"),
+    "查": ("zha", "cha"),
+    "区": ("ou", "qu"),
+    "朴": ("piao", "pu", "park"),
+    "盖": ("ge", "gai"),
+    "翟": ("zhai", "di"),
+    "乐": ("yue", "le"),
+    "缪": ("miao", "mou"),
+    "宓": ("mi", "fu"),
+    "冼": ("xian",),
+    "尉": ("wei", "yu"),
+    "洗": ("xian", "xi"),
+    "种": ("chong", "zhong"),
+    "覃": ("qin", "tan"),
+    "员": ("yun", "yuan"),
+    "折": ("she", "zhe"),
+    "黑": ("he", "hei"),
+    "秘": ("bi", "mi"),
+    "召": ("shao", "zhao"),
+    "隗": ("wei", "kui"),
+    "繁": ("po", "fan"),
+    "能": ("nai", "neng"),
+    "贾": ("jia", "gu"),
+    "牟": ("mu", "mou"),
+    "郇": ("xun", "huan"),
+    "长孙": ("zhangsun", "changsun"),
+    "尉迟": ("yuchi", "weichi"),
+    "万俟": ("moqi", "wansi"),
+    "澹台": ("tantai", "dantai"),
+    "单于": ("chanyu", "danyu"),
+    "吕": ("lu", "lyu"),
+    "女": ("nu", "nyu"),
+    "佘": ("she",),
+    "重": ("chong", "zhong"),
+    "行": ("xing", "hang"),
 }
 """Surnames that are read otherwise than the character alone, the right reading first, then the one that is often written."""
 _DOUBLE_SURNAMES: Final = frozenset(
-    "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 慕容 长孙 宇文 司徒 夏侯 令狐 端木 澹台 万俟 单于 轩辕 南宫 西门 独孤".split()
+    (
+        *("欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙"),
+        *("慕容", "长孙", "宇文", "司徒", "夏侯", "令狐", "端木", "澹台"),
+        *("万俟", "单于", "轩辕", "南宫", "西门", "独孤"),
+    )
 )
 _COMMON_WORDS: Final = re.compile("|".join(sorted({*CHINESE_COMMON, *CHINESE_PLACES}, key=len, reverse=True)))
 _LEGAL: Final = re.compile("|".join(CHINESE_LEGAL_FORMS))

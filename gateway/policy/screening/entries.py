@@ -18,7 +18,7 @@ class Kind(StrEnum):
 class ListAction(StrEnum):
     """What a hit on a list asks for."""
 
-    PASS = "pass"  # nothing: the list says who is known to be good, or that somebody is not the one of another list
+    PASS = "pass"  # noqa: S105 - no password. Nothing: the list says who is known to be good, or that somebody is not the one of another list
     HOLD = "hold"
     BLOCK = "block"
 

@@ -1,9 +1,9 @@
 """The names of all lists, arranged so that those like a given one are found without comparing all of them.
 
-A word of the given name has counterparts among the words of the lists: itself, words one letter away (found by leaving out a letter on
-both sides), long words two letters away, words that sound alike, words that are written apart or together. What a name of the lists
-could score at best follows from the counterparts that it has; only names that may reach the floor are compared (`score`).
-"""
+A word of the given name has counterparts among the words of the lists: itself, words one letter away (found by leaving
+out a letter on both sides), long words two letters away, words that sound alike, words that are written apart or
+together. What a name of the lists could score at best follows from the counterparts that it has; only names that may
+reach the floor are compared (`score`)."""
 
 from array import array
 from collections import Counter, defaultdict

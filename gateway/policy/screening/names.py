@@ -1,9 +1,9 @@
 """A name as names are compared: the same for Müller and MUELLER LTD., Сидоров and Sidorov, 王偉 and 王伟.
 
-Steps: Unicode NFKC, invisible characters off, Chinese characters apart (`chinese`), the rest to Latin letters (anyascii, which also
-undoes letters of other scripts that look Latin), lower case, dots and apostrophes closed up (S.A. is sa, O'Neill is oneill),
-everything else that is no letter or digit a blank, titles and legal forms off. The order of the words is kept; comparing ignores it.
-"""
+Steps: Unicode NFKC, invisible characters off, Chinese characters apart (`chinese`), the rest to Latin letters (anyascii,
+which also undoes letters of other scripts that look Latin), lower case, dots and apostrophes closed up (S.A. is sa,
+O'Neill is oneill), everything else that is no letter or digit a blank, titles and legal forms off. The order of the words
+is kept; comparing ignores it."""
 
 import re
 import unicodedata
@@ -16,9 +16,12 @@ from anyascii import anyascii
 from gateway.policy.screening.chinese import HAN, han_of, readings
 from gateway.policy.screening.words import LEGAL_FORM_WORDS_MAX, LEGAL_FORMS, TITLES
 
-TEXT_MAX: Final = 1000  # characters; a name of ISO 20022 has at most 140
-WORDS_MAX: Final = 24  # of one name; more is no name
+TEXT_MAX: Final = (
+    1000  # characters; a name of ISO 20022 has at most 140. What is longer is not screened but told (`Name.is_whole`)
+)
 _CLOSED_UP: Final = re.compile(r"(?<=[a-z0-9])[.'`’ʼ´]+(?=[a-z0-9])|(?<=[a-z0-9])\.")
+_SPACED_OUT: Final = re.compile(r"(?<![a-z0-9])(?:[a-z] ){2,}[a-z](?![a-z0-9])")
+_PARTS: Final = re.compile(r"[/;、；|]|\b[cC]/[oO]\b")
 _NO_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -33,14 +36,32 @@ class Name:
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is nothing to compare."""
         return not (self.words or self.han)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the text was looked at."""
+        return len(self.text) <= TEXT_MAX
+
+    @property
+    def key(self) -> tuple[tuple[str, ...], str]:
+        """Equal for texts that are the same name, however they are written."""
+        return self.words, self.han
 
 
 def latin_words(text: str) -> tuple[str, ...]:
     """The words in lower-case ASCII letters and digits, whatever script they were in; Chinese characters left out."""
     kept = "".join(" " if category == "Cc" else character for character, category in _visible(text))
-    ascii_text = anyascii(HAN.sub(" ", kept)).lower()
-    return tuple(_NO_LETTER.sub(" ", _CLOSED_UP.sub("", ascii_text)).split()[:WORDS_MAX])
+    ascii_text = _CLOSED_UP.sub("", anyascii(HAN.sub(" ", kept)).lower())
+    ascii_text = _SPACED_OUT.sub(lambda run: run[0].replace(" ", ""), ascii_text)
+    return tuple(_NO_LETTER.sub(" ", ascii_text).split())
+
+
+def parts_of(text: str) -> tuple[str, ...]:
+    """A text that names several ("A / B", "王伟、李娜"): the whole and each; otherwise the text alone."""
+    pieces = [piece.strip() for piece in _PARTS.split(text[:TEXT_MAX])]
+    return (text, *(piece for piece in pieces if piece)) if len(pieces) > 1 else (text,)
 
 
 def _visible(text: str) -> list[tuple[str, str]]:

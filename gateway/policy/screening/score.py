@@ -102,9 +102,7 @@ def compare_words(ours: Sequence[str], theirs: Sequence[str], weights: Weights) 
     )
 
 
-def _together(
-    ours: Sequence[str], theirs: Sequence[str], weights: Weights
-) -> list[tuple[float, int, int, int, int, Likeness]]:
+def _together(ours: Sequence[str], theirs: Sequence[str], weights: Weights) -> list[tuple[float, int, int, int, int, Likeness]]:
     """Words that are written together on one side: "Abdul Rahman" and "Abdulrahman", "Wang Xiao Ming" and "Wang Xiaoming"."""
     found = []
     theirs_glued = _glued(theirs)
