@@ -98,7 +98,7 @@ def read_list(directory: Path, settings: ListSettings) -> ScreeningList:
         id=settings.id,
         kind=settings.kind,
         source=settings.file,
-        date=settings.date or reading.date or modified,
+        date=settings.date or reading.dated or modified,
         sha256=digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(),
         action=ListAction(settings.action),
         entries=tuple(reading.entries),

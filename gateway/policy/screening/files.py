@@ -34,7 +34,7 @@ class Reading:
     """Filled while a file is read. `problems`: (line, text), the first of them; `failed` counts all."""
 
     entries: list[ListEntry] = field(default_factory=list)
-    date: date | None = None
+    dated: date | None = None
     problems: list[tuple[int | None, str]] = field(default_factory=list)
     failed: int = 0
     _ids: set[str] = field(default_factory=set)

@@ -77,7 +77,7 @@ def read_toml(source: BinaryIO, *, passes: bool) -> Reading:
     entries = table.get("entries", [])
     if set(table) - {"entries", "date"} or not isinstance(entries, list):
         raise Broken("holds [[entries]] and, if wanted, a date, and nothing else")
-    reading.date = table["date"] if isinstance(table.get("date"), date) else None
+    reading.dated = table["date"] if isinstance(table.get("date"), date) else None
     for place, row in enumerate(entries, 1):
         reading.add(None, lambda row=row, place=place: _from_table(row, place, passes=passes))  # type: ignore[misc]
     return reading

@@ -38,7 +38,7 @@ def read_ofac_xml(source: BinaryIO) -> Reading:
     said: list[int] = []
 
     def published(element: Any) -> None:
-        reading.date = day(_text(element, "Publish_Date"))
+        reading.dated = day(_text(element, "Publish_Date"))
         said.append(int(_text(element, "Record_Count") or -1))
 
     _walk(source, reading, "sdnList", {"sdnEntry": _sdn_entry}, None, also={"publshInformation": published})
@@ -64,7 +64,7 @@ def _walk(  # noqa: PLR0917 - what differs between three lists
                 met_root = element.getparent() is None
                 said = element.get(dated) if met_root and dated else None
                 if said:
-                    reading.date = day(said)
+                    reading.dated = day(said)
             elif event == "end" and met_root and name in makers:
                 reading.add(stream.line_of(element), lambda element=element, name=name: makers[name](element))  # type: ignore[misc]
                 stream.forget(element)
