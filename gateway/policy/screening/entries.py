@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -85,6 +85,8 @@ class ScreeningList:
 
 
 def day_limits(lists: Iterable[ScreeningList]) -> tuple[date, ...]:
-    """The days on which an entry begins to count, or stops counting the day after, in order."""
-    limits = {day for one in lists for entry in one.entries for day in (entry.valid_from, entry.valid_until) if day is not None}
-    return tuple(sorted(limits))
+    """The days on which an entry begins to count, or no longer counts, in order."""
+    entries = [entry for one in lists for entry in one.entries]
+    first = {entry.valid_from for entry in entries if entry.valid_from is not None}
+    over = {entry.valid_until + timedelta(days=1) for entry in entries if entry.valid_until not in {None, date.max}}
+    return tuple(sorted(first | over))

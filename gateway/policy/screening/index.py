@@ -9,6 +9,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -29,12 +30,15 @@ from gateway.policy.screening.score import (
     core_of,
 )
 from gateway.policy.screening.sounds import SHORT, likeness, sounds_of
+from gateway.policy.screening.words import PARTICLES
 
 TWO_APART_FROM: Final = 8  # letters: in words so long two letters may differ
 _SLACK: Final = 2.0  # points, for particles and for adding up in single precision
 _NEAR_KEPT_MAX: Final = 100_000
 
 _Words = tuple[str, ...]
+_Sums = NDArray[np.float32]
+_Places = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,10 @@ class NameIndex:
         self._joined = _postings(
             (form, {text for text, _ in self._joined_words(words)}) for form, words in enumerate(self._forms)
         )
-        self._words = _NearWords(counts)
+        self._with_particle = frozenset(
+            one + other for words in self._forms for one, other in pairwise(words) if one in PARTICLES and other not in PARTICLES
+        )
+        self._words = _NearWords({*counts, *self._with_particle})
         self._han = _HanIndex(self.names)
 
     def _counting(self, words: _Words) -> float:
@@ -116,21 +123,15 @@ class NameIndex:
                 continue  # taken for matched, as it hardly counts
             total += weight
             for near, alike in self._words.near(word):
-                forms, their_weight = self._postings[near], self.weights.of(near)
-                likely[forms] += alike * their_weight
-                theirs[forms] += their_weight
-                ours[forms] += weight
-            if word in self._joined:
-                forms, their_weight = self._joined[word], self._joined_weight[word]
-                likely[forms] += their_weight
-                theirs[forms] += their_weight
-                ours[forms] += weight
+                places = [(self._postings.get(near), self.weights.of(near))]
+                if near == word or near in self._with_particle:
+                    places.append((self._joined.get(near), self._joined_weight.get(near, 0.0)))
+                _credit(places, alike, weight, (likely, theirs, ours))
+            if word in self._joined and word not in self._words.all:
+                _credit([(self._joined[word], self._joined_weight[word])], 1.0, weight, (likely, theirs, ours))
         for text, weight in self._joined_words(words):
             for near, alike in self._words.near(text, two_apart=False):
-                forms, their_weight = self._postings[near], self.weights.of(near)
-                likely[forms] += alike * their_weight
-                theirs[forms] += their_weight
-                ours[forms] += weight
+                _credit([(self._postings.get(near), self.weights.of(near))], alike, weight, (likely, theirs, ours))
         met = np.flatnonzero(likely > 0)
         likely, matched, ours = likely[met], theirs[met], ours[met]
         first, second = likely / (matched + np.maximum(total - ours, 0)), likely / np.maximum(self._weight[met], matched)
@@ -174,11 +175,11 @@ class _NearWords:
     """The words of the lists by what is near to them."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._all = frozenset(words)
+        self.all = frozenset(words)
         self._shortened: dict[str, list[str]] = defaultdict(list)
         self._sounding: dict[str, list[str]] = defaultdict(list)
         self._long: dict[tuple[str, int], list[str]] = defaultdict(list)
-        for word in sorted(self._all):
+        for word in sorted(self.all):
             for text in _shortened(word):
                 self._shortened[text].append(word)
             for sound in sounds_of(word) if len(word) > 1 else ():
@@ -195,14 +196,14 @@ class _NearWords:
         met = set(self._shortened.get(word, ()))
         for text in _shortened(word):
             met.update(self._shortened.get(text, ()))
-            if text in self._all:
+            if text in self.all:
                 met.add(text)
         for sound in sounds_of(word) if len(word) > 1 else ():
             met.update(self._sounding.get(sound, ()))
         if two_apart:
             met.update(self._two_apart(word))
         found = [(other, value) for other in met if (value := likeness(word, other).value)]
-        if word in self._all:
+        if word in self.all:
             found = [(word, 1.0), *((other, value) for other, value in found if other != word)]
         if len(self._known) >= _NEAR_KEPT_MAX:
             self._known.clear()
@@ -220,6 +221,18 @@ class _NearWords:
                 yield from (words[place] for place in np.flatnonzero(distances <= 2).tolist())
 
 
+def _credit(
+    places: Iterable[tuple[_Places | None, float]], alike: float, weight: float, sums: tuple[_Sums, _Sums, _Sums]
+) -> None:
+    """Adds to the sums what a word of ours, with its weight, is worth wherever a counterpart of that weight stands."""
+    likely, theirs, ours = sums
+    for forms, their_weight in places:
+        if forms is not None:
+            likely[forms] += alike * their_weight
+            theirs[forms] += their_weight
+            ours[forms] += weight
+
+
 def _reading_limit(ours: Name, theirs: Name) -> float:
     differ = ours.han and theirs.han and ours.han != theirs.han
     return OTHER_CHARACTERS_MAX if differ else ACROSS_SCRIPTS_MAX
@@ -233,7 +246,7 @@ def _forms_of(name: Name) -> Iterator[tuple[_Words, bool]]:
         yield words, True
 
 
-def _postings(forms: Iterable[tuple[int, Iterable[str]]]) -> dict[str, NDArray[np.int32]]:
+def _postings(forms: Iterable[tuple[int, Iterable[str]]]) -> dict[str, _Places]:
     """Where each word stands."""
     found: dict[str, array[int]] = defaultdict(lambda: array("i"))
     for form, words in forms:

@@ -6,7 +6,7 @@ it or too much of it, is held: unknown is not the same as clean."""
 
 import hashlib
 import json
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -133,7 +133,7 @@ class Screen:
 
     def digest_on(self, today: date) -> str:
         """As `digest`, and different on days on which other entries count: they have a first and a last day."""
-        return f"{self.digest}.{bisect_left(self._days, today)}"
+        return f"{self.digest}.{bisect_right(self._days, today)}"
 
     def judge(self, subject: Subject, today: date) -> tuple[Finding, ...]:
         """What stands against a payment, the strongest first. `today`: which entries count, at the gateway."""

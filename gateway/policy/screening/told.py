@@ -81,8 +81,9 @@ def _said(hit: Hit) -> tuple[str, str]:
     match hit.kind:
         case "name":
             weak = " (which the list calls weak)" if hit.weak else ""
-            english = f'the name of {place_english} is {int(hit.score)} % like "{hit.value}"{weak} on {listed_english}'
-            chinese = f"{place_chinese}名称与{listed_chinese}“{hit.value}”相似度 {int(hit.score)}%"
+            read = (", read aloud,", "（按读音）") if hit.by_reading else ("", "")
+            english = f'the name of {place_english}{read[0]} is {int(hit.score)} % like "{hit.value}"{weak} on {listed_english}'
+            chinese = f"{place_chinese}名称{read[1]}与{listed_chinese}“{hit.value}”相似度 {int(hit.score)}%"
         case "account":
             english, chinese = f"{place_english} is on {listed_english}", f"{place_chinese}在{listed_chinese}上"
         case "bic":
