@@ -34,11 +34,13 @@ from gateway.policy.screening.words import PARTICLES
 
 TWO_APART_FROM: Final = 8  # letters: in words so long two letters may differ
 _SLACK: Final = 2.0  # points, for particles and for adding up in single precision
-_NEAR_KEPT_MAX: Final = 100_000
+_MET_WORDS_MAX: Final = 50_000  # kept, as names share words: payments of a day have few that those before did not have
+_MET_PLACES_MAX: Final = 4_000_000  # in all of them: 12 bytes each
 
 _Words = tuple[str, ...]
 _Sums = NDArray[np.float32]
 _Places = NDArray[np.int32]
+_Met = tuple[_Places, _Sums, _Sums]  # the forms, what a counterpart there is worth, and its weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class NameIndex:
         )
         self._words = _NearWords({*counts, *self._with_particle})
         self._han = _HanIndex(self.names)
+        self._met_known: dict[tuple[str, bool], _Met | None] = {}
+        self._met_places = 0
 
     def _counting(self, words: _Words) -> float:
         """What all words but particles weigh."""
@@ -115,29 +119,57 @@ class NameIndex:
         `likely` sums the weights of their words that have a counterpart, times how alike the two are, and `theirs` the weights
         alone; `ours` those of our words that have one. Words that are met written together are looked at whatever the sums say.
         """
-        likely, theirs, ours = (np.zeros(len(self._forms), dtype=np.float32) for _ in range(3))
+        sums = tuple(np.zeros(len(self._forms), dtype=np.float32) for _ in range(3))
         total = 0.0
         for word in words:
             weight = self.weights.of(word)
             if weight <= WEIGHT_PARTICLE:
                 continue  # taken for matched, as it hardly counts
             total += weight
-            for near, alike in self._words.near(word):
-                places = [(self._postings.get(near), self.weights.of(near))]
-                if near == word or near in self._with_particle:
-                    places.append((self._joined.get(near), self._joined_weight.get(near, 0.0)))
-                _credit(places, alike, weight, (likely, theirs, ours))
-            if word in self._joined and word not in self._words.all:
-                _credit([(self._joined[word], self._joined_weight[word])], 1.0, weight, (likely, theirs, ours))
+            for met in (self._counterparts(word, alone=True), self._written_apart(word)):
+                _credit(met, weight, sums)
         for text, weight in self._joined_words(words):
-            for near, alike in self._words.near(text, two_apart=False):
-                _credit([(self._postings.get(near), self.weights.of(near))], alike, weight, (likely, theirs, ours))
-        met = np.flatnonzero(likely > 0)
-        likely, matched, ours = likely[met], theirs[met], ours[met]
-        first, second = likely / (matched + np.maximum(total - ours, 0)), likely / np.maximum(self._weight[met], matched)
+            _credit(self._counterparts(text, alone=False), weight, sums)
+        likely, theirs, ours = sums
+        touched = np.flatnonzero(likely > 0)
+        likely, matched, ours = likely[touched], theirs[touched], ours[touched]
+        first, second = likely / (matched + np.maximum(total - ours, 0)), likely / np.maximum(self._weight[touched], matched)
         score = COVERED_SHARE * np.maximum(first, second) + (1 - COVERED_SHARE) * np.minimum(first, second)
-        found: list[int] = met[score >= (floor - _SLACK) / 100].tolist()
+        found: list[int] = touched[score >= (floor - _SLACK) / 100].tolist()
         return found
+
+    def _counterparts(self, word: str, *, alone: bool) -> _Met | None:
+        """Where the words stand that are near to a word of ours, or (not `alone`) to words of ours written together."""
+        key = word, alone
+        if key in self._met_known:
+            return self._met_known[key]
+        found = []
+        for near, alike in self._words.near(word, two_apart=alone):
+            if (forms := self._postings.get(near)) is not None:
+                weight = self.weights.of(near)
+                found.append((alike * weight, weight, forms))
+            if alone and near in self._with_particle:
+                weight = self._joined_weight[near]
+                found.append((alike * weight, weight, self._joined[near]))
+        found.sort(key=lambda one: one[0])
+        met: _Met | None = None
+        if found:
+            lengths = [len(forms) for _, _, forms in found]
+            worth, weights = (np.repeat(np.array([one[place] for one in found], np.float32), lengths) for place in (0, 1))
+            met = np.concatenate([forms for _, _, forms in found]), worth, weights
+            self._met_places += sum(lengths)
+        if self._met_places > _MET_PLACES_MAX or len(self._met_known) > _MET_WORDS_MAX:
+            self._met_known, self._met_places = {}, 0
+        self._met_known[key] = met
+        return met
+
+    def _written_apart(self, word: str) -> _Met | None:
+        """Where a word of ours stands as two or more words."""
+        forms = self._joined.get(word)
+        if forms is None or word in self._with_particle:
+            return None
+        weights = np.full(len(forms), self._joined_weight[word], np.float32)
+        return forms, weights, weights
 
     def _joined_words(self, words: _Words) -> Iterator[tuple[str, float]]:
         """Neighbours written together and the whole, with the weight of what is in them."""
@@ -186,13 +218,9 @@ class _NearWords:
                 self._sounding[sound].append(word)
             if len(word) >= TWO_APART_FROM - 2:
                 self._long[word[0], len(word)].append(word)
-        self._known: dict[tuple[str, bool], tuple[tuple[str, float], ...]] = {}
 
-    def near(self, word: str, *, two_apart: bool = True) -> tuple[tuple[str, float], ...]:
+    def near(self, word: str, *, two_apart: bool) -> list[tuple[str, float]]:
         """The words of the lists that are the same or alike, and how much; long ones two letters away too, if wanted."""
-        known = self._known.get((word, two_apart))
-        if known is not None:
-            return known
         met = set(self._shortened.get(word, ()))
         for text in _shortened(word):
             met.update(self._shortened.get(text, ()))
@@ -205,10 +233,7 @@ class _NearWords:
         found = [(other, value) for other in met if (value := likeness(word, other).value)]
         if word in self.all:
             found = [(word, 1.0), *((other, value) for other, value in found if other != word)]
-        if len(self._known) >= _NEAR_KEPT_MAX:
-            self._known.clear()
-        near = self._known[word, two_apart] = tuple(sorted(found))
-        return near
+        return sorted(found)
 
     def _two_apart(self, word: str) -> Iterator[str]:
         """Long words that begin alike and are two letters apart."""
@@ -221,16 +246,17 @@ class _NearWords:
                 yield from (words[place] for place in np.flatnonzero(distances <= 2).tolist())
 
 
-def _credit(
-    places: Iterable[tuple[_Places | None, float]], alike: float, weight: float, sums: tuple[_Sums, _Sums, _Sums]
-) -> None:
-    """Adds to the sums what a word of ours, with its weight, is worth wherever a counterpart of that weight stands."""
-    likely, theirs, ours = sums
-    for forms, their_weight in places:
-        if forms is not None:
-            likely[forms] += alike * their_weight
-            theirs[forms] += their_weight
-            ours[forms] += weight
+def _credit(met: _Met | None, weight: float, sums: tuple[_Sums, ...]) -> None:
+    """Adds to the sums what a word of ours, with its weight, is worth wherever a counterpart stands.
+
+    Where several stand in one form the last one counts, which is the best: they are in the order of their worth.
+    """
+    if met is not None:
+        forms, worth, their_weight = met
+        likely, theirs, ours = sums
+        likely[forms] += worth
+        theirs[forms] += their_weight
+        ours[forms] += weight
 
 
 def _reading_limit(ours: Name, theirs: Name) -> float:
