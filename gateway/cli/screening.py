@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from formats import checks
 from gateway import clock
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, print_json, print_table, print_warning
 from gateway.cli.serve import loaded
@@ -37,7 +38,7 @@ def check(  # noqa: PLR0917 - typer's: the options of a command
         bics=(("creditor_agent", bic),) if bic else (),
         countries=tuple(
             (where, code.upper())
-            for where, code in (("creditor", country), ("creditor_account", account[:2]), ("creditor_agent", bic[4:6]))
+            for where, code in (("creditor", country), ("creditor_account", _iban_country(account)), ("creditor_agent", bic[4:6]))
             if code
         ),
     )
@@ -110,6 +111,11 @@ def _screen(configuration: Configuration) -> Screen:
     if not configuration.screening.lists:
         raise CommandFailed("the configuration has no screening lists: [[screening.lists]] in bankgate.toml")
     return load_screen(configuration.directory, configuration.screening)
+
+
+def _iban_country(account: str) -> str:
+    compact = "".join(account.split()).upper()
+    return compact[:2] if checks.iban_fault(compact) is None else ""
 
 
 def _told(finding: Finding) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class NameIndex:
         """The forms whose score may reach the floor: what of each can be matched at best, in sums over all of them at a time.
 
         `likely` sums the weights of their words that have a counterpart, times how alike the two are, and `theirs` the weights
-        alone; `ours` those of our words that have one. Words that are met written together are looked at whatever the sums say.
+        alone; `ours` those of our words that have one. What is written apart or together counts for all of its words.
         """
         sums = tuple(np.zeros(len(self._forms), dtype=np.float32) for _ in range(3))
         total = 0.0
