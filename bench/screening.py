@@ -2,10 +2,10 @@
 
     python -m bench.screening [--names 50000] [--payments 3000] [--each 300]
 
-The peer in the same run is rapidfuzz alone: `process.extract` with `token_sort_ratio` over all names, written alike beforehand. List,
-payees and noise are made (`bench/screening_made.py`) from a fixed seed. *new*: no payee was met before; *again*: the same ones once
-more, as payment runs have them. CPU seconds of one process; then two processes at a time by the clock. Two figures of the payees of
-one kind: found at a score or above it, and wrongly found.
+The peer in the same run is rapidfuzz alone: `process.extract` with `token_sort_ratio` over all names, written alike
+beforehand. List, payees and noise are made (`bench/screening_made.py`) from a fixed seed. *new*: no payee was met before;
+*again*: the same ones once more, as payment runs have them. CPU seconds of one process; then two processes at a time by the
+clock. Two figures of the payees of one kind: found at a score or above it, and wrongly found.
 """
 
 import argparse

@@ -392,14 +392,31 @@ def noisy(listed: list[Listed], seed: int, each: int) -> list[tuple[str, str, Li
 
 
 def innocents(listed: list[Listed], seed: int, each: int) -> list[tuple[str, str]]:
-    """(kind, text); nobody who is listed under exactly that name."""
+    """(kind, text); nobody whose name is that of somebody listed, or is it but for middle name or legal form."""
     maker, found = Maker(seed), []
-    names = {one.entry.names[0] for one in listed}
+    known = {_gist(one.culture, part) for one in listed for part in _shorter(one)}
     for kind, made in INNOCENT.items():
         got = 0
         while got < each:
-            text = made(maker.chance.choice(listed), maker)
-            if text is not None and text not in names:
+            one = maker.chance.choice(listed)
+            text = made(one, maker)
+            if text is not None and _gist(one.culture, tuple(text.split(" "))) not in known:
                 found.append((kind, text))
                 got += 1
     return found
+
+
+def _shorter(listed: Listed) -> list[tuple[str, ...]]:
+    """The name, and a person's with one given name left out."""
+    if "company" in listed.culture or listed.culture == "chinese" or len(listed.parts) < 3:
+        return [listed.parts]
+    return [listed.parts, listed.parts[1:], (listed.parts[0], listed.parts[-1])]
+
+
+def _gist(culture: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """What makes two names the same: of a company the brand and the business, of a person all words in any order."""
+    if culture == "company":
+        return parts[:2]
+    if culture == "chinese company":
+        return ("".join(parts).removesuffix("有限公司"),)
+    return tuple(sorted(" ".join(parts).split(" "))) if culture != "chinese" else ("".join(parts),)
