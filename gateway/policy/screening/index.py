@@ -40,7 +40,8 @@ _MET_PLACES_MAX: Final = 4_000_000  # in all of them: 12 bytes each
 _Words = tuple[str, ...]
 _Sums = NDArray[np.float32]
 _Places = NDArray[np.int32]
-_Met = tuple[_Places, _Sums, _Sums]  # the forms, what a counterpart there is worth, and its weight
+_Met = tuple[_Places, _Sums]  # the forms, and of each what a counterpart there is worth, its weight and ours
+_NOWHERE: Final = np.array([], dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,9 @@ class NameIndex:
         )
         self._words = _NearWords({*counts, *self._with_particle})
         self._han = _HanIndex(self.names)
-        self._met_known: dict[tuple[str, bool], _Met | None] = {}
+        self._met_known: dict[tuple[str, float, bool], _Met | None] = {}
         self._met_places = 0
+        self._spare: list[_Sums] = []
 
     def _counting(self, words: _Words) -> float:
         """What all words but particles weigh."""
@@ -119,57 +121,70 @@ class NameIndex:
         `likely` sums the weights of their words that have a counterpart, times how alike the two are, and `theirs` the weights
         alone; `ours` those of our words that have one. What is written apart or together counts for all of its words.
         """
-        sums = tuple(np.zeros(len(self._forms), dtype=np.float32) for _ in range(3))
+        mets: list[_Met | None] = []
         total = 0.0
         for word in words:
             weight = self.weights.of(word)
             if weight <= WEIGHT_PARTICLE:
                 continue  # taken for matched, as it hardly counts
             total += weight
-            for met in (self._counterparts(word, alone=True), self._written_apart(word)):
-                _credit(met, weight, sums)
-        for text, weight in self._joined_words(words):
-            _credit(self._counterparts(text, alone=False), weight, sums)
-        likely, theirs, ours = sums
-        touched = np.flatnonzero(likely > 0)
-        likely, matched, ours = likely[touched], theirs[touched], ours[touched]
+            mets += self._counterparts(word, weight, alone=True), self._written_apart(word, weight)
+        mets += (self._counterparts(text, weight, alone=False) for text, weight in self._joined_words(words))
+        touched = np.concatenate([_NOWHERE, *(met[0] for met in mets if met is not None)])
+        likely, matched, ours = self._summed(mets, touched).T
         first, second = likely / (matched + np.maximum(total - ours, 0)), likely / np.maximum(self._weight[touched], matched)
         score = COVERED_SHARE * np.maximum(first, second) + (1 - COVERED_SHARE) * np.minimum(first, second)
-        found: list[int] = touched[score >= (floor - _SLACK) / 100].tolist()
+        return sorted(set(touched[score >= (floor - _SLACK) / 100].tolist()))
+
+    def _summed(self, mets: Iterable[_Met | None], touched: _Places) -> _Sums:
+        """The sums of the forms that are touched. A table of zeros is lent out and given back clean: making one costs more.
+
+        Where several counterparts of a word stand in one form the last one counts, which is the best: they are in that order.
+        """
+        try:
+            sums = self._spare.pop()
+        except IndexError:
+            sums = np.zeros((len(self._forms), 3), dtype=np.float32)
+        for met in mets:
+            if met is not None:
+                sums[met[0]] += met[1]
+        found: _Sums = sums[touched]
+        sums[touched] = 0
+        self._spare.append(sums)
         return found
 
-    def _counterparts(self, word: str, *, alone: bool) -> _Met | None:
+    def _counterparts(self, word: str, our_weight: float, *, alone: bool) -> _Met | None:
         """Where the words stand that are near to a word of ours, or (not `alone`) to words of ours written together."""
-        key = word, alone
+        key = word, our_weight, alone
         if key in self._met_known:
             return self._met_known[key]
         found = []
         for near, alike in self._words.near(word, two_apart=alone):
             if (forms := self._postings.get(near)) is not None:
                 weight = self.weights.of(near)
-                found.append((alike * weight, weight, forms))
+                found.append(((alike * weight, weight, our_weight), forms))
             if alone and near in self._with_particle:
                 weight = self._joined_weight[near]
-                found.append((alike * weight, weight, self._joined[near]))
+                found.append(((alike * weight, weight, our_weight), self._joined[near]))
         found.sort(key=lambda one: one[0])
         met: _Met | None = None
         if found:
-            lengths = [len(forms) for _, _, forms in found]
-            worth, weights = (np.repeat(np.array([one[place] for one in found], np.float32), lengths) for place in (0, 1))
-            met = np.concatenate([forms for _, _, forms in found]), worth, weights
+            lengths = [len(forms) for _, forms in found]
+            worth = np.repeat(np.array([worth for worth, _ in found], np.float32), lengths, axis=0)
+            met = np.concatenate([forms for _, forms in found]), worth
             self._met_places += sum(lengths)
         if self._met_places > _MET_PLACES_MAX or len(self._met_known) > _MET_WORDS_MAX:
             self._met_known, self._met_places = {}, 0
         self._met_known[key] = met
         return met
 
-    def _written_apart(self, word: str) -> _Met | None:
+    def _written_apart(self, word: str, our_weight: float) -> _Met | None:
         """Where a word of ours stands as two or more words."""
         forms = self._joined.get(word)
         if forms is None or word in self._with_particle:
             return None
-        weights = np.full(len(forms), self._joined_weight[word], np.float32)
-        return forms, weights, weights
+        weight = self._joined_weight[word]
+        return forms, np.full((len(forms), 3), (weight, weight, our_weight), np.float32)
 
     def _joined_words(self, words: _Words) -> Iterator[tuple[str, float]]:
         """Neighbours written together and the whole, with the weight of what is in them."""
@@ -237,26 +252,14 @@ class _NearWords:
 
     def _two_apart(self, word: str) -> Iterator[str]:
         """Long words that begin alike and are two letters apart."""
-        if len(word) < TWO_APART_FROM or not word.isalpha():
+        if not word.isalpha():
             return
-        for length in range(len(word) - 2, len(word) + 3):
+        shortest = len(word) - 2 if len(word) >= TWO_APART_FROM else TWO_APART_FROM
+        for length in range(shortest, len(word) + 3):
             words = self._long.get((word[0], length))
             if words:
                 distances = cdist([word], words, scorer=OSA.distance, score_cutoff=2, dtype=np.uint8)[0]
                 yield from (words[place] for place in np.flatnonzero(distances <= 2).tolist())
-
-
-def _credit(met: _Met | None, weight: float, sums: tuple[_Sums, ...]) -> None:
-    """Adds to the sums what a word of ours, with its weight, is worth wherever a counterpart stands.
-
-    Where several stand in one form the last one counts, which is the best: they are in the order of their worth.
-    """
-    if met is not None:
-        forms, worth, their_weight = met
-        likely, theirs, ours = sums
-        likely[forms] += worth
-        theirs[forms] += their_weight
-        ours[forms] += weight
 
 
 def _reading_limit(ours: Name, theirs: Name) -> float:

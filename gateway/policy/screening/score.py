@@ -5,15 +5,15 @@ with all there is on either side; the side that is covered better counts 60 %, t
 an added "Trading" costs little and a missing family name costs much.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Final
 
-from rapidfuzz.distance import LCSseq
+from rapidfuzz.distance import OSA, LCSseq
 
 from gateway.policy.screening.chinese import common_spans, is_person_like
-from gateway.policy.screening.sounds import Likeness, likeness
+from gateway.policy.screening.sounds import EDIT_COST, Likeness, likeness
 from gateway.policy.screening.words import COMMON, PARTICLES
 
 COVERED_SHARE: Final = 0.6
@@ -23,7 +23,12 @@ WEIGHT_INITIAL: Final = 0.3
 WEIGHT_PARTICLE: Final = 0.05
 ACROSS_SCRIPTS_MAX: Final = 95  # by reading alone: many Chinese names are read alike
 OTHER_CHARACTERS_MAX: Final = 80  # read alike, and both sides say in characters that they differ
+TOGETHER_ALIKE: Final = 0.99
+TOGETHER_EXACT: Final = 5  # letters: words so short are written together without a mistake, or they are others
 _SMOOTHING: Final = 1000  # so that in a small list nothing is common
+
+_Link = tuple[float, int, int, int, int, Likeness]
+"""What it is worth; where our words begin and how many there are; the same of theirs; how alike they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +74,26 @@ class Weights:
 
 def compare_words(ours: Sequence[str], theirs: Sequence[str], weights: Weights) -> Comparison:
     """Two names in Latin letters. Words are paired off the best first, whatever their order."""
-    links: list[tuple[float, int, int, int, int, Likeness]] = []
+    links: list[_Link] = []
     for at, one in enumerate(ours):
         for place, other in enumerate(theirs):
             alike = likeness(one, other)
             if alike.value:
                 links.append((alike.value * weights.of(other), at, 1, place, 1, alike))
-    if len(ours) != len(theirs) or any(link[-1].how != "same" for link in links):
-        links += _together(ours, theirs, weights)
-    links.sort(key=lambda link: (-link[0], link[1], link[3]))
+    found = _paired(ours, theirs, weights, links)
+    if found.ours_alone or found.theirs_alone:
+        together = _together(ours, theirs, weights)
+        if together:
+            found = max(found, _paired(ours, theirs, weights, [*links, *together]), key=lambda one: one.score)
+    return found
+
+
+def _paired(ours: Sequence[str], theirs: Sequence[str], weights: Weights, links: Iterable[_Link]) -> Comparison:
+    """The names with their words paired off along the links, the heaviest first, each word once."""
     left, right = set(range(len(ours))), set(range(len(theirs)))
     pairs: list[Pair] = []
     matched = our_weight = their_weight = 0.0
-    for _, at, span, place, width, alike in links:
+    for _, at, span, place, width, alike in sorted(links, key=lambda link: (-link[0], link[1], link[3])):
         here, there = range(at, at + span), range(place, place + width)
         if not (left.issuperset(here) and right.issuperset(there)):
             continue
@@ -102,20 +114,21 @@ def compare_words(ours: Sequence[str], theirs: Sequence[str], weights: Weights) 
     )
 
 
-def _together(ours: Sequence[str], theirs: Sequence[str], weights: Weights) -> list[tuple[float, int, int, int, int, Likeness]]:
-    """Words that are written together on one side: "Abdul Rahman" and "Abdulrahman", "Wang Xiao Ming" and "Wang Xiaoming"."""
+def _together(ours: Sequence[str], theirs: Sequence[str], weights: Weights) -> list[_Link]:
+    """Words that are written together on one side: "Abdul Rahman" and "Abdulrahman", "Wang Xiao Ming" and "Wang Xiaoming"; in
+    long ones one letter may differ."""
     found = []
     theirs_glued = _glued(theirs)
     for at, span, text in _glued(ours):
         for place, width, other in theirs_glued:
-            if span == width == 1 or (span > 1 and width > 1 and span == width):
+            if span == width or abs(len(text) - len(other)) > 1:
                 continue
-            if text != other and (len(text) <= 5 or abs(len(text) - len(other)) > 1):
+            distance = OSA.distance(text, other, score_cutoff=1)
+            if distance > (len(text) > TOGETHER_EXACT):
                 continue
-            alike = likeness(text, other)
-            if alike.how in {"same", "spelling"}:
-                weight = sum(weights.of(theirs[number]) for number in range(place, place + width))
-                found.append((alike.value * weight + 0.001, at, span, place, width, Likeness(alike.value * 0.99, "together")))
+            value = TOGETHER_ALIKE - EDIT_COST * distance / len(text)
+            weight = sum(weights.of(theirs[number]) for number in range(place, place + width))
+            found.append((value * weight + 0.001, at, span, place, width, Likeness(value, "together")))
     return found
 
 

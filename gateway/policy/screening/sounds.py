@@ -81,7 +81,7 @@ def likeness(one: str, other: str) -> Likeness:
     if shorter * 2 < longer or not (one.isalpha() and other.isalpha()):
         return NONE
     best = 0.0
-    allowed = int((1 - ALIKE_MIN) * longer / EDIT_COST) if longer > SHORT else 0
+    allowed = min(int((1 - ALIKE_MIN) * longer / EDIT_COST), 2 if one[0] == other[0] else 1) if longer > SHORT else 0
     if allowed and longer - shorter <= allowed:
         distance = OSA.distance(one, other, score_cutoff=allowed)
         if distance <= allowed:
