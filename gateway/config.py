@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.people.person import Role
+from gateway.screening_settings import ScreeningSettings
 
 
 class Settings(BaseModel):
@@ -317,4 +318,5 @@ class Configuration(Settings):
     telemetry: TelemetrySettings = TelemetrySettings()
     people: PeopleSettings = PeopleSettings()
     bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
+    screening: ScreeningSettings = ScreeningSettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

@@ -36,6 +36,7 @@ from gateway.config_words import did_you_mean, explained
 from gateway.dialogue.settings import dialogue_problems
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
+from gateway.screening_settings import screening_problems
 from gateway.store.address import SYSTEM, BadStoreUrl, is_postgres, postgres_address, sqlite_file
 from gateway.window_settings import window_problems
 
@@ -60,6 +61,7 @@ def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -
         *_bank_directory(configuration),
         *_audit(configuration.audit, configuration.directory),
         *_people(configuration),
+        *screening_problems(configuration.screening, configuration.directory),
     ):
         yield file, key, problem, hint
 

@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "replay": ("gateway.cli.replay", "replay"),
     "keys": ("gateway.cli.keys", "app"),
     "banks": ("gateway.cli.banks", "app"),
+    "screening": ("gateway.cli.screening", "app"),
     "connections": ("gateway.cli.operations", "connections"),
     "ebics": ("gateway.cli.ebics", "app"),
     "deliveries": ("gateway.cli.operations", "deliveries"),

@@ -6,7 +6,7 @@ Another check is one line in `sources_of`.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -20,9 +20,11 @@ from gateway.policy.document import Policies
 from gateway.policy.document_rules import fingerprint
 from gateway.policy.judge import judge, judge_in_order, questions
 from gateway.policy.known import Known, Needs
+from gateway.policy.screening.screen import Screen
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding
 from gateway.review import Check, Judging
+from gateway.screening_lists import ScreeningProblems, load_screen
 from gateway.store.store import Store
 
 log = structlog.get_logger("review")
@@ -66,10 +68,29 @@ class PolicyCheck:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ScreenCheck:
+    """The screening lists. The days on which their entries begin and end to count are those of UTC."""
+
+    screen: Screen
+
+    @property
+    def name(self) -> str:
+        return "screening"
+
+    def digest(self, now: datetime) -> str:
+        return self.screen.digest_on(now.astimezone(UTC).date())
+
+    async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
+        """In a thread: names are compared for long."""
+        today = judging.now.astimezone(UTC).date()
+        return await asyncio.to_thread(lambda: [self.screen.judge(subject, today) for subject in judging.subjects])
+
+
 @dataclass(slots=True)
 class Source:
     """Where a check comes from: `load` gives it as its files are now (None: there is none), and is called again when one of the
-    files under `watched` changes. It may raise `ConfigurationProblems`."""
+    files under `watched` changes. It may raise `ConfigurationProblems`, `ScreeningProblems`."""
 
     name: str
     watched: tuple[Path, ...]
@@ -79,7 +100,7 @@ class Source:
     seen: tuple[tuple[str, int, int], ...] = ()
 
     def read(self, store: Store) -> None:
-        """Reads it if it is new or changed. Raises `ConfigurationProblems`: then it stays as it was."""
+        """Reads it if it is new or changed. Raises what `load` does: then it stays as it was."""
         now = tuple(_signature(self.watched))
         if self.check is None or now != self.seen:
             self.check = self.load(store)
@@ -122,17 +143,17 @@ class ConfiguredChecks:
         for source in self.sources:
             try:
                 await asyncio.to_thread(source.read, self.store)
-            except ConfigurationProblems as problems:
+            except (ConfigurationProblems, ScreeningProblems) as problems:
                 _tell(source.name, problems)
 
 
-def _tell(check: str, problems: ConfigurationProblems) -> None:
+def _tell(check: str, problems: Exception) -> None:
     log.error("rules_not_read", check=check, problems=str(problems))
 
 
 def sources_of(configuration: Configuration) -> tuple[Source, ...]:
     """What there may be, in the order in which payments are put to it."""
-    return (_policies(configuration),)
+    return (_screening(configuration), _policies(configuration))
 
 
 def checks_of(configuration: Configuration, store: Store) -> ConfiguredChecks:
@@ -146,6 +167,17 @@ def checks_of(configuration: Configuration, store: Store) -> ConfiguredChecks:
 def is_reviewed(configuration: Configuration) -> bool:
     """Whether payments are judged here at all. Raises `ConfigurationProblems` where rules have mistakes."""
     return any(source.there() for source in sources_of(configuration))
+
+
+def _screening(configuration: Configuration) -> Source:
+    settings, directory = configuration.screening, configuration.directory
+    files = (name for one in settings.lists for name in (one.file, one.alias_file) if name is not None)
+    return Source(
+        name="screening",
+        watched=tuple(directory / name for name in files),
+        there=lambda: bool(settings.lists),
+        load=lambda _: ScreenCheck(load_screen(directory, settings)) if settings.lists else None,
+    )
 
 
 def policy_check(configuration: Configuration, store: Store) -> Check | None:
