@@ -18,8 +18,8 @@ class HabitWeights(_Settings):
     """What each rule adds to a payment's score. 0 turns a rule off."""
 
     duplicate: Score = 60  # same account, amount, currency and reference
-    duplicate_amount: Score = 40  # same account, amount and currency under another reference
-    invoice_again: Score = 30  # an invoice number that was paid before, with another amount
+    duplicate_amount: Score = 40  # same account, amount and currency under another reference; half where it is a price
+    invoice_again: Score = 40  # an invoice number that was paid before, with another amount; half where it says it is a part
     near_account: Score = 65  # the same payment to an account that differs in a few characters
     changed_account: Score = 50  # a known creditor with an account not seen before
     other_name: Score = 30  # a known account under quite another name
@@ -57,6 +57,8 @@ class HabitsSettings(_Settings):
     account_payments_min: int = Field(default=50, ge=10, le=100_000)  # likewise of the paying account's
     active_days_min: int = Field(default=20, ge=5, le=400)  # days with payments, below which nothing is said of times and bursts
     amount_ratio: Decimal = Field(default=Decimal(3), gt=1, le=1000)  # so many times the median at least
+    few_payments_min: int = Field(default=3, ge=2, le=1000)  # from which on a creditor's amounts are compared with the largest
+    few_payments_ratio: Decimal = Field(default=Decimal(5), gt=1, le=1000)  # so many times the largest, until there are enough
     amount_deviations: float = Field(default=4.5, ge=2, le=100)  # and so many robust deviations away
     burst_ratio: Decimal = Field(default=Decimal(3), gt=1, le=1000)  # of the largest hour or day before
     burst_payments_min: int = Field(default=10, ge=2, le=100_000)

@@ -56,7 +56,7 @@ def _account(case: Case) -> Iterator[Finding]:
         yield found(
             "changed-account",
             min(100, score + (_OTHER_COUNTRY if abroad else 0)),
-            f"a known creditor with an account not seen before{where_en}; the one known was paid {_times_en(len(rows))} since {since}",
+            f"a known creditor with a new account{where_en}; the old one was paid {_times_en(len(rows))} since {since}",
             f"已知收款人使用了新账号{where_zh}；原账号自 {since} 起已付款 {len(rows)} 次",
             **facts,
         )

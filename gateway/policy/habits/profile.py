@@ -23,7 +23,6 @@ DEAD: Final = frozenset({PaymentState.REJECTED, PaymentState.CANCELLED, PaymentS
 """Payments that moved no money, or whose money came back: to pay again is no repetition, and nothing is learned from them."""
 WAITING: Final = frozenset({PaymentState.RECEIVED, PaymentState.HELD, PaymentState.AWAITING_APPROVAL})
 """Payments nobody has let go yet: they can be repeated, but what they look like is no habit."""
-_CONSTANT_AMOUNTS: Final = 3  # a number beside so many different amounts names a customer or a contract, no document
 
 
 class Seen:
@@ -167,11 +166,6 @@ class Profile:
     def of_number(self, number: str) -> list[Seen]:
         """Live payments that name that document."""
         return self._numbers.get(number, [])
-
-    def is_constant(self, number: str) -> bool:
-        """Whether a number stands beside many amounts: that of a customer or a contract."""
-        amounts = {(seen.past.currency, seen.past.amount) for seen in self.of_number(number)}
-        return len(amounts) >= _CONSTANT_AMOUNTS
 
     def accounts(self) -> dict[str, list[Seen]]:
         """Learned payments by creditor account, oldest first."""

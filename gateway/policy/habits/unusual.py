@@ -18,7 +18,7 @@ _SPREAD_MIN = 0.1  # of logarithms, about 10 %: where every amount was the same,
 _FAR = 10  # times the median, from which an amount weighs more
 _FAR_MORE = 15
 _BEYOND = 1.5  # times the largest payment of the account
-_RARE_PERCENT = 1  # of the days: at most so many saw a payment at this time
+_RARE_PERCENT = 2  # of the days: at most so many saw a payment at this time
 _HABIT_PERCENT = 30  # of a creditor's payments just below a limit: its price, no structuring
 _HABIT_PAYMENTS = 5
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -42,6 +42,18 @@ def _amount(case: Case) -> Iterator[Finding]:
     if len(logs) >= settings.creditor_payments_min:
         yield from _for_creditor(case, logs)
         return
+    if len(logs) >= settings.few_payments_min and settings.weights.amount_creditor:
+        ratio = math.exp(min(case.seen.log - logs[-1], 50.0))
+        if ratio >= settings.few_payments_ratio:
+            yield found(
+                "amount-creditor",
+                settings.weights.amount_creditor,
+                f"{times(ratio)} times the largest of {len(logs)} payments to this creditor",
+                f"是向该收款人 {len(logs)} 笔付款中最大一笔的 {times(ratio)} 倍",
+                times_largest=times(ratio),
+                payments=str(len(logs)),
+            )
+            return
     logs = case.debtor.logs(caller, currency)
     if len(logs) >= settings.account_payments_min and settings.weights.amount_account:
         yield from _for_account(case, logs)
@@ -140,12 +152,15 @@ def _burst(case: Case) -> Iterator[Finding]:
     settings, debtor, today = case.settings, case.debtor, case.local.date()
     if not settings.weights.burst or debtor.active_days(today) < settings.active_days_min:
         return
-    for span, largest, name_en, name_zh in (
-        (_HOUR, debtor.largest_hour(today), "hour", "小时"),
-        (_DAY, debtor.largest_day(today), "day", "天"),
+    for span, most, name_en, name_zh in (
+        (_HOUR, debtor.largest_hour, "hour", "小时"),
+        (_DAY, debtor.largest_day, "day", "天"),
     ):
         count = 1 + len(_within(case, span))
-        if count >= settings.burst_payments_min and count > settings.burst_ratio * largest:
+        if count < settings.burst_payments_min:
+            continue
+        largest = most(today)
+        if count > settings.burst_ratio * largest:
             yield found(
                 "burst",
                 settings.weights.burst,

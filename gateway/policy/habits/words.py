@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Final
 
 from formats.model import CreditTransfer, RemittanceInformation
@@ -10,8 +11,28 @@ from gateway.lifecycle import PaymentState
 from gateway.policy.subject import Past, Subject, account_key
 
 _LEGAL_FORMS: Final = frozenset(
-    "ab ag aps as bv bvba co company corp corporation cv eg ek ev gbr gmbh inc incorporated kg kgaa kk limited llc llp ltd mbh nv"
-    " og ohg oy oyj plc pte pty sa sarl sas sca se sl spa spzoo srl srls ug".split()
+    {
+        *("ab", "ag", "aps", "as", "bv", "bvba", "co", "company", "corp", "corporation", "cv", "eg", "ek", "ev", "gbr", "gmbh"),
+        *(
+            "inc",
+            "incorporated",
+            "kg",
+            "kgaa",
+            "kk",
+            "limited",
+            "llc",
+            "llp",
+            "ltd",
+            "mbh",
+            "nv",
+            "og",
+            "ohg",
+            "oy",
+            "oyj",
+            "plc",
+        ),
+        *("pte", "pty", "sa", "sarl", "sas", "sca", "se", "sl", "spa", "spzoo", "srl", "srls", "ug"),
+    }
 )
 _LEGAL_FORMS_ZH: Final = re.compile(r"(股份有限公司|有限责任公司|集团有限公司|有限公司|公司)$")
 _SPELLED: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "æ": "ae", "œ": "oe", "å": "aa", "ł": "l", "đ": "d"})
@@ -25,10 +46,15 @@ _DATE: Final = re.compile(
 )
 _DATE_MARK: Final = "d"  # before what reads as a date: of a month's rent, a year, a day
 NUMBER_DIGITS_MIN: Final = 4  # a number with fewer digits is a month, an instalment, an article: no invoice
+_PART: Final = re.compile(
+    r"\b(?:teil|rest|rate|abschlag|anzahlung|part|partial|balance|remainder|instal?lment|deposit|acompte|solde|saldo)\w*"
+    r"|部分|余款|尾款|定金|分期|首付|预付"
+)
 _TEXT_RATIO: Final = 0.85
 _COMPARED: Final = 140  # characters of a text that are compared; a reference has no more
 
 
+@lru_cache(maxsize=16_384)
 def name_key(name: str | None) -> str:
     """A name as it is looked up: folded, words in order of the alphabet, without legal forms. "" for none.
 
@@ -48,6 +74,7 @@ def names_differ(one: str, other: str) -> bool:
     return SequenceMatcher(None, one[:_COMPARED], other[:_COMPARED], autojunk=False).ratio() < 0.6
 
 
+@lru_cache(maxsize=4096)
 def numbers_of(text: str) -> frozenset[str]:
     """The numbers of a reference as they are compared: "RE-004711" and "re 4711" both hold "4711"."""
     found = set()
@@ -60,6 +87,7 @@ def numbers_of(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=4096)
 def document_numbers(numbers: frozenset[str]) -> frozenset[str]:
     """Those that can name a document: long enough, and no date."""
     return frozenset(
@@ -67,14 +95,27 @@ def document_numbers(numbers: frozenset[str]) -> frozenset[str]:
     )
 
 
+def same_document(numbers: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether two references name the same document: the numbers of one are among those of the other, and no dates speak
+    against it. That of a customer beside invoices of their own makes no two invoices one."""
+    one, two = document_numbers(numbers), document_numbers(others)
+    if not one or not two or not (one <= two or two <= one):
+        return False
+    dates, other_dates = numbers - one, others - two
+    return not dates or not other_dates or bool(dates & other_dates)
+
+
 def same_reference(text: str, numbers: frozenset[str], other: str, other_numbers: frozenset[str]) -> bool:
-    """Whether two references say the same: the same numbers, or no numbers and nearly the same words."""
+    """Whether two references say the same: the same document, the same numbers, or no numbers and nearly the same words."""
     if numbers or other_numbers:
-        return numbers == other_numbers or bool(document_numbers(numbers) & document_numbers(other_numbers))
+        return numbers == other_numbers or same_document(numbers, other_numbers)
     one, two = text.casefold()[:_COMPARED], other.casefold()[:_COMPARED]
-    if one == two:
-        return True
-    return SequenceMatcher(None, one, two, autojunk=False).ratio() >= _TEXT_RATIO
+    return one == two or SequenceMatcher(None, one, two, autojunk=False).ratio() >= _TEXT_RATIO
+
+
+def says_part(text: str) -> bool:
+    """Whether a reference says that it pays a part of something."""
+    return bool(_PART.search(text.casefold()))
 
 
 def accounts_near(one: str, other: str) -> bool:
