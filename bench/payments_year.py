@@ -90,9 +90,9 @@ class Year:
     # -- what is ordinary --------------------------------------------------------------------------------------------------
 
     def _ordinary(self, caller: str) -> Iterator[Made]:
-        staff = [Creditor(self._person(), self._iban(_HOME[caller])) for _ in range(round(180 * self.scale))]
+        staff = [Creditor(self._person(), self._iban(_HOME[caller])) for _ in range(round(200 * self.scale))]
         yield from self._payroll(caller, staff)
-        for _ in range(round(120 * self.scale)):
+        for _ in range(round(150 * self.scale)):
             yield from self._supplier(caller)
         yield from self._fixed(caller)
         yield from self._one_offs(caller, staff)

@@ -28,7 +28,7 @@ class HabitWeights(_Settings):
     hour: Score = 20
     weekday: Score = 20
     burst: Score = 25  # far more payments within an hour or a day than ever
-    quiet_burst: Score = 45  # several payments within an hour at a time of day at which nothing is ever paid
+    quiet_burst: Score = 45  # several creditors hardly known, within an hour of a time of day at which nothing is ever paid
     new_country: Score = 40
     new_currency: Score = 20
     below_limit: Score = 45

@@ -19,6 +19,7 @@ _FAR = 10  # times the median, from which an amount weighs more
 _FAR_MORE = 15
 _BEYOND = 1.5  # times the largest payment of the account
 _RARE_PERCENT = 2  # of the days: at most so many saw a payment at this time
+_KNOWN = 2  # payments of earlier days, after which a creditor is no stranger
 _HABIT_PERCENT = 30  # of a creditor's payments just below a limit: its price, no structuring
 _HABIT_PAYMENTS = 5
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -108,14 +109,15 @@ def _time(case: Case) -> Iterator[Finding]:
     odd_hour, odd_day = at_hour * 100 <= active * _RARE_PERCENT, at_weekday * 100 <= active * _RARE_PERCENT
     if not odd_hour and not odd_day:
         return
-    count = 1 + len(_within(case, _HOUR))
-    if count >= settings.quiet_burst_payments and settings.weights.quiet_burst:
+    strangers = {one.past.creditor_account for one in _within(case, _HOUR)} | {case.past.creditor_account}
+    count = sum(_is_stranger(case, one) for one in strangers)
+    if count >= settings.quiet_burst_payments and settings.weights.quiet_burst and _is_stranger(case, case.past.creditor_account):
         yield found(
             "quiet-burst",
             settings.weights.quiet_burst,
-            f"{count} payments within an hour, at a time at which this account hardly ever paid in {active} days",
-            f"一小时内 {count} 笔付款，而该账户 {active} 个付款日中几乎从未在此时段付款",
-            payments=str(count),
+            f"{count} creditors hardly known within an hour, at a time at which this account hardly ever paid in {active} days",
+            f"一小时内向 {count} 个陌生收款账户付款，而该账户 {active} 个付款日中几乎从未在此时段付款",
+            creditors=str(count),
             days=str(active),
         )
     if odd_hour and settings.weights.hour:
@@ -140,6 +142,13 @@ def _time(case: Case) -> Iterator[Finding]:
 
 _DAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAYS_ZH = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
+
+
+def _is_stranger(case: Case, account: str) -> bool:
+    """Whether the account was hardly paid before that day."""
+    rows = case.debtor.accounts().get(account, [])
+    until = case.subject.submitted_at - _DAY
+    return sum(one.past.submitted_at <= until for one in rows[:_KNOWN]) < _KNOWN
 
 
 def _within(case: Case, span: timedelta) -> list[Seen]:

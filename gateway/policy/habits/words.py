@@ -6,6 +6,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Final
 
+from anyascii import anyascii
+
 from formats.model import CreditTransfer, RemittanceInformation
 from gateway.lifecycle import PaymentState
 from gateway.policy.subject import Past, Subject, account_key
@@ -36,6 +38,7 @@ _LEGAL_FORMS: Final = frozenset(
 )
 _LEGAL_FORMS_ZH: Final = re.compile(r"(股份有限公司|有限责任公司|集团有限公司|有限公司|公司)$")
 _SPELLED: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "æ": "ae", "œ": "oe", "å": "aa", "ł": "l", "đ": "d"})
+_FIRST_EAST_ASIAN: Final = "\u2e80"  # from here on: radicals, kana, Han, Hangul
 _WORD: Final = re.compile(r"\w+", re.UNICODE)
 _DOTS: Final = re.compile(r"(?<=\w)[.'’](?=\w)|(?<=\b\w)\.")
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]*[0-9][0-9A-Za-z]*(?:[-/][0-9A-Za-z]*[0-9][0-9A-Za-z]*)*")
@@ -58,13 +61,18 @@ _COMPARED: Final = 140  # characters of a text that are compared; a reference ha
 def name_key(name: str | None) -> str:
     """A name as it is looked up: folded, words in order of the alphabet, without legal forms. "" for none.
 
+    Letters of other alphabets are read as Latin ones, so that a Cyrillic "а" hides no name; what cannot be seen is left out.
     Chinese characters stay as they are: two people whose names only sound alike are two.
     """
     folded = unicodedata.normalize("NFKC", name or "").casefold().translate(_SPELLED)
-    plain = "".join(letter for letter in unicodedata.normalize("NFD", folded) if not unicodedata.combining(letter))
+    plain = "".join(_letter(letter) for letter in folded if unicodedata.category(letter) != "Cf")
     words = _WORD.findall(_DOTS.sub("", plain))
     kept = sorted({word for word in words if word not in _LEGAL_FORMS}) or sorted(set(words))
     return " ".join(_LEGAL_FORMS_ZH.sub("", word) or word for word in kept)
+
+
+def _letter(letter: str) -> str:
+    return letter if letter.isascii() or letter >= _FIRST_EAST_ASIAN else anyascii(letter).lower()
 
 
 def names_differ(one: str, other: str) -> bool:
