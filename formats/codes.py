@@ -23,6 +23,14 @@ _VERDICTS = {
     **dict.fromkeys(("RJCT", "CANC"), Verdict.REJECTED),
 }
 
+# Before anything is executed: the verification of the payees (opt-in orders), of a file or block and of each payment.
+_ABOUT_PAYEES: Final = frozenset({"RCVC", "RVCM", "RVNC", "RVMC", "RVNM", "RVNA"})
+
+
+def is_about_payees(status: str | None) -> bool:
+    """Whether a status says how the verification of payees ended, and nothing of the payment itself."""
+    return (status or "").strip() in _ABOUT_PAYEES
+
 
 def verdict(status: str | None) -> Verdict:
     """What a status means for the payment or payments it was given to.

@@ -24,7 +24,7 @@ from formats.report import (
 )
 from formats.report import Reason as BankReason
 from gateway import discrepancies as say
-from gateway.apply_parts import Facts, Group, Line, Told, after, change_of
+from gateway.apply_parts import Facts, Group, Line, Told, after, change_of, is_silent
 from gateway.batch_booking import booked_block, is_batch_booking
 from gateway.came_back import ReturnFinder, Returns, credits_of
 from gateway.cancellation import answered
@@ -272,7 +272,7 @@ class NewsApplier:
                 reasons = with_inherited(block.reasons, group.news.group_reasons)
                 facts = self._facts(group, block.status, reasons, place)
                 await self._fall(group, block.original_payment_information_id, event_of(block.status, reasons), facts)
-        if group.status is None or group.event is PaymentEvent.BANK_PENDING:
+        if group.status is None or is_silent(group.event, group.status):
             return
         facts = self._facts(group, group.status, group.news.group_reasons, group.place)
         if not blocks_with_status:
@@ -289,7 +289,7 @@ class NewsApplier:
 
     async def _fall(self, group: Group, payment_information_id: str | None, event: PaymentEvent, facts: Facts) -> None:
         """A status of the whole falls to the transactions that carry none of their own."""
-        if group.delivery is None or event is PaymentEvent.BANK_PENDING:
+        if group.delivery is None or is_silent(event, facts.status):
             return
         origin = self._origin_at(facts.place)
         part = Part(group.delivery, payment_information_id, frozenset(group.own_news))
@@ -468,7 +468,8 @@ class NewsApplier:
         return named and may_fall_back(candidate) and is_proven(news.bank_status, news.reason_codes, self._fall_back_codes)
 
     def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:
-        self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
+        if event is not PaymentEvent.BANK_PENDING:  # which changes no state
+            self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
 
     # -- what does not fit ---------------------------------------------------------------------------------------------
 
