@@ -29,6 +29,7 @@ _MOMENTS: Final = frozenset(
         "given_at",
         "next_ask_at",
         "asked_at",
+        "answered_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -176,6 +177,14 @@ TABLES: Final = (
         name="connections",
         columns=("connection_id", "last_sent_at", "last_fetch_at", "last_problem"),
         of_connection="t.connection_id = %s",
+    ),
+    Table(
+        name="payee_checks",
+        columns=(
+            *("payment_id", "provider", "asked_at", "answered_at", "digest", "result"),
+            *("suggested_name", "reason", "provider_reference"),
+        ),
+        of_connection="EXISTS (SELECT 1 FROM payment_keys AS k WHERE k.payment_id = t.payment_id AND k.connection_id = %s)",
     ),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
 )
