@@ -55,6 +55,7 @@ from gateway.news import (
     with_inherited,
 )
 from gateway.news_store import NewsStore
+from gateway.payee_news import payee_checks
 from gateway.place import Place
 from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
@@ -365,6 +366,8 @@ class NewsApplier:
             told = zip(line.keys, line.places, line.news, strict=True)
             news += [Told(key=key, place=place, news=item) for key, place, item in told if item is not None]
         matched = await self._apply_batch(await by_instruction_id(self._store, self._connection_id, news)) if news else {}
+        if checks := payee_checks(statuses, matched, self._created, self._clock()):
+            await self._store.keep_payee_checks(checks)
         if back := await self._returns.find(credits_of(lines, self._account, {*matched, *self._told})):
             matched |= await self._apply_batch(back)
         for line in lines:

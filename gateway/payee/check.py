@@ -1,14 +1,13 @@
 """A verification as it is kept and shown: by whom it was answered, when, with what; and what it asks for. Pure."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from formats.codes import explain
 from formats.model import CreditTransfer
-from formats.report import TransactionStatus
 from gateway.masking import HIDDEN, masked_number
 from gateway.payee.provider import (
     NOT_APPLICABLE,
@@ -24,6 +23,7 @@ from gateway.policy.subject import Subject, account_key
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome
 
 VERSION: Final = 1
+BANK: Final = "bank"
 SEES_NAMES: Final = frozenset({Role.SUBMITTER, Role.APPROVER, Role.OPERATOR, Role.SECURITY_OFFICER})
 """Who is shown the name a close match suggests: those who decide about payments. Others see that there is one."""
 
@@ -40,10 +40,11 @@ BANK_GROUP_STATUSES: Final = frozenset({"RCVC", "RVCM", "RVNC"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayeeCheck:
-    """One answer about one payment's payee. `digest` binds it to the name and the account that were asked about."""
+    """One answer about one payment's payee. `digest` binds it to the name and the account that were asked about; "" in what a
+    bank told of a payment in a message, which nobody can change any more."""
 
     payment_id: str
-    provider: str  # of ours, or "bank" for what a pain.002 told
+    provider: str  # of ours, or `BANK` for what a pain.002 told
     asked_at: datetime
     answered_at: datetime
     digest: str
@@ -51,7 +52,7 @@ class PayeeCheck:
 
     def is_about(self, transfer: CreditTransfer) -> bool:
         """Whether the payment still names the payee that was asked about."""
-        return self.digest == digest_of(transfer)
+        return self.provider == BANK or self.digest == digest_of(transfer)
 
 
 def digest_of(transfer: CreditTransfer) -> str:
@@ -75,16 +76,16 @@ def question_of(subject: Subject, settings: PayeeSettings, reference: str) -> Pa
     )
 
 
-def bank_answer(record: TransactionStatus) -> PayeeAnswer | None:
-    """What a pain.002 says of one payee; None if its status is about something else.
+def answer_of_status(status: str | None, reason_codes: Sequence[str]) -> PayeeAnswer | None:
+    """What a status of a pain.002 says of one payee; None if it is about something else.
 
     The name of a close match stands nowhere that all banks agree on: what the bank said in words stays with the payment's event.
     """
-    result = BANK_STATUSES.get((record.status or "").strip())
+    result = BANK_STATUSES.get((status or "").strip())
     if result is None:
         return None
-    code = next((reason.code for reason in record.reasons if reason.code), "")
-    return PayeeAnswer(result=result, reason=code if result is PayeeResult.NOT_AVAILABLE else "")
+    reason = next(iter(reason_codes), "NR01") if result is PayeeResult.NOT_AVAILABLE else ""
+    return PayeeAnswer(result=result, reason=reason)
 
 
 def finding_of(check: PayeeCheck, subject: Subject, settings: PayeeSettings) -> Finding:

@@ -4,7 +4,9 @@ import pytest
 
 from formats.codes import explain
 from gateway.lifecycle import PaymentState
-from gateway.payee.check import BANK_GROUP_STATUSES, BANK_STATUSES
+from gateway.payee.check import BANK, BANK_GROUP_STATUSES, BANK_STATUSES, finding_of
+from gateway.payee_settings import PayeeSettings
+from tests.policy.habits_workshop import payment
 
 CODES = sorted({*BANK_STATUSES, *BANK_GROUP_STATUSES})
 
@@ -32,6 +34,22 @@ async def test_what_a_bank_says_of_payees_rejects_no_payment_and_is_told_in_its_
         last = (await desk.store.payment_events(payment_id))[-1]
         assert (last.state, last.reason.code) == (PaymentState.SENT, code)
         assert "payee" in explain(last.reason.code)[0]
+
+
+@pytest.mark.parametrize(("code", "result"), BANK_STATUSES.items())
+async def test_what_a_bank_says_of_one_payee_is_kept_once_beside_our_own_answers(make_desk, files, code, result) -> None:
+    """And stands in a finding: the bank was told a name and an account that nobody can change any more."""
+    desk = await make_desk()
+    (payment_id,) = await desk.submit()
+    await desk.pump()
+    message = (await desk.delivery()).message_id
+    report = files.pain002(message, body=files.block(f"{message}-1", files.transaction(payment_id, "INV-1", code)))
+    for _ in range(2):
+        await desk.receive(report)
+    (check,) = (await desk.store.payee_checks([payment_id]))[payment_id]
+    assert (check.provider, check.answer.result) == (BANK, result)
+    told = finding_of(check, payment(), PayeeSettings())
+    assert told.rule == f"payee.{result.value.replace('_', '-')}"
 
 
 async def test_the_verdict_that_follows_counts_as_ever(make_desk, files) -> None:

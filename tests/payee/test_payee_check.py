@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from formats.model import Account
-from formats.report import Reason, TransactionStatus
 from gateway.payee.check import (
     BANK_GROUP_STATUSES,
     BANK_STATUSES,
     PayeeCheck,
-    bank_answer,
+    answer_of_status,
     bank_words,
     digest_of,
     finding_of,
@@ -165,14 +164,7 @@ def test_every_reason_has_words_in_both_languages() -> None:
 
 @pytest.mark.parametrize(("code", "result"), BANK_STATUSES.items())
 def test_a_banks_status_of_a_payee_is_an_answer_of_the_check(code: str, result: PayeeResult) -> None:
-    record = TransactionStatus(
-        original_payment_information_id="B",
-        original_instruction_id="I",
-        original_end_to_end_id="E",
-        status=code,
-        reasons=(Reason(code="BNOR", text="not reachable"),),
-    )
-    answer = bank_answer(record)
+    answer = answer_of_status(code, ["BNOR"])
     assert answer is not None
     assert answer.result is result
     assert answer.reason == ("BNOR" if result is PayeeResult.NOT_AVAILABLE else "")
@@ -180,10 +172,7 @@ def test_a_banks_status_of_a_payee_is_an_answer_of_the_check(code: str, result: 
 
 @pytest.mark.parametrize("code", ["ACCP", "RJCT", "RVCM", "RVNC", "", None])
 def test_other_statuses_say_nothing_of_one_payee(code: str | None) -> None:
-    record = TransactionStatus(
-        original_payment_information_id=None, original_instruction_id=None, original_end_to_end_id=None, status=code, reasons=()
-    )
-    assert bank_answer(record) is None
+    assert answer_of_status(code, ["BNOR"]) is None
 
 
 def test_every_status_about_payees_has_words_that_promise_no_payment() -> None:
