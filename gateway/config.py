@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.habits_settings import HabitsSettings
+from gateway.payee_settings import PayeeSettings
+
 
 class Settings(BaseModel):
     """Base: unknown keys are mistakes, and settings do not change after start."""
@@ -268,4 +271,6 @@ class Configuration(Settings):
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
     bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
+    habits: HabitsSettings = HabitsSettings()
+    payee: PayeeSettings = PayeeSettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

@@ -32,6 +32,7 @@ SKIPPED = {
 # Rooms and files that compute and do nothing else: no file, network, clock or chance. The same input gives the same output.
 PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
+    *("gateway/policy/habits", "gateway/habits_settings.py", "gateway/payee/check.py"),
     *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics"),
 )
 IMPURE_BY_PURPOSE = {
