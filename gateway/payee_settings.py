@@ -16,7 +16,6 @@ class PayeeServiceSettings(HttpRoute):
     kind: Literal["https"] = "https"
     path: str = Field(default="/vop/v1/payee-verifications", pattern=r"^/[A-Za-z0-9._~/-]*$")
     answer_bytes_max: int = Field(default=64 * 1024, ge=1024, le=1024 * 1024)
-    at_once: int = Field(default=16, ge=1, le=1000)  # questions under way together
 
     @model_validator(mode="after")
     def _believed(self) -> Self:
@@ -35,6 +34,8 @@ class PayeeSettings(BaseModel):
 
     service: PayeeServiceSettings | None = None  # None: nobody is asked
     seconds: Annotated[float, Field(gt=0, le=60)] = 5.0  # for one answer, the scheme's longest (EPC218-23)
+    at_once: int = Field(default=16, ge=1, le=1000)  # questions under way together
+    all_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0  # for the questions about many payments: then no more are begun
     currencies: tuple[str, ...] = ("EUR",)  # of payments that are verified; the account must be an IBAN
     no_match: Literal["approval", "hold"] = "hold"
     close_match: Wanted = "approval"

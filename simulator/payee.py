@@ -18,6 +18,9 @@ from typing import Any
 
 from aiohttp import web
 
+from simulator.moods import BadMood
+from simulator.settings_base import split_address
+
 PATH = "/vop/v1/payee-verifications"
 _ALIKE = 0.8
 
@@ -49,16 +52,27 @@ class PayeeService:
     latency_seconds: float = 0.0
     asked: list[dict[str, Any]] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
+    host: str = "127.0.0.1"
     port: int = 0
     _runner: web.AppRunner | None = None
 
-    async def start(self, context: ssl.SSLContext, host: str = "127.0.0.1") -> None:
-        """Opens the door on a free port."""
+    @property
+    def url(self) -> str:
+        """Where it is asked, without the path."""
+        return f"https://{self.host}:{self.port}"
+
+    async def start(self, context: ssl.SSLContext, listen: str = "127.0.0.1:0") -> None:
+        """Opens the door. Raises `OSError` if the address cannot be used."""
+        self.host, port = split_address(listen)
         application = web.Application()
         application.router.add_post(PATH, self._verify)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, 0, ssl_context=context).start()
+        try:
+            await web.TCPSite(self._runner, self.host, port, ssl_context=context).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
         self.port = int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
@@ -114,6 +128,37 @@ class PayeeService:
             while True:
                 await response.write(b" " * 16_384)
         return None
+
+
+def add_payee(application: web.Application, service: PayeeService) -> None:
+    """Routes of the simulator's control API:
+
+    GET  /payee   the mood, and how many questions came
+    POST /payee   {"mood": …, "latency_seconds": …}: it stays so
+    """
+
+    def shown() -> web.Response:
+        return web.json_response(
+            {"mood": service.mood, "latency_seconds": service.latency_seconds, "questions": len(service.asked)}
+        )
+
+    async def get(_request: web.Request) -> web.StreamResponse:
+        return shown()
+
+    async def post(request: web.Request) -> web.StreamResponse:
+        wanted = await request.json()
+        if not isinstance(wanted, dict) or not set(wanted) <= {"mood", "latency_seconds"}:
+            raise BadMood("the body is an object with mood, latency_seconds or both")
+        latency = wanted.get("latency_seconds", service.latency_seconds)
+        if wanted.get("mood", service.mood) not in list(PayeeMood):
+            raise BadMood(f"there is no such mood; there are: {', '.join(PayeeMood)}")
+        if not isinstance(latency, int | float) or not 0 <= latency <= 600:
+            raise BadMood("latency_seconds is a number from 0 to 600")
+        service.mood, service.latency_seconds = PayeeMood(wanted.get("mood", service.mood)), float(latency)
+        return shown()
+
+    application.router.add_get("/payee", get)
+    application.router.add_post("/payee", post)
 
 
 def _by_name(name: str) -> dict[str, Any]:

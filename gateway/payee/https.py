@@ -54,7 +54,6 @@ class HttpsPayees:
     def __init__(self, settings: PayeeServiceSettings, references: References) -> None:
         self._settings = settings
         self._client = HttpsClient(settings, references)
-        self._places = asyncio.Semaphore(settings.at_once)
         self._opening = asyncio.Lock()
 
     @property
@@ -64,22 +63,21 @@ class HttpsPayees:
     async def verify(self, question: PayeeQuestion) -> PayeeAnswer:
         """See `PayeeProvider.verify`. Once more where a kept connection ended meanwhile: a question may be asked twice."""
         body = _body(question)
-        async with self._places:
+        try:
+            async with self._opening:
+                await self._client.open()
             try:
-                async with self._opening:
-                    await self._client.open()
-                try:
-                    return await self._asked(body, question.reference)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if isinstance(error, aiohttp.ClientConnectorError):
-                        raise  # no connection was had at all: asking again changes nothing
-                    return await self._asked(body, question.reference)
-            except TimeoutError:
-                return not_available(TIMEOUT)
-            except BadArrival:
-                return not_available(NONSENSE)
-            except (aiohttp.ClientError, OSError, ChannelError):
-                return not_available(UNREACHABLE)
+                return await self._asked(body, question.reference)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    raise  # no connection was had at all: asking again changes nothing
+                return await self._asked(body, question.reference)
+        except TimeoutError:
+            return not_available(TIMEOUT)
+        except BadArrival:
+            return not_available(NONSENSE)
+        except (aiohttp.ClientError, OSError, ChannelError):
+            return not_available(UNREACHABLE)
 
     async def close(self) -> None:
         """Ends kept connections."""

@@ -27,6 +27,7 @@ REFUSED: Final = "payee.refused"
 NONSENSE: Final = "payee.nonsense"
 NOT_APPLICABLE: Final = "payee.not_applicable"
 FAILED: Final = "payee.failed"
+NOT_ASKED: Final = "payee.not_asked"
 
 REASONS: Final = {
     TIMEOUT: ("No answer came in time.", "未在规定时间内收到答复。"),
@@ -34,6 +35,7 @@ REASONS: Final = {
     REFUSED: ("The verification service refused the question.", "核验服务拒绝了查询。"),
     NONSENSE: ("The answer made no sense and counts as none.", "答复无法识别，视为未答复。"),
     NOT_APPLICABLE: ("This kind of payment is not verified.", "此类付款不适用核验。"),
+    NOT_ASKED: ("The service was too slow to be asked about every payment.", "核验服务过慢，未能逐笔查询。"),
     FAILED: ("The verification failed here; the log says why.", "本系统核验失败，原因见日志。"),
     "AC01": ("The account number is wrong or missing.", "账号错误或缺失。"),
     "AG01": (

@@ -1,6 +1,7 @@
 """The HTTPS provider against the simulated service, over TLS with certificates of both sides."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from channels.references import References
 from gateway.payee.https import HttpsPayees
 from gateway.payee.provider import (
     NONSENSE,
+    NOT_APPLICABLE,
+    NOT_ASKED,
     REFUSED,
     TIMEOUT,
     UNREACHABLE,
@@ -21,9 +24,11 @@ from gateway.payee.provider import (
     ask,
     not_available,
 )
-from gateway.payee_settings import PayeeServiceSettings
+from gateway.payee.verify import verify
+from gateway.payee_settings import PayeeServiceSettings, PayeeSettings
 from simulator.payee import PayeeMood, PayeeService
 from tests.channels.support.tls import identity, server_context, world
+from tests.policy.habits_workshop import NOON, payment
 
 HELD = "DE75512108001245126199"
 FREE = "DE12500105170648489890"
@@ -134,11 +139,32 @@ async def test_a_kept_connection_that_ended_is_no_reason_for_no_answer(service: 
 
 
 async def test_many_questions_share_few_connections(service: PayeeService, provider: Open) -> None:
-    one = provider(at_once=3)
-    answers = await asyncio.gather(*(one.verify(question("Acme", reference=f"q-{number}")) for number in range(30)))
-    assert {answer.result for answer in answers} == {PayeeResult.MATCH}
-    assert len({str(asked["requestId"]) for asked in service.asked}) == 30
+    """And each payee is asked about once, however many payments it gets."""
+    subjects = [payment(f"p{number}", name=f"Acme {number % 30}", account=FREE) for number in range(60)]
+    numbers = itertools.count()
+    checks = await verify(
+        subjects, provider(), PayeeSettings(at_once=3), clock=lambda: NOON, new_reference=lambda: f"q-{next(numbers)}"
+    )
+    assert [one.payment_id for one in checks] == [subject.payment_id for subject in subjects]
+    assert {one.answer.result for one in checks} == {PayeeResult.MATCH}
+    assert all(one.is_about(subject.transfer) for one, subject in zip(checks, subjects, strict=True))
+    assert len({str(asked["requestId"]) for asked in service.asked}) == len(service.asked) == 30
     assert len(service.connections) <= 3
+
+
+async def test_a_silent_service_holds_many_payments_no_longer_than_the_settings_say(
+    service: PayeeService, provider: Open
+) -> None:
+    service.mood = PayeeMood.SILENT
+    subjects = [payment(f"p{number}", name=f"Acme {number}", account=FREE) for number in range(500)] + [
+        payment("chf", currency="CHF")
+    ]
+    settings = PayeeSettings(at_once=2, seconds=0.2, all_seconds=0.3)
+    checks = await asyncio.wait_for(
+        verify(subjects, provider(), settings, clock=lambda: NOON, new_reference=lambda: "q"), timeout=20
+    )
+    assert len(checks) == 501
+    assert {one.answer.reason for one in checks} == {TIMEOUT, NOT_ASKED, NOT_APPLICABLE}
 
 
 @pytest.mark.parametrize("changes", [{"trust": ["env:OTHER_CA"]}, identity("STRANGER"), identity(None), {"trust": ["env:GONE"]}])
