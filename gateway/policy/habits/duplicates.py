@@ -8,6 +8,8 @@ from gateway.policy.habits.profile import Seen
 from gateway.policy.habits.words import document_numbers, same_document, same_reference, says_part
 from gateway.policy.verdict import Finding
 
+_AMOUNTS = 200  # the newest payments of one amount that are compared
+_NAMED = 50  # likewise of those that name one number
 _PAIRS = 2  # so many earlier repetitions at no longer a distance make a rhythm
 _CONSTANT = 3  # a number beside so many other amounts is that of a contract, no invoice
 _PRICE = 3  # payments of one amount, and at least half of all: a price
@@ -27,7 +29,7 @@ def _repeated(case: Case) -> Finding | None:
     """The nearest payment of the same amount to the same account that no rhythm explains; the same reference before others."""
     weights, settings = case.settings.weights, case.settings
     past = case.past
-    others = case.creditor.of_amount(past.currency, past.amount) if past.creditor_account else []
+    others = case.creditor.of_amount(past.currency, past.amount)[-_AMOUNTS:] if past.creditor_account else []
     weak: Seen | None = None
     for other in sorted(others, key=lambda one: (case.days_from(one), one.key)):
         days = case.days_from(other)
@@ -105,7 +107,9 @@ def _invoice_again(case: Case) -> Iterator[Finding]:
     if not weight:
         return
     numbers = document_numbers(case.seen.numbers)
-    named = [one for number in sorted(numbers) for profile in (case.creditor, case.name) for one in profile.of_number(number)]
+    named = [
+        one for number in sorted(numbers) for profile in (case.creditor, case.name) for one in profile.of_number(number)[-_NAMED:]
+    ]
     others = [
         one
         for one in case.own_or_all(named)
