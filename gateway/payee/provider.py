@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from formats.code_tables_payees import VERIFICATION_REASONS
+
 log = logging.getLogger(__name__)
 
 
@@ -37,26 +39,14 @@ REASONS: Final = {
     NOT_APPLICABLE: ("This kind of payment is not verified.", "此类付款不适用核验。"),
     NOT_ASKED: ("The service was too slow to be asked about every payment.", "核验服务过慢，未能逐笔查询。"),
     FAILED: ("The verification failed here; the log says why.", "本系统核验失败，原因见日志。"),
-    "AC01": ("The account number is wrong or missing.", "账号错误或缺失。"),
-    "AG01": (
-        "The account takes no such payments: closed, blocked or not meant for them.",
-        "该账户不可收款：已销户、冻结或不适用。",
-    ),
-    "AGNT": ("The payee's bank is named wrongly.", "收款行信息有误。"),
-    "BNOR": ("The payee's bank does not take part in the scheme.", "收款行未加入核验机制。"),
-    "DS28": ("A technical failure at the payee's bank.", "收款行技术故障。"),
-    "DUPL": ("The same question was asked before.", "重复查询。"),
-    "FF01": ("The question was malformed.", "查询格式有误。"),
-    "MS03": ("The payee's bank gave no reason.", "收款行未说明原因。"),
-    "NORR": ("The payee's bank did not answer in time.", "收款行未及时答复。"),
-    "NR01": ("The payee's bank cannot confirm, and says no more.", "收款行无法确认，未说明原因。"),
 }
-"""Why no answer is available: words of ours, and those of ISO's ExternalVerificationReason1Code, in English and Chinese."""
+"""Why no answer is available, in English and Chinese: words of ours. Those that services give: `formats.code_tables_payees`."""
 
 
 def explain_reason(code: str) -> tuple[str, str]:
     """A reason in plain words, English and Chinese."""
-    return REASONS.get(code) or (f"The verification service gave the code {code[:35]}.", f"核验服务返回代码 {code[:35]}。")
+    known = REASONS.get(code) or VERIFICATION_REASONS.get(code)
+    return known or (f"The verification service gave the code {code[:35]}.", f"核验服务返回代码 {code[:35]}。")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +65,7 @@ class PayeeAnswer:
 
     result: PayeeResult
     suggested_name: str = ""
-    reason: str = ""  # of NOT_AVAILABLE only: a code of `REASONS`, or another of the service
+    reason: str = ""  # of NOT_AVAILABLE only: a code of `REASONS`, or one that the service gave
     reference: str = ""  # of the service, as evidence
 
 
