@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.habits_settings import HabitsSettings
+from gateway.payee_settings import PayeeSettings
 from gateway.people.person import Role
 from gateway.screening_settings import ScreeningSettings
 
@@ -319,4 +321,6 @@ class Configuration(Settings):
     people: PeopleSettings = PeopleSettings()
     bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
     screening: ScreeningSettings = ScreeningSettings()
+    habits: HabitsSettings = HabitsSettings()
+    payee: PayeeSettings = PayeeSettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

@@ -62,6 +62,7 @@ def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -
         *_audit(configuration.audit, configuration.directory),
         *_people(configuration),
         *screening_problems(configuration.screening, configuration.directory),
+        *_payee_service(configuration),
     ):
         yield file, key, problem, hint
 
@@ -182,6 +183,13 @@ def _bank_directory(configuration: Configuration) -> Iterator[tuple[str, str, st
     problem = None if name is None else directory_problem(configuration.directory / name)
     if problem is not None:
         yield "bank_directory", problem, "a CSV file whose first line names the columns code and name"
+
+
+def _payee_service(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    service = configuration.payee.service
+    if service is not None:
+        for key, reference in _references("payee.service", service.model_dump()):
+            yield from _reference(key, reference, configuration.directory)
 
 
 def _callers(configuration: Configuration, connection_ids: set[str]) -> Iterator[tuple[str, str, str]]:

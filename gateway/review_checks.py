@@ -9,22 +9,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from gateway.config import Configuration
 from gateway.config_load import ConfigurationProblems
+from gateway.lifecycle import PaymentState
 from gateway.policies import POLICIES, load_policies
 from gateway.policy.document import Policies
 from gateway.policy.document_rules import fingerprint
+from gateway.policy.habits.history import History, HistoryNeeds
+from gateway.policy.habits.judge import Habits, Profiles
 from gateway.policy.judge import judge, judge_in_order, questions
 from gateway.policy.known import Known, Needs
 from gateway.policy.screening.screen import Screen
-from gateway.policy.subject import Subject
+from gateway.policy.subject import Past, Subject
 from gateway.policy.verdict import Finding
 from gateway.review import Check, Judging
+from gateway.review_standing import past_of
 from gateway.screening_lists import ScreeningProblems, load_screen
+from gateway.store.reviews import PastBy
 from gateway.store.store import Store
 
 log = structlog.get_logger("review")
@@ -85,6 +90,51 @@ class ScreenCheck:
         """In a thread: names are compared for long."""
         today = judging.now.astimezone(UTC).date()
         return await asyncio.to_thread(lambda: [self.screen.judge(subject, today) for subject in judging.subjects])
+
+
+@dataclass(frozen=True, slots=True)
+class HabitsCheck:
+    """What is unlike the payments before it. Profiles are kept between two batches; what another process judges is seen in them
+    within minutes."""
+
+    habits: Habits
+    profiles: Profiles
+    store: Store
+
+    @property
+    def name(self) -> str:
+        return "habits"
+
+    def digest(self, now: datetime) -> str:  # noqa: ARG002 - the same at all times
+        return sha256(self.habits.settings.model_dump_json().encode()).hexdigest()
+
+    async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
+        """Each payment counts for those after it."""
+        wanted = self.profiles.needs(judging.subjects, judging.now)
+        if wanted:
+            self.profiles.learn(wanted, await self._history(wanted), judging.now)
+        found = []
+        for subject in judging.subjects:
+            found.append(self.profiles.judge(subject, judging.now))
+            if judging.numbers is None:
+                self.profiles.note(past_of(subject, PaymentState.RECEIVED))
+        self.profiles.trim()
+        return found
+
+    async def _history(self, wanted: HistoryNeeds) -> History:
+        given: dict[str, Any] = {"since": wanted.since, "limit": wanted.limit}
+        accounts = await self.store.past(PastBy.CREDITOR_ACCOUNT, sorted(wanted.accounts), **given)
+        names = await self.store.past(PastBy.CREDITOR_KEY, sorted(wanted.names), **given)
+        debtors: dict[tuple[str, str], tuple[Past, ...]] = {}
+        for caller in sorted({caller for caller, _ in wanted.debtors}):
+            own = [account for of, account in wanted.debtors if of == caller]
+            rows = await self.store.past(PastBy.DEBTOR_ACCOUNT, own, caller=caller, **given)
+            debtors |= {(caller, account): tuple(past) for account, past in rows.items()}
+        return History(
+            accounts={key: tuple(past) for key, past in accounts.items()},
+            names={key: tuple(past) for key, past in names.items()},
+            debtors=debtors,
+        )
 
 
 @dataclass(slots=True)
@@ -153,7 +203,7 @@ def _tell(check: str, problems: Exception) -> None:
 
 def sources_of(configuration: Configuration) -> tuple[Source, ...]:
     """What there may be, in the order in which payments are put to it."""
-    return (_screening(configuration), _policies(configuration))
+    return (_screening(configuration), _habits(configuration), _policies(configuration))
 
 
 def checks_of(configuration: Configuration, store: Store) -> ConfiguredChecks:
@@ -178,6 +228,18 @@ def _screening(configuration: Configuration) -> Source:
         there=lambda: bool(settings.lists),
         load=lambda _: ScreenCheck(load_screen(directory, settings)) if settings.lists else None,
     )
+
+
+def _habits(configuration: Configuration) -> Source:
+    """Where the table [habits] is written down, empty or not, unless it says enabled = false."""
+    settings = configuration.habits
+    asked = settings.enabled and "habits" in configuration.model_fields_set
+
+    def load(store: Store) -> Check | None:
+        habits = Habits(settings)
+        return HabitsCheck(habits, Profiles(habits), store) if asked else None
+
+    return Source(name="habits", watched=(), there=lambda: asked, load=load)
 
 
 def policy_check(configuration: Configuration, store: Store) -> Check | None:

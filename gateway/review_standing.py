@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
-from unicodedata import normalize
 
 from formats.model import RemittanceInformation
 from formats.rules.places import creditor_country
 from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
 from gateway.policy.chain import Choice, Standing, hold_name, progress, standing_of, state
-from gateway.policy.subject import Subject, account_key
+from gateway.policy.habits.words import name_key
+from gateway.policy.subject import Past, Subject, account_key
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
 from gateway.reasons import ours
 from gateway.store.records import Payment, Reason
@@ -56,7 +56,12 @@ def subject_of(payment: Payment) -> Subject:
 
 def facts_of(payment: Payment) -> Facts:
     """What later judgements look up of it."""
-    terms, transfer = payment.asked_terms, payment.asked_transfer
+    return facts_of_subject(subject_of(payment))
+
+
+def facts_of_subject(subject: Subject) -> Facts:
+    """Likewise."""
+    terms, transfer = subject.terms, subject.transfer
     return Facts(
         debtor_account=account_key(terms.debtor_account),
         creditor_account=account_key(transfer.creditor_account),
@@ -68,13 +73,29 @@ def facts_of(payment: Payment) -> Facts:
         requested_execution_date=terms.requested_execution_date,
         end_to_end_id=transfer.end_to_end_id,
         remittance=_remittance(transfer.remittance_information),
-        submitted_at=payment.created_at,
+        submitted_at=subject.submitted_at,
     )
 
 
-def name_key(name: str | None) -> str:
-    """A name as names are compared: its letters and digits, whatever the width, case, blanks and signs."""
-    return "".join(sign for sign in normalize("NFKC", name or "").casefold() if sign.isalnum())
+def past_of(subject: Subject, state: PaymentState) -> Past:
+    """A payment that is being judged, as those after it look back at it."""
+    facts = facts_of_subject(subject)
+    return Past(
+        payment_id=subject.payment_id,
+        caller=subject.caller,
+        connection_id=subject.connection_id,
+        submitted_at=facts.submitted_at,
+        debtor_account=facts.debtor_account,
+        creditor_account=facts.creditor_account,
+        creditor_name=facts.creditor_name,
+        creditor_country=facts.creditor_country,
+        amount=facts.amount,
+        currency=facts.currency,
+        requested_execution_date=facts.requested_execution_date,
+        end_to_end_id=facts.end_to_end_id,
+        remittance=facts.remittance,
+        state=state,
+    )
 
 
 def _remittance(told: RemittanceInformation | None) -> str:

@@ -17,6 +17,7 @@ from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
 from gateway.store.audit import AuditStore
+from gateway.store.payees import PayeeStore
 from gateway.store.people import PeopleStore
 from gateway.store.records import (
     Attempt,
@@ -95,7 +96,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, AuditStore, PeopleStore, Protocol):
+class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

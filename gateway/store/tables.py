@@ -47,6 +47,7 @@ _MOMENTS: Final = frozenset(
         "open_until",
         "reviewed_at",
         "made_at",
+        "answered_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
@@ -219,6 +220,14 @@ TABLES: Final = (
         ),
     ),
     Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
+    Table(
+        name="payee_checks",
+        columns=(
+            *("payment_id", "provider", "asked_at", "answered_at", "digest", "result"),
+            *("suggested_name", "reason", "provider_reference"),
+        ),
+        of_connection="EXISTS (SELECT 1 FROM payment_keys AS k WHERE k.payment_id = t.payment_id AND k.connection_id = %s)",
+    ),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
     Table(name="people", columns=people_rows.ACCOUNT),
     Table(name="people_factors", columns=people_rows.FACTOR),

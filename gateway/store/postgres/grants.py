@@ -7,7 +7,7 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
   another serial number to a message or a payment;
-- it deletes nothing that happened: events, payments, keys, evidence;
+- it deletes nothing that happened: events, payments, keys, evidence, answers about payees (nor does the worker change those);
 - it writes what people decide about payments, and changes neither decisions nor what was judged;
 - it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
@@ -52,6 +52,7 @@ _SERVE: Final = {
     "people_proposals": _ALL,
     "audit_log": "SELECT, INSERT",
     "audit_checkpoints": "SELECT",
+    "payee_checks": "SELECT, INSERT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -73,7 +74,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
     yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
-    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints, payee_checks FROM {worker}"
     yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {serve}"
     for table, rights in _SERVE.items():

@@ -71,6 +71,7 @@ from gateway.store.sqlite.audit import AuditRows
 from gateway.store.sqlite.changes import apply_message_news, change_payments
 from gateway.store.sqlite.lanes import claim_lane, extend_lane, release_lane
 from gateway.store.sqlite.notes import NoteRows
+from gateway.store.sqlite.payees import PayeeRows
 from gateway.store.sqlite.payments import submit
 from gateway.store.sqlite.people import PeopleRows
 from gateway.store.sqlite.reviews import ReviewRows
@@ -92,7 +93,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(ReviewRows, AuditRows, PeopleRows, NoteRows):
+class SqliteStore(ReviewRows, AuditRows, PeopleRows, PayeeRows, NoteRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:
