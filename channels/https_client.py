@@ -139,10 +139,10 @@ class HttpsClient:
             method, self._url(path), data=body, headers=headers, trace_request_ctx=progress, **self._rules()
         )
 
-    def ask(self, method: str, path: str) -> Any:
-        """A request without content, as an asynchronous context manager of the response."""
+    def ask(self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
+        """A request that changes nothing, as an asynchronous context manager of the response."""
         assert self._questions is not None  # noqa: S101 - `open` comes first
-        return self._questions.request(method, self._url(path), **self._rules())
+        return self._questions.request(method, self._url(path), data=body, headers=headers, **self._rules())
 
     def _rules(self) -> dict[str, Any]:
         rules: dict[str, Any] = {"allow_redirects": False, "ssl": self._context}

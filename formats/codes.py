@@ -1,9 +1,10 @@
 """What a bank's codes mean: for the payment (`verdict`) and for a person (`explain`).
 
 Source of the codes: ISO 20022 External Code Sets (ExternalPaymentGroupStatus1Code, ExternalPaymentTransactionStatus1Code,
-ExternalStatusReason1Code, ExternalReturnReason1Code); of the EBICS ones (DS.., TS.., TD..) the EBICS specification, annex on HAC.
-The sentences are our own. The sets are open: banks use codes that no table has, and codes of their own. The same code can mean
-one thing as a status and another as the reason of a cancellation: there is one function a kind of code, and `meanings` for all.
+ExternalStatusReason1Code, ExternalReturnReason1Code, ExternalVerificationReason1Code); of the EBICS ones (DS.., TS.., TD..)
+the EBICS specification, annex on HAC. The sentences are our own. The sets are open: banks use codes that no table has, and codes
+of their own. The same code can mean one thing as a status and another as the reason of a cancellation: there is one function a
+kind of code, and `meanings` for all.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 from formats.code_tables import REASONS, STATUSES
 from formats.code_tables_bookings import CHARGE_BEARERS, CHARGE_TYPES, DOMAINS, FAMILIES, SUB_FAMILIES, SWIFT_TYPES
 from formats.code_tables_cancellation import CANCELLATION_REASONS, CANCELLATION_REFUSALS, CANCELLATION_STATUSES
+from formats.code_tables_payees import VERIFICATION_REASONS
 from formats.report import Verdict
 
 # ACWP: the creditor's bank has accepted, and not yet posted. BLCK takes that back, and what follows it is open, so BLCK waits.
@@ -22,6 +24,14 @@ _VERDICTS = {
     **dict.fromkeys(("ACSC", "ACCC"), Verdict.SETTLED),
     **dict.fromkeys(("RJCT", "CANC"), Verdict.REJECTED),
 }
+
+# Before anything is executed: the verification of the payees (opt-in orders), of a file or block and of each payment.
+_ABOUT_PAYEES: Final = frozenset({"RCVC", "RVCM", "RVNC", "RVMC", "RVNM", "RVNA"})
+
+
+def is_about_payees(status: str | None) -> bool:
+    """Whether a status says how the verification of payees ended, and nothing of the payment itself."""
+    return (status or "").strip() in _ABOUT_PAYEES
 
 
 def verdict(status: str | None) -> Verdict:
@@ -36,7 +46,7 @@ def verdict(status: str | None) -> Verdict:
 def explain(code: str) -> tuple[str, str]:
     """A status or reason code in plain words, English and Chinese. A code no table has gets a sentence that says so."""
     key = code.strip()
-    known = REASONS.get(key) or STATUSES.get(key) or _of_bank(key)
+    known = REASONS.get(key) or STATUSES.get(key) or VERIFICATION_REASONS.get(key) or _of_bank(key)
     return known or _unknown(key)
 
 
@@ -95,12 +105,14 @@ class Meaning(NamedTuple):
     text_zh: str
 
 
+_ONLY_OF_PAYEES: Final = {code: words for code, words in VERIFICATION_REASONS.items() if code not in REASONS}
 _KINDS: Final = (
     ("status of a payment or file", "付款或文件状态", STATUSES),
     ("reason for a status or return", "状态或退回原因", REASONS),
     ("status of a cancellation", "撤销状态", CANCELLATION_STATUSES),
     ("reason for refusing a cancellation", "拒绝撤销原因", CANCELLATION_REFUSALS),
     ("reason for asking for a cancellation", "请求撤销原因", CANCELLATION_REASONS),
+    ("reason in the verification of a payee", "收款人核验原因", _ONLY_OF_PAYEES),
     ("type of charge", "费用类型", CHARGE_TYPES),
     ("bearer of the charges", "费用承担方", CHARGE_BEARERS),
 )

@@ -6,14 +6,16 @@ Time in which nothing may move does not count: payments wait for their send wind
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from gateway import discrepancies as say
+from gateway.banks import bank_of
 from gateway.config import ConnectionSettings
 from gateway.discrepancies import Origin
-from gateway.lifecycle import UNRESOLVED, DeliveryState
+from gateway.lifecycle import UNRESOLVED, DeliveryState, PaymentState
 from gateway.send_window import SendWindow
 from gateway.store.records import BY_ITSELF, Delivery, DeliveryFilter, Discrepancy
 from gateway.store.store import Clock, Stale, Store
@@ -27,6 +29,8 @@ RESOLUTION = "nothing waits there any more for longer than [alarms] allows"
 class Queue(StrEnum):
     """Where something can wait."""
 
+    IN_REVIEW = "in_review"  # payments that the rules of this house have not been applied to
+    AWAITING_APPROVAL = "awaiting_approval"  # payments that wait for people
     APPROVED = "approved"  # payments in no message, although their window is open
     READY = "ready"  # messages that have not left, although they may
     IN_DOUBT = "in_doubt"  # messages the bank may or may not have
@@ -36,18 +40,21 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueAge:
-    """Since when the oldest of a queue waits, and whether that is longer than `[alarms]` allows."""
+    """Since when the oldest of a queue waits, and whether that is longer than `[alarms]` allows. `overdue`: it is too late for
+    what was asked for, whatever that allows."""
 
     queue: Queue
     since: datetime
     late: bool
     delivery_id: str | None = None
     inbound_file_id: int | None = None
+    overdue: bool = False
 
 
 async def queue_ages(store: Store, settings: ConnectionSettings, window: SendWindow | None, now: datetime) -> list[QueueAge]:
     """The queues of a connection in which something waits."""
     found = [
+        *await _before_the_bank(store, settings, now),
         await _approved(store, settings, window, now),
         await _ready(store, settings.id, now),
         await _in_doubt(store, settings.id),
@@ -59,8 +66,20 @@ async def queue_ages(store: Store, settings: ConnectionSettings, window: SendWin
 
 def _judged(age: QueueAge, settings: ConnectionSettings, now: datetime) -> QueueAge:
     allowed = float(getattr(settings.alarms, f"{age.queue.value}_seconds"))
-    late = allowed > 0 and now - age.since > timedelta(seconds=allowed)
-    return QueueAge(queue=age.queue, since=age.since, late=late, delivery_id=age.delivery_id, inbound_file_id=age.inbound_file_id)
+    late = allowed > 0 and (age.overdue or now - age.since > timedelta(seconds=allowed))
+    return replace(age, late=late)
+
+
+async def _before_the_bank(store: Store, settings: ConnectionSettings, now: datetime) -> list[QueueAge]:
+    """What waits to be judged, and for people: overdue once the day on which it was to be executed is over."""
+    found = []
+    for state, (since, on) in (await store.waiting_since(settings.id)).items():
+        if state is PaymentState.RECEIVED:
+            found.append(QueueAge(queue=Queue.IN_REVIEW, since=since, late=False))
+            continue
+        today = now.astimezone(ZoneInfo(settings.time_zone or bank_of(settings).capabilities.time_zone)).date()
+        found.append(QueueAge(queue=Queue.AWAITING_APPROVAL, since=since, late=False, overdue=on is not None and on < today))
+    return found
 
 
 async def _approved(store: Store, settings: ConnectionSettings, window: SendWindow | None, now: datetime) -> QueueAge | None:

@@ -24,7 +24,7 @@ from formats.report import (
 )
 from formats.report import Reason as BankReason
 from gateway import discrepancies as say
-from gateway.apply_parts import Facts, Group, Line, Told, after, change_of
+from gateway.apply_parts import Facts, Group, Line, Told, after, change_of, is_silent
 from gateway.batch_booking import booked_block, is_batch_booking
 from gateway.came_back import ReturnFinder, Returns, credits_of
 from gateway.cancellation import answered
@@ -55,6 +55,7 @@ from gateway.news import (
     with_inherited,
 )
 from gateway.news_store import NewsStore
+from gateway.payee_news import payee_checks
 from gateway.place import Place
 from gateway.proof import STALE_RETRIES, prove
 from gateway.reasons import ours
@@ -272,7 +273,7 @@ class NewsApplier:
                 reasons = with_inherited(block.reasons, group.news.group_reasons)
                 facts = self._facts(group, block.status, reasons, place)
                 await self._fall(group, block.original_payment_information_id, event_of(block.status, reasons), facts)
-        if group.status is None or group.event is PaymentEvent.BANK_PENDING:
+        if group.status is None or is_silent(group.event, group.status):
             return
         facts = self._facts(group, group.status, group.news.group_reasons, group.place)
         if not blocks_with_status:
@@ -289,7 +290,7 @@ class NewsApplier:
 
     async def _fall(self, group: Group, payment_information_id: str | None, event: PaymentEvent, facts: Facts) -> None:
         """A status of the whole falls to the transactions that carry none of their own."""
-        if group.delivery is None or event is PaymentEvent.BANK_PENDING:
+        if group.delivery is None or is_silent(event, facts.status):
             return
         origin = self._origin_at(facts.place)
         part = Part(group.delivery, payment_information_id, frozenset(group.own_news))
@@ -365,6 +366,8 @@ class NewsApplier:
             told = zip(line.keys, line.places, line.news, strict=True)
             news += [Told(key=key, place=place, news=item) for key, place, item in told if item is not None]
         matched = await self._apply_batch(await by_instruction_id(self._store, self._connection_id, news)) if news else {}
+        if checks := payee_checks(statuses, matched, self._created, self._clock()):
+            await self._store.keep_payee_checks(checks)
         if back := await self._returns.find(credits_of(lines, self._account, {*matched, *self._told})):
             matched |= await self._apply_batch(back)
         for line in lines:
@@ -468,7 +471,8 @@ class NewsApplier:
         return named and may_fall_back(candidate) and is_proven(news.bank_status, news.reason_codes, self._fall_back_codes)
 
     def _count(self, event: PaymentEvent, result: MessageNewsResult) -> None:
-        self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
+        if event is not PaymentEvent.BANK_PENDING:  # which changes no state
+            self.changed[advance(PAYMENT_TABLE, PaymentState.SENT, event)] += result.changed
 
     # -- what does not fit ---------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from formats.codes import is_about_payees
 from formats.report import Entry, PaymentInformationStatus, StatusReport, TransactionStatus
 from formats.report import Reason as BankReason
 from gateway.lifecycle import PaymentEvent, PaymentState
@@ -60,6 +61,11 @@ class Line:
     keys: list[str]
     places: list[str]
     payment_ids: list[str | None]
+
+
+def is_silent(event: PaymentEvent, status: str) -> bool:
+    """Whether a status of the whole says nothing of its payments: one that promises nothing. What it says of payees is told."""
+    return event is PaymentEvent.BANK_PENDING and not is_about_payees(status)
 
 
 BOOKED: Final = "BOOK"  # the status of a statement line

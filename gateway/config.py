@@ -11,6 +11,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.habits_settings import HabitsSettings
+from gateway.payee_settings import PayeeSettings
+from gateway.people.person import Role
+from gateway.screening_settings import ScreeningSettings
+
 
 class Settings(BaseModel):
     """Base: unknown keys are mistakes, and settings do not change after start."""
@@ -64,7 +69,7 @@ class ListenSettings(Settings):
     drain_seconds: Seconds = 20
 
 
-Action = Literal["submit", "read", "cancel", "statements", "operate", "replay"]
+Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit", "people"]
 
 
 class CallerSettings(Settings):
@@ -97,6 +102,15 @@ class RetentionSettings(Settings):
 
     months: int | None = Field(default=None, ge=2, le=1200)  # whole months, beside the current one; None: for ever
     upload_notes_days: int = Field(default=90, ge=7, le=36_500)  # of an EBICS upload whose message is not to be sent any more
+
+
+class AuditSettings(Settings):
+    """The audit log's checkpoints (docs/audit.md): over so many new lines, or so long after the first of them."""
+
+    checkpoint_key: str | None = None  # reference, "store:…" or "pkcs11:…"; P-256 or RSA. None: they are not signed
+    checkpoint_key_passphrase: str | None = None  # reference; of a key outside the key store
+    checkpoint_rows: int = Field(default=1_000, ge=1, le=1_000_000)
+    checkpoint_seconds: Annotated[float, Field(ge=60, le=604_800)] = 3600
 
 
 class WorkerSettings(Settings):
@@ -189,6 +203,8 @@ class SendWindowSettings(Settings):
 class AlarmSettings(Settings):
     """After how long in a queue somebody is told. 0: never."""
 
+    in_review_seconds: Seconds = 900.0  # a payment that the rules of this house have not been applied to
+    awaiting_approval_seconds: Seconds = 14_400.0  # a payment that waits for people; and once its execution date is over, anyway
     approved_seconds: Seconds = 900.0  # an approved payment that is in no message although the window is open
     ready_seconds: Seconds = 900.0  # a message that has not left although it may
     in_doubt_seconds: Seconds = 3600.0  # a message the bank may or may not have
@@ -256,6 +272,40 @@ class ConnectionSettings(Settings):
     file_name: str = "{message_id}.xml"  # of what is sent; {message_id}, {connection_id}, {date}; the seal adds its suffix
 
 
+class PeopleOidcSettings(Settings):
+    """People who sign in at an identity provider (OpenID Connect). Their accounts follow its claims at every sign-in."""
+
+    issuer: str
+    audience: str  # our client id there
+    jwks: str  # "file:PATH" or "https://…": the keys of the issuer
+    name_claim: str = "preferred_username"
+    roles_claim: str = "groups"  # a list of texts; its values are looked up in `roles` and `groups`
+    roles: dict[str, Role] = Field(min_length=1)
+    groups: dict[str, str] = Field(default_factory=dict)  # groups of approval chains
+    connections: tuple[str, ...] = ("*",)
+    second_factor_acr: tuple[str, ...] = ()  # values of `acr`, or of `amr` (RFC 8176), that say a second factor was given there
+    second_factor_amr: tuple[str, ...] = ()
+
+
+class PeopleSettings(Settings):
+    """People with accounts (docs/people.md)."""
+
+    key: str | None = None  # reference to 32 bytes; without it nobody can sign in
+    relying_party: str | None = None  # the domain of passkeys: that of the page people use, or one above it; None: no passkeys
+    origins: tuple[str, ...] = ()  # where that page is served: "https://pay.example.com"
+    title: str = Field(default="bankgate", max_length=64)  # as authenticators show it
+    idle_seconds: Annotated[float, Field(ge=60, le=86_400)] = 900  # after which an unused session ends
+    session_seconds: Annotated[float, Field(ge=300, le=7 * 86_400)] = 36_000  # after which any session ends
+    sessions_max: int = Field(default=5, ge=1, le=100)  # of one person; the oldest gives way
+    fresh_seconds: Annotated[float, Field(ge=30, le=3600)] = 300  # how long a second factor counts as fresh for changes of access
+    challenge_seconds: Annotated[float, Field(ge=30, le=900)] = 180  # to answer a question for a factor, or to finish signing in
+    enrolment_hours: int = Field(default=72, ge=1, le=720)  # in which a person begins with the code that an officer handed over
+    emergency_minutes: int = Field(
+        default=60, ge=5, le=1440
+    )  # a sealed account stays open, if the command does not say otherwise
+    oidc: PeopleOidcSettings | None = None
+
+
 class Configuration(Settings):
     """The whole, validated. `directory` is where relative references start."""
 
@@ -265,7 +315,12 @@ class Configuration(Settings):
     retention: RetentionSettings = RetentionSettings()
     listen: ListenSettings = ListenSettings()
     worker: WorkerSettings = WorkerSettings()
+    audit: AuditSettings = AuditSettings()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
+    people: PeopleSettings = PeopleSettings()
     bank_directory: str | None = None  # CSV of Chinese branches, for hints; relative to the directory
+    screening: ScreeningSettings = ScreeningSettings()
+    habits: HabitsSettings = HabitsSettings()
+    payee: PayeeSettings = PayeeSettings()
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)

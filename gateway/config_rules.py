@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import (
     LEASE_USED,
     AccountSettings,
+    AuditSettings,
     Configuration,
     ConnectionSettings,
     DatabaseSettings,
@@ -34,6 +36,7 @@ from gateway.config_words import did_you_mean, explained
 from gateway.dialogue.settings import dialogue_problems
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
+from gateway.screening_settings import screening_problems
 from gateway.store.address import SYSTEM, BadStoreUrl, is_postgres, postgres_address, sqlite_file
 from gateway.window_settings import window_problems
 
@@ -56,6 +59,10 @@ def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -
         *_store(configuration),
         *_callers(configuration, connection_ids),
         *_bank_directory(configuration),
+        *_audit(configuration.audit, configuration.directory),
+        *_people(configuration),
+        *screening_problems(configuration.screening, configuration.directory),
+        *_payee_service(configuration),
     ):
         yield file, key, problem, hint
 
@@ -137,11 +144,52 @@ def _store(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
             yield from _reference(f"database.{name}", reference, directory)
 
 
+def _audit(audit: AuditSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
+    key, word = audit.checkpoint_key, audit.checkpoint_key_passphrase
+    if key is not None and not key.startswith(("store:", "pkcs11:")):
+        yield from _reference("audit.checkpoint_key", key, directory)
+        if word is None:
+            yield "audit.checkpoint_key_passphrase", "is required: private keys rest encrypted", "env:NAME or file:PATH"
+    if word is not None:
+        yield from _reference("audit.checkpoint_key_passphrase", word, directory)
+
+
+def _people(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    people, directory = configuration.people, configuration.directory
+    carried = any("people" in caller.actions for caller in configuration.callers)
+    if people.key is not None:
+        yield from _reference("people.key", people.key, directory)
+    elif carried:
+        yield "people.key", "is required: a caller may carry people", 'openssl rand -hex 32 > people.key; key = "file:people.key"'
+    if (people.relying_party is None) != (not people.origins):
+        yield "people", "relying_party and origins belong together", "the domain of passkeys, and where the page is served"
+    for place, origin in enumerate(people.origins):
+        host = urlsplit(origin).hostname or ""
+        if origin != f"{urlsplit(origin).scheme}://{urlsplit(origin).netloc}" or not (
+            origin.startswith("https://") or host == "localhost"
+        ):
+            yield f"people.origins[{place}]", "is no origin of a page served over https", '"https://pay.example.com"'
+        elif people.relying_party and not f".{host}".endswith(f".{people.relying_party}"):
+            yield f"people.origins[{place}]", "lies outside of relying_party", "its host is that domain, or below it"
+    if people.oidc is not None:
+        if not people.oidc.jwks.startswith(("https://", "file:")):
+            yield "people.oidc.jwks", "must be file:PATH or an https address", "the keys of the issuer"
+        elif people.oidc.jwks.startswith("file:"):
+            yield from _reference("people.oidc.jwks", people.oidc.jwks, directory)
+
+
 def _bank_directory(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     name = configuration.bank_directory
     problem = None if name is None else directory_problem(configuration.directory / name)
     if problem is not None:
         yield "bank_directory", problem, "a CSV file whose first line names the columns code and name"
+
+
+def _payee_service(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    service = configuration.payee.service
+    if service is not None:
+        for key, reference in _references("payee.service", service.model_dump()):
+            yield from _reference(key, reference, configuration.directory)
 
 
 def _callers(configuration: Configuration, connection_ids: set[str]) -> Iterator[tuple[str, str, str]]:

@@ -290,6 +290,19 @@ def unrenderable(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrep
     )
 
 
+def approval_void(origin: Origin, delivery: Delivery, payment_id: str, word: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"approval-void:{payment_id}:{delivery.delivery_id}",
+        "approval_void",
+        "A payment was to leave that had not been judged, or without the approvals that its review asks for, or with another "
+        "content than was approved. It is held; nothing of it left. Find out who changed what in the database.",
+        "一笔付款未经审核、缺少所需审批或内容与审批不一致而即将发出；现已暂挂，未发出任何内容。请查明何人在数据库中作了何种改动。",
+        {"message_id": delivery.message_id, "why": word},
+        payment_id=payment_id,
+        delivery_id=delivery.delivery_id,
+    )
+
+
 def gave_up(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"gave-up:{delivery.delivery_id}",
@@ -376,6 +389,8 @@ def queue_age(
 
 
 _QUEUES = {
+    "in_review": ("Payments were stored and have not been judged by the rules of this house", "付款已保存，但尚未按内部规则审核"),
+    "awaiting_approval": ("Payments wait for people to approve them", "付款等待人工审批"),
     "approved": ("Approved payments are in no message although the window is open", "已批准的付款在发送窗口内仍未编入报文"),
     "ready": ("A message that may be sent has not left", "可发送的报文尚未发出"),
     "in_doubt": ("It is not known whether the bank has a message", "银行是否收到某报文仍不确定"),

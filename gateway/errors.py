@@ -70,3 +70,23 @@ class BadRequest(GatewayError):
     def __init__(self, field: str, text: str) -> None:
         self.field = field
         super().__init__(text)
+
+
+class NotSignedIn(GatewayError):
+    """There is no such session for this caller: it ended, was revoked, or never was. The person signs in."""
+
+
+class SignInRefused(GatewayError):
+    """One text for all of it: no such name, wrong password, code or key, or too many tries. The person waits and tries again."""
+
+
+class FactorNeeded(GatewayError):
+    """The session is good, but this needs a second factor given just now."""
+
+
+class FactorRefused(GatewayError):
+    """The second factor was not right, was used before, or belongs to something else."""
+
+
+class PeopleNotSetUp(GatewayError):
+    """The operator's: people cannot sign in as this gateway is configured. Says which setting is missing."""

@@ -1,4 +1,12 @@
-"""The two lanes of a connection: its messages go out on the lane of its own name, its answers are fetched and read on another."""
+"""The lanes: each connection has two, and one more judges payments before they reach any of them.
+
+The messages of a connection go out on the lane of its own name, its answers are fetched and read on another.
+"""
+
+from typing import Final
+
+REVIEW_LANE: Final = "review:"  # no connection can have this name, nor a lane of its answers
+"""Judges payments in the order in which they were stored: one lane for the whole gateway, so that limits count once."""
 
 
 def fetch_lane(connection_id: str) -> str:

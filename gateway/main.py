@@ -32,14 +32,18 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "replay": ("gateway.cli.replay", "replay"),
     "keys": ("gateway.cli.keys", "app"),
     "banks": ("gateway.cli.banks", "app"),
+    "screening": ("gateway.cli.screening", "app"),
     "connections": ("gateway.cli.operations", "connections"),
     "ebics": ("gateway.cli.ebics", "app"),
     "deliveries": ("gateway.cli.operations", "deliveries"),
+    "approvals": ("gateway.cli.approvals", "app"),
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
     "policies": ("gateway.cli.policies", "app"),
+    "audit": ("gateway.cli.audit", "app"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
+    "people": ("gateway.cli.people", "app"),
     "bench": ("gateway.main", "bench"),
 }
 """Every command: the module it stands in, and the function or group of commands there."""

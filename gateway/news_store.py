@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.continuity import StatementFacts
+from gateway.payee.check import PayeeCheck
 from gateway.store.archived import ArchivedPayment
 from gateway.store.records import (
     Candidate,
@@ -68,6 +69,8 @@ class NewsStore(BlockStore, Protocol):
     ) -> None: ...
 
     async def apply_message_news(self, news: MessageNews) -> MessageNewsResult: ...
+
+    async def keep_payee_checks(self, checks: Sequence[PayeeCheck]) -> int: ...
 
     async def put_statement(self, new: NewStatement) -> int: ...
 

@@ -7,7 +7,7 @@ and nothing is sealed here, since the envelope is made at each exchange.
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,12 +24,14 @@ from gateway.connection import Connection
 from gateway.discrepancies import Origin
 from gateway.lifecycle import DELIVERY_TABLE, UNRESOLVED, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.reasons import ours
+from gateway.review_gate import Gate, NotApproved, Watch
 from gateway.serial_numbers import Below, draw
 from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, DeliveryFilter, NewDelivery
 from gateway.store.serials import DeliverySerials, SerialTaken
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
 
+FIRST_JUDGEMENT_PAUSE = timedelta(seconds=1)  # until it is looked again whether what waited when rules came was judged
 IN_FLIGHT_PAUSE = timedelta(seconds=15)  # until it is looked again whether messages under way have become fewer
 DRAWS_MAX = 20  # of numbers that turn out to be taken: more means that the bank's shape has no room left
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that are read as digits over the telephone
@@ -50,12 +52,15 @@ class Preparer:
     metrics: Metrics
     new_id: Callable[[datetime], str] = new_message_id
     below: Below = secrets.randbelow
+    gate: Gate | None = None  # None: nothing is judged here, as in a rehearsal
 
     async def form_messages(self) -> datetime | None:
         """Turns every due group of approved payments into READY deliveries; when to look again, None if nothing waits.
 
         Messages that are not known to have arrived are bounded: at so many, payments wait as they are.
         """
+        if self.gate is not None and not await self.gate.ready():
+            return self.clock() + FIRST_JUDGEMENT_PAUSE
         settings, window = self.connection.settings.batching, self.connection.settings.send_window
         lead = timedelta(seconds=0 if window is None else window.lead_seconds)
         most = self.connection.settings.retry.in_flight_max
@@ -108,17 +113,28 @@ class Preparer:
         return len(found)
 
     async def seal_document(self, delivery: Delivery) -> Delivery | None:
-        """Renders, validates and seals a message, once; None if it was abandoned because it cannot be said.
+        """Renders, validates and seals a message, once; None if it was abandoned: it cannot be said, or some of its payments must
+        not leave (`gateway.review_gate`).
 
         The bytes stored here are all that is ever sent of this message (design, section 5, rule 2). Raises KeyUnavailable, and
         SerialTaken where no free serial number is found.
         """
+        try:
+            watch = None if self.gate is None else await self.gate.watch(delivery)
+            return await self._sealed(delivery, watch)
+        except NotApproved as problem:
+            if self.gate is not None:
+                with suppress(Stale):  # somebody else has moved it; the next look decides
+                    await self.gate.stop(delivery, problem)
+            return None
+
+    async def _sealed(self, delivery: Delivery, watch: Watch | None) -> Delivery | None:
         blocks = await self.store.delivery_blocks(delivery.delivery_id)
         if isinstance(self.connection.bank, DialogueBank):
             await self._give_serials(self.connection.bank, delivery, blocks)
-        message = await asyncio.to_thread(self._message, delivery, blocks)
+        message = await asyncio.to_thread(self._message, delivery, blocks, watch)
         try:
-            document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, message)
+            document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, message, watch)
         except FormatError as problem:
             await self._abandon(delivery, problem)
             return None
@@ -147,8 +163,8 @@ class Preparer:
             for transfer in self.store.delivery_transfers(delivery.delivery_id, block.payment_information_id)
         ]
 
-    def _message(self, delivery: Delivery, blocks: list[DeliveryBlock]) -> PaymentInitiation:
-        say = self._saying(delivery)
+    def _message(self, delivery: Delivery, blocks: list[DeliveryBlock], watch: Watch | None) -> PaymentInitiation:
+        say = self._saying(delivery, watch)
         return PaymentInitiation(
             serial_number=None if say.serials is None else say.serials.package,
             message_id=delivery.message_id,
@@ -167,23 +183,26 @@ class Preparer:
             ),
         )
 
-    def _saying(self, delivery: Delivery) -> "_Saying":
+    def _saying(self, delivery: Delivery, watch: Watch | None) -> "_Saying":
         on = delivery.creation_date_time.astimezone(self._time_zone()).date()
         return _Saying(
             check=partial(self.connection.bank.check, on=on, message_name=delivery.message_name),
             stored=partial(self.store.delivery_transfers, delivery.delivery_id),
             as_asked=self.connection.settings.characters == "refuse",
             serials=self.store.delivery_serials(delivery.delivery_id) if self._talks else None,
+            watch=watch,
         )
 
-    def _render_and_seal(self, message: PaymentInitiation) -> tuple[int, str, int]:
-        """In a thread. The schema is a hard gate: what is not valid is never sealed. What goes into an envelope at each exchange
-        is kept as it was rendered."""
+    def _render_and_seal(self, message: PaymentInitiation, watch: Watch | None) -> tuple[int, str, int]:
+        """In a thread. The schema is a hard gate: what is not valid is never sealed, nor what is not what was approved. What goes
+        into an envelope at each exchange is kept as it was rendered."""
         stage = self.metrics.stage
         rendered = self.store.document_writer("rendered")
         try:
             with stage(self.connection.id, "render"):
                 self.connection.bank.render(message, rendered)  # type: ignore[arg-type]  # a writer is all it needs
+            if watch is not None:
+                watch.must_fit()
             kept = rendered.finish()
         except BaseException:
             rendered.discard()
@@ -240,6 +259,7 @@ class _Saying:
     stored: Callable[[str], Iterable[CreditTransfer]]  # the transfers of a block, by its id
     as_asked: bool
     serials: DeliverySerials | None = None  # None: the bank knows payments by our ids
+    watch: Watch | None = None  # is shown each payment as it is written
 
     def terms(self, terms: PaymentTerms, block: str) -> PaymentTerms:
         """The terms of a block. Rules are put to whole payments, so its first one stands for all."""
@@ -249,6 +269,8 @@ class _Saying:
     def transfers(self, terms: PaymentTerms, block: str) -> Iterator[CreditTransfer]:
         """The transfers of a block, in order."""
         for stored in self.stored(block):
+            if self.watch is not None:
+                self.watch.look(terms, stored)
             serial = None if self.serials is None else self.serials.by_instruction_id[stored.instruction_id]
             transfer = stored if serial is None else replace(stored, serial_number=serial)
             if self.as_asked or is_plain(transfer):

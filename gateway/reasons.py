@@ -5,6 +5,40 @@ from gateway.store.records import Reason
 
 _OURS: dict[str, tuple[str, str]] = {
     "bankgate.approved": ("Passed every check; no approval is asked for here.", "已通过全部检查，本处无需审批。"),
+    "bankgate.in-review": (
+        "Stored; the rules of this house are applied to it now, before it can go to the bank.",
+        "已保存，正在按内部规则审核，审核通过后才会发往银行。",
+    ),
+    "bankgate.reviewed": (
+        "Passed every check; every approval that was asked for is given.",
+        "已通过全部检查，所需审批均已完成。",
+    ),
+    "bankgate.judged-again": (
+        "Judged again after rules or lists changed.",
+        "规则或名单变更后已重新审核。",
+    ),
+    "bankgate.awaiting-approval": ("Waits for approval.", "等待审批。"),
+    "bankgate.approved-in-part": (
+        "One more approval was given; others are still to come.",
+        "已获得一项审批，尚待其他审批。",
+    ),
+    "bankgate.refused-by-person": ("A person refused it, with a reason.", "已由人工拒绝并注明理由。"),
+    "bankgate.released-in-part": (
+        "A person looked at what held it; something else still does.",
+        "已有人工核查部分暂挂原因，仍有其他原因。",
+    ),
+    "bankgate.not-reviewed": (
+        "Held: it was to leave without having been judged by the rules of this house. It is judged now.",
+        "已暂挂：该付款未经内部规则审核即将发出，现正进行审核。",
+    ),
+    "bankgate.approval-void": (
+        "Held: what was to leave is not what was approved, or approvals are missing. A person has to look.",
+        "已暂挂：即将发出的内容与审批内容不一致，或缺少审批，需人工处理。",
+    ),
+    "bankgate.formed-again": (
+        "Taken out of a message that was stopped before it left, because of another payment in it; it goes into the next one.",
+        "所在报文因另一笔付款在发出前停止，本笔将编入下一报文。",
+    ),
     "bankgate.cancelled": ("Cancelled by the caller.", "调用方已撤销。"),
     "bankgate.batched": ("Put into a message to the bank.", "已编入发往银行的报文。"),
     "bankgate.sent": ("The bank has the message; its verdict is awaited.", "银行已收到报文，等待银行处理结果。"),

@@ -18,6 +18,7 @@ from gateway.lifecycle import (
     advance,
 )
 from gateway.news_store import BY_MESSAGE
+from gateway.payee.check import PayeeCheck
 from gateway.store.archived import ArchivedPayment
 from gateway.store.records import (
     Candidate,
@@ -245,6 +246,9 @@ class Shadow:
         if self._commit:
             return await self._store.apply_message_news(news)
         return MessageNewsResult(changed=changed, contradicted=tuple(contradicted[:100]), contradicted_count=len(contradicted))
+
+    async def keep_payee_checks(self, checks: Sequence[PayeeCheck]) -> int:
+        return await self._store.keep_payee_checks(checks) if self._commit else 0
 
     async def put_statement(self, new: NewStatement) -> int:
         return await self._store.put_statement(new) if self._commit else 0

@@ -104,6 +104,9 @@ class Metrics:
         self.payments_state_changes_total = counter(
             "payments_state_changes_total", "Changes of payments into a state.", "connection", "state"
         )
+        self.judged_total = counter(
+            "judged_total", "Payments put to the rules of this house, by outcome: pass, approval, hold, block.", "outcome"
+        )
         self.inbound_files_total = counter(
             "inbound_files_total", "Files from banks, by outcome: kept, known, left, read, quarantined.", "connection", "outcome"
         )
@@ -112,7 +115,8 @@ class Metrics:
         )
         self.queue_age_seconds = gauge(
             "queue_age_seconds",
-            "How long the oldest of a queue has waited: approved, ready, in_doubt, unanswered, unread.",
+            "How long the oldest of a queue has waited: in_review, awaiting_approval, approved, ready, in_doubt, unanswered,"
+            " unread.",
             "connection",
             "queue",
         )
@@ -128,6 +132,14 @@ class Metrics:
         )
         self.certificate_days_left = gauge(
             "certificate_days_left", "Days until a certificate expires; negative once it has.", "connection", "certificate"
+        )
+        self.people_sign_ins_total = counter(
+            "people_sign_ins_total",
+            "People's tries to sign in, by outcome: password, signed_in, enrolled, refused, paused.",
+            "outcome",
+        )
+        self.people_emergency_uses_total = counter(
+            "people_emergency_uses_total", "Calls and sign-ins of accounts that are sealed for emergencies."
         )
         self.rpc_total = counter("rpc_total", "Calls answered, by gRPC status code.", "method", "code")
         self.rpc_seconds = self._histogram("rpc_seconds", "One call, streams included, from first to last byte.", "method")
@@ -164,6 +176,10 @@ class Metrics:
         self.oldest_waiting_seconds.labels(connection).set(0 if oldest is None else (now - oldest).total_seconds())
         self.deliveries_in_doubt.labels(connection).set(health.deliveries_in_doubt)
         self.open_discrepancies.labels(connection).set(health.open_discrepancies)
+
+    def judged(self, outcome: str) -> None:
+        """Counts a judgement: pass, approval, hold, block."""
+        self.judged_total.labels(outcome).inc()
 
     def queue(self, connection: str, queue: str, seconds: float, *, late: bool) -> None:
         """Sets how long the oldest of a queue has waited, and whether that is too long."""

@@ -1,7 +1,7 @@
-"""The process that talks to banks: forms, seals and sends messages; fetches, opens and applies answers.
+"""The process that talks to banks: judges payments, forms, seals and sends messages; fetches, opens and applies answers.
 
 It holds the private keys of the connections; `serve` does not. Two lanes a connection, each with a channel of its own: one
-sends, one fetches, so that neither waits for the other.
+sends, one fetches, so that neither waits for the other. One lane for all of them judges payments (`gateway.review`).
 """
 
 import asyncio
@@ -17,18 +17,24 @@ import structlog
 from channels.channel import Channel
 from gateway import clock
 from gateway.alarms import Alarms, Queue
+from gateway.checkpoints import Checkpointer, signer_of
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
 from gateway.intake import Intake
-from gateway.lanes import fetch_lane
+from gateway.lanes import REVIEW_LANE, fetch_lane
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
+from gateway.review import Reviewer
+from gateway.review_checks import checks_of
+from gateway.review_gate import Gate
+from gateway.started import tell_start
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
+from gateway.window_settings import send_window
 from keys.profiles import check_key_stores, parse_profile
 from keys.seal import KeyUnavailable
 
@@ -103,7 +109,12 @@ class Worker:
         self._sending: dict[str, SendLane] = {}
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
+        self._checks = checks_of(configuration, store)
+        windows = {one.id: window for one in configuration.connections.values() if (window := send_window(one)) is not None}
+        self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows)
         self._alarms: list[Alarms] = []
+        signer = signer_of(configuration.audit, configuration.directory)
+        self._checkpoints = Checkpointer(store, configuration.audit, now, signer)
         self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
@@ -113,7 +124,8 @@ class Worker:
         self._alarms.append(Alarms(self._store, connection.settings, connection.window, self._clock, self._metrics))
         outward, inward = connection.channel(self._store), connection.channel(self._store)
         self._channels += [outward, inward]
-        preparer = Preparer(self._store, connection, self._clock, self._metrics)
+        gate = Gate(self._store, connection.id, lambda: self._checks.configured)
+        preparer = Preparer(self._store, connection, self._clock, self._metrics, gate=gate)
         courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)
         self._sending[connection.id] = SendLane(courier, preparer)
         intake = Intake(self._store, connection, inward, self._clock, self._metrics)
@@ -123,12 +135,14 @@ class Worker:
 
     @property
     def lanes(self) -> tuple[str, ...]:
-        return (*self._sending, *self._fetching)
+        return (*self._sending, *self._fetching, REVIEW_LANE)
 
     async def pump(self, lane: str) -> datetime | None:
         """One turn of one lane; at most one at a time per lane, which the engine sees to."""
         if lane in self._sending:
             return await self._sending[lane].pump()
+        if lane == REVIEW_LANE:
+            return await self._reviewer.pump()
         return await self._fetching[lane].pump()
 
     async def wake_all(self) -> None:
@@ -138,6 +152,7 @@ class Worker:
 
     def wind_down(self) -> None:
         """Begins no more sends: what is due stays due for the next start. What is under way is finished."""
+        self._reviewer.winding_down = True
         for lane in self._sending.values():
             lane.courier.winding_down = True
 
@@ -173,6 +188,12 @@ class Worker:
             waiting = await alarms.check()
             if waiting & {Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
                 await self._store.wake_lane(connection.id)
+            if Queue.IN_REVIEW in waiting:
+                await self._store.wake_lane(REVIEW_LANE)
+
+    async def make_checkpoint(self) -> None:
+        """Of the audit log, where one is due."""
+        await self._checkpoints.make_if_due()
 
     async def forget_notes(self) -> None:
         """Removes what channels remember of uploads that ended long ago."""
@@ -196,12 +217,14 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     calm_collector()
     try:
         worker.check_key_stores()
+        await tell_start(store, configuration.directory, "worker")
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
             queues = group.create_task(_every(QUEUES_EVERY, worker.check_queues))
             notes = group.create_task(_every(NOTES_EVERY, worker.forget_notes))
+            checkpoints = group.create_task(_every(QUEUES_EVERY, worker.make_checkpoint))
             await stop.wait()
             worker.wind_down()
             await engine.stop()
@@ -209,6 +232,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
             gauges.cancel()
             queues.cancel()
             notes.cancel()
+            checkpoints.cancel()
     finally:
         await worker.close()
         await store.close()

@@ -19,7 +19,7 @@ POST   /ebics/bank-keys       the bank changes its keys
 POST   /ebics/release         {"order": number}: an order that waits for paper is executed
 POST   /ebics/offer           {"customer": …, "kind": "mt942", "base64": …}: puts a file on offer
 
-Of the front machine, where the bank has one: see `simulator.front.control`.
+Of the front machine, where the bank has one: see `simulator.front.control`. Of the verification of payee: `simulator.payee`.
 """
 
 import base64
@@ -36,6 +36,7 @@ from simulator.front.control import add_front
 from simulator.front.running import RunningFront
 from simulator.ledger import LedgerDown, Refusal
 from simulator.moods import EVERYONE, BadMood
+from simulator.payee import PayeeService, add_payee
 from simulator.settings_base import split_address
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -50,10 +51,17 @@ class Control:
         self.url = f"http://{host}:{port}"
 
     @classmethod
-    async def start(cls, bank: Bank, listen: str, ebics: Desk | None = None, front: RunningFront | None = None) -> "Control":
+    async def start(
+        cls,
+        bank: Bank,
+        listen: str,
+        ebics: Desk | None = None,
+        front: RunningFront | None = None,
+        payee: PayeeService | None = None,
+    ) -> "Control":
         """Raises `OSError` if the address cannot be used."""
         host, port = split_address(listen)
-        runner = web.AppRunner(_whole(bank, ebics, front), access_log=None, shutdown_timeout=2)
+        runner = web.AppRunner(_whole(bank, ebics, front, payee), access_log=None, shutdown_timeout=2)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -97,12 +105,14 @@ async def set_moods(bank: Bank, wanted: Any) -> None:
     await bank.outgoing.moods_changed()
 
 
-def _whole(bank: Bank, ebics: Desk | None, front: RunningFront | None) -> web.Application:
+def _whole(bank: Bank, ebics: Desk | None, front: RunningFront | None, payee: PayeeService | None) -> web.Application:
     application = _application(bank)
     if ebics is not None:
         _add_ebics(application, ebics)
     if front is not None:
         add_front(application, front)
+    if payee is not None:
+        add_payee(application, payee)
     return application
 
 

@@ -24,8 +24,9 @@ from simulator.ledger import Ledger
 from simulator.mockledger import MockLedger
 from simulator.money import to_minor
 from simulator.moods import Moods
+from simulator.payee import PayeeService
 from simulator.records import Records
-from simulator.settings import BankSettings, FastBankSettings, HttpsDoorSettings, MockBankSettings, ssh_fingerprint
+from simulator.settings import BankSettings, FastBankSettings, MockBankSettings, TlsDoorSettings, ssh_fingerprint
 from simulator.sftp import SftpDoor
 from simulator.tree import Tree
 
@@ -44,6 +45,8 @@ class RunningBank:
     ebics: EbicsDoor | None = None
     desk: Desk | None = None  # behind the EBICS door
     front: RunningFront | None = None
+    payee: PayeeService | None = None
+    payee_certificate: Path | None = None  # PEM
 
     @property
     def moods(self) -> Moods:
@@ -116,6 +119,8 @@ class RunningBank:
             }
         if self.ebics is not None and self.desk is not None:
             ready["ebics"] = {"url": self.ebics.url, "host_id": self.desk.settings.host_id, "bank_keys": self.desk.keys.shown()}
+        if self.payee is not None:
+            ready["payee"] = {"url": self.payee.url, "certificate": str(self.payee_certificate)}
         if self.front is not None:
             ready["front"] = self.front.addresses()
         return ready
@@ -147,7 +152,10 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
         front = None
         if settings.front is not None:
             front = await stack.enter_async_context(open_front(settings.front, settings.directory))
-        control = await Control.start(bank, settings.control.listen, desk, front)
+        payee, payee_certificate = await _payee(settings)
+        if payee is not None:
+            stack.push_async_callback(payee.close)
+        control = await Control.start(bank, settings.control.listen, desk, front, payee)
         stack.push_async_callback(control.close)
         sftp = https = certificate = None
         if settings.sftp is not None:
@@ -173,6 +181,8 @@ async def run(settings: BankSettings) -> AsyncIterator[RunningBank]:
             ebics=ebics,
             desk=desk,
             front=front,
+            payee=payee,
+            payee_certificate=payee_certificate,
         )
 
 
@@ -184,6 +194,18 @@ async def _ledger(settings: BankSettings) -> Ledger:
     return await MockLedger.start(settings.ledger, settings.directory)
 
 
+async def _payee(settings: BankSettings) -> tuple[PayeeService | None, Path | None]:
+    door = settings.payee
+    if door is None:
+        return None, None
+    certificate, key = _server_identity(settings, door)
+    service = PayeeService(
+        holders={one.account: one.name for one in door.holders}, mood=door.mood, latency_seconds=door.latency_seconds
+    )
+    await service.start(server_context(certificate, key, settings.path(door.client_ca)), door.listen)
+    return service, certificate
+
+
 def _ebics_tls(settings: BankSettings, door: EbicsDoorSettings) -> ssl.SSLContext | None:
     if not door.tls:
         return None
@@ -191,7 +213,7 @@ def _ebics_tls(settings: BankSettings, door: EbicsDoorSettings) -> ssl.SSLContex
     return tls_context(str(certificate), str(key))
 
 
-def _server_identity(settings: BankSettings, door: HttpsDoorSettings | EbicsDoorSettings) -> tuple[Path, Path]:
+def _server_identity(settings: BankSettings, door: TlsDoorSettings | EbicsDoorSettings) -> tuple[Path, Path]:
     if door.certificate is not None and door.key is not None:
         return settings.path(door.certificate), settings.path(door.key)
     certificate, key = settings.data_directory / "https_certificate.pem", settings.data_directory / "https_key.pem"

@@ -5,12 +5,13 @@ import binascii
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from simulator.ebics.settings import EbicsCustomerSettings, EbicsDoorSettings
 from simulator.front.settings import FrontSettings
+from simulator.payee import PayeeMood
 from simulator.settings_base import Address, Seconds, Settings, split_address
 
 
@@ -25,23 +26,42 @@ class SftpDoorSettings(Settings):
     host_key: str | None = None  # path of an OpenSSH private key, relative to the configuration file
 
 
-class HttpsDoorSettings(Settings):
-    """The HTTPS server. Without a certificate one is made in the data directory, for "localhost" and the loopback addresses.
-
-    A client's certificate has to be issued by one of `client_ca` (or be listed there itself) AND be pinned by a customer.
-    """
+class TlsDoorSettings(Settings):
+    """A server that wants client certificates. Without a certificate of its own one is made in the data directory, for
+    "localhost" and the loopback addresses."""
 
     listen: Address = "127.0.0.1:0"
     certificate: str | None = None  # path of a PEM chain
     key: str | None = None  # path of its unencrypted PEM key
     client_ca: str  # path of PEM certificates
-    file_bytes_max: int = Field(default=4 * 1024**3, ge=1)
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> "HttpsDoorSettings":
+    def _both_or_none(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together: give both or neither")
         return self
+
+
+class HttpsDoorSettings(TlsDoorSettings):
+    """The HTTPS server for files.
+
+    A client's certificate has to be issued by one of `client_ca` (or be listed there itself) AND be pinned by a customer.
+    """
+
+    file_bytes_max: int = Field(default=4 * 1024**3, ge=1)
+
+
+class PayeeHolderSettings(Settings):
+    account: str  # IBAN
+    name: str
+
+
+class PayeeDoorSettings(TlsDoorSettings):
+    """The verification-of-payee service (`simulator.payee`), for every client that `client_ca` vouches for."""
+
+    holders: tuple[PayeeHolderSettings, ...] = ()  # of other accounts the asked name decides
+    mood: PayeeMood = PayeeMood.WELL
+    latency_seconds: Seconds = 0.0
 
 
 class ControlSettings(Settings):
@@ -118,6 +138,7 @@ class BankSettings(Settings):
     sftp: SftpDoorSettings | None = None
     https: HttpsDoorSettings | None = None
     ebics: EbicsDoorSettings | None = None
+    payee: PayeeDoorSettings | None = None
     control: ControlSettings = ControlSettings()
     ledger: MockBankSettings | FastBankSettings = Field(default=MockBankSettings(), discriminator="kind")
     front: FrontSettings | None = None  # a front machine of a Chinese bank, with a customer and books of its own

@@ -33,6 +33,7 @@ SKIPPED = {
 PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
     *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics", "gateway/policy"),
+    *("gateway/audit", "gateway/review_standing.py", "gateway/habits_settings.py", "gateway/payee/check.py"),
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",

@@ -16,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 
 # SPDX identifiers of licences that ask for no more than to be named, and of the weak copyleft that was judged.
-FREE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
+FREE = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "PSF-2.0", "Zlib"}
 JUDGED = {"EPL-2.0": {"asyncssh"}, "LGPL-3.0-only": {"psycopg", "psycopg-binary", "psycopg-pool"}}
 
 # How packages spell them that do not write SPDX.
 SPELT = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "BSD License": "BSD-3-Clause",  # jinja2: the classifier names no number of clauses; its text has three
     "ISC License": "ISC",

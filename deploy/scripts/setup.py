@@ -46,6 +46,7 @@ class Tool:
     brew: str
     proves: str
     service: str = ""  # what the Debian package would start; the tests start their own, so it is kept from starting
+    apart: bool = False  # installed by itself: some systems have no such package, and the others' must come all the same
 
 
 TOOLS = (
@@ -60,6 +61,7 @@ TOOLS = (
     Tool("nginx", "nginx-light", "nginx", "HTTPS, as a server", service="nginx"),
     Tool("node", "nodejs", "node", "EBICS, as a client"),
     Tool("npm", "npm", "node", "EBICS, as a client"),
+    Tool("chromium", "chromium", "chromium", "passkeys, as a browser", apart=True),
     Tool("initdb", "postgresql", "postgresql@17", "the store of several replicas", service="postgresql"),
 )
 
@@ -295,12 +297,17 @@ def ensure_tools() -> None:
     if not wanted:
         return
     if shutil.which("apt-get"):
-        apt_install([tool.debian for tool in wanted], [tool.service for tool in wanted if tool.service])
+        together = [tool for tool in wanted if not tool.apart]
+        for group in (together, *([tool] for tool in wanted if tool.apart)):
+            if group:
+                apt_install([tool.debian for tool in group], [tool.service for tool in group if tool.service])
         command = "sudo apt-get install " + " ".join(tool.debian for tool in wanted)
     elif shutil.which("brew") and os.environ.get("BANKGATE_SYSTEM_PACKAGES") != "no":
         formulas = list(dict.fromkeys(tool.brew for tool in wanted))
         say(f"installing with brew: {' '.join(formulas)}")
-        run_silently(["brew", "install", "-q", *formulas])
+        for group in ([tool for tool in wanted if not tool.apart], *([tool] for tool in wanted if tool.apart)):
+            if group:
+                run_silently(["brew", "install", "-q", *dict.fromkeys(tool.brew for tool in group)])
         command = "brew install " + " ".join(formulas)
     else:
         command = "this system's own package manager; Debian's names: " + " ".join(tool.debian for tool in wanted)

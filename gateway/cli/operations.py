@@ -44,12 +44,15 @@ Connection = Annotated[str | None, typer.Option(help="Only this connection.", sh
 ReasonOption = Annotated[str, typer.Option(help="Who was asked and what they said; at least 10 characters.")]
 
 
-def service_call(target: Target, service: str, method: str, request: dict[str, Any]) -> dict[str, Any]:
-    """One call and its answer as dicts. Raises `CommandFailed` with the words and exit status of what went wrong."""
+def service_call(target: Target, service: str, method: str, request: dict[str, Any], *, session: str = "") -> dict[str, Any]:
+    """One call and its answer as dicts, under the session of a person if one is given.
+
+    Raises `CommandFailed` with the words and exit status of what went wrong.
+    """
 
     async def call() -> dict[str, Any]:
         async with Client(target) as client:
-            return await client.call(service, method, request)
+            return await client.call(service, method, request, session=session)
 
     try:
         return run(call)

@@ -31,7 +31,7 @@ from bankgate.v1 import (
 from formats.json_form import BadForm, read_json
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import order_of
-from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY
+from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY, SESSION_KEY
 from gateway.rpc.json_names import misfits
 
 ERROR_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -196,11 +196,13 @@ class Client:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._channel.close(None)
 
-    async def call(self, service: str, method: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """One call with one answer, both as JSON-ready dicts. Raises `CallFailed`."""
+    async def call(
+        self, service: str, method: str, request: Mapping[str, Any] | None = None, *, session: str = ""
+    ) -> dict[str, Any]:
+        """One call with one answer, both as JSON-ready dicts, under a person's session if one is given. Raises `CallFailed`."""
         stub_class, module = _STUBS[service]
         message = json_format.ParseDict(dict(request or {}), getattr(module, f"{method}Request")())
-        return as_dict(await self._unary(getattr(stub_class(self._channel), method), message))
+        return as_dict(await self._unary(getattr(stub_class(self._channel), method), message, session))
 
     async def check(
         self, payments: Sequence[PaymentMessage], on: str = ""
@@ -271,9 +273,11 @@ class Client:
         async for answer in _answers(replay_pb2_grpc.ReplayServiceStub(self._channel).Replay(sent), sent):
             yield as_dict(answer)
 
-    async def _unary(self, method: Any, message: Message) -> Any:
+    async def _unary(self, method: Any, message: Message, session: str = "") -> Any:
+        signed_in = ((SESSION_KEY, session),) if session else ()
+        metadata = ((BYTES_MAX_KEY, str(ERROR_BYTES_MAX)), *signed_in)
         try:
-            return await method(message, timeout=self._timeout, metadata=((BYTES_MAX_KEY, str(ERROR_BYTES_MAX)),))
+            return await method(message, timeout=self._timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise _failed(error) from None
 

@@ -20,7 +20,21 @@ from google.rpc import status_pb2
 
 from formats.bank import UnknownBank
 from formats.errors import Unrenderable, Violation
-from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, OrderViolation, TooLate, TooMany
+from gateway.errors import (
+    BadRequest,
+    Conflict,
+    FactorNeeded,
+    FactorRefused,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotSignedIn,
+    OrderViolation,
+    PeopleNotSetUp,
+    SignInRefused,
+    TooLate,
+    TooMany,
+)
 from gateway.lifecycle import IllegalTransition
 from gateway.rpc.present import violation_field
 from gateway.store.store import OutcomeUnknown, Stale, StoreUnavailable
@@ -29,6 +43,7 @@ from keys.seal import KeyUnavailable
 DOMAIN = "bankgate"
 DETAILS_KEY = "grpc-status-details-bin"
 BYTES_MAX_KEY = "bankgate-error-bytes-max"
+SESSION_KEY = "bankgate-session"  # of a signed-in person, whose call the caller carries
 
 log = structlog.get_logger(__name__)
 
@@ -206,6 +221,11 @@ _FAILURES: Mapping[type[Exception], Callable[[Any], Failure]] = {
     BadRequest: _argument,
     Forbidden: lambda e: Failure(_CODE.PERMISSION_DENIED, "FORBIDDEN", str(e)),
     Unauthenticated: lambda e: Failure(_CODE.UNAUTHENTICATED, "CALLER_UNKNOWN", str(e)),
+    NotSignedIn: lambda e: Failure(_CODE.UNAUTHENTICATED, "SESSION_ENDED", str(e)),
+    SignInRefused: lambda e: Failure(_CODE.UNAUTHENTICATED, "SIGN_IN_REFUSED", str(e)),
+    FactorNeeded: lambda e: Failure(_CODE.PERMISSION_DENIED, "FACTOR_REQUIRED", str(e)),
+    FactorRefused: lambda e: Failure(_CODE.PERMISSION_DENIED, "FACTOR_REFUSED", str(e)),
+    PeopleNotSetUp: lambda e: Failure(_CODE.FAILED_PRECONDITION, "PEOPLE_NOT_SET_UP", str(e)),
     NotFound: lambda e: Failure(_CODE.NOT_FOUND, "NOT_FOUND", str(e)),
     TooLate: lambda e: _too_late(e.state, str(e)),
     IllegalTransition: lambda e: _too_late(e.state.value, str(e)),

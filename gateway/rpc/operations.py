@@ -9,7 +9,8 @@ from bankgate.v1 import operations_pb2_grpc as services
 from gateway.callers import Caller
 from gateway.config import ConnectionSettings
 from gateway.errors import BadRequest
-from gateway.rpc.door import Servicer, not_in_this_release, page_of, row_id, unary
+from gateway.rpc.approvals import ApprovalMethods
+from gateway.rpc.door import not_in_this_release, page_of, row_id, unary
 from gateway.rpc.present import (
     DELIVERY_STATES,
     delivery_event_message,
@@ -28,7 +29,7 @@ INBOUND_STATES: Final = ("stored", "read", "quarantined")
 _STATE_OF: Final = {value: state for state, value in DELIVERY_STATES.items()}
 
 
-class OperationsServicer(Servicer, services.OperationsServiceServicer):
+class OperationsServicer(ApprovalMethods, services.OperationsServiceServicer):
     """Deliveries, discrepancies, inbound files and connections, of the connections the caller may use."""
 
     @unary("operate")
@@ -107,12 +108,6 @@ class OperationsServicer(Servicer, services.OperationsServiceServicer):
         await self.gateway.fetch_now(caller, request.connection_id)
         return pb.FetchNowResponse()
 
-    ListApprovals = not_in_this_release(
-        "approvals come with a later release; until then every payment that passes the checks is approved by configuration"
-    )
-    DecideApproval = not_in_this_release(
-        "approvals come with a later release; until then every payment that passes the checks is approved by configuration"
-    )
     ListKeys = not_in_this_release("keys are not listed by this release; run `bankgate keys list` where they are kept")
 
     async def _connection(self, caller: Caller, settings: ConnectionSettings, health: ConnectionHealth) -> pb.Connection:

@@ -25,7 +25,9 @@ from gateway.rpc.present import (
     send_window_message,
     violation_message,
 )
+from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
+from gateway.rpc.sessions import acting_in, in_session
 from gateway.store.records import PaymentFilter
 
 BATCHES_AT_ONCE: Final = 4
@@ -42,10 +44,12 @@ _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
 class PaymentServicer(Servicer, services.PaymentServiceServicer):
     """The service an ERP talks to; every promise stands in payments.proto."""
 
+    @in_session
     @unary("submit")
     async def SubmitPayments(self, caller: Caller, request: pb.SubmitPaymentsRequest) -> pb.SubmitPaymentsResponse:
         return pb.SubmitPaymentsResponse(payments=await self._submit(caller, request, "unary"))
 
+    @in_session
     @streaming("submit")
     async def SubmitPaymentStream(
         self, caller: Caller, requests: AsyncIterator[pb.SubmitPaymentsRequest]
@@ -89,6 +93,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         payment = await self.gateway.payment(caller, payment_id=payment_id, payment_reference=reference)
         shown = payment_message(payment)
         add_serial(shown, await self.gateway.serial_of(payment))
+        case = await self.gateway.case_of(payment)
+        if case is not None:
+            shown.review.CopyFrom(review_message(case))
         return pb.GetPaymentResponse(payment=shown)
 
     @unary("read")
@@ -130,7 +137,10 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
         try:
-            submitted = await self.gateway.submit(caller, _orders(request.payments))
+            person = (await acting_in(self, caller)).person
+            submitted = await self.gateway.submit(
+                caller, _orders(request.payments), submitted_by=None if person is None else person.name
+            )
         except Exception as error:
             self.door.metrics.submitted(caller.name, "", _refusal(error), len(request.payments))
             raise

@@ -31,8 +31,8 @@ Moment = Callable[[Any], datetime]
 def payment_of(row: Sequence[Any], moment: Moment) -> Payment:
     """payment_key, payment_id, caller, payment_reference, connection_id, terms, transfer, content_sha256, state, version, reason,
     delivery_id, message_id, payment_information_id, bank_status, account_servicer_reference, created_at, updated_at, instant,
-    may_fall_back; and of the refused attempt: uetr, delivery_id, message_id, payment_information_id, reason, report_created,
-    refused_at."""
+    may_fall_back; of the refused attempt: uetr, delivery_id, message_id, payment_information_id, reason, report_created,
+    refused_at; and submitted_by."""
     transfer = codec.transfer_of(row[6])
     return Payment(
         payment_id=row[1],
@@ -54,7 +54,8 @@ def payment_of(row: Sequence[Any], moment: Moment) -> Payment:
         updated_at=moment(row[17]),
         instant=None if row[18] is None else InstantChoice(row[18]),
         may_fall_back=bool(row[19]),
-        refused=None if row[21] is None else refused_of((row[1], str(transfer.amount), *row[20:]), moment),
+        refused=None if row[21] is None else refused_of((row[1], str(transfer.amount), *row[20:27]), moment),
+        submitted_by=row[27],
     )
 
 

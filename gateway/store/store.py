@@ -12,9 +12,13 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from formats.model import CreditTransfer
+from gateway.audit.record import AuditRecord
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
+from gateway.store.audit import AuditStore
+from gateway.store.payees import PayeeStore
+from gateway.store.people import PeopleStore
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -45,6 +49,7 @@ from gateway.store.records import (
     SubmitResult,
     WaitingGroup,
 )
+from gateway.store.reviews import ReviewStore
 from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.story import DeliveryEventRow
 
@@ -91,14 +96,15 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(Protocol):
+class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:
         """Stores all or none. Known with the same content: answered with what is there. Known with other content: nothing stored.
 
         The key is (caller, payment_reference); a reference that stands twice in one call counts as known the second time.
-        One event row per new payment; wakes the connections of those that are APPROVED. Concurrent calls share a commit.
+        One event row per new payment; wakes the connections of those that are APPROVED, and the lane that judges those that are
+        RECEIVED. Concurrent calls share a commit.
         """
 
     async def payment(self, payment_id: str) -> Payment | None: ...
@@ -280,6 +286,7 @@ class Store(Protocol):
         problem: str | None = None,
         records_applied: int = 0,
         discrepancies: Sequence[NewDiscrepancy] = (),
+        audit: Sequence[AuditRecord] = (),
     ) -> None: ...
 
     # -- statements ----------------------------------------------------------------------------------------------------
@@ -332,7 +339,9 @@ class Store(Protocol):
         before: str | None = None,
     ) -> tuple[list[Discrepancy], str | None]: ...
 
-    async def resolve_discrepancy(self, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
+    async def resolve_discrepancy(
+        self, discrepancy_id: int, by: str, resolution: str, audit: Sequence[AuditRecord] = ()
+    ) -> Discrepancy:
         """Raises `Stale` if it is resolved already."""
 
     async def note_fetch(self, connection_id: str, problem: str | None) -> None:

@@ -8,6 +8,9 @@ of payments apart) says so in `postgres`.
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.store import people_rows
+from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
+
 _MOMENTS: Final = frozenset(
     {
         "creation_date_time",
@@ -29,9 +32,25 @@ _MOMENTS: Final = frozenset(
         "given_at",
         "next_ask_at",
         "asked_at",
+        "submitted_at",
+        "judged_at",
+        "factor_at",
+        "decided_at",
+        "enrolment_until",
+        "used_at",
+        "seen_at",
+        "fresh_at",
+        "expires_at",
+        "last_at",
+        "paused_until",
+        "opened_at",
+        "open_until",
+        "reviewed_at",
+        "made_at",
+        "answered_at",
     }
 )
-_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
+_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +131,7 @@ TABLES: Final = (
         columns=(
             *("payment_key", "payment_id", "caller", "payment_reference", "connection_id", "terms_id", "end_to_end_id", "uetr"),
             *("amount", "currency", "state", "version", "reason", "block_key", "bank_status", "account_servicer_reference"),
-            *("created_at", "updated_at", "instant", "may_fall_back"),
+            *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by"),
         ),
         source=f"payments AS t {_KEYS}",
         postgres={name: f"k.{name}" for name in ("payment_id", "caller", "payment_reference")},
@@ -177,7 +196,48 @@ TABLES: Final = (
         columns=("connection_id", "last_sent_at", "last_fetch_at", "last_problem"),
         of_connection="t.connection_id = %s",
     ),
+    Table(
+        name="reviews",
+        columns=(
+            *("payment_key", "number", "version", "connection_id", "caller", "debtor_account", "creditor_account"),
+            *(
+                "creditor_name",
+                "creditor_key",
+                "creditor_country",
+                "amount",
+                "currency",
+                "requested_execution_date",
+                "end_to_end_id",
+            ),
+            *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at"),
+        ),
+    ),
+    Table(
+        name="approvals",
+        columns=(
+            *("approval_key", "payment_key", "decision", "person", "person_then", "digest", "holds", "reason", "factor_kind"),
+            *("factor_id", "factor_at", "factor_bound_to", "factor_evidence", "caller", "address", "decided_at"),
+        ),
+    ),
+    Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
+    Table(
+        name="payee_checks",
+        columns=(
+            *("payment_id", "provider", "asked_at", "answered_at", "digest", "result"),
+            *("suggested_name", "reason", "provider_reference"),
+        ),
+        of_connection="EXISTS (SELECT 1 FROM payment_keys AS k WHERE k.payment_id = t.payment_id AND k.connection_id = %s)",
+    ),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
+    Table(name="people", columns=people_rows.ACCOUNT),
+    Table(name="people_factors", columns=people_rows.FACTOR),
+    Table(name="people_sessions", columns=people_rows.SESSION),
+    Table(name="people_challenges", columns=people_rows.CHALLENGE),
+    Table(name="people_tries", columns=("key", "tries", "last_at", "paused_until")),
+    Table(name="people_openings", columns=people_rows.OPENING),
+    Table(name="people_proposals", columns=people_rows.PROPOSAL),
+    Table(name="audit_log", columns=ROW_COLUMNS),
+    Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
 )
 """In an order in which every row follows those that it refers to."""
 

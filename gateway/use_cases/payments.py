@@ -15,8 +15,13 @@ from gateway.differences import differing_fields, differing_orders
 from gateway.errors import BadRequest, Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate, TooMany
 from gateway.lifecycle import PAYMENT_TABLE, IllegalTransition, PaymentEvent, PaymentState, advance
 from gateway.payment import PaymentOrder, new_payment_id
+from gateway.policy.subject import Subject
+from gateway.policy.verdict import Finding, Outcome
 from gateway.reasons import ours
-from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter
+from gateway.review import Check, Judging
+from gateway.review_checks import is_reviewed, policy_check
+from gateway.review_standing import BY_POLICY
+from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter, Reason
 from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, CursorTooOld, Stale, Store
 from gateway.telemetry import Metrics
@@ -28,9 +33,10 @@ PAYMENTS_PER_CALL_MAX = 1_000
 EVENTS_PER_READ = 500
 _WATCH_POLL = timedelta(seconds=1)
 _CAS_RETRIES = 5
+_BEFORE_A_MESSAGE = frozenset({PaymentState.RECEIVED, PaymentState.APPROVED, PaymentState.AWAITING_APPROVAL})
 _CHECKED_BEFORE = timedelta(minutes=1)  # the longest between the checks of a payment and its storing
-# Policies and approvals join here (a later release): today every payment that passes the checks is approved.
-_FIRST_STATE = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
+# Where rules are configured a payment waits for the lane that judges it (`gateway.review`); elsewhere its checks were all.
+_APPROVED = advance(PAYMENT_TABLE, PaymentState.RECEIVED, PaymentEvent.APPROVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +76,19 @@ class Payments(Desk):
     ) -> None:
         super().__init__(configuration, store, clock=clock, metrics=metrics)
         self._new_id = new_id
+        self._reviewed = is_reviewed(configuration)
+        self._rules = policy_check(configuration, store) if self._reviewed else None
         file = configuration.bank_directory
         directory = None if file is None else load_directory(configuration.directory / file)
         self._checks = {
             name: OrderCheck(settings, bank_of(settings), directory) for name, settings in configuration.connections.items()
         }
 
-    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
-        """Stores all of them or none, durably. Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable."""
+    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder], *, submitted_by: str | None = None) -> list[Submitted]:
+        """Stores all of them or none, durably. `submitted_by`: the person who entered them, where one signed in.
+
+        Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable.
+        """
         self._authorise_orders(caller, orders)
         examined = self._examine_all(caller, orders, None)
         broken = [one for one in examined if one.violations]
@@ -88,7 +99,7 @@ class Payments(Desk):
                 raise Invalid(left)
             # A repetition of what was stored before is answered, even if the rules would refuse it as new today.
             examined = [replace(one, violations=()) for one in examined]
-        return await self._store_all(caller, examined)
+        return await self._store_all(caller, examined, submitted_by)
 
     async def check(
         self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None
@@ -105,7 +116,33 @@ class Payments(Desk):
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
         warnings = tuple(warning for one in examined for warning in one.warnings)
+        if self._rules is not None:
+            warnings += await self._rules_say(caller, examined, self._rules)
         return violations, tuple(self._conflicts(examined, known)), warnings, tuple(one.window for one in examined)
+
+    async def _rules_say(self, caller: Caller, examined: Sequence[_Examined], rules: Check) -> tuple[OrderViolation, ...]:
+        """What the policies would say of orders without violations, each counted for those after it; nothing else is asked."""
+        sound = [one for one in examined if not one.violations]
+        now = self.now()
+        subjects = tuple(
+            Subject(
+                payment_id=one.payment_id,
+                caller=caller.name,
+                connection_id=one.order.connection_id,
+                submitted_at=now,
+                submitted_by=None,
+                terms=one.checked.terms,
+                transfer=one.checked.transfer,
+            )
+            for one in sound
+        )
+        findings = await rules.judge(Judging(subjects=subjects, now=now))
+        return tuple(
+            OrderViolation(index=one.index, payment_reference=one.order.payment_reference, violation=_foretold(finding))
+            for one, said in zip(sound, findings, strict=True)
+            for finding in said
+            if finding.outcome is not Outcome.PASS
+        )
 
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
@@ -152,6 +189,7 @@ class Payments(Desk):
                 state=following,
                 reason=ours("cancelled", reason[:500]),
                 source="caller",
+                audit=(self._line(caller, "payment.cancelled", "payment", payment.payment_id, reason=reason[:500]),),
             )
             try:
                 await self._store.change_payments([change])
@@ -254,7 +292,7 @@ class Payments(Desk):
         references = [one.order.payment_reference for one in examined]
         return _alike(examined, await self._store.payments_by_reference(caller.name, references))
 
-    async def _store_all(self, caller: Caller, examined: Sequence[_Examined]) -> list[Submitted]:
+    async def _store_all(self, caller: Caller, examined: Sequence[_Examined], submitted_by: str | None) -> list[Submitted]:
         rows = [
             NewPayment(
                 payment_id=one.payment_id,
@@ -264,10 +302,11 @@ class Payments(Desk):
                 terms=one.checked.terms,
                 transfer=one.checked.transfer,
                 content_sha256=one.order.content_sha256,
-                state=_FIRST_STATE,
-                reason=one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason),
+                state=PaymentState.RECEIVED if self._reviewed else _APPROVED,
+                reason=ours("in-review") if self._reviewed else _reason(one),
                 instant=one.order.instant,
                 may_fall_back=one.checked.may_fall_back,
+                submitted_by=submitted_by,
             )
             for one in examined
         ]
@@ -295,7 +334,7 @@ class Payments(Desk):
                 state=known.state if known else row.state,
                 already_known=known is not None,
                 warnings=one.warnings,
-                window=one.window if known is None or known.state is PaymentState.APPROVED else None,
+                window=one.window if known is None or known.state in _BEFORE_A_MESSAGE else None,
             )
             for one, row, known in zip(examined, rows, result.known, strict=True)
         ]
@@ -363,6 +402,31 @@ def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str
         violations=placed(violations),
         warnings=placed(checked.warnings),
     )
+
+
+def _reason(one: _Examined) -> Reason:
+    """Of a payment whose checks were all: approved, perhaps until its window opens."""
+    return one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason)
+
+
+def _foretold(finding: Finding) -> Violation:
+    """What a rule would do, as a warning: the payment would be taken all the same."""
+    word_en, word_zh = _WOULD[finding.outcome]
+    return Violation(
+        field="payment",
+        rule=f"{BY_POLICY}{finding.rule}",
+        source=f"policies of this house: rule {finding.rule}, version {finding.version}",
+        message_en=f"{word_en}: {finding.text_en}.",
+        message_zh=f"{word_zh}：{finding.text_zh}。",
+        severity="warning",
+    )
+
+
+_WOULD = {
+    Outcome.APPROVAL: ("It would wait for approval", "将等待审批"),
+    Outcome.HOLD: ("It would be held for a person to look at", "将被暂挂待人工核查"),
+    Outcome.BLOCK: ("It would be refused", "将被拒绝"),
+}
 
 
 def _with(one: _Examined, found: Violation) -> _Examined:

@@ -198,6 +198,17 @@ def test_missing_programs_are_named_with_what_is_not_tested_and_the_way_to_have_
     assert "sudo apt-get install xmlsec1\n" in said
 
 
+def test_a_program_that_some_systems_do_not_have_keeps_no_other_one_away(
+    setup: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = {"xmlsec1", "nginx", "chromium"}
+    asked: list[tuple[list[str], list[str]]] = []
+    monkeypatch.setattr(setup.shutil, "which", lambda program, path=None: None if program in absent else f"/usr/bin/{program}")
+    monkeypatch.setattr(setup, "apt_install", lambda packages, services=(): asked.append((list(packages), list(services))))
+    setup.ensure_tools()
+    assert asked == [(["xmlsec1", "nginx-light"], ["nginx"]), (["chromium"], [])]
+
+
 def test_nothing_is_installed_on_the_system_without_the_right_to(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(command: Sequence[str]) -> int:
         pytest.fail(f"ran {command}")

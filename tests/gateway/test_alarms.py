@@ -1,14 +1,22 @@
 """What waits too long in a queue: told once, and resolved by itself; what may not move is not late."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from channels.channel import Fate, FateReport, InDoubt, NotSent
 from gateway.alarms import Alarms, Queue, queue_ages
+from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
+from gateway.policy.verdict import Verdict
+from gateway.review_standing import facts_of
+from gateway.store.records import PaymentChange, PaymentFilter, Reason
+from gateway.store.reviews import Judged, Step
 from gateway.telemetry import Metrics
 
 ALARMS = {
+    "in_review_seconds": 600,
+    "awaiting_approval_seconds": 600,
     "approved_seconds": 600,
     "ready_seconds": 600,
     "in_doubt_seconds": 600,
@@ -66,7 +74,35 @@ async def read(desk, files) -> None:
     await desk.intake.read_waiting()
 
 
+async def in_review(desk, files) -> None:
+    assert (await desk.store.submit([replace(desk.row("INV-1"), state=PaymentState.RECEIVED)])).stored
+
+
+async def judge(desk, files) -> None:
+    await desk.store.change_payments([await _moved(desk, PaymentEvent.APPROVE)])
+    await desk.pump()
+
+
+async def awaiting_approval(desk, files) -> None:
+    await in_review(desk, files)
+    await desk.store.change_payments([await _moved(desk, PaymentEvent.REQUIRE_APPROVAL)])
+
+
+async def _moved(desk, event: PaymentEvent) -> PaymentChange:
+    ((one,), _) = await desk.store.list_payments(PaymentFilter(), limit=1)
+    return PaymentChange(
+        payment_id=one.payment_id,
+        version=one.version,
+        event=event,
+        state=advance(PAYMENT_TABLE, one.state, event),
+        reason=Reason(),
+        source="test",
+    )
+
+
 WAYS = {
+    Queue.IN_REVIEW: (in_review, judge),
+    Queue.AWAITING_APPROVAL: (awaiting_approval, judge),
     Queue.APPROVED: (approved, form_and_send),
     Queue.READY: (ready, form_and_send),
     Queue.IN_DOUBT: (in_doubt, find_it),
@@ -103,6 +139,27 @@ async def test_a_queue_that_waits_too_long_is_told_once_and_resolves_by_itself(m
     all_of_them = (await desk.store.list_discrepancies(include_resolved=True, limit=100))[0]
     (told,) = [one for one in all_of_them if one.kind == "queue_age" and f'"{queue.value}"' in one.evidence]
     assert told.resolved_by == "bankgate (by itself)"
+
+
+async def test_a_payment_that_waits_for_people_past_its_execution_date_is_told_at_once(make_desk, files) -> None:
+    desk = await make_desk(time_zone="Europe/Berlin", alarms={"awaiting_approval_seconds": 30 * 86_400})
+    await in_review(desk, files)
+    (waiting,) = await desk.store.unjudged(1)
+    step = Step(event=PaymentEvent.REQUIRE_APPROVAL, state=PaymentState.AWAITING_APPROVAL, reason=Reason())
+    judged = Judged(
+        payment_id=waiting.payment.payment_id,
+        version=1,
+        review=None,
+        facts=facts_of(waiting.payment),
+        digest=b"",
+        verdict=Verdict(findings=()),
+        steps=(step,),
+    )
+    await desk.store.write_judged(0, "rules", [judged])
+    for at, told in ((datetime(2026, 11, 26, 22, tzinfo=UTC), []), (datetime(2026, 11, 26, 23, tzinfo=UTC), ["queue_age"])):
+        desk.clock.moment = at
+        await alarms_of(desk).check()
+        assert await desk.discrepancies() == told
 
 
 async def test_an_alarm_set_to_0_never_tells(make_desk, files) -> None:

@@ -6,16 +6,19 @@ A method that is added to the contract and not to `CALLS` fails here.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 
 from bankgate.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -31,17 +34,23 @@ from formats.report import AccountIdentification, Statement
 from gateway.callers import Callers
 from gateway.config import CallerSettings, Configuration, ConnectionSettings, ListenSettings
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
+from gateway.people.desk import Source
+from gateway.people.person import Acting, FactorProof, Person, Role
+from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
 from gateway.reasons import ours
+from gateway.review_standing import facts_of, place_of, standing, subject_of, way, why
 from gateway.rpc.server import RpcServer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
+from gateway.store.reviews import Judged
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
+from gateway.use_cases.approvals import GivenFactor
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
 REASON = "Ms Weber of the bank's hotline"
-ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay")
+ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit", "people")
 CODE = grpc.StatusCode
 
 
@@ -54,6 +63,8 @@ class Things:
     discrepancy_id: str
     inbound_file_id: str
     delivery_id: str = "d1"
+    awaiting: tuple[str, str] = ("", "")  # a payment that waits for approval, and the digest to approve
+    held: tuple[str, str] = ("", "")
 
 
 def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
@@ -103,15 +114,37 @@ CALLS: dict[str, tuple[str, Make]] = {
     "OperationsService.ListConnections": ("operate", lambda _: ops.ListConnectionsRequest()),
     "OperationsService.GetConnection": ("operate", lambda _: ops.GetConnectionRequest(connection_id="one")),
     "OperationsService.FetchNow": ("operate", lambda _: ops.FetchNowRequest(connection_id="one")),
+    "OperationsService.ListApprovals": ("approve", lambda _: ops.ListApprovalsRequest(connection_id="one")),
+    "OperationsService.GetApproval": ("approve", lambda t: ops.GetApprovalRequest(payment_id=t.awaiting[0])),
+    "OperationsService.DecideApproval": (
+        "approve",
+        lambda t: ops.DecideApprovalRequest(
+            approval_id=t.awaiting[0], approve=True, digest=t.awaiting[1], second_factor=ops.DecisionFactor(totp_code="1")
+        ),
+    ),
+    "OperationsService.ReleaseHeldPayment": (
+        "approve",
+        lambda t: ops.ReleaseHeldPaymentRequest(
+            payment_id=t.held[0],
+            digest=t.held[1],
+            review_version=1,
+            reason=REASON,
+            second_factor=ops.DecisionFactor(totp_code="2"),
+        ),
+    ),
+    "AuditService.ListAuditRecords": ("audit", lambda _: audit_pb2.ListAuditRecordsRequest(object_kind="process")),
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
 }
 # In the contract, not in this release: these answer nothing to anybody.
-NOT_YET = {"OperationsService.ListApprovals", "OperationsService.DecideApproval", "OperationsService.ListKeys"}
+NOT_YET = {"OperationsService.ListKeys"}
+# What a signed-in person decides: the caller that carries them needs the action people beside.
+OF_PEOPLE = {"OperationsService.DecideApproval", "OperationsService.ReleaseHeldPayment"}
 # These name no connection; what they give is cut to the caller's own instead.
 UNNAMED = {
     "OperationsService.ListConnections": "connections",
     "OperationsService.ListDeliveries": "deliveries",
     "OperationsService.ListDiscrepancies": "discrepancies",
+    "OperationsService.ListApprovals": "approvals",
     "StatementService.ListStatements": "statements",
 }
 STUBS = {
@@ -119,11 +152,12 @@ STUBS = {
     "StatementService": statements_pb2_grpc.StatementServiceStub,
     "OperationsService": operations_pb2_grpc.OperationsServiceStub,
     "ReplayService": replay_pb2_grpc.ReplayServiceStub,
+    "AuditService": audit_pb2_grpc.AuditServiceStub,
 }
 
 
 def every_method() -> Iterator[str]:
-    for module in (pay, stm, ops, rep):
+    for module in (pay, stm, ops, rep, audit_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from (f"{service.name}.{method.name}" for method in service.methods)
 
@@ -148,7 +182,7 @@ async def fill(store: SqliteStore) -> Things:
     )
     transfers = [
         CreditTransfer(instruction_id=name, end_to_end_id=name, amount=Decimal(1), currency="EUR", creditor=Party(name="C"))
-        for name in ("sent", "waiting")
+        for name in ("sent", "waiting", "awaiting", "held")
     ]
     new = [
         NewPayment(
@@ -166,8 +200,10 @@ async def fill(store: SqliteStore) -> Things:
     ]
     await store.submit(new[:1])
     await one_in_doubt(store)
-    await store.submit(new[1:])
-    return await the_rest(store, new[1].payment_id)
+    await store.submit(new[1:2])
+    things = await the_rest(store, new[1].payment_id)
+    awaiting, held = await stopped(store, new[2], Outcome.APPROVAL), await stopped(store, new[3], Outcome.HOLD)
+    return replace(things, awaiting=awaiting, held=held)
 
 
 async def one_in_doubt(store: SqliteStore) -> None:
@@ -241,11 +277,45 @@ class House:
         asked = getattr(STUBS[service](self.channel), name)
         request = CALLS[method][1](self.things) if request is None else request
         try:
-            call = asked(iter(request) if isinstance(request, list) else request)
+            session = (("bankgate-session", "ada"),) if method in OF_PEOPLE else ()
+            call = asked(iter(request) if isinstance(request, list) else request, metadata=session)
             answers = [answer async for answer in call] if hasattr(call, "__aiter__") else [await call]
         except grpc.aio.AioRpcError as error:
             return error.code(), error.details() or "", []
         return CODE.OK, "", answers
+
+
+class Ada:
+    """Whoever signs in is Ada, and proves it."""
+
+    async def session_of(self, token: str, source: Source) -> Any:
+        ada = Person(name=token, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance"}))
+        acting = Acting(caller=source.caller, person=ada, address=source.address)
+        return SimpleNamespace(session=SimpleNamespace(enrolling=False), acting=acting)
+
+    async def prove(self, acting: Acting, factor: GivenFactor, bound_to: bytes) -> FactorProof:
+        return FactorProof(kind="totp", factor_id="1", at=NOW, bound_to=bound_to.hex())
+
+
+async def stopped(store: SqliteStore, new: NewPayment, outcome: Outcome) -> tuple[str, str]:
+    """A payment that rules stopped: its id, and the digest that decisions name."""
+    await store.submit([replace(new, state=PaymentState.RECEIVED)])
+    (waiting,) = await store.unjudged(1)
+    steps = (ApprovalStep(group="finance", count=1),) if outcome is Outcome.APPROVAL else ()
+    finding = Finding(rule="r", version=1, outcome=outcome, text_en="e", text_zh="z", steps=steps)
+    subject, verdict = subject_of(waiting.payment), Verdict(findings=(finding,))
+    found = standing(subject, verdict, ())
+    judged = Judged(
+        payment_id=new.payment_id,
+        version=1,
+        review=None,
+        facts=facts_of(waiting.payment),
+        digest=found.digest,
+        verdict=verdict,
+        steps=way(PaymentState.RECEIVED, place_of(found), why(found, verdict, ours("approved"))),
+    )
+    await store.write_judged((await store.review_book()).fence, "rules", [judged])
+    return new.payment_id, found.digest.hex()
 
 
 @asynccontextmanager
@@ -260,6 +330,7 @@ async def house(directory: Path) -> AsyncIterator[House]:
         connections={name: connection(name) for name in ("one", "two")},
     )
     gateway = Gateway(configuration, store, clock=lambda: NOW, metrics=Metrics())
+    gateway.people = gateway.prover = Ada()  # type: ignore[assignment]
     server = RpcServer(configuration, gateway, metrics=Metrics(), clock=lambda: NOW + timedelta(seconds=1))
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
@@ -291,10 +362,17 @@ async def test_one_action_opens_its_own_methods_and_no_other(action: str, tmp_pa
         wrong = {}
         for method, (needed, _) in CALLS.items():
             code, text, _answers = await ours_.call(method, caller(actions=(action,)))
-            expected = CODE.OK if needed == action else CODE.PERMISSION_DENIED
+            expected = CODE.OK if needed == action and method not in OF_PEOPLE else CODE.PERMISSION_DENIED
             if code is not expected:
                 wrong[method] = (code, text)
     assert not wrong
+
+
+async def test_who_may_approve_and_carry_people_carries_their_decisions(tmp_path: Path) -> None:
+    async with house(tmp_path) as ours_:
+        both = caller(actions=("approve", "people"))
+        codes = {method: (await ours_.call(method, both))[:2] for method in sorted(OF_PEOPLE)}
+    assert codes == dict.fromkeys(OF_PEOPLE, (CODE.OK, ""))
 
 
 async def test_a_caller_without_actions_may_nothing(tmp_path: Path) -> None:

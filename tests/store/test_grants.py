@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from gateway.lifecycle import DeliveryEvent, PaymentEvent
+from gateway.audit.record import AuditRecord
+from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
+from gateway.people.person import Role
+from gateway.people.records import Account, Opening
+from gateway.policy.chain import Choice
+from gateway.store.people import AccountChange
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
 from gateway.store.postgres.migrate import migrate
@@ -18,6 +23,7 @@ from gateway.store.serials import SerialAsk, SerialNote
 from gateway.store.store import StoreUnavailable
 from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
 from tests.store.support.released import check, document, fill
+from tests.store.test_reviews import HELD, decided, judge_all
 from tests.support.postgres import Cluster
 
 
@@ -121,6 +127,31 @@ async def test_the_worker_gives_serial_numbers_and_serve_finds_payments_by_them(
     assert one.bank_reference == "B2", "replay --commit notes what the bank's files say"
 
 
+async def test_the_worker_judges_and_serve_writes_what_people_decide_and_changes_neither(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles
+) -> None:
+    (new,) = await waiting(serve, 1, state=PaymentState.RECEIVED)
+    await judge_all(worker, [new], PaymentEvent.REQUIRE_APPROVAL, verdict=HELD)
+    await worker.finish_rules(1, "rules")
+    await serve.decide(decided(new, Choice.APPROVE))
+    found = await serve.review(new.payment_id)
+    assert found is not None
+    assert [one.decision.person.name for one in found.signed] == ["ada"]
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        await judge_all(serve, [new])
+    for attack in (
+        "UPDATE reviews SET findings = '[]'",
+        "UPDATE reviews SET digest = ''",
+        "INSERT INTO reviews SELECT * FROM reviews",
+        "DELETE FROM reviews",
+        "UPDATE approvals SET person = 'bo'",
+        "DELETE FROM approvals",
+        "UPDATE review_book SET rules = ''",
+    ):
+        with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(attack)
+
+
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:
     document_id, _, _ = await document(worker, "sealed", b"<sealed/>")
     assert await asyncio.to_thread(lambda: worker.open_document(document_id).read()) == b"<sealed/>"
@@ -145,12 +176,18 @@ async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, 
         "UPDATE deliveries SET package = '1'",
         "UPDATE serial_numbers SET serial = '1'",
         "DELETE FROM serial_numbers",
+        "UPDATE payee_checks SET result = 'match'",
+        "DELETE FROM payee_checks",
         "UPDATE terms SET content = 'x'",
         "UPDATE archives SET manifest_sha256 = ''",
         "UPDATE bankgate_schema SET version_num = '9'",
         "DROP TABLE payments",
         "CREATE TABLE more (n integer)",
         "ALTER TABLE chunks DISABLE ROW LEVEL SECURITY",
+        "UPDATE audit_log SET actor = NULL, address = NULL, factor = NULL, who_salt = NULL",
+        "DELETE FROM audit_log",
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+        "INSERT INTO audit_checkpoints (size, made_at, content, frontier) VALUES (1, now(), '', '')",
     ],
 )
 async def test_serve_cannot_change_what_goes_to_a_bank_nor_what_happened(
@@ -180,3 +217,47 @@ async def test_serve_sees_where_onboarding_stands_and_nothing_else_that_channels
     with pytest.raises(Exception, match=r"permission denied|not be written"):
         await serve.put_channel_note("bank/subscription", "other", was="ready")
     assert await worker.channel_note("bank/subscription") == "ready"
+
+
+async def test_both_write_the_audit_log_and_neither_changes_it(worker: PostgresStore, serve: PostgresStore, roles: Roles) -> None:
+    for store in (worker, serve):
+        await store.audit([AuditRecord(action="process.started", actor="bankgate", object_kind="process", object_id="serve")])
+    assert [row.number for row in await serve.audit_rows(0, 9)] == [1, 2]
+    attacks = (
+        "UPDATE audit_log SET actor = NULL, address = NULL, factor = NULL, who_salt = NULL",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "DELETE FROM audit_checkpoints",
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+    )
+    only_serve = "INSERT INTO audit_checkpoints (size, made_at, content, frontier) VALUES (1, now(), '', '')"
+    for role, attack in [("t_serve", only_serve), *((role, attack) for role in ("t_serve", "t_worker") for attack in attacks)]:
+        with psycopg.connect(roles.url(role)) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(attack)
+
+
+async def test_serve_keeps_people_and_can_neither_open_a_sealed_account_nor_forget_one(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles, clock: HandClock
+) -> None:
+    account = Account(name="emergency", roles=frozenset({Role.OPERATOR}), sealed=True, created_at=clock(), updated_at=clock())
+    await serve.change_account(AccountChange(account=account, was=None))
+    opening = Opening(
+        opening_id="o1",
+        name="emergency",
+        opened_by="machine",
+        reason="fire",
+        opened_at=clock(),
+        open_until=clock.advance(hours=1),
+    )
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        await serve.open_sealed(opening)
+    await worker.open_sealed(opening)
+    await serve.review_opening("o1", "ada", "looked at it")
+    for attack in (
+        "UPDATE people_openings SET open_until = now() + interval '9 days'",
+        "DELETE FROM people_openings",
+        "DELETE FROM people",
+        "TRUNCATE people_factors",
+    ):
+        with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(attack)

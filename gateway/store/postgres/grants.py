@@ -7,8 +7,12 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
   another serial number to a message or a payment;
-- it deletes nothing that happened: events, payments, keys, evidence;
+- it deletes nothing that happened: events, payments, keys, evidence, answers about payees (nor does the worker change those);
+- it writes what people decide about payments, and changes neither decisions nor what was judged;
+- it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
+
+Neither of the two changes or deletes a line of the audit log, nor a checkpoint; only the worker makes checkpoints.
 """
 
 from collections.abc import Iterator
@@ -36,6 +40,19 @@ _SERVE: Final = {
     "connections": "SELECT, INSERT, UPDATE",
     "channel_notes": "SELECT",
     "serial_numbers": "SELECT",
+    "reviews": "SELECT",
+    "review_book": "SELECT",
+    "approvals": "SELECT, INSERT",
+    "people": "SELECT, INSERT, UPDATE",
+    "people_factors": _ALL,
+    "people_sessions": _ALL,
+    "people_challenges": _ALL,
+    "people_tries": _ALL,
+    "people_openings": "SELECT",
+    "people_proposals": _ALL,
+    "audit_log": "SELECT, INSERT",
+    "audit_checkpoints": "SELECT",
+    "payee_checks": "SELECT, INSERT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -57,11 +74,14 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
     yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints, payee_checks FROM {worker}"
     yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {serve}"
     for table, rights in _SERVE.items():
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
+    yield f"GRANT UPDATE (version) ON reviews TO {serve}"  # that a decision was taken: what was judged is the worker's to write
+    yield f"GRANT UPDATE (reviewed_at, reviewed_by, review) ON people_openings TO {serve}"
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
     for table, condition in (
         ("documents", "kind = 'inbound'"),

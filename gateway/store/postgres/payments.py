@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
 from gateway.store.archived import ArchivedPayment
@@ -153,11 +154,14 @@ async def _copy(tx: Tx, stored: Sequence[_Stored], event_numbers: Sequence[int])
                 now,
                 payment.instant,
                 payment.may_fall_back,
+                payment.submitted_by,
             )
         )
         events.append((number, item.key, state, reason, CALLER, now))
         if payment.state is PaymentState.APPROVED:
             tx.wake(payment.connection_id)
+        elif payment.state is PaymentState.RECEIVED:
+            tx.wake(REVIEW_LANE)
     await db.copy_records_to_table("payments", records=rows, columns=_PAYMENT_COLUMNS)
     transfers = [(item.key, item.content) for item in stored]
     await db.copy_records_to_table("transfers", records=transfers, columns=("payment_key", "content"))
@@ -167,7 +171,7 @@ async def _copy(tx: Tx, stored: Sequence[_Stored], event_numbers: Sequence[int])
 
 _PAYMENT_COLUMNS = (
     *("payment_key", "connection_id", "terms_id", "end_to_end_id", "uetr", "amount", "currency", "state", "version", "reason"),
-    *("created_at", "updated_at", "instant", "may_fall_back"),
+    *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by"),
 )
 _EVENT_COLUMNS = ("seq", "payment_key", "state", "reason", "source", "occurred_at")
 
@@ -177,7 +181,8 @@ _SELECT = """
 SELECT p.payment_key, k.payment_id, k.caller, k.payment_reference, p.connection_id, terms.content, t.content, k.content_sha256,
     p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
     p.account_servicer_reference, p.created_at, p.updated_at, p.instant, p.may_fall_back,
-    r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at
+    r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at,
+    p.submitted_by
 """
 _MESSAGES = """
 LEFT JOIN blocks AS b ON b.block_key = p.block_key
@@ -210,6 +215,11 @@ async def payments_by_reference(db: Connection, caller: str, references: Sequenc
         f"{_SELECT} {_BY_KEY} {_JOINS} WHERE k.caller = $1 AND k.payment_reference = ANY($2)", caller, list(references)
     )
     return {row[3]: payment_of(row, _same) for row in rows}
+
+
+async def by_keys(db: Connection, keys: Sequence[int]) -> list[Row]:
+    """The rows of `payment_of`, in the order of the keys, which ascend."""
+    return await db.fetch(f"{_SELECT} {_BY_KEY} {_JOINS} WHERE p.payment_key = ANY($1) ORDER BY p.payment_key", list(keys))
 
 
 async def list_payments(

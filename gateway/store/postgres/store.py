@@ -20,11 +20,15 @@ from gateway.store.archived import ArchivedPayment
 from gateway.store.postgres import deliveries, documents, events, payments, refusals
 from gateway.store.postgres import serials as serial_rows
 from gateway.store.postgres.answers import Answers
+from gateway.store.postgres.audit import AuditRows
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
 from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
+from gateway.store.postgres.payees import PayeeRows
 from gateway.store.postgres.payments import Call, submit
+from gateway.store.postgres.people import PeopleRows
+from gateway.store.postgres.reviews import ReviewRows
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
 from gateway.store.quiet import Quiet
@@ -60,7 +64,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(Answers):
+class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows, PayeeRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

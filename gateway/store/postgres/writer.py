@@ -28,7 +28,9 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 
+from gateway.audit.record import AuditRecord
 from gateway.store.jobs import Job, answer
+from gateway.store.postgres import audit_lines
 from gateway.store.postgres.connection import (
     Connection,
     Database,
@@ -59,13 +61,14 @@ _LIFE = "(SELECT token FROM server_life)"
 class Tx:
     """What an operation sees: the connection, one moment for all its rows, and where to note whom to wake."""
 
-    __slots__ = ("_clock", "_now", "connection", "message_seconds", "rings", "terms", "wakes")
+    __slots__ = ("_clock", "_now", "audit", "connection", "message_seconds", "rings", "terms", "wakes")
 
     def __init__(self, connection: Connection, terms: TermsCache, clock: Clock, message_seconds: float) -> None:
         self.connection = connection
         self.message_seconds = message_seconds  # the time-out of statements about all payments of a message
         self.terms = terms
         self.wakes: set[tuple[str, datetime | None]] = set()
+        self.audit: list[tuple[datetime, AuditRecord]] = []  # noted, to be chained before the commit
         self.rings = False  # whether events were written: those who wait for the feed are to be told after the commit
         self._clock = clock
         self._now: datetime | None = None
@@ -255,6 +258,8 @@ class Writer:
         if all(job.error is not None for unit in units for job in unit):
             await db.execute("ROLLBACK")
             return
+        if tx.audit:
+            await audit_lines.write(db, tx.audit)
         if tx.wakes:
             await write_wakes(db, tx.wakes, tx.now)
         try:
@@ -271,12 +276,14 @@ class Writer:
     async def _perform(self, tx: Tx, unit: list[Job], *, alone: bool) -> None:
         """Runs a unit; if several operations that were done together fail, each by itself. Raises only if the whole transaction
         is lost."""
+        noted = len(tx.audit)
         if not (alone and len(unit) == 1):
             await tx.connection.execute("SAVEPOINT operation")
         try:
             await _do(tx, unit)
         except Exception as error:
             self._terms.forget()
+            del tx.audit[noted:]
             if tx.connection.is_closed() or is_to_be_run_again(error):
                 raise
             if alone and len(unit) == 1:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
@@ -12,14 +13,14 @@ from gateway.store.sqlite.writer import Tx
 
 CALLER = "caller"  # the source of a payment's first event
 BOUND_MAX = 500  # keys looked up by one statement
-_APPROVED = PaymentState.APPROVED.value
+_APPROVED, _RECEIVED = PaymentState.APPROVED.value, PaymentState.RECEIVED.value
 
 # -- storing -----------------------------------------------------------------------------------------------------------
 
 _INSERT_PAYMENT = """
 INSERT INTO payments (payment_key, payment_id, caller, payment_reference, connection_id, terms_id, end_to_end_id, uetr, amount,
-    currency, state, version, reason, created_at, updated_at, instant, may_fall_back)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+    currency, state, version, reason, created_at, updated_at, instant, may_fall_back, submitted_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_TRANSFER = "INSERT INTO transfers (payment_key, content_sha256, content) VALUES (?, ?, ?)"
 _INSERT_EVENTS = """
@@ -96,11 +97,14 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
                 now,
                 payment.instant,
                 payment.may_fall_back,
+                payment.submitted_by,
             )
         )
         transfers.append((key, payment.content_sha256, content))
         if state == _APPROVED:
             tx.wake(payment.connection_id)
+        elif state == _RECEIVED:
+            tx.wake(REVIEW_LANE)
     db.executemany(_INSERT_PAYMENT, rows)
     db.executemany(_INSERT_TRANSFER, transfers)
     db.execute(_INSERT_EVENTS, (CALLER, last))
@@ -112,7 +116,8 @@ _SELECT = """
 SELECT p.payment_key, p.payment_id, p.caller, p.payment_reference, p.connection_id, terms.content, t.content, t.content_sha256,
     p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
     p.account_servicer_reference, p.created_at, p.updated_at, p.instant, p.may_fall_back,
-    r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at
+    r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at,
+    p.submitted_by
 """
 _FROM = "FROM payments AS p"
 _JOINS = """
@@ -142,6 +147,16 @@ def payments_by_reference(db: sqlite3.Connection, caller: str, references: Seque
         (codec.json_list(references), caller),
     )
     return {row[3]: payment_of(row, codec.moment) for row in rows}
+
+
+def by_keys(db: sqlite3.Connection, keys: Sequence[int]) -> list[Sequence[Any]]:
+    """The rows of `payment_of`, in the order of the keys, which ascend."""
+    wanted = codec.json_list(keys)
+    return db.execute(
+        f"{_SELECT} FROM json_each(?) AS wanted CROSS JOIN payments AS p ON p.payment_key = wanted.value {_JOINS}"
+        " ORDER BY p.payment_key",
+        (wanted,),
+    ).fetchall()
 
 
 def list_payments(

@@ -12,8 +12,11 @@ narrow rows only.
 import sqlite3
 from collections.abc import Callable
 
-from gateway.store.sqlite import delivery_events, statements
+from gateway.store.sqlite import delivery_events, schema_payees, statements
 from gateway.store.sqlite.moved import moved_to
+from gateway.store.sqlite.schema_audit import AUDIT
+from gateway.store.sqlite.schema_people import PEOPLE
+from gateway.store.sqlite.schema_reviews import REVIEWS
 from gateway.store.store import UnknownSchema
 
 APPLICATION_ID = 0x424B4757  # "BKGW"
@@ -316,6 +319,7 @@ Step = str | Callable[[sqlite3.Connection], None]
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
     _SERIAL_NUMBERS,
+    AUDIT + PEOPLE + REVIEWS + schema_payees.STEPS,
 )
 
 

@@ -17,8 +17,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
+from gateway.audit.record import AuditRecord
 from gateway.store import codec
 from gateway.store.jobs import Job, answer
+from gateway.store.sqlite import audit_lines
 from gateway.store.sqlite.connection import RETRY_SECONDS, WriteLock, is_unavailable, primary_code, spoils_connection, unavailable
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.store import Clock, StoreUnavailable
@@ -32,12 +34,13 @@ SECONDS_MAX = 0.005  # after which no further operation joins the transaction
 class Tx:
     """What an operation sees: the connection, one moment for all its rows, and where to note whom to wake."""
 
-    __slots__ = ("_clock", "_now", "db", "terms", "wakes")
+    __slots__ = ("_clock", "_now", "audit", "db", "terms", "wakes")
 
     def __init__(self, db: sqlite3.Connection, terms: TermsCache, clock: Clock) -> None:
         self.db = db
         self.terms = terms
         self.wakes: set[tuple[str, int | None]] = set()
+        self.audit: list[tuple[int, AuditRecord]] = []  # noted, to be chained before the commit
         self._clock = clock
         self._now: int | None = None
 
@@ -167,6 +170,8 @@ class Writer:
                 break
             jobs.append(job)
             self._perform(tx, job)
+        if tx.audit:
+            audit_lines.write(db, tx.audit)
         tx.write_wakes()
         db.execute("COMMIT")
 
@@ -187,7 +192,7 @@ class Writer:
 
     def _perform(self, tx: Tx, job: Job) -> None:
         """Runs one operation inside a savepoint. Raises only if the whole transaction is lost."""
-        db = tx.db
+        db, noted = tx.db, len(tx.audit)
         db.execute("SAVEPOINT operation")
         try:
             job.result = job.operation(tx)
@@ -197,6 +202,7 @@ class Writer:
             if not db.in_transaction:
                 raise
             db.execute("ROLLBACK TO operation")
+            del tx.audit[noted:]
             job.error = _named(error)
         db.execute("RELEASE operation")
         tx.next_operation()

@@ -516,7 +516,7 @@ class Discrepancy(_message.Message):
     kind: _builtins.str
     """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported",
     "cancellation_answered". Statements: "statement_gap", "statement_duplicate", "balance_break". Files: "unreadable",
-    "left_at_the_bank". Messages of ours: "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice", "paid_twice",
+    "left_at_the_bank". Messages of ours: "approval_void", "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice", "paid_twice",
     "decision_contradicted", "unforeseen", "restored". Queues: "queue_age". Keys: "key_unavailable". docs/operator.md says of each
     what to do; more kinds may come.
     """
@@ -844,7 +844,7 @@ class QueueAge(_message.Message):
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
     INBOUND_FILE_ID_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
-    """"approved", "ready", "in_doubt", "unanswered", "unread" """
+    """"in_review", "awaiting_approval", "approved", "ready", "in_doubt", "unanswered", "unread" """
     late: _builtins.bool
     """longer than [alarms] of the connection allows: there is a discrepancy "queue_age" """
     delivery_id: _builtins.str
@@ -1112,24 +1112,105 @@ Global___FetchNowResponse: _TypeAlias = FetchNowResponse  # noqa: Y015
 
 @_typing.final
 class Approval(_message.Message):
+    """A payment that waits for people, or did."""
+
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class BoundToEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     APPROVAL_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
+    CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    INTACT_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    LATE_EN_FIELD_NUMBER: _builtins.int
+    LATE_ZH_FIELD_NUMBER: _builtins.int
+    REVIEW_VERSION_FIELD_NUMBER: _builtins.int
+    BOUND_TO_FIELD_NUMBER: _builtins.int
+    APPROVE_BY_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
+    """the payment_id"""
     payment_id: _builtins.str
     rule: _builtins.str
+    """the rule that is told: the first of the strongest findings"""
+    connection_id: _builtins.str
+    state: _types_pb2.PaymentState.ValueType
+    digest: _builtins.str
+    """hex: SHA-256 of what is approved; a decision names it. docs/policies.md says how it is made"""
+    intact: _builtins.bool
+    """false: what is stored is not what was judged; it can only be refused"""
+    late_en: _builtins.str
+    """Why an approval now would be too late for the requested date, and when it would go; empty where it is in time."""
+    late_zh: _builtins.str
+    review_version: _builtins.int
+    """which findings and decisions these are; a release names it"""
+    @_builtins.property
+    def reason(self) -> _types_pb2.PaymentReason: ...
+    @_builtins.property
+    def payment(self) -> _types_pb2.Payment:
+        """what would go to the bank"""
+
+    @_builtins.property
+    def review(self) -> _types_pb2.PaymentReview: ...
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what can be decided now: "approve", "release", "refuse" """
+
+    @_builtins.property
+    def bound_to(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Of each choice, hex: what a second factor for it has to be bound to: SHA-256("bankgate decision" 0x01 choice 0x00 digest)."""
+
+    @_builtins.property
+    def approve_by(self) -> _timestamp_pb2.Timestamp:
+        """when the last window for the requested date closes; absent: no window is known"""
+
     def __init__(
         self,
         *,
         approval_id: _builtins.str = ...,
         payment_id: _builtins.str = ...,
         rule: _builtins.str = ...,
+        connection_id: _builtins.str = ...,
+        state: _types_pb2.PaymentState.ValueType = ...,
+        reason: _types_pb2.PaymentReason | None = ...,
+        payment: _types_pb2.Payment | None = ...,
+        review: _types_pb2.PaymentReview | None = ...,
+        digest: _builtins.str = ...,
+        intact: _builtins.bool = ...,
+        choices: _abc.Iterable[_builtins.str] | None = ...,
+        late_en: _builtins.str = ...,
+        late_zh: _builtins.str = ...,
+        review_version: _builtins.int = ...,
+        bound_to: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        approve_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "payment", b"payment", "reason", b"reason", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "payment_id", b"payment_id", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approve_by", b"approve_by", "bound_to", b"bound_to", "choices", b"choices", "connection_id", b"connection_id", "digest", b"digest", "intact", b"intact", "late_en", b"late_en", "late_zh", b"late_zh", "payment", b"payment", "payment_id", b"payment_id", "reason", b"reason", "review", b"review", "review_version", b"review_version", "rule", b"rule", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1140,20 +1221,102 @@ class ListApprovalsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_FIELD_NUMBER: _builtins.int
+    CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    connection_id: _builtins.str
     @_builtins.property
     def page(self) -> _types_pb2.Page: ...
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.PaymentState.ValueType]:
+        """of AWAITING_APPROVAL and HELD; none: both"""
+
     def __init__(
         self,
         *,
         page: _types_pb2.Page | None = ...,
+        connection_id: _builtins.str = ...,
+        states: _abc.Iterable[_types_pb2.PaymentState.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_id", b"connection_id", "page", b"page", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListApprovalsRequest: _TypeAlias = ListApprovalsRequest  # noqa: Y015
+
+@_typing.final
+class GetApprovalRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetApprovalRequest: _TypeAlias = GetApprovalRequest  # noqa: Y015
+
+@_typing.final
+class GetApprovalResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def approval(self) -> Global___Approval: ...
+    def __init__(
+        self,
+        *,
+        approval: Global___Approval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetApprovalResponse: _TypeAlias = GetApprovalResponse  # noqa: Y015
+
+@_typing.final
+class DecisionFactor(_message.Message):
+    """What a person gives beside their session: one of the first four; the assertion and the ID token answer a challenge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTP_CODE_FIELD_NUMBER: _builtins.int
+    RECOVERY_CODE_FIELD_NUMBER: _builtins.int
+    ASSERTION_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
+    CHALLENGE_ID_FIELD_NUMBER: _builtins.int
+    totp_code: _builtins.str
+    recovery_code: _builtins.str
+    assertion: _builtins.str
+    """of a passkey: JSON, as navigator.credentials.get() gives it"""
+    id_token: _builtins.str
+    challenge_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        totp_code: _builtins.str = ...,
+        recovery_code: _builtins.str = ...,
+        assertion: _builtins.str = ...,
+        id_token: _builtins.str = ...,
+        challenge_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assertion", b"assertion", "challenge_id", b"challenge_id", "id_token", b"id_token", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionFactor: _TypeAlias = DecisionFactor  # noqa: Y015
 
 @_typing.final
 class ListApprovalsResponse(_message.Message):
@@ -1185,19 +1348,32 @@ class DecideApprovalRequest(_message.Message):
     APPROVAL_ID_FIELD_NUMBER: _builtins.int
     APPROVE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_FIELD_NUMBER: _builtins.int
+    REVIEW_VERSION_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     approve: _builtins.bool
+    """false: refuse, which needs a reason"""
     reason: _builtins.str
+    digest: _builtins.str
+    """of what the person saw: Approval.digest"""
+    review_version: _builtins.int
+    """likewise; 0: whatever rules say by now"""
+    @_builtins.property
+    def second_factor(self) -> Global___DecisionFactor: ...
     def __init__(
         self,
         *,
         approval_id: _builtins.str = ...,
         approve: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        second_factor: Global___DecisionFactor | None = ...,
+        review_version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["second_factor", b"second_factor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approve", b"approve", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approve", b"approve", "digest", b"digest", "reason", b"reason", "review_version", b"review_version", "second_factor", b"second_factor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1222,6 +1398,60 @@ class DecideApprovalResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideApprovalResponse: _TypeAlias = DecideApprovalResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseHeldPaymentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_FIELD_NUMBER: _builtins.int
+    REVIEW_VERSION_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    reason: _builtins.str
+    """what the person looked at"""
+    digest: _builtins.str
+    review_version: _builtins.int
+    """required"""
+    @_builtins.property
+    def second_factor(self) -> Global___DecisionFactor: ...
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        second_factor: Global___DecisionFactor | None = ...,
+        review_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["second_factor", b"second_factor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "payment_id", b"payment_id", "reason", b"reason", "review_version", b"review_version", "second_factor", b"second_factor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHeldPaymentRequest: _TypeAlias = ReleaseHeldPaymentRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseHeldPaymentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def approval(self) -> Global___Approval: ...
+    def __init__(
+        self,
+        *,
+        approval: Global___Approval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHeldPaymentResponse: _TypeAlias = ReleaseHeldPaymentResponse  # noqa: Y015
 
 @_typing.final
 class Key(_message.Message):

@@ -89,10 +89,20 @@ class OperationsServiceStub:
                 request_serializer=bankgate_dot_v1_dot_operations__pb2.ListApprovalsRequest.SerializeToString,
                 response_deserializer=bankgate_dot_v1_dot_operations__pb2.ListApprovalsResponse.FromString,
                 _registered_method=True)
+        self.GetApproval = channel.unary_unary(
+                '/bankgate.v1.OperationsService/GetApproval',
+                request_serializer=bankgate_dot_v1_dot_operations__pb2.GetApprovalRequest.SerializeToString,
+                response_deserializer=bankgate_dot_v1_dot_operations__pb2.GetApprovalResponse.FromString,
+                _registered_method=True)
         self.DecideApproval = channel.unary_unary(
                 '/bankgate.v1.OperationsService/DecideApproval',
                 request_serializer=bankgate_dot_v1_dot_operations__pb2.DecideApprovalRequest.SerializeToString,
                 response_deserializer=bankgate_dot_v1_dot_operations__pb2.DecideApprovalResponse.FromString,
+                _registered_method=True)
+        self.ReleaseHeldPayment = channel.unary_unary(
+                '/bankgate.v1.OperationsService/ReleaseHeldPayment',
+                request_serializer=bankgate_dot_v1_dot_operations__pb2.ReleaseHeldPaymentRequest.SerializeToString,
+                response_deserializer=bankgate_dot_v1_dot_operations__pb2.ReleaseHeldPaymentResponse.FromString,
                 _registered_method=True)
         self.ListKeys = channel.unary_unary(
                 '/bankgate.v1.OperationsService/ListKeys',
@@ -175,14 +185,32 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListApprovals(self, request, context):
-        """Approvals: UNIMPLEMENTED in this release; every payment that passes the checks is approved by configuration.
+        """Payments that rules stopped, for people to decide about; the caller needs the action "approve". None where no rules are
+        configured. The longest waiting first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetApproval(self, request, context):
+        """One of them, wherever the payment stands by now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DecideApproval(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A signed-in person (request metadata "bankgate-session") approves or refuses a payment that waits for approval, or refuses one
+        that is held. PERMISSION_DENIED: not theirs to decide, or no second factor for it. FAILED_PRECONDITION with the state, or with
+        "changed": the payment, or what rules say of it, is not what the person saw.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHeldPayment(self, request, context):
+        """Likewise: a person looked at what holds a payment, and it goes on: to the bank, or to those who have to approve it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -252,10 +280,20 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     request_deserializer=bankgate_dot_v1_dot_operations__pb2.ListApprovalsRequest.FromString,
                     response_serializer=bankgate_dot_v1_dot_operations__pb2.ListApprovalsResponse.SerializeToString,
             ),
+            'GetApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetApproval,
+                    request_deserializer=bankgate_dot_v1_dot_operations__pb2.GetApprovalRequest.FromString,
+                    response_serializer=bankgate_dot_v1_dot_operations__pb2.GetApprovalResponse.SerializeToString,
+            ),
             'DecideApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.DecideApproval,
                     request_deserializer=bankgate_dot_v1_dot_operations__pb2.DecideApprovalRequest.FromString,
                     response_serializer=bankgate_dot_v1_dot_operations__pb2.DecideApprovalResponse.SerializeToString,
+            ),
+            'ReleaseHeldPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHeldPayment,
+                    request_deserializer=bankgate_dot_v1_dot_operations__pb2.ReleaseHeldPaymentRequest.FromString,
+                    response_serializer=bankgate_dot_v1_dot_operations__pb2.ReleaseHeldPaymentResponse.SerializeToString,
             ),
             'ListKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListKeys,
@@ -571,6 +609,33 @@ class OperationsService:
             _registered_method=True)
 
     @staticmethod
+    def GetApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bankgate.v1.OperationsService/GetApproval',
+            bankgate_dot_v1_dot_operations__pb2.GetApprovalRequest.SerializeToString,
+            bankgate_dot_v1_dot_operations__pb2.GetApprovalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DecideApproval(request,
             target,
             options=(),
@@ -587,6 +652,33 @@ class OperationsService:
             '/bankgate.v1.OperationsService/DecideApproval',
             bankgate_dot_v1_dot_operations__pb2.DecideApprovalRequest.SerializeToString,
             bankgate_dot_v1_dot_operations__pb2.DecideApprovalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHeldPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bankgate.v1.OperationsService/ReleaseHeldPayment',
+            bankgate_dot_v1_dot_operations__pb2.ReleaseHeldPaymentRequest.SerializeToString,
+            bankgate_dot_v1_dot_operations__pb2.ReleaseHeldPaymentResponse.FromString,
             options,
             channel_credentials,
             insecure,

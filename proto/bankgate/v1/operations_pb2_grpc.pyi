@@ -53,8 +53,18 @@ class OperationsServiceStub:
     FetchNow: _grpc.UnaryUnaryMultiCallable[_operations_pb2.FetchNowRequest, _operations_pb2.FetchNowResponse]
     """Asks the worker to fetch from the bank now rather than at the next scheduled time."""
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListApprovalsRequest, _operations_pb2.ListApprovalsResponse]
-    """Approvals: UNIMPLEMENTED in this release; every payment that passes the checks is approved by configuration."""
+    """Payments that rules stopped, for people to decide about; the caller needs the action "approve". None where no rules are
+    configured. The longest waiting first.
+    """
+    GetApproval: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetApprovalRequest, _operations_pb2.GetApprovalResponse]
+    """One of them, wherever the payment stands by now."""
     DecideApproval: _grpc.UnaryUnaryMultiCallable[_operations_pb2.DecideApprovalRequest, _operations_pb2.DecideApprovalResponse]
+    """A signed-in person (request metadata "bankgate-session") approves or refuses a payment that waits for approval, or refuses one
+    that is held. PERMISSION_DENIED: not theirs to decide, or no second factor for it. FAILED_PRECONDITION with the state, or with
+    "changed": the payment, or what rules say of it, is not what the person saw.
+    """
+    ReleaseHeldPayment: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReleaseHeldPaymentRequest, _operations_pb2.ReleaseHeldPaymentResponse]
+    """Likewise: a person looked at what holds a payment, and it goes on: to the bank, or to those who have to approve it."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListKeysRequest, _operations_pb2.ListKeysResponse]
     """Keys, their purposes and validity. Never any key material. UNIMPLEMENTED in this release: `bankgate keys list`."""
 
@@ -83,8 +93,18 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     FetchNow: _aio.UnaryUnaryMultiCallable[_operations_pb2.FetchNowRequest, _operations_pb2.FetchNowResponse]  # type: ignore[assignment]
     """Asks the worker to fetch from the bank now rather than at the next scheduled time."""
     ListApprovals: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListApprovalsRequest, _operations_pb2.ListApprovalsResponse]  # type: ignore[assignment]
-    """Approvals: UNIMPLEMENTED in this release; every payment that passes the checks is approved by configuration."""
+    """Payments that rules stopped, for people to decide about; the caller needs the action "approve". None where no rules are
+    configured. The longest waiting first.
+    """
+    GetApproval: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetApprovalRequest, _operations_pb2.GetApprovalResponse]  # type: ignore[assignment]
+    """One of them, wherever the payment stands by now."""
     DecideApproval: _aio.UnaryUnaryMultiCallable[_operations_pb2.DecideApprovalRequest, _operations_pb2.DecideApprovalResponse]  # type: ignore[assignment]
+    """A signed-in person (request metadata "bankgate-session") approves or refuses a payment that waits for approval, or refuses one
+    that is held. PERMISSION_DENIED: not theirs to decide, or no second factor for it. FAILED_PRECONDITION with the state, or with
+    "changed": the payment, or what rules say of it, is not what the person saw.
+    """
+    ReleaseHeldPayment: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReleaseHeldPaymentRequest, _operations_pb2.ReleaseHeldPaymentResponse]  # type: ignore[assignment]
+    """Likewise: a person looked at what holds a payment, and it goes on: to the bank, or to those who have to approve it."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListKeysRequest, _operations_pb2.ListKeysResponse]  # type: ignore[assignment]
     """Keys, their purposes and validity. Never any key material. UNIMPLEMENTED in this release: `bankgate keys list`."""
 
@@ -176,14 +196,36 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.ListApprovalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.ListApprovalsResponse, _abc.Awaitable[_operations_pb2.ListApprovalsResponse]]:
-        """Approvals: UNIMPLEMENTED in this release; every payment that passes the checks is approved by configuration."""
+        """Payments that rules stopped, for people to decide about; the caller needs the action "approve". None where no rules are
+        configured. The longest waiting first.
+        """
+
+    @_abc_1.abstractmethod
+    def GetApproval(
+        self,
+        request: _operations_pb2.GetApprovalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.GetApprovalResponse, _abc.Awaitable[_operations_pb2.GetApprovalResponse]]:
+        """One of them, wherever the payment stands by now."""
 
     @_abc_1.abstractmethod
     def DecideApproval(
         self,
         request: _operations_pb2.DecideApprovalRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.DecideApprovalResponse, _abc.Awaitable[_operations_pb2.DecideApprovalResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.DecideApprovalResponse, _abc.Awaitable[_operations_pb2.DecideApprovalResponse]]:
+        """A signed-in person (request metadata "bankgate-session") approves or refuses a payment that waits for approval, or refuses one
+        that is held. PERMISSION_DENIED: not theirs to decide, or no second factor for it. FAILED_PRECONDITION with the state, or with
+        "changed": the payment, or what rules say of it, is not what the person saw.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseHeldPayment(
+        self,
+        request: _operations_pb2.ReleaseHeldPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ReleaseHeldPaymentResponse, _abc.Awaitable[_operations_pb2.ReleaseHeldPaymentResponse]]:
+        """Likewise: a person looked at what holds a payment, and it goes on: to the bank, or to those who have to approve it."""
 
     @_abc_1.abstractmethod
     def ListKeys(

@@ -762,6 +762,7 @@ class Payment(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     SERIAL_NUMBER_FIELD_NUMBER: _builtins.int
     BANK_REFERENCE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """ours, for good"""
     state: Global___PaymentState.ValueType
@@ -800,6 +801,10 @@ class Payment(_message.Message):
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentAttempt]:
         """both attempts of instant-else-normal, once the first was refused; else empty"""
 
+    @_builtins.property
+    def review(self) -> Global___PaymentReview:
+        """GetPayment only: what the rules of this house said of it; absent where none judged it"""
+
     def __init__(
         self,
         *,
@@ -820,14 +825,221 @@ class Payment(_message.Message):
         attempts: _abc.Iterable[Global___PaymentAttempt] | None = ...,
         serial_number: _builtins.str = ...,
         bank_reference: _builtins.str = ...,
+        review: Global___PaymentReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "request", b"request", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "request", b"request", "review", b"review", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "review", b"review", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class PaymentReview(_message.Message):
+    """What rules said of a payment, and what people decided about it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    CHAINS_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    JUDGED_AT_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewFinding]: ...
+    @_builtins.property
+    def chains(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalChain]:
+        """the approvals that are asked for, by the findings that ask"""
+
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewDecision]: ...
+    @_builtins.property
+    def judged_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the findings that hold it and nobody has released: "rule, version" """
+
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[Global___ReviewFinding] | None = ...,
+        chains: _abc.Iterable[Global___ApprovalChain] | None = ...,
+        decisions: _abc.Iterable[Global___ReviewDecision] | None = ...,
+        judged_at: _timestamp_pb2.Timestamp | None = ...,
+        holds: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judged_at", b"judged_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chains", b"chains", "decisions", b"decisions", "findings", b"findings", "holds", b"holds", "judged_at", b"judged_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentReview: _TypeAlias = PaymentReview  # noqa: Y015
+
+@_typing.final
+class ReviewFinding(_message.Message):
+    """What one rule says of one payment. No account number stands in it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TEXT_EN_FIELD_NUMBER: _builtins.int
+    TEXT_ZH_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    version: _builtins.int
+    outcome: _builtins.str
+    """"pass", "approval", "hold", "block" """
+    text_en: _builtins.str
+    text_zh: _builtins.str
+    score: _builtins.int
+    """0 to 100, of rules that weigh"""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewFact]: ...
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        version: _builtins.int = ...,
+        outcome: _builtins.str = ...,
+        text_en: _builtins.str = ...,
+        text_zh: _builtins.str = ...,
+        score: _builtins.int | None = ...,
+        facts: _abc.Iterable[Global___ReviewFact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "facts", b"facts", "outcome", b"outcome", "rule", b"rule", "score", b"score", "text_en", b"text_en", "text_zh", b"text_zh", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___ReviewFinding: _TypeAlias = ReviewFinding  # noqa: Y015
+
+@_typing.final
+class ReviewFact(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewFact: _TypeAlias = ReviewFact  # noqa: Y015
+
+@_typing.final
+class ApprovalChain(_message.Message):
+    """The approvals that one finding asks for: steps in order, each by so many different people of a group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalStep]: ...
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        version: _builtins.int = ...,
+        steps: _abc.Iterable[Global___ApprovalStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "steps", b"steps", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalChain: _TypeAlias = ApprovalChain  # noqa: Y015
+
+@_typing.final
+class ApprovalStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    DUE_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    count: _builtins.int
+    due: _builtins.bool
+    """the step that somebody has to take next"""
+    @_builtins.property
+    def approved_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """whose approval counts"""
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        count: _builtins.int = ...,
+        approved_by: _abc.Iterable[_builtins.str] | None = ...,
+        due: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "count", b"count", "due", b"due", "group", b"group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalStep: _TypeAlias = ApprovalStep  # noqa: Y015
+
+@_typing.final
+class ReviewDecision(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHOICE_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    choice: _builtins.str
+    """"approve", "release", "refuse" """
+    person: _builtins.str
+    reason: _builtins.str
+    factor: _builtins.str
+    """kind of the second factor and which of the person's"""
+    digest: _builtins.str
+    """hex: of the content decided about"""
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        choice: _builtins.str = ...,
+        person: _builtins.str = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        factor: _builtins.str = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "decided_at", b"decided_at", "digest", b"digest", "factor", b"factor", "person", b"person", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewDecision: _TypeAlias = ReviewDecision  # noqa: Y015
 
 @_typing.final
 class Violation(_message.Message):

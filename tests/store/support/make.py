@@ -30,6 +30,12 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
+    7: (
+        *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
+        *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
+        *("DROP TABLE people_factors", "DROP TABLE people_sessions", "DROP TABLE people_challenges", "DROP TABLE people_tries"),
+        *("DROP TABLE people_openings", "DROP TABLE people_proposals", "DROP TABLE people", "DROP TABLE payee_checks"),
+    ),
     6: ("DROP TABLE serial_numbers", "DROP INDEX deliveries_package", "ALTER TABLE deliveries DROP COLUMN package"),
     5: ("DROP TABLE delivery_events", "DROP INDEX deliveries_sent", "DROP TABLE channel_notes"),
     4: ("ALTER TABLE inbound_files DROP COLUMN opened",),

@@ -1,0 +1,221 @@
+"""`bankgate approvals`: payments that rules stopped, and what people decide about them.
+
+The session stands in the environment or in a file, never on the command line; so does the second factor, which is asked for on
+the terminal where none is given.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from gateway.cli import connect
+from gateway.cli.operations import Connection, Limit, ReasonOption, service_call
+from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, reason_words, state_word
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Payments that rules stopped, and what people decide about them."
+)
+
+SESSION: Final = "BANKGATE_SESSION"
+CODE: Final = "BANKGATE_CODE"
+_STATES: Final = ("awaiting_approval", "held")
+Lang = Annotated[Language, typer.Option(help="In which language findings are told; --json has both.")]
+SessionFile = Annotated[
+    Path | None,
+    typer.Option(help=f"A file with the token of the session; absent: the variable {SESSION}.", show_default=False),
+]
+Digest = Annotated[
+    str,
+    typer.Option(help="The digest that `approvals show` printed. What is decided is that content, and no other."),
+]
+
+
+@app.command("list")
+@connect.calls_a_service
+def list_approvals(
+    *,
+    connection: Connection = None,
+    state: Annotated[list[str] | None, typer.Option(help="awaiting_approval or held; absent: both.")] = None,
+    limit: Limit = 100,
+    language: Lang = Language.EN,
+    service: connect.Service,
+    as_json: Json = False,
+) -> None:
+    """Show the payments that wait for people, the longest waiting first."""
+    states = [word.replace("-", "_") for word in state or ()]
+    for word in states:
+        if word not in _STATES:
+            raise CommandFailed(f"--state {word}: there are {', '.join(_STATES)}", USAGE)
+    request = {
+        "page": {"size": limit},
+        "connection_id": connection or "",
+        "states": [f"PAYMENT_STATE_{word.upper()}" for word in states],
+    }
+    found = service_call(service.as_target(), "OperationsService", "ListApprovals", request).get("approvals", [])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("payment", "connection", "state", "amount", "creditor", "since", "why"),
+        [
+            (
+                one["payment_id"],
+                one.get("connection_id"),
+                state_word(one.get("state")),
+                _amount(one),
+                _request(one).get("creditor", {}).get("name", ""),
+                one.get("payment", {}).get("updated_at", "")[:16],
+                reason_words(one.get("reason"), language),
+            )
+            for one in found
+        ],
+    )
+
+
+@app.command("show")
+@connect.calls_a_service
+def show(payment_id: str, *, language: Lang = Language.EN, service: connect.Service, as_json: Json = False) -> None:
+    """Show one payment: what would go to the bank, what rules found, who approved it, who is asked next, and its digest."""
+    answer = service_call(service.as_target(), "OperationsService", "GetApproval", {"payment_id": payment_id})
+    _show(answer["approval"], language, as_json=as_json)
+
+
+@app.command("approve")
+@connect.calls_a_service
+def approve(
+    payment_id: str,
+    *,
+    digest: Digest,
+    reason: Annotated[str, typer.Option(help="What there is to say about it; may be left out.")] = "",
+    session_file: SessionFile = None,
+    language: Lang = Language.EN,
+    service: connect.Service,
+    as_json: Json = False,
+) -> None:
+    """Approve a payment as the person of the session. Asks for a second factor."""
+    request = {"approval_id": payment_id, "approve": True, "reason": reason, "digest": digest, "second_factor": _factor()}
+    target, session = service.as_target(), _session(session_file)
+    answer = service_call(target, "OperationsService", "DecideApproval", request, session=session)
+    _show(answer["approval"], language, as_json=as_json)
+
+
+@app.command("refuse")
+@connect.calls_a_service
+def refuse(
+    payment_id: str,
+    *,
+    digest: Digest,
+    reason: ReasonOption,
+    session_file: SessionFile = None,
+    language: Lang = Language.EN,
+    service: connect.Service,
+    as_json: Json = False,
+) -> None:
+    """Refuse a payment that waits or is held. That is final: what is to be paid all the same is submitted anew."""
+    request = {"approval_id": payment_id, "approve": False, "reason": reason, "digest": digest, "second_factor": _factor()}
+    target, session = service.as_target(), _session(session_file)
+    answer = service_call(target, "OperationsService", "DecideApproval", request, session=session)
+    _show(answer["approval"], language, as_json=as_json)
+
+
+@app.command("release")
+@connect.calls_a_service
+def release(
+    payment_id: str,
+    *,
+    digest: Digest,
+    review: Annotated[int, typer.Option(min=1, help="The version of the review that `approvals show` printed.")],
+    reason: ReasonOption,
+    session_file: SessionFile = None,
+    language: Lang = Language.EN,
+    service: connect.Service,
+    as_json: Json = False,
+) -> None:
+    """Release a payment that rules hold, after a look at what they found. It goes on to those who have to approve it, if any."""
+    request = {
+        "payment_id": payment_id,
+        "reason": reason,
+        "digest": digest,
+        "review_version": review,
+        "second_factor": _factor(),
+    }
+    target, session = service.as_target(), _session(session_file)
+    answer = service_call(target, "OperationsService", "ReleaseHeldPayment", request, session=session)
+    _show(answer["approval"], language, as_json=as_json)
+
+
+def _session(file: Path | None) -> str:
+    """The token of the session. Raises `CommandFailed`."""
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise CommandFailed(f"--session-file {file}: {error.strerror}", USAGE) from None
+    token = os.environ.get(SESSION, "").strip()
+    if not token:
+        raise CommandFailed(f"sign in first: give --session-file, or set {SESSION}", USAGE)
+    return token
+
+
+def _factor() -> dict[str, str]:
+    """A code of an app: from the environment, else asked for."""
+    code = os.environ.get(CODE, "").strip()
+    if not code and sys.stdin.isatty():
+        code = typer.prompt("code of your second factor", hide_input=True, err=True).strip()
+    if not code:
+        raise CommandFailed(f"a second factor is needed: run it in a terminal, or set {CODE}", USAGE)
+    return {"totp_code": code}
+
+
+def _request(approval: dict[str, Any]) -> dict[str, Any]:
+    request: dict[str, Any] = approval.get("payment", {}).get("request", {})
+    return request
+
+
+def _amount(approval: dict[str, Any]) -> str:
+    request = _request(approval)
+    return f"{request.get('amount', '')} {request.get('currency', '')}".strip()
+
+
+def _show(approval: dict[str, Any], language: Language, *, as_json: bool) -> None:
+    if as_json:
+        print_json(approval)
+        return
+    for line in _lines(approval, language):
+        out().print(line, markup=False)
+
+
+def _lines(approval: dict[str, Any], language: Language) -> list[str]:
+    request, review = _request(approval), approval.get("review", {})
+    account = request.get("creditor_account", {})
+    lines = [
+        f"{'payment':15} {approval['payment_id']}",
+        f"{'connection':15} {approval.get('connection_id', '')}",
+        f"{'state':15} {state_word(approval.get('state'))}  {reason_words(approval.get('reason'), language)}",
+        f"{'amount':15} {_amount(approval)}, on {request.get('requested_execution_date', '')}",
+        f"{'creditor':15} {request.get('creditor', {}).get('name', '')}, {account.get('iban') or account.get('other_id', '')}",
+        f"{'digest':15} {approval.get('digest', '')}",
+        f"{'review':15} version {approval.get('review_version', 0)}",
+    ]
+    if not approval.get("intact"):
+        lines.append("What is stored is not what was judged: it can only be refused.")
+    lines += [
+        f"{finding.get('outcome', ''):15} {finding.get(f'text_{language.value}', '')} "
+        f"[{finding.get('rule', '')}, version {finding.get('version', '')}]"
+        for finding in review.get("findings", ())
+    ]
+    for chain in review.get("chains", ()):
+        for step in chain.get("steps", ()):
+            given = ", ".join(step.get("approved_by", ())) or "nobody yet"
+            mark = "  <- next" if step.get("due") else ""
+            lines.append(f"{'approvals':15} {step.get('count', 1)} of {step.get('group', '')}: {given}{mark}")
+    lines += [
+        f"{one.get('decided_at', '')[:19]} {one.get('choice', '')} by {one.get('person', '')} ({one.get('factor', '')})"
+        f"{': ' + one['reason'] if one.get('reason') else ''}"
+        for one in review.get("decisions", ())
+    ]
+    late = approval.get(f"late_{language.value}")
+    return [*lines, late] if late else lines

@@ -1,0 +1,264 @@
+"""The lane that judges payments before any of them reaches a bank's lane.
+
+A submitted payment waits as RECEIVED where rules are configured. This lane takes what waits in the order in which it was stored,
+puts each payment to every check, and moves it, by compare-and-set, to where the findings together want it. When rules or lists
+change, everything that waits is judged again. One lane for the whole gateway, so that what limits count is exact; should two
+runners be at it all the same (a lease that was lost), the book's fence refuses the slower one, whose payments are judged anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from formats.instant import asks_instant
+from gateway.instant import InstantChoice
+from gateway.lifecycle import PaymentState
+from gateway.policy.chain import Standing
+from gateway.policy.digest import digest_of
+from gateway.policy.subject import Subject
+from gateway.policy.verdict import Finding, Outcome, Verdict
+from gateway.reasons import ours
+from gateway.review_standing import asks_the_same, facts_of, may_be_judged_anew, place_of, standing, subject_of, way, why
+from gateway.send_window import SendWindow
+from gateway.store.records import Payment, Reason
+from gateway.store.reviews import Judged, Waiting
+from gateway.store.store import Clock, Stale, Store, StoreUnavailable
+from gateway.telemetry import Metrics
+from gateway.window_answer import waits_reason, window_answer
+
+log = structlog.get_logger("review")
+
+BATCH: Final = 200
+LOOK_AGAIN: Final = timedelta(seconds=30)  # until files of rules are looked at again, and what began or ended to be in force
+TRIES: Final = 20  # against other runners, before the engine tries again later
+_WAITING: Final = (PaymentState.HELD, PaymentState.AWAITING_APPROVAL, PaymentState.APPROVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """Payments to be judged at one moment, in order. `blocked`: ids of those that checks before this one refuse.
+
+    `numbers`: the places that payments which were judged before have among all judged ones. Each is then judged for itself, as
+    if those after it had not come. None: they are new, and each counts for those after it.
+    """
+
+    subjects: tuple[Subject, ...]
+    now: datetime
+    blocked: frozenset[str] = frozenset()
+    numbers: tuple[int, ...] | None = None
+
+
+class Check(Protocol):
+    """One kind of rules. Findings must follow from the payments, from the store's past and from what `digest` covers."""
+
+    @property
+    def name(self) -> str: ...
+
+    def digest(self, now: datetime) -> str:
+        """Another one whenever a payment might be judged otherwise: with its rules, lists, settings."""
+
+    async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
+        """What it says of each payment, in their order. May raise: then the payments are tried one by one."""
+
+
+class Checks(Protocol):
+    """All checks as they are configured now (`gateway.review_checks`)."""
+
+    async def refresh(self) -> None:
+        """Reads rules and lists again where they changed. Those that cannot be read stay as they were."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether there are any."""
+
+    @property
+    def all(self) -> Sequence[Check]:
+        """In order: one that counts payments comes last, and leaves out what the others refuse."""
+
+    def digest(self, now: datetime) -> str:
+        """Of all of them together."""
+
+
+NO_RULES: Final = Finding(
+    rule="no-rules",
+    version=0,
+    outcome=Outcome.HOLD,
+    text_en="rules were configured when the payment was submitted, and the process that judges finds none",
+    text_zh="提交时已配置规则，但审核进程未找到任何规则",
+)
+"""Who may pay what is never decided by a directory that is missing."""
+
+
+def check_failed(name: str) -> Finding:
+    """What holds a payment that a check could not be made of: a fault of ours, told in the log."""
+    return Finding(
+        rule="check-failed",
+        version=0,
+        outcome=Outcome.HOLD,
+        text_en=f"the check {name} could not be made of it because of a fault of this program",
+        text_zh=f"因本程序缺陷，无法完成检查 {name}",
+        facts=(("check", name),),
+    )
+
+
+class _Failed(Exception):
+    """A check raised. Which one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+@dataclass(slots=True)
+class Reviewer:
+    """The lane. `windows`: of the connections that have one, for what is told of a payment that is approved."""
+
+    store: Store
+    checks: Checks
+    clock: Clock
+    metrics: Metrics
+    windows: Mapping[str, SendWindow] = field(default_factory=dict)
+    winding_down: bool = False  # begins no more judgements: what waits stays for the next start
+    _one_by_one: int = 0  # so many more payments are judged alone: a check failed, and it is to be found for which
+
+    async def pump(self) -> datetime | None:
+        """Judges what is new, then, if rules have changed, all that waits; when to look again (None: nothing is configured)."""
+        await self.checks.refresh()
+        await self._judge_new()
+        if not self.checks.configured:
+            return None
+        await self._judge_anew()
+        return self.clock() + LOOK_AGAIN
+
+    async def _judge_new(self) -> None:
+        tries = 0
+        while not self.winding_down:
+            book = await self.store.review_book()
+            found = await self.store.unjudged(1 if self._one_by_one else BATCH)
+            if not found:
+                return
+            written = await self._judge(book.fence, found)
+            tries = 0 if written else tries + 1
+            if tries == TRIES:
+                raise Stale("other runners keep judging the same payments")
+
+    async def _judge_anew(self) -> None:
+        """Everything that waits, page by page; what was submitted meanwhile is judged between two pages."""
+        rules = self.checks.digest(self.clock())
+        if (await self.store.review_book()).rules == rules:
+            return
+        token: str | None = None
+        tries = 0
+        while True:
+            if self.winding_down:
+                return
+            book = await self.store.review_book()
+            page, following = await self.store.waiting(_WAITING, None, limit=BATCH, after=token)
+            stale = [one for one in page if _is_stale(one, rules)]
+            some = stale[:1] if self._one_by_one else stale
+            if some:
+                # Those without a review count for each other, like new ones; the others stand each at its own place.
+                same = [one for one in some if (one.review is None) is (some[0].review is None)]
+                written = await self._judge(book.fence, same)
+                tries = 0 if written else tries + 1
+                if tries == TRIES:
+                    raise Stale("other runners keep judging the same payments")
+                continue
+            await self._judge_new()
+            if following is None:
+                break
+            token = following
+        for _ in range(TRIES):
+            try:
+                await self.store.finish_rules((await self.store.review_book()).fence, rules)
+            except Stale:
+                continue
+            return
+        raise Stale("other runners keep judging payments")
+
+    async def _judge(self, fence: int, found: Sequence[Waiting]) -> bool:
+        """Judges payments and writes it, all of it at once; whether any of it was written."""
+        now = self.clock()
+        rules = self.checks.digest(now)
+        alone = len(found) == 1
+        try:
+            verdicts = await self._verdicts(found, now)
+        except _Failed as failed:
+            if not alone:
+                self._one_by_one = len(found)
+                return True  # nothing was written, and it goes on
+            verdicts = [Verdict(findings=(check_failed(failed.name),))]
+        self._one_by_one = max(0, self._one_by_one - len(found))
+        judged = [self._judged(one, verdict, now) for one, verdict in zip(found, verdicts, strict=True)]
+        try:
+            written = await self.store.write_judged(fence, rules, judged)
+        except Stale:
+            return False
+        for one in judged:
+            if one.payment_id in written:
+                self.metrics.judged(one.verdict.outcome.name.lower())
+        return bool(written)
+
+    async def _verdicts(self, found: Sequence[Waiting], now: datetime) -> list[Verdict]:
+        subjects = tuple(subject_of(one.payment) for one in found)
+        numbers = tuple(one.review.number for one in found if one.review is not None)
+        findings: list[list[Finding]] = [[] for _ in subjects]
+        blocked: frozenset[str] = frozenset()
+        for check in self.checks.all:
+            judging = Judging(subjects=subjects, now=now, blocked=blocked, numbers=numbers or None)
+            try:
+                said = await check.judge(judging)
+            except StoreUnavailable:
+                raise
+            except Exception as fault:
+                log.exception("check_failed", check=check.name, payments=len(subjects))
+                raise _Failed(check.name) from fault
+            for own, more in zip(findings, said, strict=True):
+                own.extend(more)
+            blocked |= {
+                one.payment_id
+                for one, own in zip(subjects, findings, strict=True)
+                if any(finding.outcome is Outcome.BLOCK for finding in own)
+            }
+        if not self.checks.configured:
+            return [Verdict(findings=(NO_RULES,)) for _ in subjects]
+        return [Verdict(findings=tuple(own)) for own in findings]
+
+    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime) -> Judged:
+        payment, review = waiting.payment, waiting.review
+        subject = subject_of(payment)
+        found = standing(subject, verdict, waiting.signed)
+        there = place_of(found)
+        reason = why(found, verdict, self._approved(payment, found, review is not None, now))
+        changed = review is not None and not asks_the_same(review.verdict, verdict)
+        return Judged(
+            payment_id=payment.payment_id,
+            version=payment.version,
+            review=None if review is None else review.version,
+            facts=facts_of(payment),
+            digest=digest_of(subject),
+            verdict=verdict,
+            steps=way(payment.state, there, reason),
+            told=ours("judged-again", reason.text_en) if changed else None,
+        )
+
+    def _approved(self, payment: Payment, found: Standing, again: bool, now: datetime) -> Reason:
+        """What is said of a payment that may go: as where nothing is judged, unless people or new rules had a hand in it."""
+        if again or found.decisions:
+            return ours("judged-again" if again else "reviewed")
+        either = payment.instant is InstantChoice.INSTANT_ELSE_NORMAL
+        if either and not payment.may_fall_back and payment.refused is None and not asks_instant(payment.terms.payment_type):
+            return ours("instant-not-offered")
+        window = self.windows.get(payment.connection_id)
+        reviewed = ours("approved")
+        return reviewed if window is None else waits_reason(window_answer(window, payment.terms, now), reviewed)
+
+
+def _is_stale(waiting: Waiting, rules: str) -> bool:
+    """Whether a payment has to be judged by these rules."""
+    if not may_be_judged_anew(waiting.payment):
+        return False
+    return waiting.review is None or waiting.review.rules != rules

@@ -1,0 +1,159 @@
+"""Screening lists from their files: read whole, dated, with their digests, and every bad row told with file and line.
+
+A list with a bad row is refused as a whole, unless its settings say `tolerant`; then what could not be read is counted
+and stays in the digest. A file that is no such list, or has no entry although others publish it, is refused in any case."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from gateway.errors import GatewayError
+from gateway.policy.screening.entries import ListAction, ScreeningList
+from gateway.policy.screening.files import Broken, Reading
+from gateway.policy.screening.files_own import read_csv, read_toml
+from gateway.policy.screening.files_tables import read_ofac_csv, read_opensanctions_csv, read_opensanctions_ftm
+from gateway.policy.screening.files_xml import read_eu, read_ofac_xml, read_un
+from gateway.policy.screening.screen import Screen, ScreenRules
+from gateway.screening_settings import PUBLISHED_AGE_DAYS, ListSettings, ScreeningSettings
+
+LIST_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
+_CHUNK: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ListProblem:
+    """One mistake in a list's file; `line` 0 where it is the file as a whole."""
+
+    file: str
+    line: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.problem}" if self.line else f"{self.file}: {self.problem}"
+
+
+class ScreeningProblems(GatewayError):
+    """The operator's: lists cannot be used, so nothing can be said to be clean. Carries the problems of all lists."""
+
+    def __init__(self, problems: list[ListProblem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def load_screen(directory: Path, settings: ScreeningSettings) -> Screen:
+    """All lists of the settings, ready to judge. Takes seconds for long lists. Raises `ScreeningProblems`."""
+    lists: list[ScreeningList] = []
+    problems: list[ListProblem] = []
+    for one in settings.lists:
+        try:
+            lists.append(read_list(directory, one))
+        except ScreeningProblems as error:
+            problems += error.problems
+    problems += _decisions_about_nothing(lists, settings)
+    if problems:
+        raise ScreeningProblems(problems)
+    rules = ScreenRules(hold_score=settings.hold_score, block_score=settings.block_score, told_max=settings.told_max)
+    return Screen(lists, rules)
+
+
+def files_stamp(directory: Path, settings: ScreeningSettings) -> str:
+    """Changes when a file of the lists does, without reading them: to look often and load seldom."""
+    parts = []
+    for one in settings.lists:
+        for name in _files(one):
+            try:
+                found = (directory / name).stat()
+                parts.append(f"{name}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}")
+            except OSError as error:
+                parts.append(f"{name}:{error.errno}")
+    return hashlib.sha256("\n".join((settings.model_dump_json(), *parts)).encode()).hexdigest()
+
+
+def read_list(directory: Path, settings: ListSettings) -> ScreeningList:
+    """One list. Raises `ScreeningProblems`."""
+    try:
+        with ExitStack() as opened:
+            sources = [opened.enter_context((directory / name).open("rb")) for name in _files(settings)]
+            digests = [_sha256(source) for source in sources]
+            modified = datetime.fromtimestamp((directory / settings.file).stat().st_mtime, UTC).date()
+            if settings.sha256 not in {None, digests[0]}:
+                raise Broken("has another SHA-256 than the settings say")
+            reading = _read(settings, sources)
+    except OSError as error:
+        raise ScreeningProblems([ListProblem(settings.file, 0, f"cannot be read: {error.strerror}")]) from None
+    except Broken as error:
+        raise ScreeningProblems([ListProblem(settings.file, error.line or 0, str(error))]) from None
+    if reading.problems and not settings.tolerant:
+        told = [ListProblem(settings.file, line or 0, text) for line, text in reading.problems]
+        if reading.failed > len(told):
+            told.append(ListProblem(settings.file, 0, f"has {reading.failed - len(told)} more rows that cannot be read"))
+        raise ScreeningProblems(told)
+    if not reading.entries and settings.kind != "own":
+        raise ScreeningProblems([ListProblem(settings.file, 0, "has no entry in it")])
+    return ScreeningList(
+        id=settings.id,
+        kind=settings.kind,
+        source=settings.file,
+        date=settings.date or reading.dated or modified,
+        sha256=digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(),
+        action=ListAction(settings.action),
+        entries=tuple(reading.entries),
+        skipped=reading.failed,
+    )
+
+
+def old_lists(lists: tuple[ScreeningList, ...], settings: ScreeningSettings, today: date) -> Iterator[tuple[ScreeningList, int]]:
+    """The lists that are older than they may be, and by how many days they are old."""
+    limits = {one.id: one.age_days_max or (None if one.kind == "own" else PUBLISHED_AGE_DAYS) for one in settings.lists}
+    for one in lists:
+        limit, age = limits.get(one.id), (today - one.date).days
+        if limit is not None and age > limit:
+            yield one, age
+
+
+def _files(settings: ListSettings) -> tuple[str, ...]:
+    return (settings.file,) if settings.alias_file is None else (settings.file, settings.alias_file)
+
+
+def _sha256(source: BinaryIO) -> str:
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(_CHUNK):
+        size += len(chunk)
+        if size > LIST_BYTES_MAX:
+            raise Broken(f"is larger than {LIST_BYTES_MAX // 2**30} GiB")
+        digest.update(chunk)
+    source.seek(0)
+    return digest.hexdigest()
+
+
+def _read(settings: ListSettings, sources: Sequence[BinaryIO]) -> Reading:
+    match settings.kind:
+        case "own":
+            read = read_toml if settings.file.lower().endswith(".toml") else read_csv
+            return read(sources[0], passes=settings.action == "pass")
+        case "ofac-csv":
+            return read_ofac_csv(*sources)
+        case "ofac-xml":
+            return read_ofac_xml(sources[0])
+        case "un-xml":
+            return read_un(sources[0])
+        case "eu-xml":
+            return read_eu(sources[0])
+        case "opensanctions-csv":
+            return read_opensanctions_csv(sources[0])
+        case "opensanctions-ftm":
+            return read_opensanctions_ftm(sources[0])
+
+
+def _decisions_about_nothing(lists: list[ScreeningList], settings: ScreeningSettings) -> Iterator[ListProblem]:
+    """Decisions about lists that the settings do not have: a slip that would leave every hit standing."""
+    known = {one.id for one in settings.lists}
+    for one in lists:
+        for entry in one.entries:
+            decided = entry.not_the_same
+            if decided is not None and decided.list_id not in known:
+                yield ListProblem(one.source, 0, f"{entry.entry_id}: there is no list {decided.list_id!r}")

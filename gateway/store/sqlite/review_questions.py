@@ -1,0 +1,226 @@
+"""What is asked of reviews: what waits, what limits have used, what came before."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from gateway.lifecycle import PaymentState
+from gateway.policy.known import CreditorKey, UsageKey, Used
+from gateway.policy.subject import Past
+from gateway.store import codec
+from gateway.store.review_rows import (
+    NOT_COUNTED,
+    PAID,
+    PAST_COLUMNS,
+    REVIEW_COLUMNS,
+    SIGNED_COLUMNS,
+    past_of,
+    review_of,
+    signed_of,
+)
+from gateway.store.reviews import Book, PastBy, Review, Signed, Waiting
+from gateway.store.rows import payment_of
+from gateway.store.sqlite import payments
+
+_WAITING = "state IN ('received', 'held', 'awaiting_approval')"  # as the index of these few has it
+_WHOLE = 1_000_000_000  # sums are made of halves, so that none of them leaves 64 bits
+_UNITS = "CAST(r.amount AS INTEGER)"
+_POINT = "instr(r.amount, '.')"
+_HUNDRED_THOUSANDTHS = f"CAST(substr(iif({_POINT}, substr(r.amount, {_POINT} + 1), '') || '00000', 1, 5) AS INTEGER)"
+
+
+def book(db: sqlite3.Connection) -> Book:
+    """Where judging stands."""
+    row = db.execute("SELECT fence, rules FROM review_book WHERE book = 1").fetchone()
+    return Book(fence=0, rules="") if row is None else Book(fence=row[0], rules=row[1])
+
+
+# -- what waits --------------------------------------------------------------------------------------------------------
+
+
+def unjudged(db: sqlite3.Connection, limit: int) -> list[Waiting]:
+    """See `ReviewStore.unjudged`."""
+    keys = db.execute(
+        f"""
+        SELECT payment_key FROM payments INDEXED BY payments_waiting
+        WHERE state = 'received' AND {_WAITING} ORDER BY payment_key LIMIT ?
+        """,
+        (limit,),
+    )
+    return _with_reviews(db, [key for (key,) in keys])
+
+
+def waiting(
+    db: sqlite3.Connection,
+    states: Sequence[PaymentState],
+    connection_ids: Sequence[str] | None,
+    *,
+    limit: int,
+    after: str | None,
+) -> tuple[list[Waiting], str | None]:
+    """See `ReviewStore.waiting`."""
+    start = 0 if after is None else codec.page_key("waiting", after)
+    allowed = "" if connection_ids is None else "AND connection_id IN (SELECT value FROM json_each(:connections))"
+    parts = []
+    for state in states:
+        index, few = ("payments_approved", "") if state is PaymentState.APPROVED else ("payments_waiting", f"AND {_WAITING}")
+        parts.append(
+            f"""
+            SELECT payment_key FROM payments INDEXED BY {index}
+            WHERE state = '{state.value}' {few} AND payment_key > :start {allowed}
+            """
+        )
+    rows = db.execute(
+        f"{' UNION ALL '.join(parts)} ORDER BY 1 LIMIT :limit",
+        {"start": start, "connections": codec.json_list(connection_ids or ()), "limit": limit + 1},
+    )
+    return _page(db, [key for (key,) in rows], limit)
+
+
+def one(db: sqlite3.Connection, payment_id: str) -> Waiting | None:
+    """See `ReviewStore.review`."""
+    row = db.execute("SELECT payment_key FROM payments WHERE payment_id = ?", (payment_id,)).fetchone()
+    return None if row is None else _with_reviews(db, [row[0]])[0]
+
+
+def of_delivery(db: sqlite3.Connection, delivery_id: str, *, limit: int, after: str | None) -> tuple[list[Waiting], str | None]:
+    """See `ReviewStore.delivery_reviews`."""
+    rows = db.execute(
+        """
+        SELECT p.payment_key FROM deliveries AS d CROSS JOIN blocks AS b ON b.delivery_key = d.delivery_key
+        CROSS JOIN payments AS p ON p.block_key = b.block_key
+        WHERE d.delivery_id = ? AND p.payment_key > ? ORDER BY p.payment_key LIMIT ?
+        """,
+        (delivery_id, 0 if after is None else codec.page_key("waiting", after), limit + 1),
+    )
+    return _page(db, [key for (key,) in rows], limit)
+
+
+def _page(db: sqlite3.Connection, keys: Sequence[int], limit: int) -> tuple[list[Waiting], str | None]:
+    """Of one key more than a page has."""
+    more = codec.page_token("waiting", keys[limit - 1]) if len(keys) > limit else None
+    return _with_reviews(db, keys[:limit]), more
+
+
+def waiting_since(db: sqlite3.Connection, connection_id: str) -> dict[PaymentState, tuple[datetime, date | None]]:
+    """See `ReviewStore.waiting_since`."""
+    rows = db.execute(
+        f"""
+        SELECT p.state, min(p.updated_at), min(r.requested_execution_date)
+        FROM payments AS p INDEXED BY payments_waiting LEFT JOIN reviews AS r ON r.payment_key = p.payment_key
+        WHERE p.{_WAITING} AND p.state <> 'held' AND p.connection_id = ? GROUP BY p.state
+        """,
+        (connection_id,),
+    )
+    found: dict[PaymentState, tuple[datetime, date | None]] = {}
+    for state, since, on in rows:
+        found[codec.PAYMENT_STATES[state]] = (codec.moment(since), None if on is None else date.fromisoformat(on))
+    return found
+
+
+def _with_reviews(db: sqlite3.Connection, keys: Sequence[int]) -> list[Waiting]:
+    """The payments of these keys, in the order of the keys."""
+    wanted = codec.json_list(keys)
+    columns = ", ".join(f"r.{column}" for column in REVIEW_COLUMNS)
+    reviews: dict[int, Sequence[Any]] = {
+        row[0]: row[1:]
+        for row in db.execute(
+            f"SELECT r.payment_key, {columns} FROM json_each(?) AS w CROSS JOIN reviews AS r ON r.payment_key = w.value",
+            (wanted,),
+        )
+    }
+    columns = ", ".join(f"a.{column}" for column in SIGNED_COLUMNS)
+    signed: dict[int, list[Signed]] = {}
+    for row in db.execute(
+        f"""
+        SELECT a.payment_key, {columns} FROM json_each(?) AS w CROSS JOIN approvals AS a ON a.payment_key = w.value
+        ORDER BY a.approval_key
+        """,
+        (wanted,),
+    ):
+        signed.setdefault(row[0], []).append(signed_of(row[1:], codec.moment))
+    found: list[Waiting] = []
+    for row in payments.by_keys(db, keys):
+        payment = payment_of(row, codec.moment)
+        review: Review | None = None
+        if row[0] in reviews:
+            review = review_of(payment.payment_id, reviews[row[0]], codec.moment)
+        found.append(Waiting(payment=payment, review=review, signed=tuple(signed.get(row[0], ()))))
+    return found
+
+
+# -- what came before --------------------------------------------------------------------------------------------------
+
+
+def used(db: sqlite3.Connection, keys: Sequence[UsageKey], below: int | None) -> dict[UsageKey, Used]:
+    """See `ReviewStore.used`. Summed as whole units and hundred thousandths: SQLite would sum decimals as floating point."""
+    return {key: _used(db, key, below) for key in keys}
+
+
+def _used(db: sqlite3.Connection, key: UsageKey, below: int | None) -> Used:
+    condition, values = _of_key(key)
+    if below is not None:
+        condition += " AND r.number < ?"
+        values.append(below)
+    row = db.execute(
+        f"""
+        SELECT count(*), coalesce(sum({_UNITS} / {_WHOLE}), 0), coalesce(sum({_UNITS} % {_WHOLE}), 0),
+            coalesce(sum({_HUNDRED_THOUSANDTHS}), 0)
+        FROM reviews AS r CROSS JOIN payments AS p ON p.payment_key = r.payment_key
+        WHERE r.submitted_at >= ? AND r.submitted_at < ? AND p.state NOT IN {NOT_COUNTED} AND {condition}
+        """,
+        (codec.micros(key.since), codec.micros(key.until), *values),
+    ).fetchone()
+    count, high, low, parts = row
+    return Used(amount=(Decimal(high * _WHOLE + low) * 100_000 + parts) / 100_000, count=count)
+
+
+def _of_key(key: UsageKey | CreditorKey) -> tuple[str, list[Any]]:
+    """The narrowest of what is given uses its index; the others (`+`) are tested row by row."""
+    parts: list[str] = []
+    values: list[Any] = []
+    for column in ("creditor_account", "debtor_account", "caller", "connection_id", "currency"):
+        value = getattr(key, column, "")
+        if value:
+            parts.append(f"{'+' if parts else ''}r.{column} = ?")
+            values.append(value)
+    return " AND ".join(parts) or "TRUE", values
+
+
+def first_paid(db: sqlite3.Connection, keys: Sequence[CreditorKey]) -> dict[CreditorKey, datetime | None]:
+    """See `ReviewStore.first_paid`."""
+    found: dict[CreditorKey, datetime | None] = {}
+    for key in keys:
+        condition, values = _of_key(key)
+        row = db.execute(
+            f"""
+            SELECT r.submitted_at FROM reviews AS r CROSS JOIN payments AS p ON p.payment_key = r.payment_key
+            WHERE p.state IN {PAID} AND {condition} ORDER BY r.submitted_at LIMIT 1
+            """,
+            values,
+        ).fetchone()
+        found[key] = None if row is None else codec.moment(row[0])
+    return found
+
+
+def past(
+    db: sqlite3.Connection, by: PastBy, keys: Sequence[str], *, since: datetime, limit: int, caller: str | None
+) -> dict[str, list[Past]]:
+    """See `ReviewStore.past`."""
+    columns = ", ".join(f"r.{column}" for column in PAST_COLUMNS)
+    found: dict[str, list[Past]] = {}
+    for key in dict.fromkeys(keys):
+        rows = db.execute(
+            f"""
+            SELECT p.payment_id, p.state, {columns} FROM reviews AS r CROSS JOIN payments AS p ON p.payment_key = r.payment_key
+            WHERE r.{by.value} = ? AND r.submitted_at >= ? AND (? IS NULL OR r.caller = ?)
+            ORDER BY r.submitted_at DESC, r.payment_key DESC LIMIT ?
+            """,
+            (key, codec.micros(since), caller, caller, limit),
+        )
+        before = [past_of(row[0], row[1], row[2:], codec.moment) for row in rows]
+        if before:
+            found[key] = before
+    return found
