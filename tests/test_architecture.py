@@ -33,6 +33,11 @@ SKIPPED = {
 PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
     *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics"),
+    *(
+        f"gateway/people/{name}.py"
+        for name in ("person", "permissions", "records", "names", "totp", "pauses", "passwords", "passkeys")
+    ),
+    "gateway/people/oidc.py",
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",
