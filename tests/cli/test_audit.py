@@ -210,6 +210,8 @@ def test_an_owner_who_drops_the_triggers_is_found_out_at_the_line(bankgate: Any,
         assert found_after(f"UPDATE audit_log SET {field} = 'x' WHERE number = 3") == (3, "altered"), field
     for digest in ("who_digest", "previous_hash", "hash"):
         assert found_after(f"UPDATE audit_log SET {digest} = object_digest WHERE number = 3") == (3, "altered"), digest
+    for number in range(1, 5):
+        assert found_after(f"UPDATE audit_log SET outcome = 'x' WHERE number = {number}") == (number, "altered")
     assert found_after("DELETE FROM audit_log WHERE number = 2") == (2, "missing")
     assert found_after("DELETE FROM audit_log WHERE number = 4") == (4, "cut_off")
     assert found_after("DELETE FROM audit_log") == (1, "cut_off")
