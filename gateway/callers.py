@@ -5,7 +5,7 @@ loopback listener only, the one caller marked `plaintext`. Nobody else gets past
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.config import CallerSettings
 
@@ -14,11 +14,13 @@ EVERY_CONNECTION = "*"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller as every use case of the gateway sees it. `connections` holds ids, or "*" for all there are."""
+    """A caller as every use case of the gateway sees it. `connections` holds ids, or "*" for all there are; `address`: from where
+    this call came, "" where it came from nowhere else."""
 
     name: str
     connections: tuple[str, ...]
     actions: frozenset[str]
+    address: str = field(default="", compare=False)
 
     def may(self, action: str, connection_id: str | None = None) -> bool:
         """Whether it may do this, and, if a connection is named, on that connection."""

@@ -66,7 +66,7 @@ class ListenSettings(Settings):
     drain_seconds: Seconds = 20
 
 
-Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "people"]
+Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "audit", "people"]
 
 
 class CallerSettings(Settings):
@@ -99,6 +99,15 @@ class RetentionSettings(Settings):
 
     months: int | None = Field(default=None, ge=2, le=1200)  # whole months, beside the current one; None: for ever
     upload_notes_days: int = Field(default=90, ge=7, le=36_500)  # of an EBICS upload whose message is not to be sent any more
+
+
+class AuditSettings(Settings):
+    """The audit log's checkpoints (docs/audit.md): over so many new lines, or so long after the first of them."""
+
+    checkpoint_key: str | None = None  # reference, "store:…" or "pkcs11:…"; P-256 or RSA. None: they are not signed
+    checkpoint_key_passphrase: str | None = None  # reference; of a key outside the key store
+    checkpoint_rows: int = Field(default=1_000, ge=1, le=1_000_000)
+    checkpoint_seconds: Annotated[float, Field(ge=60, le=604_800)] = 3600
 
 
 class WorkerSettings(Settings):
@@ -301,6 +310,7 @@ class Configuration(Settings):
     retention: RetentionSettings = RetentionSettings()
     listen: ListenSettings = ListenSettings()
     worker: WorkerSettings = WorkerSettings()
+    audit: AuditSettings = AuditSettings()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
     people: PeopleSettings = PeopleSettings()

@@ -25,6 +25,7 @@ from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import (
     LEASE_USED,
     AccountSettings,
+    AuditSettings,
     Configuration,
     ConnectionSettings,
     DatabaseSettings,
@@ -58,6 +59,7 @@ def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -
         *_callers(configuration, connection_ids),
         *_bank_directory(configuration),
         *_people(configuration),
+        *_audit(configuration.audit, configuration.directory),
     ):
         yield file, key, problem, hint
 
@@ -158,6 +160,16 @@ def _people(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
             yield "people.oidc.jwks", "must be file:PATH or an https address", "the keys of the issuer"
         elif people.oidc.jwks.startswith("file:"):
             yield from _reference("people.oidc.jwks", people.oidc.jwks, directory)
+
+
+def _audit(audit: AuditSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
+    key, word = audit.checkpoint_key, audit.checkpoint_key_passphrase
+    if key is not None and not key.startswith(("store:", "pkcs11:")):
+        yield from _reference("audit.checkpoint_key", key, directory)
+        if word is None:
+            yield "audit.checkpoint_key_passphrase", "is required: private keys rest encrypted", "env:NAME or file:PATH"
+    if word is not None:
+        yield from _reference("audit.checkpoint_key_passphrase", word, directory)
 
 
 def _bank_directory(configuration: Configuration) -> Iterator[tuple[str, str, str]]:

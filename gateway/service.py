@@ -5,6 +5,7 @@ from gateway.people.oidc import IdTokens
 from gateway.people.people import People
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
+from gateway.use_cases.auditing import Auditing
 from gateway.use_cases.operations import Operations
 from gateway.use_cases.payments import Payments, Submitted
 from gateway.use_cases.statements import Statements
@@ -12,7 +13,7 @@ from gateway.use_cases.statements import Statements
 __all__ = ["Gateway", "Submitted"]
 
 
-class Gateway(Payments, Statements, Operations):
+class Gateway(Payments, Statements, Operations, Auditing):
     """Every use case over one store and one configuration.
 
     Every method takes the caller first and refuses what the caller may not do (`Forbidden`) before it looks at anything.

@@ -7,7 +7,8 @@ from gateway import continuity
 from gateway.continuity import Finding
 from gateway.discrepancies import Origin
 from gateway.masking import mask_text
-from gateway.store.records import NewDiscrepancy, chain_key
+from gateway.store.reconciled import chain_key
+from gateway.store.records import NewDiscrepancy
 
 MENDED_BY_A_STATEMENT = (
     "A later statement mended it: nothing is missing or contradictory there any more. / 后到的对账单已补齐，不再存在缺失或矛盾。"

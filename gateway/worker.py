@@ -17,6 +17,7 @@ import structlog
 from channels.channel import Channel
 from gateway import clock
 from gateway.alarms import Alarms, Queue
+from gateway.checkpoints import Checkpointer, signer_of
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
@@ -26,6 +27,7 @@ from gateway.intake import Intake
 from gateway.lanes import fetch_lane
 from gateway.memory import calm_collector
 from gateway.prepare import Preparer
+from gateway.started import tell_start
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
@@ -104,6 +106,8 @@ class Worker:
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
         self._alarms: list[Alarms] = []
+        signer = signer_of(configuration.audit, configuration.directory)
+        self._checkpoints = Checkpointer(store, configuration.audit, now, signer)
         self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
@@ -174,6 +178,10 @@ class Worker:
             if waiting & {Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
                 await self._store.wake_lane(connection.id)
 
+    async def make_checkpoint(self) -> None:
+        """Of the audit log, where one is due."""
+        await self._checkpoints.make_if_due()
+
     async def forget_notes(self) -> None:
         """Removes what channels remember of uploads that ended long ago."""
         before = self._clock() - self._notes_kept
@@ -196,12 +204,14 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     calm_collector()
     try:
         worker.check_key_stores()
+        await tell_start(store, configuration.directory, "worker")
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
             queues = group.create_task(_every(QUEUES_EVERY, worker.check_queues))
             notes = group.create_task(_every(NOTES_EVERY, worker.forget_notes))
+            checkpoints = group.create_task(_every(QUEUES_EVERY, worker.make_checkpoint))
             await stop.wait()
             worker.wind_down()
             await engine.stop()
@@ -209,6 +219,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
             gauges.cancel()
             queues.cancel()
             notes.cancel()
+            checkpoints.cancel()
     finally:
         await worker.close()
         await store.close()

@@ -38,6 +38,7 @@ PURE = (
         for name in ("person", "permissions", "records", "names", "totp", "pauses", "passwords", "passkeys")
     ),
     "gateway/people/oidc.py",
+    "gateway/audit",
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gateway import clock
+from gateway.audit.lines import by_operator
+from gateway.audit.record import AuditRecord
+from gateway.cli.keys_common import whoever
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_json, run
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration
@@ -61,8 +64,10 @@ def init(
             days=CERTIFICATE_DAYS,
         )
 
+    line = by_operator(whoever(by), "connection.keys_sent", "connection", connection, made=list(made))
+
     async def go() -> None:
-        async with access_channel(configuration, connection) as channel:
+        async with access_channel(configuration, connection, line) as channel:
             try:
                 await channel.onboarding.initialise()
             except ChannelError as problem:
@@ -149,8 +154,12 @@ def confirm_bank_keys(
     x002 = authentication or typer.prompt("Fingerprint for X002 (authentication), from the bank's letter")
     e002 = encryption or typer.prompt("Fingerprint for E002 (encryption), from the bank's letter")
 
+    line = by_operator(
+        whoever(None), "connection.bank_keys_confirmed", "connection", connection, authentication=x002, encryption=e002
+    )
+
     async def go() -> None:
-        async with access_channel(configuration, connection) as channel:
+        async with access_channel(configuration, connection, line) as channel:
             try:
                 await channel.onboarding.confirm(authentication=x002, encryption=e002)
             except ChannelError as problem:
@@ -189,8 +198,11 @@ def _local(configuration: Configuration, connection: str) -> datetime:
 
 
 @asynccontextmanager
-async def access_channel(configuration: Configuration, connection: str) -> "AsyncIterator[EbicsChannel]":
-    """The channel of an EBICS connection, with its notes in the store that the worker uses."""
+async def access_channel(
+    configuration: Configuration, connection: str, line: AuditRecord | None = None
+) -> "AsyncIterator[EbicsChannel]":
+    """The channel of an EBICS connection, with its notes in the store that the worker uses. `line` is written to the audit log if
+    nothing goes wrong in between."""
     from channels.ebics.channel import EbicsChannel
     from gateway.connection import open_connection
 
@@ -200,6 +212,8 @@ async def access_channel(configuration: Configuration, connection: str) -> "Asyn
         assert isinstance(channel, EbicsChannel)  # noqa: S101 - the callers have looked at the profile
         try:
             yield channel
+            if line is not None:
+                await store.audit([line])
         finally:
             await channel.close()
 

@@ -95,12 +95,14 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     from gateway.memory import calm_collector
     from gateway.rpc.server import RpcServer
     from gateway.service import Gateway
+    from gateway.started import tell_start
     from gateway.store.factory import open_store
     from gateway.telemetry import metrics
 
     store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
     await store.open()
     try:
+        await tell_start(store, configuration.directory, "serve")
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics())
         calm_collector()
         await RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now).run_until(stop)

@@ -7,11 +7,12 @@ A servicer's method is written as `async def Method(self, caller, request)` and 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, wraps
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.callers import Caller, Callers
 from gateway.errors import BadRequest, Forbidden
+from gateway.refused_calls import NOBODY, RefusedCalls
 from gateway.rpc.drain import Drain
 from gateway.rpc.errors import Draining, Unauthenticated, Unimplemented, abort, failure_of
 from gateway.telemetry import Metrics, span
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
 HEARD_SECONDS = 1.0
+WHY_MAX = 300  # characters of a refusal that are written down
+ADDRESS_MAX = 100
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +54,7 @@ class Door:
     drain: Drain
     clock: Callable[[], datetime]
     tls: bool
+    refused: RefusedCalls
     under_way: "set[_Observed]" = field(default_factory=set)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,7 +66,7 @@ class Door:
 
     def enter(self, context: Context, action: str) -> Caller:
         """The caller, who may do this. Raises `Unauthenticated`, `Forbidden` or `Draining`."""
-        caller = self.identify(context.auth_context())
+        caller = replace(self.identify(context.auth_context()), address=peer_address(context.peer()))
         if not caller.may(action):
             raise Forbidden(
                 f"caller {caller.name!r} may not {action}: its actions are {', '.join(sorted(caller.actions)) or 'none'}"
@@ -86,6 +91,19 @@ class Door:
         if self.clock() > expires:  # checked when the connection was made, and connections live long
             raise Unauthenticated(f"the client certificate of caller {caller.name!r} expired at {expires.isoformat()}")
         return caller
+
+    async def note_refused(self, context: Context, method: str, error: Exception) -> None:
+        """Writes a refused call down."""
+        name = NOBODY
+        with suppress(Unauthenticated):
+            name = self.identify(context.auth_context()).name
+        await self.refused.note(name, peer_address(context.peer()), method, str(error)[:WHY_MAX])
+
+
+def peer_address(peer: str) -> str:
+    """The network address of "ipv4:192.0.2.7:50112", without the port; a socket of this machine as it is named."""
+    kind, _, rest = unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else peer[:ADDRESS_MAX]
 
 
 class Servicer:
@@ -195,6 +213,8 @@ class _Observed:
             raise error
         failure = failure_of(error)
         self._code = failure.code
+        if isinstance(error, (Forbidden, Unauthenticated)):
+            await self._door.note_refused(context, self._method, error)
         log.info("rpc.refused", method=self._method, code=failure.code.name, reason=failure.reason)
         await abort(context, failure)
         raise AssertionError("abort does not return")

@@ -22,6 +22,8 @@ from grpc_reflection.v1alpha import reflection
 from bankgate.v1 import (
     access_pb2,
     access_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -34,7 +36,9 @@ from bankgate.v1 import (
 from gateway.addresses import is_loopback, split_address
 from gateway.callers import Callers
 from gateway.config import Configuration, ListenSettings, TlsSettings
+from gateway.refused_calls import RefusedCalls
 from gateway.rpc.access import AccessServicer
+from gateway.rpc.audit import AuditServicer
 from gateway.rpc.door import Door
 from gateway.rpc.drain import Drain
 from gateway.rpc.operations import OperationsServicer
@@ -54,6 +58,7 @@ SERVICES: Final = (
     operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
     replay_pb2.DESCRIPTOR.services_by_name["ReplayService"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name,
+    audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
 )
 
 STREAMS_PER_CONNECTION_MAX: Final = 256
@@ -83,7 +88,13 @@ class RpcServer:
         self._directory = configuration.directory
         self._drain = Drain()
         self._door = Door(
-            gateway, Callers(configuration.callers), metrics, self._drain, clock, tls=configuration.listen.tls is not None
+            gateway,
+            Callers(configuration.callers),
+            metrics,
+            self._drain,
+            clock,
+            tls=configuration.listen.tls is not None,
+            refused=RefusedCalls(gateway.audit_store, clock),
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
         self._server: grpc.aio.Server | None = None
@@ -129,6 +140,7 @@ class RpcServer:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._door.idle(), grace)
         await server.stop(min(grace, FLUSH_SECONDS))
+        await self._door.refused.finish()
         log.info("rpc.stopped")
 
     async def run_until(self, stop: asyncio.Event) -> None:
@@ -143,6 +155,7 @@ class RpcServer:
         payments_pb2_grpc.add_PaymentServiceServicer_to_server(PaymentServicer(self._door), server)
         statements_pb2_grpc.add_StatementServiceServicer_to_server(StatementServicer(self._door), server)
         access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(self._door), server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self._door), server)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(OperationsServicer(self._door), server)
         replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from gateway.store.records import BY_ITSELF, NewDiscrepancy
 
 
+def chain_key(connection_id: str, chain: str) -> str:
+    """How the keys of the discrepancies of a chain of statements begin (`gateway.continuity`)."""
+    return f"chain:{connection_id}:{chain}:"
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A stored discrepancy, as far as this asks: whether it is open, who resolved it, and its English summary."""

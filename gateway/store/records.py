@@ -7,6 +7,7 @@ from decimal import Decimal
 from formats.instant import as_instant
 from formats.model import CreditTransfer, PaymentTerms
 from formats.report import Entry, Statement
+from gateway.audit.record import AuditRecord
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 
@@ -160,6 +161,7 @@ class PaymentChange:
     place: str = ""  # where in the bank's file, and by what key it was found: a replay shows both, the store keeps neither
     matched_by: str = ""
     next_attempt: NextAttempt | None = None
+    audit: tuple[AuditRecord, ...] = ()  # written with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,6 +361,7 @@ class DeliveryChange:
     place: str = ""  # as in `PaymentChange`
     sent_on: date | None = None  # in the bank's time zone; None: the day in UTC
     ask_at: datetime | None = None  # None: at once
+    audit: tuple[AuditRecord, ...] = ()  # written with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,11 +475,6 @@ class NewStatement:
 
 
 BY_ITSELF = "bankgate (by itself)"  # who resolved what a later statement mended; no caller can have such a name
-
-
-def chain_key(connection_id: str, chain: str) -> str:
-    """How the keys of the discrepancies of a chain of statements begin (`gateway.continuity`)."""
-    return f"chain:{connection_id}:{chain}:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from formats.model import CreditTransfer
+from gateway.audit.record import AuditRecord
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
@@ -282,6 +283,7 @@ class Store(AuditStore, PeopleStore, Protocol):
         problem: str | None = None,
         records_applied: int = 0,
         discrepancies: Sequence[NewDiscrepancy] = (),
+        audit: Sequence[AuditRecord] = (),
     ) -> None: ...
 
     # -- statements ----------------------------------------------------------------------------------------------------
@@ -334,7 +336,9 @@ class Store(AuditStore, PeopleStore, Protocol):
         before: str | None = None,
     ) -> tuple[list[Discrepancy], str | None]: ...
 
-    async def resolve_discrepancy(self, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
+    async def resolve_discrepancy(
+        self, discrepancy_id: int, by: str, resolution: str, audit: Sequence[AuditRecord] = ()
+    ) -> Discrepancy:
         """Raises `Stale` if it is resolved already."""
 
     async def note_fetch(self, connection_id: str, problem: str | None) -> None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from gateway.audit.lines import by_caller
+from gateway.audit.record import AuditRecord
 from gateway.callers import Caller
 from gateway.config import Configuration, ConnectionSettings
 from gateway.errors import BadRequest, Forbidden, NotFound
+from gateway.store.audit import AuditStore
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
 
@@ -25,6 +28,11 @@ class Desk:
         self._clock = clock
         self._metrics = metrics
 
+    @property
+    def audit_store(self) -> AuditStore:
+        """Where lines of the audit log go that are no use case's."""
+        return self._store
+
     def now(self) -> datetime:
         """Now, aware, in UTC."""
         return self._clock()
@@ -33,6 +41,10 @@ class Desk:
         if not caller.may(action, connection_id):
             where = f" on connection {connection_id!r}" if connection_id else ""
             raise Forbidden(f"caller {caller.name!r} may not {action}{where}")
+
+    def _line(self, caller: Caller, action: str, kind: str, object_id: str, **detail: Any) -> AuditRecord:
+        """The line of the audit log about what a caller does."""
+        return by_caller(caller.name, caller.address, action, kind, object_id, **detail)
 
     def _visible(self, caller: Caller, connection_id: str | None) -> tuple[str, ...] | None:
         """The connections to look at: the one asked for, else all the caller may see (None: no restriction)."""

@@ -13,7 +13,7 @@ from gateway.lanes import fetch_lane
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.onboarding import Onboarding, onboarding_of
 from gateway.reasons import ours
-from gateway.replay import Chunk, Replay, Replayed
+from gateway.replay import Chunk, Replay, Replayed, ReplayedFile
 from gateway.replay_space import ReplaySpace
 from gateway.store.records import (
     Attempt,
@@ -97,6 +97,15 @@ class Operations(Desk):
             verdict="arrived" if arrived else "did_not_arrive",
             detail=reason,
         )
+        line = self._line(
+            caller,
+            "delivery.resolved",
+            "delivery",
+            delivery_id,
+            verdict=evidence.verdict,
+            attempt=delivery.attempt,
+            reason=reason,
+        )
         try:
             return await self._store.change_delivery(
                 DeliveryChange(
@@ -111,6 +120,7 @@ class Operations(Desk):
                     evidence=(evidence,),
                     payment_event=PaymentEvent.MESSAGE_SENT if arrived else None,
                     payment_reason=ours("sent") if arrived else Reason(),
+                    audit=(line,),
                 )
             )
         except Stale:
@@ -136,7 +146,8 @@ class Operations(Desk):
         if found is None or not caller.may("operate", found.connection_id):
             raise NotFound("there is no such discrepancy")
         try:
-            return await self._store.resolve_discrepancy(discrepancy_id, caller.name, reason)
+            line = self._line(caller, "discrepancy.resolved", "discrepancy", str(discrepancy_id), key=found.key, reason=reason)
+            return await self._store.resolve_discrepancy(discrepancy_id, caller.name, reason, [line])
         except Stale:
             raise TooLate("the discrepancy is resolved already", "resolved") from None
 
@@ -157,7 +168,8 @@ class Operations(Desk):
         file = await self._store.inbound_file(inbound_file_id)
         if file is None or not caller.may("operate", file.connection_id):
             raise NotFound("there is no such file")
-        await self._store.finish_inbound(inbound_file_id, state="stored")
+        line = self._line(caller, "inbound.reread", "inbound_file", str(inbound_file_id), sha256=file.sha256, was=file.state)
+        await self._store.finish_inbound(inbound_file_id, state="stored", audit=[line])
         await self._store.wake_lane(fetch_lane(file.connection_id))
         return replace(file, state="stored", problem=None)
 
@@ -187,6 +199,7 @@ class Operations(Desk):
     async def fetch_now(self, caller: Caller, connection_id: str) -> None:
         self._authorise(caller, "operate", connection_id)
         self._settings(connection_id)
+        await self._store.audit([self._line(caller, "connection.fetch_asked", "connection", connection_id)])
         await self._store.wake_lane(fetch_lane(connection_id))
 
     async def replay(
@@ -202,7 +215,13 @@ class Operations(Desk):
         connection = open_connection(self._settings(connection_id), self._configuration.directory, self._clock)
         intake = Intake(self._store, connection, connection.channel(self._store), self._clock, self._metrics)
         with self._replays.admitted():
+            if commit:
+                await self._store.audit([self._line(caller, "replay.begun", "connection", connection_id, sealed=sealed)])
             async for result in Replay(self._store, intake, commit, self._replays).run(files, sealed=sealed):
+                if commit and isinstance(result, ReplayedFile):
+                    told = {"message": result.message, "records": result.records, "changes": result.changes}
+                    line = self._line(caller, "replay.file", "connection", connection_id, committed=result.committed, **told)
+                    await self._store.audit([line])
                 yield result
 
     async def _delivery_of(self, caller: Caller, delivery_id: str) -> Delivery:

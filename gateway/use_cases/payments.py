@@ -152,6 +152,7 @@ class Payments(Desk):
                 state=following,
                 reason=ours("cancelled", reason[:500]),
                 source="caller",
+                audit=(self._line(caller, "payment.cancelled", "payment", payment.payment_id, reason=reason[:500]),),
             )
             try:
                 await self._store.change_payments([change])

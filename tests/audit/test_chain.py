@@ -47,7 +47,7 @@ def a_row() -> AuditRow:
     return row
 
 
-FIELDS = [name for name in AuditRow.__slots__]
+FIELDS = list(AuditRow.__slots__)
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -9,6 +9,7 @@ from typing import Any
 
 from formats.errors import Violation
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms
+from gateway.audit.record import AuditRecord
 from gateway.callers import Caller
 from gateway.errors import Conflict, Invalid, NotFound, OrderConflict, OrderViolation, TooLate
 from gateway.lifecycle import PaymentState
@@ -49,6 +50,14 @@ class FakeGateway:
     warnings_each: int = 0
     replayed: list[tuple[str, bytes | None]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
+    audited: list[AuditRecord] = field(default_factory=list)
+
+    @property
+    def audit_store(self) -> "FakeGateway":
+        return self
+
+    async def audit(self, records: Sequence[AuditRecord]) -> None:
+        self.audited += records
 
     async def serial_of(self, payment: Payment) -> None:
         """At a bank that is sent files."""

@@ -16,6 +16,8 @@ import grpc
 import pytest
 
 from bankgate.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -41,7 +43,7 @@ from gateway.telemetry import Metrics
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
 REASON = "Ms Weber of the bank's hotline"
-ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay")
+ACTIONS = ("submit", "read", "cancel", "statements", "operate", "replay", "audit")
 CODE = grpc.StatusCode
 
 
@@ -103,6 +105,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "OperationsService.ListConnections": ("operate", lambda _: ops.ListConnectionsRequest()),
     "OperationsService.GetConnection": ("operate", lambda _: ops.GetConnectionRequest(connection_id="one")),
     "OperationsService.FetchNow": ("operate", lambda _: ops.FetchNowRequest(connection_id="one")),
+    "AuditService.ListAuditRecords": ("audit", lambda _: audit_pb2.ListAuditRecordsRequest(object_kind="process")),
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
 }
 # In the contract, not in this release: these answer nothing to anybody.
@@ -119,11 +122,12 @@ STUBS = {
     "StatementService": statements_pb2_grpc.StatementServiceStub,
     "OperationsService": operations_pb2_grpc.OperationsServiceStub,
     "ReplayService": replay_pb2_grpc.ReplayServiceStub,
+    "AuditService": audit_pb2_grpc.AuditServiceStub,
 }
 
 
 def every_method() -> Iterator[str]:
-    for module in (pay, stm, ops, rep):
+    for module in (pay, stm, ops, rep, audit_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from (f"{service.name}.{method.name}" for method in service.methods)
 

@@ -92,6 +92,9 @@ async def test_a_caller_certificate_that_expired_meanwhile_is_refused(
     await server.drain(0)
     assert code is grpc.StatusCode.UNAUTHENTICATED
     assert "expired" in text
+    (line,) = gateway.audited
+    assert (line.action, line.actor, line.outcome, line.address) == ("access.refused", "nobody known", "refused", "127.0.0.1")
+    assert (line.object_id, "expired" in line.detail) == ("PaymentServicer.SubmitPayments", True)
 
 
 async def test_plaintext_off_loopback_is_refused_naming_the_key_to_set(tmp_path: Path, gateway: FakeGateway) -> None:

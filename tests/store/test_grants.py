@@ -194,13 +194,16 @@ async def test_both_write_the_audit_log_and_neither_changes_it(worker: PostgresS
     for store in (worker, serve):
         await store.audit([AuditRecord(action="process.started", actor="bankgate", object_kind="process", object_id="serve")])
     assert [row.number for row in await serve.audit_rows(0, 9)] == [1, 2]
-    for attack in (
-        "UPDATE audit_log SET outcome = ''",
+    attacks = (
+        "UPDATE audit_log SET actor = NULL, address = NULL, factor = NULL, who_salt = NULL",
         "DELETE FROM audit_log",
         "TRUNCATE audit_log",
         "DELETE FROM audit_checkpoints",
-    ):
-        with psycopg.connect(roles.url("t_worker")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+    )
+    only_serve = "INSERT INTO audit_checkpoints (size, made_at, content, frontier) VALUES (1, now(), '', '')"
+    for role, attack in [("t_serve", only_serve), *((role, attack) for role in ("t_serve", "t_worker") for attack in attacks)]:
+        with psycopg.connect(roles.url(role)) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(attack)
 
 

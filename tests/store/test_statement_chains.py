@@ -8,6 +8,7 @@ import pytest
 
 from formats.report import AccountIdentification, Balance, Entry, Statement
 from gateway.continuity import Reading, StatementFacts
+from gateway.store.reconciled import chain_key
 from gateway.store.records import (
     BY_ITSELF,
     ChainsReconciled,
@@ -15,7 +16,6 @@ from gateway.store.records import (
     EntryRow,
     NewDiscrepancy,
     NewStatement,
-    chain_key,
 )
 from gateway.store.store import ChainJudge, Store
 from tests.store.support.make import CONNECTION, make_older

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import BinaryIO, TypeVar
 
+from gateway.audit.record import AuditRecord
 from gateway.continuity import StatementFacts
 from gateway.store import codec
 from gateway.store.documents import CHUNK, ChunkWriter
@@ -98,6 +99,7 @@ class Answers(ABC):
         problem: str | None = None,
         records_applied: int = 0,
         discrepancies: Sequence[NewDiscrepancy] = (),
+        audit: Sequence[AuditRecord] = (),
     ) -> None:
         await self._write(
             lambda tx: inbound.finish_inbound(
@@ -108,6 +110,7 @@ class Answers(ABC):
                 problem=problem,
                 records_applied=records_applied,
                 found=discrepancies,
+                audit=audit,
             )
         )
 
@@ -171,8 +174,10 @@ class Answers(ABC):
             )
         )
 
-    async def resolve_discrepancy(self, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
-        return await self._write(lambda tx: discrepancies.resolve(tx, discrepancy_id, by, resolution))
+    async def resolve_discrepancy(
+        self, discrepancy_id: int, by: str, resolution: str, audit: Sequence[AuditRecord] = ()
+    ) -> Discrepancy:
+        return await self._write(lambda tx: discrepancies.resolve(tx, discrepancy_id, by, resolution, audit))
 
     async def note_fetch(self, connection_id: str, problem: str | None) -> None:
         await self._write(lambda tx: discrepancies.note_fetch(tx, connection_id, problem))

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.lifecycle import NEWS, PAYMENT_TABLE, PaymentEvent, PaymentState, advance, moves
 from gateway.store import codec
 from gateway.store.postgres import discrepancies, refusals
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Row
 from gateway.store.postgres.event_rows import NewEvent, tell
 from gateway.store.postgres.writer import Tx
@@ -65,6 +66,7 @@ async def change_payments(
     for hold in holds:
         await refusals.hold_back(tx, hold)
     await discrepancies.add(tx, found)
+    append(tx, [record for change in changes for record in change.audit])
 
 
 def _follow(tx: Tx, change: PaymentChange, standing: _Standing, events: list[NewEvent]) -> None:

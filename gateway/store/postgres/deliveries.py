@@ -10,6 +10,7 @@ from gateway.lifecycle import ATTEMPT_STARTS, DELIVERY_TABLE, DeliveryEvent, Del
 from gateway.store import codec
 from gateway.store.batched import BATCHED, CLOSES_ATTEMPT, wakes_after
 from gateway.store.postgres import changes, discrepancies, serials
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection, Home, Readers, Row
 from gateway.store.postgres.delivery_events import GATEWAY, tell_delivery
 from gateway.store.postgres.writer import Tx
@@ -374,6 +375,7 @@ async def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
     await _note_attempt(tx, delivery_key, attempt, change)
     await _keep_evidence(tx, delivery_key, change.evidence)
     await discrepancies.add(tx, change.discrepancies)
+    append(tx, change.audit)
     if change.next_state is DeliveryState.SENT and change.state is not DeliveryState.SENT:
         await discrepancies.note_sent(tx, connection_id)
     if change.payment_event is not None:

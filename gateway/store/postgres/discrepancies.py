@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.audit.record import AuditRecord
 from gateway.store import codec
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection
 from gateway.store.postgres.writer import Tx
 from gateway.store.reconciled import Kept, changes, prefix_end
@@ -104,7 +106,7 @@ async def list_discrepancies(
     return [Discrepancy(**dict(row)) for row in rows[:limit]], more
 
 
-async def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
+async def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str, audit: Sequence[AuditRecord] = ()) -> Discrepancy:
     """Closes it, once. Raises `Stale`."""
     row = await tx.connection.fetchrow(
         f"""
@@ -118,6 +120,7 @@ async def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str) -> Disc
     )
     if row is None:
         raise Stale(f"discrepancy {discrepancy_id} is resolved already, or there is none")
+    append(tx, audit)
     return Discrepancy(**dict(row))
 
 

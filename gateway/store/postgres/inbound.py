@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.audit.record import AuditRecord
 from gateway.store import codec
 from gateway.store.postgres import discrepancies, documents
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection
 from gateway.store.postgres.writer import Tx
 from gateway.store.records import QUARANTINED, READ, STORED, InboundFile, NewDiscrepancy
@@ -101,6 +103,7 @@ async def finish_inbound(
     problem: str | None,
     records_applied: int,
     found: Sequence[NewDiscrepancy],
+    audit: Sequence[AuditRecord] = (),
 ) -> None:
     """Raises ValueError for a state that is none of an inbound file's, LookupError for an unknown file."""
     if state not in {STORED, READ, QUARANTINED}:
@@ -119,5 +122,6 @@ async def finish_inbound(
     if connection_id is None:
         raise LookupError(f"there is no inbound file {inbound_file_id}")
     await discrepancies.add(tx, found)
+    append(tx, audit)
     if state == STORED:  # to be read again
         tx.wake(connection_id)

@@ -8,7 +8,8 @@ from gateway.store import codec
 from gateway.store.postgres import discrepancies
 from gateway.store.postgres.connection import Connection
 from gateway.store.postgres.writer import Tx
-from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow, chain_key
+from gateway.store.reconciled import chain_key
+from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow
 from gateway.store.store import ChainJudge
 
 _COLUMNS = "statement_row_id, connection_id, inbound_file_id, position, message, received_at, content"

@@ -12,6 +12,7 @@ from gateway.lifecycle import NEWS, PAYMENT_TABLE, PaymentEvent, PaymentState, a
 from gateway.store import codec
 from gateway.store.records import HoldBack, MessageNews, MessageNewsResult, NewDiscrepancy, PaymentChange, Reason
 from gateway.store.sqlite import discrepancies, refusals
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
@@ -67,6 +68,7 @@ def change_payments(
     for hold in holds:
         refusals.hold_back(tx, hold)
     discrepancies.add(tx, found)
+    append(tx, [record for change in changes for record in change.audit])
 
 
 def _follow(

@@ -23,6 +23,7 @@ from gateway.store.records import (
 )
 from gateway.store.rows import attempt_of, block_of, delivery_event_of, delivery_of
 from gateway.store.sqlite import changes, discrepancies, serials
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.connection import Readers
 from gateway.store.sqlite.delivery_events import GATEWAY, tell_delivery
 from gateway.store.sqlite.writer import Tx
@@ -355,6 +356,7 @@ def change_delivery(tx: Tx, change: DeliveryChange) -> Delivery:
     _note_attempt(tx, delivery_key, attempt, change)
     _keep_evidence(tx, delivery_key, change.evidence)
     discrepancies.add(tx, change.discrepancies)
+    append(tx, change.audit)
     if change.next_state is _D.SENT and change.state is not _D.SENT:
         discrepancies.note_sent(tx, connection_id)
     if change.payment_event is not None:

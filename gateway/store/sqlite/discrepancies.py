@@ -4,9 +4,11 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.audit.record import AuditRecord
 from gateway.store import codec
 from gateway.store.reconciled import Kept, changes, prefix_end
 from gateway.store.records import BY_ITSELF, ConnectionHealth, Discrepancy, NewDiscrepancy
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import Stale
 
@@ -115,7 +117,7 @@ def list_discrepancies(
     return [_discrepancy(row) for row in rows[:limit]], more
 
 
-def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
+def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str, audit: Sequence[AuditRecord] = ()) -> Discrepancy:
     """Closes it, once. Raises `Stale`."""
     changed = tx.db.execute(
         """
@@ -127,6 +129,7 @@ def resolve(tx: Tx, discrepancy_id: int, by: str, resolution: str) -> Discrepanc
     found = discrepancy(tx.db, discrepancy_id)
     if not changed or found is None:
         raise Stale(f"discrepancy {discrepancy_id} is resolved already, or there is none")
+    append(tx, audit)
     return found
 
 

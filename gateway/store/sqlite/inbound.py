@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.audit.record import AuditRecord
 from gateway.store import codec
 from gateway.store.records import QUARANTINED, READ, STORED, InboundFile, NewDiscrepancy
 from gateway.store.sqlite import discrepancies, documents
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.writer import Tx
 
 _SELECT = """
@@ -106,6 +108,7 @@ def finish_inbound(
     problem: str | None,
     records_applied: int,
     found: Sequence[NewDiscrepancy],
+    audit: Sequence[AuditRecord] = (),
 ) -> None:
     """Raises ValueError for a state that is none of an inbound file's, LookupError for an unknown file."""
     if state not in {STORED, READ, QUARANTINED}:
@@ -120,5 +123,6 @@ def finish_inbound(
     if row is None:
         raise LookupError(f"there is no inbound file {inbound_file_id}")
     discrepancies.add(tx, found)
+    append(tx, audit)
     if state == STORED:  # to be read again
         tx.wake(row[0])

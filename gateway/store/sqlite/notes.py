@@ -1,11 +1,16 @@
 """What channels remember between two messages to a bank."""
 
 import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from gateway.lifecycle import UNRESOLVED
 from gateway.store import codec
-from gateway.store.sqlite.writer import Tx
+from gateway.store.sqlite.writer import Operation, Tx
+
+T = TypeVar("T")
 
 
 def note(db: sqlite3.Connection, name: str) -> str | None:
@@ -43,3 +48,22 @@ def forget_uploads(tx: Tx, before: datetime, limit: int) -> int:
         """,
         (codec.micros(before), *sorted(UNRESOLVED), limit),
     ).rowcount
+
+
+class NoteRows(ABC):
+    """The part of `SqliteStore` about what channels remember."""
+
+    @abstractmethod
+    async def _write(self, operation: Operation[T]) -> T: ...
+
+    @abstractmethod
+    async def _read(self, question: Callable[[sqlite3.Connection], T]) -> T: ...
+
+    async def channel_note(self, name: str) -> str | None:
+        return await self._read(lambda db: note(db, name))
+
+    async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
+        return await self._write(lambda tx: put_note(tx, name, content, was))
+
+    async def forget_upload_notes(self, before: datetime, *, limit: int) -> int:
+        return await self._write(lambda tx: forget_uploads(tx, before, limit))

@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.continuity import Reading, StatementFacts
 from gateway.store import codec
-from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow, chain_key
+from gateway.store.reconciled import chain_key
+from gateway.store.records import ChainsReconciled, EntryRow, NewStatement, StatementRow
 from gateway.store.sqlite import discrepancies
 from gateway.store.sqlite.writer import Tx
 from gateway.store.store import ChainJudge

@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 
 from formats.model import CreditTransfer
 from gateway import clock as gateway_clock
+from gateway.audit.record import AuditRecord
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
@@ -61,7 +62,6 @@ from gateway.store.sqlite import (
     documents,
     events,
     inbound,
-    notes,
     payments,
     refusals,
     statements,
@@ -70,6 +70,7 @@ from gateway.store.sqlite import serials as serial_rows
 from gateway.store.sqlite.audit import AuditRows
 from gateway.store.sqlite.changes import apply_message_news, change_payments
 from gateway.store.sqlite.lanes import claim_lane, extend_lane, release_lane
+from gateway.store.sqlite.notes import NoteRows
 from gateway.store.sqlite.payments import submit
 from gateway.store.sqlite.people import PeopleRows
 from gateway.store.sqlite.schema import migrate
@@ -90,7 +91,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(AuditRows, PeopleRows):
+class SqliteStore(AuditRows, NoteRows, PeopleRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:
@@ -309,6 +310,7 @@ class SqliteStore(AuditRows, PeopleRows):
         problem: str | None = None,
         records_applied: int = 0,
         discrepancies: Sequence[NewDiscrepancy] = (),
+        audit: Sequence[AuditRecord] = (),
     ) -> None:
         await self._write(
             lambda tx: inbound.finish_inbound(
@@ -319,6 +321,7 @@ class SqliteStore(AuditRows, PeopleRows):
                 problem=problem,
                 records_applied=records_applied,
                 found=discrepancies,
+                audit=audit,
             )
         )
 
@@ -382,8 +385,10 @@ class SqliteStore(AuditRows, PeopleRows):
             )
         )
 
-    async def resolve_discrepancy(self, discrepancy_id: int, by: str, resolution: str) -> Discrepancy:
-        return await self._write(lambda tx: discrepancies.resolve(tx, discrepancy_id, by, resolution))
+    async def resolve_discrepancy(
+        self, discrepancy_id: int, by: str, resolution: str, audit: Sequence[AuditRecord] = ()
+    ) -> Discrepancy:
+        return await self._write(lambda tx: discrepancies.resolve(tx, discrepancy_id, by, resolution, audit))
 
     async def note_fetch(self, connection_id: str, problem: str | None) -> None:
         await self._write(lambda tx: discrepancies.note_fetch(tx, connection_id, problem))
@@ -393,15 +398,6 @@ class SqliteStore(AuditRows, PeopleRows):
 
     async def horizon_age(self) -> timedelta:
         return timedelta()  # events get their numbers one transaction after the other
-
-    async def channel_note(self, name: str) -> str | None:
-        return await self._read(lambda db: notes.note(db, name))
-
-    async def put_channel_note(self, name: str, content: str, *, was: str | None) -> bool:
-        return await self._write(lambda tx: notes.put_note(tx, name, content, was))
-
-    async def forget_upload_notes(self, before: datetime, *, limit: int) -> int:
-        return await self._write(lambda tx: notes.forget_uploads(tx, before, limit))
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
 

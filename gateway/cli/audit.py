@@ -1,0 +1,333 @@
+"""`bankgate audit`: reading, checking, proving and exporting the audit log, by the configuration and without a service."""
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from gateway import clock
+from gateway.audit.chain import AuditRow, Part
+from gateway.audit.form import FIELDS, as_json, masked
+from gateway.audit.lines import by_operator, erasure
+from gateway.checkpoints import Checkpointer, signer_of
+from gateway.cli.audit_verify import PAGE, Vouched, of_export, of_store, read_checkpoint, verdict
+from gateway.cli.keys_common import whoever
+from gateway.cli.onboarding import open_service_store
+from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_error, print_json, print_table, run
+from gateway.cli.serve import Config, loaded
+from gateway.config import Configuration
+from gateway.masking import HIDDEN
+from gateway.store.audit import AuditFilter
+from gateway.store.store import Store
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The audit log: reading, checking, proving, exporting.")
+T = TypeVar("T")
+
+OptionalConfig = Annotated[
+    Path | None, typer.Option("--config", help="Configuration directory.", envvar="BANKGATE_CONFIG", show_default=False)
+]
+Personal = Annotated[bool, typer.Option("--personal", help="With names, addresses and details, which are masked otherwise.")]
+By = Annotated[str | None, typer.Option(help="Who does this. Absent: the user.", show_default=False)]
+_TOLD: Final = ("number", "moment", "actor", "action", "object", "outcome", "detail")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def with_store(configuration: Configuration, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Runs some work over the store of a configuration."""
+
+    async def go() -> T:
+        async with open_service_store(configuration) as store:
+            return await work(store)
+
+    return run(go)
+
+
+@app.command("list")
+def list_lines(
+    *,
+    config: Config,
+    action: Annotated[str | None, typer.Option(help="An action, or what stands before its dot.", show_default=False)] = None,
+    actor: Annotated[str | None, typer.Option(help='As in "person: li.wei", "caller: erp".', show_default=False)] = None,
+    about: Annotated[
+        str | None, typer.Option("--object", help="KIND or KIND:ID, as in payment:01JD….", show_default=False)
+    ] = None,
+    outcome: Annotated[str | None, typer.Option(help="done or refused.", show_default=False)] = None,
+    since: Annotated[datetime | None, typer.Option(help="From this moment on (UTC).", show_default=False)] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this moment (UTC).", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
+    personal: Personal = False,
+    as_json_: Json = False,
+) -> None:
+    """Show the newest lines."""
+    kind, _, name = (about or "").partition(":")
+    where = AuditFilter(
+        action=action,
+        actor=actor,
+        object_kind=kind or None,
+        object_id=name or None,
+        outcome=outcome,
+        since=None if since is None else since.replace(tzinfo=UTC),
+        until=None if until is None else until.replace(tzinfo=UTC),
+    )
+    rows, _ = with_store(loaded(config), lambda store: store.list_audit(where, limit=limit))
+    shown = rows if personal else [masked(row) for row in rows]
+    if as_json_:
+        print_json([as_json(row) for row in shown])
+        return
+    print_table(_TOLD, [_cells(row) for row in shown])
+
+
+def _cells(row: AuditRow) -> tuple[Any, ...]:
+    found = as_json(row)
+    about = f"{row.object_kind} {HIDDEN if row.object_id is None else row.object_id}"
+    detail = "" if row.detail in {None, "{}"} else row.detail
+    return (row.number, found["moment"], HIDDEN if row.actor is None else row.actor, row.action, about, row.outcome, detail)
+
+
+@app.command()
+def verify(
+    config: OptionalConfig = None,
+    export: Annotated[
+        Path | None, typer.Option(help="An export (JSON Lines) instead of the database.", dir_okay=False, show_default=False)
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint that was kept elsewhere; .sig and .pem beside it.", dir_okay=False, show_default=False),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="The public key (PEM) that must have signed.", dir_okay=False, show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether the log is as it was written; if not, the first line that does not fit, and why."""
+    if (config is None) == (export is None):
+        raise CommandFailed("name --config DIR or --export FILE", USAGE)
+    pem = None if key is None else _text(key)
+    vouched = Vouched()
+    try:
+        for path in checkpoint or []:
+            vouched.add(read_checkpoint(path), pem, str(path))
+        found = run(lambda: verdict(of_export(export), vouched)) if export else _of_database(config, vouched, pem)
+    except ValueError as error:  # of the key given
+        raise CommandFailed(f"--key {key}: {error}", USAGE) from None
+    if as_json:
+        print_json(found)
+    else:
+        _tell(found)
+    if not found["ok"]:
+        raise typer.Exit(PROBLEMS)
+
+
+def _of_database(config: Path | None, vouched: Vouched, pem: str | None) -> dict[str, Any]:
+    assert config is not None  # noqa: S101 - one of the two was given
+
+    async def look(store: Store) -> dict[str, Any]:
+        after = 0
+        while kept := await store.checkpoints(after, PAGE):
+            for one in kept:
+                vouched.add(one, pem, f"the checkpoint over {one.size} lines in the database")
+            after = kept[-1].size
+        return await verdict(of_store(store), vouched, whole=True)
+
+    return with_store(loaded(config), look)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    if found["fault"]:
+        print_error(f"line {found['fault']['number']}: {found['fault']['text']}")
+    for problem in found["problems"]:
+        print_error(problem)
+    if not found["ok"]:
+        return
+    signed, unsigned = found["checkpoints_signed"], found["checkpoints_unsigned"]
+    out().print(
+        f"good: {found['lines']} lines, {found['lines_with_erased_parts']} of them with erased or masked parts;"
+        f" {signed} signed checkpoints and {unsigned} without a signature fit\nlog  {found['log']}\nroot {found['root']}",
+        markup=False,
+    )
+
+
+@app.command()
+def proof(
+    payment: Annotated[str, typer.Argument(help="The payment's id.")],
+    config: Config,
+    target: Annotated[Path, typer.Option("--out", help="A directory to be made, or a file whose name ends in .zip.")],
+    personal: Personal = False,
+    by: By = None,
+) -> None:
+    """Write the proof bundle of a payment, which a stranger checks with deploy/scripts/audit_check.py."""
+    from gateway.audit_proof import NoSuchPayment, prove
+
+    configuration = loaded(config)
+    if target.exists():
+        raise CommandFailed(f"{target} is there already", USAGE)
+    try:
+        bundle = with_store(
+            configuration,
+            lambda store: prove(store, _checkpointer(configuration, store), payment, by=whoever(by), personal=personal),
+        )
+    except NoSuchPayment as error:
+        raise CommandFailed(str(error)) from None
+    if target.suffix == ".zip":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in bundle.files.items():
+                archive.writestr(name, content)
+        _write_private(target, packed.getvalue())
+    else:
+        _write_all(target, bundle.files)
+    signed = "signed" if bundle.signed else "NOT signed (audit.checkpoint_key is not set)"
+    out().print(f"{target}: {bundle.lines} lines, proved by a checkpoint over {bundle.size}, {signed}", markup=False)
+
+
+@app.command()
+def checkpoint(
+    config: Config, target: Annotated[Path, typer.Option("--out", help="A directory to be made. Keep it elsewhere.")]
+) -> None:
+    """Make a checkpoint now and write it out, to be kept where nobody of this house can change it."""
+    from gateway.audit_proof import files_of
+
+    configuration = loaded(config)
+    if target.exists():
+        raise CommandFailed(f"{target} is there already", USAGE)
+    made = with_store(configuration, lambda store: _checkpointer(configuration, store).make())
+    if made is None:
+        raise CommandFailed("the audit log is empty")
+    _write_all(target, files_of(made))
+    signed = "signed" if made.signature else "NOT signed (audit.checkpoint_key is not set)"
+    out().print(f"{target}: a checkpoint over {made.size} lines, {signed}", markup=False)
+
+
+@app.command()
+def export(
+    config: Config,
+    target: Annotated[Path, typer.Option("--out", help="The file to be made.", dir_okay=False)],
+    form: Annotated[str, typer.Option("--format", help="jsonl, which can be verified, or csv, for reading.")] = "jsonl",
+    personal: Personal = False,
+    by: By = None,
+) -> None:
+    """Write all lines to a file. Masked lines verify like whole ones."""
+    if form not in {"jsonl", "csv"}:
+        raise CommandFailed(f"--format {form}: jsonl or csv", USAGE)
+    line = by_operator(whoever(by), "audit.exported", "audit", form, personal=personal)
+
+    async def write(store: Store) -> int:
+        await store.audit([line])
+        count = 0
+        with _new_file(target) as file:
+            table = csv.DictWriter(file, FIELDS) if form == "csv" else None
+            if table is not None:
+                table.writeheader()
+            async for row in _all(store):
+                told = as_json(row if personal else masked(row))
+                if table is not None:
+                    table.writerow({name: _cell(value) for name, value in told.items()})
+                else:
+                    file.write(json.dumps(told, ensure_ascii=False, separators=(",", ":")) + "\n")
+                count += 1
+        return count
+
+    count = with_store(loaded(config), write)
+    out().print(f"{target}: {count} lines{'' if personal else ', without what names people'}", markup=False)
+
+
+def _cell(value: Any) -> Any:
+    """A spreadsheet takes a text that begins so for a formula, and runs it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+async def _all(store: Store) -> AsyncIterator[AuditRow]:
+    async for rows in of_store(store):
+        for row in rows:
+            yield row
+
+
+@app.command()
+def erase(
+    config: Config,
+    reason: Annotated[str, typer.Option(help="Why; at least 10 characters. It stays in the log, so name nobody.")],
+    person: Annotated[str | None, typer.Option(help="Whose name, addresses and details go.", show_default=False)] = None,
+    payment: Annotated[str | None, typer.Option(help="The payment whose details go.", show_default=False)] = None,
+    by: By = None,
+) -> None:
+    """Take personal texts out of the log for good; that it was done stays, and the log verifies as before.
+
+    In PostgreSQL for the role that owns the tables: neither `serve` nor `worker` may."""
+    if (person is None) == (payment is None):
+        raise CommandFailed("name --person NAME or --payment ID", USAGE)
+    if len(reason.strip()) < 10:
+        raise CommandFailed("--reason: say why, in at least 10 characters", USAGE)
+    if person is not None:
+        wanted: list[tuple[AuditFilter, tuple[Part, ...]]] = [
+            (AuditFilter(actor=f"person: {person}"), (Part.WHO, Part.DETAIL)),
+            (AuditFilter(object_kind="person", object_id=person), (Part.OBJECT, Part.DETAIL)),
+        ]
+    else:
+        wanted = [(AuditFilter(object_kind="payment", object_id=payment), (Part.DETAIL,))]
+    what = "person" if person is not None else f"payment {payment}"
+
+    async def go(store: Store) -> dict[Part, int]:
+        chosen: dict[Part, set[int]] = {}
+        for where, parts in wanted:
+            numbers = await _numbers(store, where)
+            for part in parts:
+                chosen.setdefault(part, set()).update(numbers)
+        gone: dict[Part, int] = {}
+        for part, found in chosen.items():
+            if found:
+                line = erasure(whoever(by), what, part.value, found, reason)
+                gone[part] = await store.erase_audit(found, part, line)
+        return gone
+
+    gone = with_store(loaded(config), go)
+    if not gone:
+        raise CommandFailed("there is no such line")
+    told = ", ".join(f"{part.value} of {count} lines" for part, count in gone.items())
+    out().print(f"erased: {told}", markup=False)
+
+
+async def _numbers(store: Store, where: AuditFilter) -> list[int]:
+    numbers: list[int] = []
+    token: str | None = None
+    while True:
+        rows, token = await store.list_audit(where, limit=PAGE, before=token)
+        numbers += [row.number for row in rows]
+        if token is None:
+            return numbers
+
+
+def _checkpointer(configuration: Configuration, store: Store) -> Checkpointer:
+    return Checkpointer(store, configuration.audit, clock.now, signer_of(configuration.audit, configuration.directory))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{path} cannot be read: {error}", USAGE) from None
+
+
+def _write_all(directory: Path, files: dict[str, bytes]) -> None:
+    directory.mkdir(mode=0o700)
+    for name, content in files.items():
+        _write_private(directory / name, content)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+
+
+def _new_file(path: Path) -> Any:
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="")
+    except FileExistsError:
+        raise CommandFailed(f"{path} is there already", USAGE) from None
