@@ -74,7 +74,10 @@ _HAN_GIVEN = (
 )
 _HAN_BRAND = "华远金鼎宏泰瑞丰恒通鑫源德胜兴隆万达永盛长青海纳天成东升顺利嘉禾百川启明星辰广源中润博雅锦绣前程"
 _HAN_PLACE = ("北京", "上海", "深圳", "广州", "杭州", "天津", "青岛", "大连", "香港", "丹东")
-_HAN_BUSINESS = _pool(
+_HAN_BUSINESS = ("贸易", "科技", "实业", "进出口", "国际贸易", "投资", "物流", "电子", "机械设备", "化工")
+_ONSET = _pool("b d f g k l m n p r s t v z br dr fr gr kr pl st tr")
+_BRAND = tuple(onset + vowel + coda for onset in _ONSET for vowel in "aeiou" for coda in ("", "l", "m", "n", "r", "s", "x"))
+_BUSINESS = _pool(
     "Trading Shipping Industries Energy Petroleum Logistics Engineering Holding Electronics Chemicals Aviation Marine Steel "
     "Textiles Pharma"
 )
