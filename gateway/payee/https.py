@@ -11,11 +11,12 @@ from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 import aiohttp
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from channels.channel import ChannelError
 from channels.content import BadArrival
-from channels.https_client import HttpsClient, bounded
+from channels.https_client import HttpsClient, bounded, plainly
 from channels.references import References
 from gateway.payee.provider import (
     NONSENSE,
@@ -28,6 +29,8 @@ from gateway.payee.provider import (
     not_available,
 )
 from gateway.payee_settings import PayeeServiceSettings
+
+log = structlog.get_logger("payee")
 
 _CODES: Final = {
     "MTCH": PayeeResult.MATCH,
@@ -76,7 +79,8 @@ class HttpsPayees:
             return not_available(TIMEOUT)
         except BadArrival:
             return not_available(NONSENSE)
-        except (aiohttp.ClientError, OSError, ChannelError):
+        except (aiohttp.ClientError, OSError, ChannelError) as error:
+            log.warning("payee_service_unreachable", error=plainly(error))
             return not_available(UNREACHABLE)
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import ValidationError
 
 from channels.references import References
@@ -170,8 +171,11 @@ async def test_a_silent_service_holds_many_payments_no_longer_than_the_settings_
 @pytest.mark.parametrize("changes", [{"trust": ["env:OTHER_CA"]}, identity("STRANGER"), identity(None), {"trust": ["env:GONE"]}])
 async def test_who_is_not_believed_gives_no_answer(service: PayeeService, provider: Open, changes: dict[str, Any]) -> None:
     """A service with another certificate; ourselves with one it does not know, or none; settings that lead nowhere."""
-    assert await ask(provider(**changes), question("Acme"), 5) == not_available(UNREACHABLE)
+    with structlog.testing.capture_logs() as logged:
+        assert await ask(provider(**changes), question("Acme"), 5) == not_available(UNREACHABLE)
     assert not service.asked
+    assert logged[0]["error"], "an operator is told why"
+    assert "Acme" not in str(logged)
 
 
 @pytest.mark.parametrize(
