@@ -130,6 +130,12 @@ class Metrics:
             "certificate_days_left", "Days until a certificate expires; negative once it has.", "connection", "certificate"
         )
         self.rpc_total = counter("rpc_total", "Calls answered, by gRPC status code.", "method", "code")
+        self.calls_refused_total = counter(
+            "calls_refused_total",
+            "Calls refused before their work began: who calls is not known (kind of reason), may not, or a limit (its setting).",
+            "caller",
+            "reason",
+        )
         self.rpc_seconds = self._histogram("rpc_seconds", "One call, streams included, from first to last byte.", "method")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

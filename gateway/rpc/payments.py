@@ -13,6 +13,7 @@ from bankgate.v1 import types_pb2
 from gateway.callers import Caller
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
 from gateway.lifecycle import PaymentState
+from gateway.limits import Allowance
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import date_of, orders_of
 from gateway.rpc.door import Servicer, aware, page_of, streaming, unary
@@ -35,6 +36,9 @@ BATCH_MAX: Final = 1000
 REASON_MAX: Final = 500
 WARNINGS_MAX: Final = 1000
 """Warnings in one answer to a submission: what was stored must not become an answer that is too large for its client."""
+
+PACE_SECONDS_MAX: Final = 20.0
+"""How long a batch of a stream waits for its caller's payments_per_second; beyond that the stream is ended."""
 
 _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
 
@@ -69,6 +73,7 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         if request.on and on is None:
             raise BadRequest("on", "must be a calendar date such as 2026-11-25")
         orders = _orders(request.payments)
+        self.door.limits.of(caller.name).check(len(orders), perf_counter())
         violations, conflicts, warnings, windows = await self.gateway.check(caller, orders, on)
         return pb.CheckPaymentsResponse(
             violations=[violation_message(violation) for violation in violations],
@@ -118,8 +123,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         self, caller: Caller, request: pb.WatchPaymentEventsRequest
     ) -> AsyncIterator[pb.WatchPaymentEventsResponse]:
         for connection_id in request.connection_ids:
-            if not caller.may("read", connection_id):
-                raise Forbidden(f"caller {caller.name!r} may not use connection {connection_id!r}")
+            missing = caller.lacks("read", connection_id)
+            if missing is not None:
+                raise Forbidden(f"caller {caller.name!r} may not use connection {connection_id!r}", missing)
         events = self.gateway.watch(caller, request.resume_token, tuple(request.connection_ids), request.stop_at_end)
         async for some in self.door.drain.until(events):
             yield pb.WatchPaymentEventsResponse(events=[event_message(event) for event in some])
@@ -129,13 +135,19 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
     async def _submit(self, caller: Caller, request: pb.SubmitPaymentsRequest, kind: str) -> list[pb.SubmittedPayment]:
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
+        allowance, count = self.door.limits.of(caller.name), len(request.payments)
+        if kind == "stream":
+            await _paced(allowance, count, started)
+        allowance.submit(count, perf_counter(), self.door.clock())
         try:
             submitted = await self.gateway.submit(caller, _orders(request.payments))
         except Exception as error:
+            allowance.give_back(count)
             self.door.metrics.submitted(caller.name, "", _refusal(error), len(request.payments))
             raise
         finally:
             self.door.metrics.submit_seconds.labels(kind).observe(perf_counter() - started)
+        allowance.give_back(sum(payment.already_known for payment in submitted))
         room = WARNINGS_MAX
         answers = []
         for payment in submitted:
@@ -198,6 +210,12 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         except (TooMany, Forbidden, NotFound, BadRequest) as error:
             answer.error = str(error)
         return answer
+
+
+async def _paced(allowance: Allowance, count: int, started: float) -> None:
+    """Slows a stream down where a single call would be refused: its window is full meanwhile, and no more is read of it."""
+    while 0 < (wait := allowance.wait_for(count, perf_counter())) <= started + PACE_SECONDS_MAX - perf_counter():
+        await asyncio.sleep(wait)
 
 
 def _refusal(error: Exception) -> str:

@@ -37,6 +37,7 @@ from gateway.service import Gateway
 from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
+from gateway.tokens import Tokens
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
@@ -236,7 +237,7 @@ class House:
 
     async def call(self, method: str, caller: CallerSettings, request: Any = None) -> tuple[CODE, str, list[Any]]:
         """How it ended, in which words, and every answer."""
-        object.__setattr__(self.server._door, "callers", Callers([caller]))
+        self.server._door.change(Callers([caller]), Tokens())
         service, _, name = method.partition(".")
         asked = getattr(STUBS[service](self.channel), name)
         request = CALLS[method][1](self.things) if request is None else request
