@@ -82,29 +82,28 @@ class Allowance:
                 self.name,
             )
 
-    def wait_for(self, payments: int, ticks: float) -> float:
-        """Seconds until so many payments may be taken, by the second alone; 0: now."""
-        return self.payments.wait(payments, ticks)
-
-    def check(self, payments: int, ticks: float) -> None:
-        """Takes so many payments of the second's. Raises `LimitReached`."""
+    def check(self, payments: int, ticks: float, *, patience: float = 0.0) -> float:
+        """Takes so many payments of the second's, and gives the seconds to wait before they are worked on: `patience` at most.
+        Raises `LimitReached`."""
         wait = self.payments.wait(payments, ticks)
-        if wait > 0:
+        if wait > patience:
             raise self._reached("payments_per_second", f"{self.settings.payments_per_second:g} payments in a second", wait)
         self.payments.take(payments)
+        return wait
 
-    def submit(self, payments: int, ticks: float, now: datetime) -> None:
-        """Takes so many payments of the second's and of the day's. Raises `LimitReached`."""
+    def submit(self, payments: int, ticks: float, now: datetime, *, patience: float = 0.0) -> float:
+        """Takes so many payments of the second's and of the day's, likewise."""
         most = self.settings.payments_per_day
         today = now.astimezone(UTC).date()
         if self.day != today:
             self.day, self.payments_today = today, 0
         if most is not None and self.payments_today + payments > most:
             tomorrow = datetime.combine(today + timedelta(days=1), datetime.min.time(), UTC)
-            left = f"{most} payments in a day (UTC), of which {most - self.payments_today} are left"
+            left = f"{most} payments in a day (UTC), of which {most - self.payments_today} are left,"
             raise self._reached("payments_per_day", left, None if payments > most else (tomorrow - now).total_seconds())
-        self.check(payments, ticks)
+        wait = self.check(payments, ticks, patience=patience)
         self.payments_today += payments
+        return wait
 
     def give_back(self, payments: int) -> None:
         """So many of the day's were not stored as new ones."""

@@ -13,7 +13,6 @@ from bankgate.v1 import types_pb2
 from gateway.callers import Caller
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
 from gateway.lifecycle import PaymentState
-from gateway.limits import Allowance
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import date_of, orders_of
 from gateway.rpc.door import Servicer, aware, page_of, streaming, unary
@@ -136,9 +135,10 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
         allowance, count = self.door.limits.of(caller.name), len(request.payments)
-        if kind == "stream":
-            await _paced(allowance, count, started)
-        allowance.submit(count, perf_counter(), self.door.clock())
+        patience = PACE_SECONDS_MAX if kind == "stream" else 0.0
+        wait = allowance.submit(count, started, self.door.clock(), patience=patience)
+        if wait > 0:  # a stream is slowed down where a call is refused; its window is full meanwhile, and no more is read of it
+            await asyncio.sleep(wait)
         try:
             submitted = await self.gateway.submit(caller, _orders(request.payments))
         except Exception as error:
@@ -210,12 +210,6 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         except (TooMany, Forbidden, NotFound, BadRequest) as error:
             answer.error = str(error)
         return answer
-
-
-async def _paced(allowance: Allowance, count: int, started: float) -> None:
-    """Slows a stream down where a single call would be refused: its window is full meanwhile, and no more is read of it."""
-    while 0 < (wait := allowance.wait_for(count, perf_counter())) <= started + PACE_SECONDS_MAX - perf_counter():
-        await asyncio.sleep(wait)
 
 
 def _refusal(error: Exception) -> str:
