@@ -14,8 +14,21 @@ from hypothesis import strategies as st
 from gateway.config import TokenIssuerSettings
 from gateway.token_keys import AGAIN_SECONDS, SET_BYTES_MAX, IssuerKeys, KeysUnreadable, parsed
 from gateway.tokens import TokenKeysUnavailable, TokenRefused, Tokens, TokenVerifier, tokens_of
-
-from .jose import AUDIENCE, EC, ISSUER, KEYS, NOW, OTHER, RSA, key_set, keyed_with_the_public_key, part, public, token, unsigned
+from tests.support.jose import (
+    AUDIENCE,
+    EC,
+    ISSUER,
+    KEYS,
+    NOW,
+    OTHER,
+    RSA,
+    key_set,
+    keyed_with_the_public_key,
+    part,
+    public,
+    token,
+    unsigned,
+)
 
 
 class Issuer:

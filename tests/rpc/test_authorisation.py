@@ -4,6 +4,8 @@ A method that is added to the contract and not to `CALLS` fails here.
 """
 
 import asyncio
+import importlib
+import pkgutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor import ServiceDescriptor
 
+import bankgate.v1
 from bankgate.v1 import (
     operations_pb2,
     operations_pb2_grpc,
@@ -32,7 +36,7 @@ from gateway.callers import Callers
 from gateway.config import CallerSettings, Configuration, ConnectionSettings, ListenSettings
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
 from gateway.reasons import ours
-from gateway.rpc.server import RpcServer
+from gateway.rpc.server import SERVICES, RpcServer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
 from gateway.store.sqlite import SqliteStore
@@ -123,14 +127,24 @@ STUBS = {
 }
 
 
+def every_service() -> Iterator[ServiceDescriptor]:
+    """Of every file of the contract, whoever adds one."""
+    for found in pkgutil.iter_modules(bankgate.v1.__path__, "bankgate.v1."):
+        if found.name.endswith("_pb2"):
+            yield from importlib.import_module(found.name).DESCRIPTOR.services_by_name.values()
+
+
 def every_method() -> Iterator[str]:
-    for module in (pay, stm, ops, rep):
-        for service in module.DESCRIPTOR.services_by_name.values():
-            yield from (f"{service.name}.{method.name}" for method in service.methods)
+    for service in every_service():
+        yield from (f"{service.name}.{method.name}" for method in service.methods)
 
 
 def test_every_method_of_the_contract_stands_in_the_matrix() -> None:
     assert sorted(every_method()) == sorted({*CALLS, *NOT_YET})
+
+
+def test_every_service_of_the_contract_is_served_and_tells_its_health() -> None:
+    assert sorted(SERVICES) == sorted(service.full_name for service in every_service())
 
 
 def connection(name: str) -> ConnectionSettings:
