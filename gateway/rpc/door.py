@@ -33,6 +33,7 @@ _END: Final = object()
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
 HEARD_SECONDS = 1.0
+TOLD_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -327,7 +328,10 @@ class _Observed:
         self._code = failure.code
         self._door.refused(error)
         log.info("rpc.refused", method=self._method, code=failure.code.name, reason=failure.reason)
-        await abort(context, failure)
+        async with asyncio.timeout(
+            TOLD_SECONDS
+        ):  # a client that reads nothing is not waited for: it finds the status when it does
+            await abort(context, failure)
         raise AssertionError("abort does not return")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:

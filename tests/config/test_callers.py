@@ -1,10 +1,19 @@
 """Mistakes in the settings of callers, permissions, tokens and their listeners."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from gateway.config import (
+    CallerSettings,
+    LimitSettings,
+    ListenSettings,
+    PermissionSettings,
+    TlsSettings,
+    TokenIssuerSettings,
+)
 from gateway.config_load import load
 
 from .test_load import HOUSE, Directory
@@ -112,6 +121,23 @@ def test_mistakes_are_told_where_they_are(
     found = {problem.key: problem.problem for problem in directory.problems()}
     assert says in found.get(key, str(found))
     assert all(key.startswith(one) for one in found), "a mistake that is none was told"
+
+
+def test_the_example_of_the_operators_guide_loads_as_it_stands(directory: Directory) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "operator.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(# bankgate.toml, callers of every kind\n.*?)```", guide, re.DOTALL)
+    directory.connection("house-bank", HOUSE)
+    (directory.path / "tls").mkdir()
+    for reference in re.findall(r'"file:([^"]+)"', block):
+        if reference.startswith("tls/"):
+            (directory.path / reference).write_text("x")
+    directory.main(block)
+    loaded = load(directory.path)
+    explained = set(re.findall(r"^(?:tls\.)?(\w+) = ", block, re.MULTILINE))
+    models = (ListenSettings, TlsSettings, TokenIssuerSettings, CallerSettings, PermissionSettings, LimitSettings)
+    told_elsewhere = {"metrics_address", "drain_seconds", "plaintext", "tls", "permissions", "limits"}
+    assert {name for model in models for name in model.model_fields} - told_elsewhere == explained
+    assert [caller.name for caller in loaded.callers] == ["erp", "payroll"]
 
 
 def test_a_token_is_one_callers_and_no_plaintext_caller_has_one(directory: Directory) -> None:

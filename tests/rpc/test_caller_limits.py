@@ -105,8 +105,7 @@ async def test_too_many_calls_and_streams_at_once_are_refused_and_room_is_found_
         server._door.gateway.hold = asyncio.Event()  # type: ignore[attr-defined]
         first = stub.SubmitPayments(batch_of("A"))
         watched = stub.WatchPaymentEvents(payments_pb2.WatchPaymentEventsRequest())
-        while len(server._door.under_way) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(server._door.under_way) == 2)
         assert (await refusal(stub.ListPayments(payments_pb2.ListPaymentsRequest())))[:2] == (
             CODE.RESOURCE_EXHAUSTED,
             "calls_at_once",
@@ -116,8 +115,7 @@ async def test_too_many_calls_and_streams_at_once_are_refused_and_room_is_found_
         server._door.gateway.hold.set()  # type: ignore[attr-defined]
         await first
         watched.cancel()
-        while server._door.under_way:
-            await asyncio.sleep(0.01)
+        await until(lambda: not server._door.under_way)
         await stub.ListPayments(payments_pb2.ListPaymentsRequest())
         await stub.WatchPaymentEvents(payments_pb2.WatchPaymentEventsRequest(stop_at_end=True)).read()
 
@@ -153,14 +151,17 @@ async def test_a_stream_that_brings_nothing_is_ended(tmp_path: Path, batch_of: B
 
 async def test_a_stream_that_nobody_reads_is_ended(tmp_path: Path, batch_of: Batch) -> None:
     async with limited(tmp_path, {}, stream_unread_seconds=0.3) as (server, stub), asyncio.timeout(30):
-        for number in range(20):
-            await stub.SubmitPayments(batch_of(*(f"{number}-{n}" for n in range(500))))
+        await stub.SubmitPayments(batch_of(*(f"A-{n}" for n in range(500))))
+        server._door.gateway.events *= 100  # type: ignore[attr-defined]  # more than any window between the two
         call = stub.WatchPaymentEvents(payments_pb2.WatchPaymentEventsRequest())
-        while not counted(server, "stream_unread_seconds"):
-            await asyncio.sleep(0.05)
-        while server._door.under_way:
-            await asyncio.sleep(0.05)
+        await until(lambda: counted(server, "stream_unread_seconds") == 1)
+        await until(lambda: not server._door.under_way)
         call.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the server says nothing of itself that could be waited for
+        await asyncio.sleep(0.01)
 
 
 def test_limits_are_generous_unless_somebody_sets_them() -> None:

@@ -122,7 +122,7 @@ async def test_the_server_looks_by_itself_and_at_once_when_it_is_asked(running: 
     running.write(MAIN + TOKENS)
     running.server.reread()
     async with asyncio.timeout(10):
-        while (await listing(running.channel, fresh()))[0] is not CODE.UNAUTHENTICATED:
+        while (await listing(running.channel, fresh()))[0] is not CODE.UNAUTHENTICATED:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0.02)
 
 
