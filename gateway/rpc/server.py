@@ -42,6 +42,7 @@ from gateway.rpc.payments import PaymentServicer
 from gateway.rpc.replay import ReplayServicer
 from gateway.rpc.rereading import Rereading
 from gateway.rpc.statements import StatementServicer
+from gateway.rpc.strangers import Strangers
 from gateway.telemetry import Metrics
 from gateway.tokens import Tokens, tokens_of
 from keys.seal import KeyUnavailable
@@ -101,6 +102,7 @@ class RpcServer:
             tuple(ip_network(text) for text in listen.proxies),
         )
         self._rereading = Rereading(configuration, self._door, clock, reload)
+        self._strangers = Strangers(listen.request_seconds)
         self._watching: asyncio.Task[None] | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
         self._server: grpc.aio.Server | None = None
@@ -118,7 +120,11 @@ class RpcServer:
                 "set [listen.tls] (certificate, key, key_passphrase, client_ca), or listen on 127.0.0.1"
             )
         self._door.identity.tokens = self._issuers()
-        server = grpc.aio.server(options=_options(self._listen), maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX)
+        server = grpc.aio.server(
+            interceptors=(self._strangers,),
+            options=_options(self._listen),
+            maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX,
+        )
         self._add_services(server)
         self.port = _add_port(server, "listen.address", self._listen.address, credentials)
         if self._listen.token_address is not None:
