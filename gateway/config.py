@@ -78,7 +78,7 @@ class ListenSettings(Settings):
     metrics_address: str | None = None  # "127.0.0.1:9464"; None: off
     message_bytes_max: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=1024 * 1024 * 1024)  # of one call; no way to none
     drain_seconds: Seconds = 20
-    request_seconds: Seconds = 60  # for the request of a call to come in whole; 0: without a bound
+    request_seconds: Seconds = 60  # for a call's request to come in whole where no client certificate is asked for; 0: no bound
     stream_quiet_seconds: Seconds = 900  # after which a stream of requests that brings none is ended; 0: never
     stream_unread_seconds: Seconds = 120  # after which a stream of answers that nobody reads is ended; 0: never
 

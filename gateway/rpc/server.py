@@ -121,7 +121,7 @@ class RpcServer:
             )
         self._door.identity.tokens = self._issuers()
         server = grpc.aio.server(
-            interceptors=(self._strangers,),
+            interceptors=(self._strangers,) if self._strangers_may_come else (),
             options=_options(self._listen),
             maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX,
         )
@@ -145,6 +145,12 @@ class RpcServer:
     def reread(self) -> None:
         """Has the callers read again now, and not only when the file's time changes."""
         self._rereading.now()
+
+    @property
+    def _strangers_may_come(self) -> bool:
+        """Whether a listener takes connections of everybody. Elsewhere an authority or this machine vouches for them."""
+        tls = self._listen.tls
+        return self._listen.token_address is not None or (tls is not None and tls.client_certificates == "none")
 
     def _issuers(self) -> Tokens:
         try:

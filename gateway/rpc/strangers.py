@@ -2,7 +2,8 @@
 
 gRPC reads the request of a call before it hands it over, without a bound in time, and each such call takes one of the places
 there are. Here the request is read under a bound instead: on the wire nothing changes. The services that everybody may use
-(health, reflection) get a few places for their streams, and the rest stays for callers.
+(health, reflection) get a few places for their streams, and the rest stays for callers. Used where a listener asks for no client
+certificate.
 """
 
 import asyncio

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from bankgate.v1 import payments_pb2, payments_pb2_grpc, types_pb2
 from gateway.callers import Callers
 from gateway.config import CallerSettings, Configuration, ListenSettings, TlsSettings
+from gateway.rpc.client import CallFailed, Client, ClientTls, Target
 from gateway.rpc.server import METADATA_BYTES_MAX, CannotListen, RpcServer
 from gateway.telemetry import Metrics
 from tests.support.jose import ISSUER, OTHER, key_set, keyed_with_the_public_key, public, unsigned
@@ -53,6 +54,19 @@ async def test_everybody_comes_in_by_what_their_entry_asks_for(house: tuple[Secu
     assert await made.call(BOTH, fresh(sub="both", cnf={"x5t#S256": thumbprint(BOTH)})) == (CODE.OK, "")
     assert keys.asked == 1
     assert not made.refusals()
+
+
+async def test_our_own_client_shows_a_token_over_tls(house: tuple[Secured, KeyAddress]) -> None:
+    made, _ = house
+    tls = ClientTls(ca=AUTHORITY.root.certificate_pem, certificate=None, key=None)
+    for shown, code in ((fresh(), ""), (expired(), "UNAUTHENTICATED")):
+        async with Client(Target(f"localhost:{made.server.token_port}", tls, shown)) as client:
+            try:
+                await client.call("PaymentService", "ListPayments")
+            except CallFailed as error:
+                assert error.code == code
+            else:
+                assert not code
 
 
 Case = tuple[Issued | None, list[str], str]

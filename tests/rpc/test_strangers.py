@@ -13,8 +13,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from gateway.rpc import strangers
 from gateway.rpc.server import RpcServer
+from tests.support.jose import ISSUER, key_set
 
-from .test_caller_limits import CODE, limited, until
+from .certificates import Authority
+from .secured import CODE, secured
+from .test_caller_limits import until
 
 
 async def silence() -> AsyncIterator[bytes]:
@@ -24,12 +27,15 @@ async def silence() -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def opened(directory: Path, **listen: Any) -> AsyncIterator[tuple[RpcServer, grpc.aio.Channel]]:
+    """A stranger's connection to the listener for tokens."""
+    (directory / "keys.json").write_bytes(key_set("ec"))
+    caller = {"name": "token", "token": {"issuer": ISSUER, "subject": "erp"}}
     async with (
-        limited(directory, {}, **listen) as (server, _),
+        secured(directory, [caller], authority=Authority(), keys="file:keys.json", **listen) as made,
         asyncio.timeout(20),
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        made.channel() as channel,
     ):
-        yield server, channel
+        yield made.server, channel
 
 
 async def ended(call: Any) -> grpc.StatusCode:
