@@ -85,6 +85,7 @@ class Caller:
     needs: frozenset[str] = field(default=frozenset(), compare=False)  # "certificate", "token": all of it has to be shown
     networks: tuple[IPv4Network | IPv6Network, ...] = ()  # none: from anywhere
     dated: bool = False  # whether what it may do changes with the day
+    address: str = field(default="", compare=False)  # from where this call came; "" where it came from nowhere else
 
     def __post_init__(self) -> None:
         if not self.permissions and not self.dated:

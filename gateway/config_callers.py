@@ -22,8 +22,8 @@ Reference = Callable[[str, str, Path], Iterator[Found]]
 """The rule of references: (key, reference, directory)."""
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
-_WHOLE: Final = frozenset({"operate", "replay"})  # actions on what belongs to a whole connection
 _OF_PAYMENTS: Final = frozenset({"submit", "read", "cancel"})
+_OF_ACCOUNTS: Final = _OF_PAYMENTS | {"statements"}  # every other action is about whole connections, or about none
 _FINGERPRINT_HINT: Final = "openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"
 
 
@@ -206,7 +206,7 @@ def _permission(where: str, one: PermissionSettings, connection_ids: set[str]) -
         ("currencies", EVERY not in one.currencies),
         ("amount_max", one.amount_max is not None),
     ):
-        wrong = sorted(actions - _OF_PAYMENTS if name == "amount_max" else actions & _WHOLE)
+        wrong = sorted(actions - (_OF_PAYMENTS if name == "amount_max" else _OF_ACCOUNTS))
         if limited and wrong:
             hint = f"give {', '.join(wrong)} in a permission of its own"
             yield f"{where}.{name}", f"cannot limit {', '.join(wrong)}", hint

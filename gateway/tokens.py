@@ -26,7 +26,7 @@ _OWN_KEY: Final = ("jwk", "jku", "x5u", "x5c")
 """Headers with which a token would say by which key it is to be believed."""
 
 
-class TokenRefused(Exception):
+class TokenRefused(ValueError):
     """A token that is not believed. `kind` is one word for it (metrics, tests); the text says why, without its content."""
 
     def __init__(self, kind: str, text: str) -> None:

@@ -112,17 +112,20 @@ class Door:
             return error
         return None if now == stream.caller else PermissionsChanged()
 
-    def refused(self, error: Exception) -> None:
-        """Counts a call that was refused before its work began."""
+    def count_refused(self, caller: str, error: Exception) -> None:
+        """Counts a call that was refused. `caller`: "" where nobody knows who it is."""
         match error:
             case LimitReached():
-                self.metrics.calls_refused_total.labels(error.caller, error.limit).inc()
-            case _Closed():
-                self.metrics.calls_refused_total.labels(error.caller, "action").inc()
+                reason = error.limit
             case Unauthenticated():
-                self.metrics.calls_refused_total.labels("", error.kind).inc()
+                reason = error.kind
+            case Forbidden():
+                reason = error.missing
             case TokenKeysUnavailable():
-                self.metrics.calls_refused_total.labels("", "token-keys-unavailable").inc()
+                reason = "token-keys-unavailable"
+            case _:
+                return
+        self.metrics.calls_refused_total.labels(caller, reason).inc()
 
 
 class _Closed(Forbidden):
@@ -319,6 +322,12 @@ class _Observed:
         self._door.streams.add(stream)
         return stream
 
+    def caller_of(self, error: Exception) -> str:
+        """The name of who calls, as far as it is known; "" if it is not."""
+        if isinstance(error, _Closed | LimitReached):
+            return error.caller
+        return "" if self._allowance is None else self._allowance.name
+
     async def fail(self, context: Context, error: Exception) -> NoReturn:
         """Ends the call with the error's status."""
         if context.done():  # the client is gone, and with it whoever could be told
@@ -326,7 +335,7 @@ class _Observed:
             raise error
         failure = failure_of(error)
         self._code = failure.code
-        self._door.refused(error)
+        self._door.count_refused(self.caller_of(error), error)
         log.info("rpc.refused", method=self._method, code=failure.code.name, reason=failure.reason)
         async with asyncio.timeout(
             TOLD_SECONDS

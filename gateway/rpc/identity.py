@@ -1,7 +1,7 @@
 """Who is at the other end of a call: by client certificate, by bearer token, by both, and from which address."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -82,7 +82,7 @@ class Identity:
             raise Unauthenticated(f"caller {caller.name!r} has to show its bearer token too", "token-missing")
         if not caller.may_call_from(shown.address):
             raise Unauthenticated(f"caller {caller.name!r} may not call from that address", "address")
-        return caller.at(self._clock().astimezone(UTC).date())
+        return replace(caller.at(self._clock().astimezone(UTC).date()), address=shown.address)
 
     def _in_the_clear(self) -> Caller:
         if self._tls or self.callers.plaintext is None:

@@ -81,6 +81,7 @@ MISTAKES = [
     ((('["house"]', '["hause"]'),), "P.connections[0]", "no connection"),
     ((('connections = ["house"]\n', ""),), "P.connections", "required"),
     ((('"read"]', '"statements"]'),), "P.amount_max", "cannot limit statements"),
+    ((('["submit", "read"]', '["operate"]'), ('amount_max = {EUR = "50000.00"}\n', "")), "P.accounts", "cannot limit operate"),
     ((('"DE89370400440532013000"]', '"*", "x"]'),), "P.accounts", "for all"),
     ((("token =", 'actions = ["read"]\ntoken ='),), "callers[0].actions", "beside permissions"),
     ((('subject = "erp"', 'subject = "erp", client_id = "c"'),), "callers[0].token", "exactly one"),
