@@ -3,6 +3,7 @@
 import asyncio
 import json
 import warnings
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -134,6 +135,66 @@ def test_no_token_with_one_character_changed_is_believed(place: int, change: int
             await Tokens([Issuer(ONE_KEY).verifier()]).verify(changed)
 
     asyncio.run(asked())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = (
+    "alg",
+    "kid",
+    "typ",
+    "iss",
+    "aud",
+    "sub",
+    "iat",
+    "exp",
+    "nbf",
+    "cnf",
+    "crit",
+    "keys",
+    "kty",
+    "crv",
+    "x",
+    "y",
+    "n",
+    "e",
+    "use",
+)
+TABLE = st.dictionaries(st.sampled_from(NAMES), JSON | st.sampled_from(["ES256", "EdDSA", "ec", "at+jwt", ISSUER, AUDIENCE]))
+
+
+@given(
+    shown=st.text(max_size=60) | st.builds(lambda a, b, c: f"{part(a)}.{part(b)}.{part(c)}", TABLE, TABLE, st.binary(max_size=80))
+)
+def test_whatever_is_shown_for_a_token_is_refused_and_nothing_else_happens(shown: str) -> None:
+    async def asked() -> None:
+        with pytest.raises((TokenRefused, TokenKeysUnavailable)):
+            await Tokens([Issuer(ONE_KEY).verifier()]).verify(shown)
+
+    asyncio.run(asked())
+
+
+@given(claims=TABLE)
+def test_whatever_an_issuer_signs_is_believed_or_refused_and_nothing_else_happens(claims: dict[str, Any]) -> None:
+    body = f"{part({'alg': 'EdDSA', 'kid': 'ed', 'typ': 'at+jwt'})}.{part({'iss': ISSUER, 'aud': AUDIENCE, **claims})}"
+    shown = f"{body}.{part(KEYS['ed'][1].sign(body.encode()))}"
+
+    async def asked() -> None:
+        with suppress(TokenRefused):
+            found = await Tokens([Issuer(ONE_KEY).verifier()]).verify(shown)
+            assert found["iss"] == ISSUER
+            assert found["sub"]
+
+    asyncio.run(asked())
+
+
+@given(keys=st.lists(TABLE | JSON, max_size=4) | JSON)
+def test_whatever_an_address_gives_for_keys_is_a_set_or_is_not_used(keys: Any) -> None:
+    with suppress(KeysUnreadable):
+        parsed(json.dumps({"keys": keys}).encode())
 
 
 GOOD = token("ed")
