@@ -230,9 +230,9 @@ async def _answer(door: Door, context: Context, stream: _Stream, answers: AsyncI
         finally:
             if not following.done():
                 following.cancel()
-                await asyncio.wait((following,))
+                await asyncio.gather(following, return_exceptions=True)
         if stream.ended.done():
-            following.cancelled() or following.exception()
+            await asyncio.gather(following, return_exceptions=True)  # it may have come at the same time; it is not told any more
             raise stream.ended.result()
         answer = following.result()
         if answer is _END:

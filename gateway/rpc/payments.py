@@ -177,12 +177,12 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         """
         stopping = asyncio.create_task(self.door.drain.wait())
         number = 0
+        following: asyncio.Future[pb.SubmitPaymentsRequest | None] | None = None
         try:
             while True:
                 following = asyncio.ensure_future(anext(requests, None))
                 await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
-                    following.cancel()
                     break
                 request = following.result()
                 if request is None:
@@ -196,6 +196,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
                 number += 1
         finally:
             stopping.cancel()
+            if following is not None:  # nobody reads on, whatever ended the reading; its own end is of no interest then
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
             await window.put(None)
 
     async def _batch(self, caller: Caller, number: int, request: pb.SubmitPaymentsRequest) -> pb.SubmitPaymentsAcknowledgement:

@@ -16,7 +16,7 @@ from gateway.callers import Callers
 from gateway.config import Configuration
 from gateway.config_load import MAIN_FILE, ConfigurationProblems
 from gateway.rpc.door import Door
-from gateway.tokens import tokens_of
+from gateway.tokens import Tokens, tokens_of
 from keys.seal import KeyUnavailable
 
 LOOK_SECONDS: Final = 2.0
@@ -87,13 +87,19 @@ class Rereading:
         if problems:
             log.error("callers.not-read", problems=problems, kept="the callers from before")
             return
-        self._door.change(Callers(found.callers), tokens)
         self._configuration = found
+        if (found.callers, found.tokens) == (known.callers, known.tokens):
+            log.info("callers.unchanged")
+        else:
+            self._change(known, found, tokens)
+        if found.model_copy(update={"callers": known.callers, "tokens": known.tokens}) != known:
+            log.warning("configuration.other-parts-changed", counts="from the next start on")
+
+    def _change(self, known: Configuration, found: Configuration, tokens: Tokens) -> None:
+        self._door.change(Callers(found.callers), tokens)
         names = {one.name: one for one in found.callers}, {one.name: one for one in known.callers}
         changed = sorted(name for name in names[0].keys() | names[1].keys() if names[0].get(name) != names[1].get(name))
         log.warning("callers.changed", callers=changed, tokens=found.tokens != known.tokens)
-        if found.model_copy(update={"callers": known.callers, "tokens": known.tokens}) != known:
-            log.warning("configuration.other-parts-changed", counts="from the next start on")
 
     def _look(self) -> Stamp:
         try:

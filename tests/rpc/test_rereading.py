@@ -10,7 +10,7 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from bankgate.v1 import payments_pb2, payments_pb2_grpc
+from bankgate.v1 import payments_pb2, payments_pb2_grpc, types_pb2
 from gateway import clock
 from gateway.config_load import load
 from gateway.rpc.server import RpcServer
@@ -129,6 +129,40 @@ async def test_the_server_looks_by_itself_and_at_once_when_it_is_asked(running: 
 async def test_other_parts_of_the_file_wait_for_a_new_start_and_that_is_said(running: Running) -> None:
     running.write('store = "sqlite:///other.db"\n' + MAIN + TOKEN + TOKENS)
     assert "configuration.other-parts-changed" in [one["event"] for one in await running.reread()]
+
+
+async def test_a_stream_of_payments_ends_too_and_what_it_acknowledged_is_stored(running: Running) -> None:
+    """Whoever has no access any more gets nothing further in through a stream that was open before."""
+    ended = asyncio.Event()
+
+    async def batches() -> AsyncIterator[payments_pb2.SubmitPaymentsRequest]:
+        yield payments_pb2.SubmitPaymentsRequest(payments=[payment("before")])
+        await ended.wait()
+        yield payments_pb2.SubmitPaymentsRequest(payments=[payment("after")])
+
+    shown = [("authorization", f"Bearer {fresh()}")]
+    call = payments_pb2_grpc.PaymentServiceStub(running.channel).SubmitPaymentStream(batches(), metadata=shown)
+    assert (await call.read()).payments[0].payment_reference == "before"
+    running.write(MAIN + TOKENS)
+    await running.reread()
+    ended.set()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call.read()
+    assert refused.value.code() is CODE.UNAUTHENTICATED
+    await running.opened(0)
+    assert list(running.server._door.gateway.payments) == ["before"]  # type: ignore[attr-defined]
+
+
+def payment(reference: str) -> types_pb2.PaymentRequest:
+    return types_pb2.PaymentRequest(payment_reference=reference, connection_id="house", amount="1.00", currency="EUR")
+
+
+async def test_a_file_that_says_the_same_changes_nothing(running: Running) -> None:
+    call = running.watch()
+    await running.opened()
+    running.write(MAIN + TOKEN + TOKENS + "# a remark\n")
+    assert [one["event"] for one in await running.reread()] == ["callers.unchanged"]
+    assert not call.done()
 
 
 async def test_keys_stay_read_when_only_callers_change(running: Running) -> None:
