@@ -1,6 +1,8 @@
 """Network addresses as the configuration and the commands write them: "host:port", "[::1]:port"."""
 
 import ipaddress
+from collections.abc import Iterable
+from urllib.parse import unquote
 
 
 def split_address(address: str, *, default_host: str | None = None) -> tuple[str, int]:
@@ -27,3 +29,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    """Whether an IP address lies in one of the networks; what is no IP address lies in none. IPv4 written as IPv6 is IPv4."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in network for network in networks)
+
+
+def peer_address(peer: str) -> str:
+    """The IP address of a peer as gRPC writes it ("ipv4:127.0.0.1:5", "ipv6:%5B::1%5D:5"); "" for any other kind."""
+    kind, _, rest = peer.partition(":")
+    if kind not in {"ipv4", "ipv6"}:
+        return ""
+    return unquote(rest).rpartition(":")[0].strip("[]")

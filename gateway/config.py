@@ -6,6 +6,7 @@ connection.
 """
 
 from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -48,8 +49,20 @@ def _calendar_date(value: object) -> date:
     return found
 
 
+def _amount(value: object) -> Decimal:
+    """An amount in words ("50000.00"): a number of TOML may have passed through binary fractions."""
+    try:
+        found = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        found = None
+    if found is None or not found.is_finite() or found <= 0:
+        raise ValueError('must be an amount above zero in quotes, such as "50000.00"')
+    return found
+
+
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
+Amount = Annotated[Decimal, BeforeValidator(_amount)]
 
 
 class TlsSettings(Settings):
@@ -58,29 +71,92 @@ class TlsSettings(Settings):
     certificate: str  # reference to a PEM chain
     key: str  # reference to an encrypted PKCS#8 PEM key
     key_passphrase: str  # reference
-    client_ca: str  # reference to the PEM certificates that may issue client certificates
+    client_ca: str | None = None  # reference to the PEM certificates that may issue client certificates
+    client_certificates: Literal["required", "none"] = "required"  # at `address`; "none": callers come with tokens alone
 
 
 class ListenSettings(Settings):
     address: str = "127.0.0.1:50051"
+    token_address: str | None = None  # a second one, with TLS, that asks for no client certificate: for callers with tokens
+    proxies: tuple[str, ...] = ()  # networks whose x-forwarded-for is believed; none: the other end is who it is
     tls: TlsSettings | None = None  # None: plaintext, which is only allowed on loopback
     metrics_address: str | None = None  # "127.0.0.1:9464"; None: off
     message_bytes_max: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=1024 * 1024 * 1024)  # of one call; no way to none
     drain_seconds: Seconds = 20
+    request_seconds: Seconds = 60  # for a call's request to come in whole where no client certificate is asked for; 0: no bound
+    stream_quiet_seconds: Seconds = 900  # after which a stream of requests that brings none is ended; 0: never
+    stream_unread_seconds: Seconds = 120  # after which a stream of answers that nobody reads is ended; 0: never
+
+
+TokenAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+"""Signatures of a key pair only: with a shared secret (HS…) or none, whoever can check a token can make one."""
+
+
+class TokenIssuerSettings(Settings):
+    """An issuer whose bearer tokens are believed (`gateway.tokens`)."""
+
+    issuer: str = Field(min_length=1, max_length=500)  # as the tokens' iss says it, letter by letter
+    audience: tuple[str, ...] = Field(min_length=1)  # one of them stands in aud
+    keys: str  # "https://…" or "file:PATH": its public keys, as a JSON Web Key Set
+    ca: str | None = None  # reference to PEM certificates that the https address is checked with; None: the system's
+    algorithms: tuple[TokenAlgorithm, ...] = Field(default=("RS256", "PS256", "ES256", "EdDSA"), min_length=1)
+    types: tuple[str, ...] = Field(default=("at+jwt",), min_length=1)  # typ; "" stands for tokens without one
+    lifetime_max_seconds: Annotated[float, Field(ge=1, le=31 * 86400)] = 7200  # from iat to exp
+    cache_seconds: Annotated[float, Field(ge=60, le=86_400)] = 300  # after which keys are read again
+    keep_seconds: Annotated[float, Field(ge=60, le=31 * 86400)] = 86_400  # old keys count so long when that fails
 
 
 Action = Literal["submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit", "people"]
 
 
+class CallerTokenSettings(Settings):
+    """Whose tokens are this caller's: those of one subject, or of one client, at one of the `[[tokens]]` issuers."""
+
+    issuer: str
+    subject: str | None = None  # sub
+    client_id: str | None = None  # client_id, or azp where there is none
+
+
+class PermissionSettings(Settings):
+    """What a caller may do: all of it together. Several permissions stand beside each other; each payment needs one whole."""
+
+    actions: tuple[Action, ...] = Field(min_length=1)
+    connections: tuple[str, ...] = Field(min_length=1)  # ids, or "*"
+    accounts: tuple[str, ...] = ("*",)  # of ours: IBANs or other ids, or "*"
+    currencies: tuple[str, ...] = ("*",)
+    amount_max: dict[str, Amount] | None = None  # of one payment, by currency; no other currency then
+    valid_from: CalendarDate | None = None  # in UTC, both inclusive
+    valid_until: CalendarDate | None = None
+
+
+class LimitSettings(Settings):
+    """How much of one caller is taken, in each process. Above it a call is refused and told when to come again."""
+
+    calls_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 10_000
+    payments_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100_000  # submitted and checked
+    payments_per_day: int | None = Field(default=None, ge=1)  # new ones, in UTC days, since the process started; None: no end
+    calls_at_once: int = Field(default=1_000, ge=1, le=2_000)
+    streams_at_once: int = Field(default=100, ge=1, le=2_000)
+    message_bytes_max: int | None = Field(default=None, ge=1024)  # of one request; None: listen.message_bytes_max
+
+
+SIMPLE_ACTIONS: tuple[Action, ...] = ("submit", "read", "cancel", "statements")
+
+
 class CallerSettings(Settings):
-    """A named caller. Identified by the SHA-256 fingerprint of its client certificate; `plaintext` names the caller of a
-    plaintext loopback listener (at most one)."""
+    """A named caller, known by its client certificate (SHA-256 fingerprint), its token, or both where both are given;
+    `plaintext` names the caller of a plaintext loopback listener (at most one). It may do what `permissions` say, or else what
+    `connections` and `actions` say."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     certificate_sha256: tuple[str, ...] = ()
+    token: CallerTokenSettings | None = None
     plaintext: bool = False
+    addresses: tuple[str, ...] = ()  # networks it may call from; none given: from anywhere
     connections: tuple[str, ...] = ("*",)
-    actions: tuple[Action, ...] = ("submit", "read", "cancel", "statements")
+    actions: tuple[Action, ...] = SIMPLE_ACTIONS
+    permissions: tuple[PermissionSettings, ...] = ()
+    limits: LimitSettings = LimitSettings()
 
 
 class DatabaseSettings(Settings):
@@ -316,6 +392,7 @@ class Configuration(Settings):
     listen: ListenSettings = ListenSettings()
     worker: WorkerSettings = WorkerSettings()
     audit: AuditSettings = AuditSettings()
+    tokens: tuple[TokenIssuerSettings, ...] = ()
     callers: tuple[CallerSettings, ...] = ()
     telemetry: TelemetrySettings = TelemetrySettings()
     people: PeopleSettings = PeopleSettings()

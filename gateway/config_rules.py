@@ -4,7 +4,6 @@ Each rule gives (file, key, problem, hint) and never a value that might be a sec
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
@@ -19,9 +18,7 @@ from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.model import PostalAddress
 from formats.schemas_own import BrokenSchemas
 from gateway import clock
-from gateway.addresses import is_loopback, split_address
 from gateway.bank_directory import directory_problem
-from gateway.callers import EVERY_CONNECTION, normal_fingerprint
 from gateway.config import (
     LEASE_USED,
     AccountSettings,
@@ -30,8 +27,8 @@ from gateway.config import (
     ConnectionSettings,
     DatabaseSettings,
     GuaranteeSettings,
-    ListenSettings,
 )
+from gateway.config_callers import callers_problems, listen_problems
 from gateway.config_words import did_you_mean, explained
 from gateway.dialogue.settings import dialogue_problems
 from gateway.news import DUPLICATE_CODES
@@ -43,7 +40,6 @@ from gateway.window_settings import window_problems
 Found = tuple[str, str, str, str]
 """(file, key, problem, hint)"""
 
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _REASON_CODE: Final = re.compile(r"\S(?:.{0,33}\S)?")  # [Rsn] Cd is one of ISO's, Prtry the bank's own word of up to 35
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FILE_NAME_FIELDS: Final = frozenset({"message_id", "connection_id", "date"})
@@ -53,11 +49,10 @@ _CHANNEL_KINDS: Final = frozenset({"sftp", "https", "folder", "ebics", "frontend
 
 def of_main(configuration: Configuration, file: str, connection_ids: set[str]) -> Iterator[Found]:
     """Everything wrong with the settings of the main file."""
-    listen = configuration.listen
     for key, problem, hint in (
-        *_listen(listen, configuration.directory),
+        *listen_problems(configuration, _reference),
         *_store(configuration),
-        *_callers(configuration, connection_ids),
+        *callers_problems(configuration, connection_ids),
         *_bank_directory(configuration),
         *_audit(configuration.audit, configuration.directory),
         *_people(configuration),
@@ -84,29 +79,6 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
 
 
 # -- the main file ---------------------------------------------------------------------------------------------------------
-
-
-def _listen(listen: ListenSettings, directory: Path) -> Iterator[tuple[str, str, str]]:
-    try:
-        host, _ = split_address(listen.address)
-    except ValueError as error:
-        yield "listen.address", str(error), ""
-    else:
-        if listen.tls is None and not is_loopback(host):
-            hint = "set [listen.tls] with certificate, key, key_passphrase and client_ca, or listen on 127.0.0.1"
-            yield (
-                "listen.tls",
-                "is required: the address can be reached from other machines, and calls would be in the clear",
-                hint,
-            )
-    if listen.metrics_address is not None:
-        try:
-            split_address(listen.metrics_address, default_host="127.0.0.1")
-        except ValueError as error:
-            yield "listen.metrics_address", str(error), ""
-    if listen.tls is not None:
-        for name, reference in listen.tls.model_dump().items():
-            yield from _reference(f"listen.tls.{name}", reference, directory)
 
 
 def _store(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
@@ -187,35 +159,6 @@ def _payee_service(configuration: Configuration) -> Iterator[tuple[str, str, str
     if service is not None:
         for key, reference in _references("payee.service", service.model_dump()):
             yield from _reference(key, reference, configuration.directory)
-
-
-def _callers(configuration: Configuration, connection_ids: set[str]) -> Iterator[tuple[str, str, str]]:
-    callers = configuration.callers
-    tls = configuration.listen.tls is not None
-    names = Counter(caller.name for caller in callers)
-    fingerprints = Counter(normal_fingerprint(text) for caller in callers for text in caller.certificate_sha256)
-    for place, caller in enumerate(callers):
-        where = f"callers[{place}]"
-        if names[caller.name] > 1:
-            yield f"{where}.name", f"{caller.name!r} is used more than once", "each caller has its own name"
-        for number, text in enumerate(caller.certificate_sha256):
-            key = f"{where}.certificate_sha256[{number}]"
-            fingerprint = normal_fingerprint(text)
-            if not _FINGERPRINT.fullmatch(fingerprint):
-                yield key, "is no SHA-256 fingerprint", "openssl x509 -in CERTIFICATE -noout -fingerprint -sha256"
-            elif fingerprints[fingerprint] > 1:
-                yield key, "is given more than once", "a certificate identifies one caller"
-        for number, connection_id in enumerate(caller.connections):
-            if connection_id not in {EVERY_CONNECTION, *connection_ids}:
-                hint = did_you_mean(connection_id, connection_ids)
-                yield f"{where}.connections[{number}]", f"there is no connection {connection_id!r}", hint
-        if caller.plaintext and tls:
-            yield f"{where}.plaintext", "has no meaning with [listen.tls]", "give certificate_sha256 instead"
-    if sum(caller.plaintext for caller in callers) > 1:
-        yield "callers", "only one can have plaintext = true: everybody in the clear is taken for it", ""
-    if not any(caller.certificate_sha256 if tls else caller.plaintext for caller in callers):
-        hint = "give one certificate_sha256" if tls else "give one plaintext = true, or set [listen.tls]"
-        yield "callers", "nobody could call: there is no caller that the listener would let in", hint
 
 
 # -- connections -----------------------------------------------------------------------------------------------------------

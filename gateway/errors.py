@@ -45,7 +45,11 @@ class Conflict(GatewayError):
 
 
 class Forbidden(GatewayError):
-    """This caller may not do this, or not on this connection."""
+    """This caller may not do this, or not there. `missing`: action, connection, account, currency or amount."""
+
+    def __init__(self, text: str, missing: str = "action") -> None:
+        self.missing = missing
+        super().__init__(text)
 
 
 class NotFound(GatewayError):
@@ -62,6 +66,17 @@ class TooLate(GatewayError):
 
 class TooMany(GatewayError):
     """The call is larger than its limit."""
+
+
+class LimitReached(GatewayError):
+    """More of a caller than is taken of it just now; nothing of the call was done. `limit` names the setting, `seconds` is when
+    to come again (None: the same call is too large at any time), `caller` whose limit it is."""
+
+    def __init__(self, text: str, limit: str, seconds: float | None, caller: str = "") -> None:
+        self.limit = limit
+        self.seconds = seconds
+        self.caller = caller
+        super().__init__(text)
 
 
 class BadRequest(GatewayError):

@@ -142,6 +142,12 @@ class Metrics:
             "people_emergency_uses_total", "Calls and sign-ins of accounts that are sealed for emergencies."
         )
         self.rpc_total = counter("rpc_total", "Calls answered, by gRPC status code.", "method", "code")
+        self.calls_refused_total = counter(
+            "calls_refused_total",
+            "Calls refused before their work began: who calls is not known (kind of reason), may not, or a limit (its setting).",
+            "caller",
+            "reason",
+        )
         self.rpc_seconds = self._histogram("rpc_seconds", "One call, streams included, from first to last byte.", "method")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -36,6 +36,13 @@ class Service:
         str | None, typer.Option(help="Reference to the key's passphrase: file:PATH or env:NAME.", show_default=False)
     ] = None
 
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Reference to a bearer token: file:PATH or env:NAME; over TLS only.", envvar="BANKGATE_TOKEN", show_default=False
+        ),
+    ] = None
+
     def as_target(self) -> Target:
         """The target that the options describe. Raises `CommandFailed` with exit code 2."""
         address, directory = self.target, self.tls_dir
@@ -46,12 +53,15 @@ class Service:
         ca, cert, key, key_passphrase = self.ca, self.cert, self.key, self.key_passphrase
         if directory is not None:
             ca = ca or _in(directory, "ca.crt", "ca.pem")
-            cert = cert or _in(directory, "client.crt", "client.pem")
-            key = key or _in(directory, "client.key")
+            if self.token is None or any((directory / name).is_file() for name in ("client.crt", "client.pem", "client.key")):
+                cert = cert or _in(directory, "client.crt", "client.pem")
+                key = key or _in(directory, "client.key")
             phrase = directory / "client.passphrase"
             if key_passphrase is None and phrase.is_file():
                 key_passphrase = f"file:{phrase.absolute()}"
         if ca is None and cert is None and key is None:
+            if self.token is not None:
+                raise CommandFailed("--token needs --ca or --tls-dir: a token in the clear is anybody's", USAGE)
             if not is_loopback(host):
                 raise CommandFailed(
                     f"--target {address} is not on this machine: give --tls-dir, or --ca, --cert and --key", USAGE
@@ -66,6 +76,7 @@ class Service:
                 certificate=_read("--cert", cert) if cert else None,
                 key=_opened(key, key_passphrase) if key else None,
             ),
+            _token(self.token),
         )
 
 
@@ -94,6 +105,18 @@ def explained(error: CallFailed, address: str) -> CommandFailed:
     if error.total > len(error.broken):
         lines.append(f"  and {error.total - len(error.broken)} more; `--dry-run` lists them all")
     return CommandFailed("\n".join(lines))
+
+
+def _token(reference: str | None) -> str | None:
+    from keys.seal import KeyUnavailable
+    from keys.secrets import resolve
+
+    if reference is None:
+        return None
+    try:
+        return resolve(reference, Path.cwd(), private=True).decode("ascii").strip()
+    except (KeyUnavailable, UnicodeDecodeError) as error:
+        raise CommandFailed(f"--token: {error}", USAGE) from None
 
 
 def _in(directory: Path, *names: str) -> Path:

@@ -105,7 +105,9 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
         await tell_start(store, configuration.directory, "serve")
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics())
         calm_collector()
-        await RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now).run_until(stop)
+        server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reread)
+        await server.run_until(stop)
     finally:
         await store.close()
 

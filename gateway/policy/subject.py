@@ -12,7 +12,12 @@ def account_key(account: Account | None) -> str:
     """An account as rules compare it: its IBAN or its other id, upper case, without blanks; "" for none."""
     if account is None:
         return ""
-    return "".join((account.iban or account.other_id or "").split()).upper()
+    return account_key_of(account.iban or account.other_id or "")
+
+
+def account_key_of(number: str) -> str:
+    """An account's number, likewise."""
+    return "".join(number.split()).upper()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

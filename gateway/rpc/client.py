@@ -67,6 +67,7 @@ class Target:
 
     address: str
     tls: ClientTls | None = None
+    token: str | None = None  # a bearer token, over TLS only
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,9 @@ class Client:
             self._channel = grpc.aio.insecure_channel(self._target.address, options=options)
         else:
             credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+            if self._target.token is not None:
+                shown = grpc.access_token_call_credentials(self._target.token)
+                credentials = grpc.composite_channel_credentials(credentials, shown)
             self._channel = grpc.aio.secure_channel(self._target.address, credentials, options=options)
         return self
 

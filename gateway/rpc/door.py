@@ -5,36 +5,37 @@ A servicer's method is written as `async def Method(self, caller, request)` and 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache, wraps
+from functools import wraps
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import grpc
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.callers import Caller, Callers
-from gateway.errors import BadRequest, Forbidden
+from gateway.errors import BadRequest, Forbidden, LimitReached
+from gateway.limits import Allowance, Limits
 from gateway.refused_calls import NOBODY, RefusedCalls
 from gateway.rpc.drain import Drain
-from gateway.rpc.errors import Draining, Unauthenticated, Unimplemented, abort, failure_of
+from gateway.rpc.errors import Draining, PermissionsChanged, Unauthenticated, Unimplemented, abort, failure_of
+from gateway.rpc.identity import Identity, Networks, Shown, shown_by
 from gateway.telemetry import Metrics, span
+from gateway.tokens import TokenKeysUnavailable, Tokens
 
 if TYPE_CHECKING:
     from bankgate.v1 import types_pb2
     from gateway.service import Gateway
 
+_END: Final = object()
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
 HEARD_SECONDS = 1.0
+TOLD_SECONDS = 2.0
 WHY_MAX = 300  # characters of a refusal that are written down
-ADDRESS_MAX = 100
 
 log = structlog.get_logger(__name__)
 
@@ -45,17 +46,28 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long streams may stand still; 0: for ever."""
+
+    quiet_seconds: float = 0
+    unread_seconds: float = 0
+
+
+@dataclass(slots=True)
 class Door:
     """What every servicer holds."""
 
     gateway: "Gateway"
-    callers: Callers
+    identity: Identity
+    limits: Limits
     metrics: Metrics
     drain: Drain
     clock: Callable[[], datetime]
-    tls: bool
     refused: RefusedCalls
+    patience: Patience = field(default_factory=Patience)
+    proxies: Networks = ()
     under_way: "set[_Observed]" = field(default_factory=set)
+    streams: "set[_Stream]" = field(default_factory=set)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def idle(self) -> None:
@@ -64,46 +76,77 @@ class Door:
             self.quiet.clear()
             await self.quiet.wait()
 
-    def enter(self, context: Context, action: str) -> Caller:
-        """The caller, who may do this. Raises `Unauthenticated`, `Forbidden` or `Draining`."""
-        caller = replace(self.identify(context.auth_context()), address=peer_address(context.peer()))
+    async def enter(self, context: Context, action: str) -> Caller:
+        """The caller, who may do this. Raises `Unauthenticated`, `TokenKeysUnavailable`, `Forbidden` or `Draining`."""
+        return await self.let_in(shown_by(context, self.proxies), action)
+
+    async def let_in(self, shown: Shown, action: str) -> Caller:
+        """The caller that showed this, likewise."""
+        caller = await self.identity.of(shown)
         if not caller.may(action):
-            raise Forbidden(
-                f"caller {caller.name!r} may not {action}: its actions are {', '.join(sorted(caller.actions)) or 'none'}"
+            raise _Closed(
+                f"caller {caller.name!r} may not {action}: its actions are {', '.join(sorted(caller.actions)) or 'none'}",
+                caller.name,
             )
         if self.drain.started:
             raise Draining
         return caller
 
-    def identify(self, auth: Mapping[str, Any]) -> Caller:
-        """Who is at the other end of the connection."""
-        certificates = tuple(auth.get("x509_pem_cert") or ())
-        if not certificates:
-            if self.tls or self.callers.plaintext is None:
-                raise Unauthenticated("no client certificate was shown, and no caller is configured with plaintext = true")
-            return self.callers.plaintext
-        fingerprint, expires = _certificate(bytes(certificates[0]))
-        caller = self.callers.by_fingerprint(fingerprint)
-        if caller is None:
-            raise Unauthenticated(
-                f"no caller is configured with the client certificate whose SHA-256 fingerprint is {fingerprint}"
-            )
-        if self.clock() > expires:  # checked when the connection was made, and connections live long
-            raise Unauthenticated(f"the client certificate of caller {caller.name!r} expired at {expires.isoformat()}")
-        return caller
+    def change(self, callers: Callers, tokens: Tokens) -> None:
+        """Other callers from now on; what limits have counted stays counted. Open streams are looked at by `look_at_streams`."""
+        self.identity.callers, self.identity.tokens = callers, tokens
+        self.limits.change(callers.limits)
 
-    async def note_refused(self, context: Context, method: str, error: Exception) -> None:
-        """Writes a refused call down."""
-        name = NOBODY
-        with suppress(Unauthenticated):
-            name = self.identify(context.auth_context()).name
-        await self.refused.note(name, peer_address(context.peer()), method, str(error)[:WHY_MAX])
+    async def look_at_streams(self) -> None:
+        """Ends the open streams whose caller would not be let in any more, or may do something else by now."""
+        for stream in tuple(self.streams):
+            await asyncio.sleep(0)  # many of them with tokens are some work, and calls go on meanwhile
+            if not stream.ended.done():
+                problem = await self._problem_of(stream)
+                if problem is not None and not stream.ended.done():
+                    stream.ended.set_result(problem)
+
+    async def _problem_of(self, stream: "_Stream") -> Exception | None:
+        try:
+            now = await self.let_in(stream.shown, stream.action)
+        except Draining:  # has its own way to end streams
+            return None
+        except (Unauthenticated, Forbidden, TokenKeysUnavailable) as error:
+            return error
+        return None if now == stream.caller else PermissionsChanged()
+
+    def count_refused(self, caller: str, error: Exception) -> None:
+        """Counts a call that was refused. `caller`: "" where nobody knows who it is."""
+        match error:
+            case LimitReached():
+                reason = error.limit
+            case Unauthenticated():
+                reason = error.kind
+            case Forbidden():
+                reason = error.missing
+            case TokenKeysUnavailable():
+                reason = "token-keys-unavailable"
+            case _:
+                return
+        self.metrics.calls_refused_total.labels(caller, reason).inc()
 
 
-def peer_address(peer: str) -> str:
-    """The network address of "ipv4:192.0.2.7:50112", without the port; a socket of this machine as it is named."""
-    kind, _, rest = unquote(peer).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else peer[:ADDRESS_MAX]
+class _Closed(Forbidden):
+    """No permission of the caller's has the action."""
+
+    def __init__(self, text: str, caller: str) -> None:
+        self.caller = caller
+        super().__init__(text, "action")
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """An open stream: who opened it, and the problem that ends it."""
+
+    shown: Shown
+    action: str
+    caller: Caller
+    ended: "asyncio.Future[Exception]"
 
 
 class Servicer:
@@ -115,12 +158,6 @@ class Servicer:
     @property
     def gateway(self) -> "Gateway":
         return self.door.gateway
-
-
-@lru_cache(maxsize=1024)
-def _certificate(pem: bytes) -> tuple[str, datetime]:
-    certificate = x509.load_pem_x509_certificate(pem)
-    return certificate.fingerprint(SHA256()).hex(), certificate.not_valid_after_utc
 
 
 def unary(
@@ -135,7 +172,8 @@ def unary(
         async def call(servicer: S, request: Request, context: Context) -> Answer:
             with _Observed(servicer.door, name) as observed:
                 try:
-                    caller = servicer.door.enter(context, action)
+                    caller = await servicer.door.enter(context, action)
+                    observed.limited(caller, request)
                     return await method(servicer, caller, request)
                 except Exception as error:
                     return await observed.fail(context, error)
@@ -157,10 +195,10 @@ def streaming(
         async def call(servicer: S, request: Request, context: Context) -> None:
             with _Observed(servicer.door, name) as observed:
                 try:
-                    caller = await _admitted(servicer.door, context, action, request)
-                    async with aclosing(method(servicer, caller, request)) as answers:  # type: ignore[type-var]
-                        async for answer in answers:
-                            await context.write(answer)
+                    stream = await _admitted(servicer.door, context, action, request, observed)
+                    heard = _heard(servicer.door, stream.caller, request)
+                    async with aclosing(method(servicer, stream.caller, heard)) as answers:  # type: ignore[type-var]
+                        await _answer(servicer.door, context, stream, answers)
                 except Exception as error:
                     await observed.fail(context, error)
 
@@ -169,17 +207,81 @@ def streaming(
     return wrap
 
 
-async def _admitted(door: Door, context: Context, action: str, request: Any) -> Caller:
-    """The caller, as `Door.enter` says. A refused stream of requests is heard up to its first one before it ends: a client
+async def _admitted(door: Door, context: Context, action: str, request: Any, observed: "_Observed") -> _Stream:
+    """The open stream, as `Door.enter` says. A refused stream of requests is heard up to its first one before it ends: a client
     in Python's asyncio that is still writing when the status comes loses it, and reports INTERNAL instead of the reason
     (github.com/grpc/grpc/issues/36066)."""
     try:
-        return door.enter(context, action)
+        shown = shown_by(context, door.proxies)
+        caller = await door.let_in(shown, action)
+        return observed.opened(_Stream(shown, action, caller, asyncio.get_running_loop().create_future()))
     except Exception:
         if isinstance(request, AsyncIterator):
             with suppress(TimeoutError):
                 await asyncio.wait_for(anext(request, None), HEARD_SECONDS)
         raise
+
+
+async def _answer(door: Door, context: Context, stream: _Stream, answers: AsyncIterator[Any]) -> None:
+    """Writes the answers of a stream until they end or something ends it. Interrupts the wait for an answer, and no writing but
+    one that nobody reads."""
+    seconds = door.patience.unread_seconds or None
+    while True:
+        following = asyncio.ensure_future(anext(answers, _END))
+        try:
+            await asyncio.wait((following, stream.ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not following.done():
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+        if stream.ended.done():
+            await asyncio.gather(following, return_exceptions=True)  # it may have come at the same time; it is not told any more
+            raise stream.ended.result()
+        answer = following.result()
+        if answer is _END:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await context.write(answer)
+        except TimeoutError:
+            raise LimitReached(
+                f"nothing was read for {seconds:g} seconds", "stream_unread_seconds", 1.0, stream.caller.name
+            ) from None
+
+
+def _stood_still(what: str, limit: str, seconds: float | None, caller: str) -> LimitReached:
+    return LimitReached(f"nothing was {what} in this stream for {seconds or 0:g} seconds; open it again", limit, 1.0, caller)
+
+
+def _heard(door: Door, caller: Caller, requests: Any) -> Any:
+    """The requests of a stream within the caller's limits; what is no stream is heard already."""
+    if not isinstance(requests, AsyncIterator):
+        return requests
+    return Heard(requests, door.limits.of(caller.name), door.patience.quiet_seconds)
+
+
+class Heard:
+    """Requests as they come, as long as they come and none is too large."""
+
+    def __init__(self, requests: AsyncIterator[Any], allowance: Allowance, quiet_seconds: float) -> None:
+        self._requests = requests
+        self._allowance = allowance
+        self._seconds = quiet_seconds or None
+
+    def __aiter__(self) -> "Heard":
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            async with asyncio.timeout(self._seconds):
+                request = await anext(self._requests)
+        except TimeoutError:
+            raise LimitReached(
+                f"nothing came for {self._seconds:g} seconds", "stream_quiet_seconds", 1.0, self._allowance.name
+            ) from None
+        if self._allowance.settings.message_bytes_max is not None:
+            self._allowance.heard(request.ByteSize())
+        return request
 
 
 def not_in_this_release(text: str) -> Any:
@@ -199,12 +301,35 @@ class _Observed:
         self._method = method
         self._code = grpc.StatusCode.OK
         self._span = span(method)
+        self._allowance: Allowance | None = None
+        self._stream: _Stream | None = None
 
     def __enter__(self) -> "_Observed":
         self._started = perf_counter()
         self._door.under_way.add(self)
         self._span.__enter__()
         return self
+
+    def limited(self, caller: Caller, request: Any = None, *, stream: bool = False) -> None:
+        """Counts the call among those of its caller until it ends. Raises `LimitReached`."""
+        allowance = self._door.limits.of(caller.name)
+        allowance.begin(perf_counter(), stream=stream)
+        self._allowance = allowance
+        if request is not None and allowance.settings.message_bytes_max is not None:
+            allowance.heard(request.ByteSize())
+
+    def opened(self, stream: _Stream) -> _Stream:
+        """Counts a stream likewise, and has it looked at as long as it is open."""
+        self.limited(stream.caller, stream=True)
+        self._stream = stream
+        self._door.streams.add(stream)
+        return stream
+
+    def caller_of(self, error: Exception) -> str:
+        """The name of who calls, as far as it is known; "" if it is not."""
+        if isinstance(error, _Closed | LimitReached):
+            return error.caller
+        return "" if self._allowance is None else self._allowance.name
 
     async def fail(self, context: Context, error: Exception) -> NoReturn:
         """Ends the call with the error's status."""
@@ -213,10 +338,16 @@ class _Observed:
             raise error
         failure = failure_of(error)
         self._code = failure.code
+        name = self.caller_of(error)
+        self._door.count_refused(name, error)
         if isinstance(error, (Forbidden, Unauthenticated)):
-            await self._door.note_refused(context, self._method, error)
+            address = shown_by(context, self._door.proxies).address
+            await self._door.refused.note(name or NOBODY, address, self._method, str(error)[:WHY_MAX])
         log.info("rpc.refused", method=self._method, code=failure.code.name, reason=failure.reason)
-        await abort(context, failure)
+        async with asyncio.timeout(
+            TOLD_SECONDS
+        ):  # a client that reads nothing is not waited for: it finds the status when it does
+            await abort(context, failure)
         raise AssertionError("abort does not return")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
@@ -224,6 +355,10 @@ class _Observed:
         if error is not None and code is grpc.StatusCode.OK:
             code = grpc.StatusCode.CANCELLED
         self._span.__exit__(kind, error, trace)
+        if self._allowance is not None:
+            self._allowance.end(stream=self._stream is not None)
+        if self._stream is not None:
+            self._door.streams.discard(self._stream)
         self._door.under_way.discard(self)
         self._door.quiet.set()
         self._door.metrics.rpc_total.labels(self._method, code.name).inc()

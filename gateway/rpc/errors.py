@@ -27,6 +27,7 @@ from gateway.errors import (
     FactorRefused,
     Forbidden,
     Invalid,
+    LimitReached,
     NotFound,
     NotSignedIn,
     OrderViolation,
@@ -38,6 +39,7 @@ from gateway.errors import (
 from gateway.lifecycle import IllegalTransition
 from gateway.rpc.present import violation_field
 from gateway.store.store import OutcomeUnknown, Stale, StoreUnavailable
+from gateway.tokens import TokenKeysUnavailable
 from keys.seal import KeyUnavailable
 
 DOMAIN = "bankgate"
@@ -49,7 +51,15 @@ log = structlog.get_logger(__name__)
 
 
 class Unauthenticated(Exception):
-    """The one who calls is none of the configured callers. The operator's or the caller's to act on."""
+    """The one who calls is none of the configured callers. The operator's or the caller's to act on. `kind`: one word for it."""
+
+    def __init__(self, text: str, kind: str = "unknown") -> None:
+        self.kind = kind
+        super().__init__(text)
+
+
+class PermissionsChanged(Exception):
+    """What the caller of an open stream may do has changed, and the stream ends. Open it again: the new permissions count."""
 
 
 class Draining(Exception):
@@ -151,6 +161,15 @@ def _retry(reason: str, text: str, seconds: int) -> Failure:
     return Failure(grpc.StatusCode.UNAVAILABLE, reason, text, more=more)
 
 
+def _limit(error: LimitReached) -> Failure:
+    more: tuple[Message, ...] = ()
+    if error.seconds is not None:
+        delay = Duration()
+        delay.FromNanoseconds(max(1, round(error.seconds * 1_000)) * 1_000_000)
+        more = (details.RetryInfo(retry_delay=delay),)
+    return Failure(_CODE.RESOURCE_EXHAUSTED, "LIMIT_REACHED", str(error), metadata=(("limit", error.limit),), more=more)
+
+
 def _packed(message: Message) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
@@ -219,8 +238,9 @@ _FAILURES: Mapping[type[Exception], Callable[[Any], Failure]] = {
     Unrenderable: _unrenderable,
     Conflict: lambda e: Failure(_CODE.ALREADY_EXISTS, "REFERENCE_CONFLICT", str(e), _conflicts(e)),
     BadRequest: _argument,
-    Forbidden: lambda e: Failure(_CODE.PERMISSION_DENIED, "FORBIDDEN", str(e)),
-    Unauthenticated: lambda e: Failure(_CODE.UNAUTHENTICATED, "CALLER_UNKNOWN", str(e)),
+    Forbidden: lambda e: Failure(_CODE.PERMISSION_DENIED, "FORBIDDEN", str(e), metadata=(("missing", e.missing),)),
+    Unauthenticated: lambda e: Failure(_CODE.UNAUTHENTICATED, "CALLER_UNKNOWN", str(e), metadata=(("kind", e.kind),)),
+    LimitReached: _limit,
     NotSignedIn: lambda e: Failure(_CODE.UNAUTHENTICATED, "SESSION_ENDED", str(e)),
     SignInRefused: lambda e: Failure(_CODE.UNAUTHENTICATED, "SIGN_IN_REFUSED", str(e)),
     FactorNeeded: lambda e: Failure(_CODE.PERMISSION_DENIED, "FACTOR_REQUIRED", str(e)),
@@ -243,5 +263,9 @@ _FAILURES: Mapping[type[Exception], Callable[[Any], Failure]] = {
         "STORE_UNAVAILABLE", "the store cannot be written just now; nothing was stored; send again", 2
     ),
     KeyUnavailable: lambda e: _retry("KEY_UNAVAILABLE", str(e), 30),
+    TokenKeysUnavailable: lambda e: _retry("TOKEN_KEYS_UNAVAILABLE", str(e), 5),
+    PermissionsChanged: lambda _: _retry(
+        "PERMISSIONS_CHANGED", "what you may do was changed; open the stream again, with your resume_token if you have one", 1
+    ),
     Draining: lambda _: _retry("SHUTTING_DOWN", "shutting down; send again, or come back with your resume_token", 1),
 }

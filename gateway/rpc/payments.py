@@ -38,6 +38,9 @@ REASON_MAX: Final = 500
 WARNINGS_MAX: Final = 1000
 """Warnings in one answer to a submission: what was stored must not become an answer that is too large for its client."""
 
+PACE_SECONDS_MAX: Final = 20.0
+"""How long a batch of a stream waits for its caller's payments_per_second; beyond that the stream is ended."""
+
 _STATE_OF: Final = {value: state for state, value in PAYMENT_STATES.items()}
 
 
@@ -73,6 +76,7 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         if request.on and on is None:
             raise BadRequest("on", "must be a calendar date such as 2026-11-25")
         orders = _orders(request.payments)
+        self.door.limits.of(caller.name).check(len(orders), perf_counter())
         violations, conflicts, warnings, windows = await self.gateway.check(caller, orders, on)
         return pb.CheckPaymentsResponse(
             violations=[violation_message(violation) for violation in violations],
@@ -125,8 +129,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         self, caller: Caller, request: pb.WatchPaymentEventsRequest
     ) -> AsyncIterator[pb.WatchPaymentEventsResponse]:
         for connection_id in request.connection_ids:
-            if not caller.may("read", connection_id):
-                raise Forbidden(f"caller {caller.name!r} may not use connection {connection_id!r}")
+            missing = caller.lacks("read", connection_id)
+            if missing is not None:
+                raise Forbidden(f"caller {caller.name!r} may not use connection {connection_id!r}", missing)
         events = self.gateway.watch(caller, request.resume_token, tuple(request.connection_ids), request.stop_at_end)
         async for some in self.door.drain.until(events):
             yield pb.WatchPaymentEventsResponse(events=[event_message(event) for event in some])
@@ -136,16 +141,23 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
     async def _submit(self, caller: Caller, request: pb.SubmitPaymentsRequest, kind: str) -> list[pb.SubmittedPayment]:
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
+        allowance, count = self.door.limits.of(caller.name), len(request.payments)
+        patience = PACE_SECONDS_MAX if kind == "stream" else 0.0
+        wait = allowance.submit(count, started, self.door.clock(), patience=patience)
+        if wait > 0:  # a stream is slowed down where a call is refused; its window is full meanwhile, and no more is read of it
+            await asyncio.sleep(wait)
         try:
             person = (await acting_in(self, caller)).person
             submitted = await self.gateway.submit(
                 caller, _orders(request.payments), submitted_by=None if person is None else person.name
             )
         except Exception as error:
+            allowance.give_back(count)
             self.door.metrics.submitted(caller.name, "", _refusal(error), len(request.payments))
             raise
         finally:
             self.door.metrics.submit_seconds.labels(kind).observe(perf_counter() - started)
+        allowance.give_back(sum(payment.already_known for payment in submitted))
         room = WARNINGS_MAX
         answers = []
         for payment in submitted:
@@ -175,12 +187,12 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         """
         stopping = asyncio.create_task(self.door.drain.wait())
         number = 0
+        following: asyncio.Future[pb.SubmitPaymentsRequest | None] | None = None
         try:
             while True:
                 following = asyncio.ensure_future(anext(requests, None))
                 await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
-                    following.cancel()
                     break
                 request = following.result()
                 if request is None:
@@ -194,6 +206,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
                 number += 1
         finally:
             stopping.cancel()
+            if following is not None:  # nobody reads on, whatever ended the reading; its own end is of no interest then
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
             await window.put(None)
 
     async def _batch(self, caller: Caller, number: int, request: pb.SubmitPaymentsRequest) -> pb.SubmitPaymentsAcknowledgement:

@@ -138,7 +138,7 @@ class Approvals(Desk):
         if not set(wanted) <= set(_LISTED):
             raise BadRequest("states", "payments wait for people as AWAITING_APPROVAL or HELD")
         found, following = await one_page(
-            self._store.waiting(wanted, self._visible(caller, connection_id), limit=page_size(limit), after=token)
+            self._store.waiting(wanted, self._visible(caller, "approve", connection_id), limit=page_size(limit), after=token)
         )
         return [self._case(one) for one in found if one.review is not None and may_be_judged_anew(one.payment)], following
 

@@ -45,7 +45,7 @@ class Operations(Desk):
         self, caller: Caller, where: DeliveryFilter, limit: int, token: str | None
     ) -> tuple[list[Delivery], str | None]:
         self._authorise(caller, "operate", where.connection_id)
-        limited = replace(where, connection_ids=self._visible(caller, where.connection_id))
+        limited = replace(where, connection_ids=self._visible(caller, "operate", where.connection_id))
         return await one_page(self._store.list_deliveries(limited, limit=page_size(limit), before=token))
 
     async def delivery(
@@ -132,7 +132,7 @@ class Operations(Desk):
         self._authorise(caller, "operate", connection_id)
         return await one_page(
             self._store.list_discrepancies(
-                connection_ids=self._visible(caller, connection_id),
+                connection_ids=self._visible(caller, "operate", connection_id),
                 include_resolved=include_resolved,
                 limit=page_size(limit),
                 before=token,
@@ -155,7 +155,7 @@ class Operations(Desk):
         self, caller: Caller, connection_id: str | None, state: str | None, limit: int, token: str | None
     ) -> tuple[list[InboundFile], str | None]:
         self._authorise(caller, "operate", connection_id)
-        visible = self._visible(caller, connection_id)
+        visible = self._visible(caller, "operate", connection_id)
         if visible is not None and connection_id is None:
             raise BadRequest("connection_id", "name one of your connections")
         return await one_page(

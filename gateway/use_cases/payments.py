@@ -25,7 +25,8 @@ from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEve
 from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, CursorTooOld, Stale, Store
 from gateway.telemetry import Metrics
-from gateway.use_cases.desk import Desk, one_page, page_size
+from gateway.use_cases.desk import Desk, page_of_own
+from gateway.use_cases.permitted import OwnEvents, money_of, permit, refusal
 from gateway.validation import Checked, OrderCheck, unknown_connection
 from gateway.window_answer import WindowAnswer, missed_violation, waits_reason
 
@@ -90,7 +91,7 @@ class Payments(Desk):
         Raises Invalid, Conflict, Forbidden, TooMany, BadRequest, StoreUnavailable.
         """
         self._authorise_orders(caller, orders)
-        examined = self._examine_all(caller, orders, None)
+        examined = self._permitted(caller, self._examine_all(caller, orders, None))
         broken = [one for one in examined if one.violations]
         if broken:
             known = await self._known_alike(caller, broken)
@@ -111,7 +112,7 @@ class Payments(Desk):
         Stores nothing.
         """
         self._authorise_orders(caller, orders)
-        examined = self._examine_all(caller, orders, on)
+        examined = self._permitted(caller, self._examine_all(caller, orders, on))
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
         alike = _alike(examined, known)
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
@@ -147,7 +148,7 @@ class Payments(Desk):
     async def payment(self, caller: Caller, *, payment_id: str | None = None, payment_reference: str | None = None) -> Payment:
         """One of the caller's payments. Raises NotFound."""
         self._authorise(caller, "read")
-        return await self._payment_of(caller, payment_id, payment_reference)
+        return await self._payment_of(caller, "read", payment_id, payment_reference)
 
     async def serial_of(self, payment: Payment) -> GivenSerial | None:
         """The number by which the bank knows a payment of the caller's, where it is such a bank and the payment has one."""
@@ -158,8 +159,16 @@ class Payments(Desk):
         self, caller: Caller, where: PaymentFilter, limit: int, token: str | None
     ) -> tuple[list[Payment], str | None]:
         self._authorise(caller, "read", where.connection_id)
-        limited = replace(where, caller=caller.name)
-        return await one_page(self._store.list_payments(limited, limit=page_size(limit), before=token))
+        visible = self._visible(caller, "read", where.connection_id)
+        limited = replace(where, caller=caller.name, connection_ids=visible)
+        return await page_of_own(
+            caller,
+            "read",
+            lambda payment: caller.may("read", payment.connection_id, money_of(payment)),
+            lambda size, before: self._store.list_payments(limited, limit=size, before=before),
+            limit=limit,
+            token=token,
+        )
 
     async def cancel(
         self,
@@ -172,7 +181,7 @@ class Payments(Desk):
         """Cancels a payment that is not in a bank message yet. A second cancellation is answered like the first."""
         self._authorise(caller, "cancel")
         for _ in range(_CAS_RETRIES):
-            payment = await self._payment_of(caller, payment_id, payment_reference)
+            payment = await self._payment_of(caller, "cancel", payment_id, payment_reference)
             if payment.state is PaymentState.CANCELLED:
                 return payment
             try:
@@ -195,7 +204,7 @@ class Payments(Desk):
                 await self._store.change_payments([change])
             except Stale:
                 continue
-            return await self._payment_of(caller, payment.payment_id, None)
+            return await self._payment_of(caller, "cancel", payment.payment_id, None)
         raise TooLate("the payment keeps changing; look again", "")
 
     async def watch(
@@ -204,7 +213,8 @@ class Payments(Desk):
         """The caller's events after a cursor, then those to come, some at a time. Raises BadRequest for a foreign cursor."""
         for connection_id in connection_ids or [None]:  # type: ignore[list-item]
             self._authorise(caller, "read", connection_id)
-        wanted = tuple(connection_ids) or None
+        wanted = tuple(connection_ids) or self._visible(caller, "read", None)
+        own = OwnEvents(self._store, caller)
         while True:
             try:
                 events = await self._store.events_after(cursor, limit=EVENTS_PER_READ, caller=caller.name, connection_ids=wanted)
@@ -213,7 +223,8 @@ class Payments(Desk):
             except ValueError:
                 raise BadRequest("resume_token", "this resume token is not one of this gateway's") from None
             if events:
-                yield events
+                if shown := await own.of(events):
+                    yield shown
                 cursor = events[-1].cursor
             if len(events) == EVENTS_PER_READ:
                 continue
@@ -231,6 +242,14 @@ class Payments(Desk):
         for connection_id in {order.connection_id for order in orders}:
             if connection_id in self._checks:
                 self._authorise(caller, "submit", connection_id)
+
+    def _permitted(self, caller: Caller, examined: list[_Examined]) -> list[_Examined]:
+        """The same. Raises Forbidden for the first that no permission of the caller's reaches."""
+        if caller.is_limited("submit"):
+            for one in examined:
+                if one.order.connection_id in self._checks:
+                    permit(caller, "submit", one.index, one.order, one.checked)
+        return examined
 
     def _examine_all(self, caller: Caller, orders: Sequence[PaymentOrder], on: date | None) -> list[_Examined]:
         now = self.now()  # the one reading of the clock by which the whole call is judged
@@ -278,7 +297,7 @@ class Payments(Desk):
 
         Connections of other callers are not named: which banks a house works with is not everybody's to know.
         """
-        own = caller.allowed_connections(sorted(self._checks))
+        own = caller.allowed_connections("submit", sorted(self._checks))
         if not own:
             raise NotFound("no connection is configured for this caller")
         fallback = self._checks[own[0]]
@@ -376,7 +395,7 @@ class Payments(Desk):
         zone = UTC if check is None else check.time_zone
         return frozenset((stored.created_at - ago).astimezone(zone).date() for ago in (timedelta(), _CHECKED_BEFORE))
 
-    async def _payment_of(self, caller: Caller, payment_id: str | None, payment_reference: str | None) -> Payment:
+    async def _payment_of(self, caller: Caller, action: str, payment_id: str | None, payment_reference: str | None) -> Payment:
         if payment_id:
             found = await self._store.payment(payment_id)
         elif payment_reference:
@@ -385,6 +404,11 @@ class Payments(Desk):
             raise BadRequest("by", "name the payment by payment_id or payment_reference")
         if found is None or found.caller != caller.name:
             raise NotFound("there is no such payment of yours")
+        missing = caller.lacks(action, found.connection_id, money_of(found))
+        if missing is not None:
+            if not caller.may("read", found.connection_id, money_of(found)):
+                raise NotFound("there is no such payment of yours")
+            raise refusal(caller, action, found.connection_id, missing)
         return found
 
 

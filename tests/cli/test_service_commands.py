@@ -226,6 +226,7 @@ def test_targets_that_cannot_be_meant_are_usage_errors(bankgate: Any, examples: 
         ("--target", "bank.example:50051"),
         ("--tls-dir", tmp_path),
         ("--cert", tmp_path / "none"),
+        ("--token", "env:SOME_TOKEN"),
     ):
         done = bankgate("submit", examples / "payments.jsonl", *arguments)
         assert (done.code, done.out) == (2, "")

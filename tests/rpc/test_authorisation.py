@@ -4,6 +4,8 @@ A method that is added to the contract and not to `CALLS` fails here.
 """
 
 import asyncio
+import importlib
+import pkgutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +17,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor import ServiceDescriptor
 
+import bankgate.v1
 from bankgate.v1 import (
     audit_pb2,
     audit_pb2_grpc,
@@ -39,12 +43,13 @@ from gateway.people.person import Acting, FactorProof, Person, Role
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
 from gateway.reasons import ours
 from gateway.review_standing import facts_of, place_of, standing, subject_of, way, why
-from gateway.rpc.server import RpcServer
+from gateway.rpc.server import SERVICES, RpcServer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
 from gateway.store.reviews import Judged
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
+from gateway.tokens import Tokens
 from gateway.use_cases.approvals import GivenFactor
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -156,14 +161,24 @@ STUBS = {
 }
 
 
+def every_service() -> Iterator[ServiceDescriptor]:
+    """Of every file of the contract, whoever adds one."""
+    for found in pkgutil.iter_modules(bankgate.v1.__path__, "bankgate.v1."):
+        if found.name.endswith("_pb2"):
+            yield from importlib.import_module(found.name).DESCRIPTOR.services_by_name.values()
+
+
 def every_method() -> Iterator[str]:
-    for module in (pay, stm, ops, rep, audit_pb2):
-        for service in module.DESCRIPTOR.services_by_name.values():
-            yield from (f"{service.name}.{method.name}" for method in service.methods)
+    for service in every_service():
+        yield from (f"{service.name}.{method.name}" for method in service.methods)
 
 
 def test_every_method_of_the_contract_stands_in_the_matrix() -> None:
     assert sorted(every_method()) == sorted({*CALLS, *NOT_YET})
+
+
+def test_every_service_of_the_contract_is_served_and_tells_its_health() -> None:
+    assert sorted(SERVICES) == sorted(service.full_name for service in every_service())
 
 
 def connection(name: str) -> ConnectionSettings:
@@ -272,7 +287,7 @@ class House:
 
     async def call(self, method: str, caller: CallerSettings, request: Any = None) -> tuple[CODE, str, list[Any]]:
         """How it ended, in which words, and every answer."""
-        object.__setattr__(self.server._door, "callers", Callers([caller]))
+        self.server._door.change(Callers([caller]), Tokens())
         service, _, name = method.partition(".")
         asked = getattr(STUBS[service](self.channel), name)
         request = CALLS[method][1](self.things) if request is None else request

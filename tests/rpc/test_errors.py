@@ -25,6 +25,7 @@ EXAMPLES: dict[type[Exception], tuple[Exception, grpc.StatusCode]] = {
     errors.NotFound: (errors.NotFound("no"), grpc.StatusCode.NOT_FOUND),
     errors.TooLate: (errors.TooLate("no", "sent"), grpc.StatusCode.FAILED_PRECONDITION),
     errors.TooMany: (errors.TooMany("no"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    errors.LimitReached: (errors.LimitReached("no", "calls_per_second", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.BadRequest: (errors.BadRequest("on", "no"), grpc.StatusCode.INVALID_ARGUMENT),
     errors.NotSignedIn: (errors.NotSignedIn("no"), grpc.StatusCode.UNAUTHENTICATED),
     errors.SignInRefused: (errors.SignInRefused("no"), grpc.StatusCode.UNAUTHENTICATED),

@@ -121,10 +121,10 @@ def test_a_caller_may_do_what_it_was_given_where_it_was_given_it() -> None:
     assert caller.may("submit", "a")
     assert not caller.may("submit", "c")
     assert not caller.may("read", "a")
-    assert caller.allowed_connections(["c", "b", "a"]) == ("b", "a")
+    assert caller.allowed_connections("submit", ["c", "b", "a"]) == ("b", "a")
     everywhere = Caller("ops", ("*",), frozenset({"operate"}))
     assert everywhere.may("operate", "anything")
-    assert everywhere.allowed_connections(["x", "y"]) == ("x", "y")
+    assert everywhere.allowed_connections("operate", ["x", "y"]) == ("x", "y")
 
 
 def test_callers_are_found_by_fingerprint_in_any_writing_and_nobody_else_is() -> None:
