@@ -290,16 +290,17 @@ def unrenderable(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrep
     )
 
 
-def approval_void(origin: Origin, delivery: Delivery, payment_id: str, word: str) -> NewDiscrepancy:
+def approval_void(origin: Origin, delivery: Delivery | None, payment_id: str, word: str) -> NewDiscrepancy:
+    """`delivery`: the message it was to leave in; None: it was found before."""
     return origin.discrepancy(
-        f"approval-void:{payment_id}:{delivery.delivery_id}",
+        f"approval-void:{payment_id}:{delivery.delivery_id if delivery else word}",
         "approval_void",
         "A payment was to leave that had not been judged, or without the approvals that its review asks for, or with another "
         "content than was approved. It is held; nothing of it left. Find out who changed what in the database.",
         "一笔付款未经审核、缺少所需审批或内容与审批不一致而即将发出；现已暂挂，未发出任何内容。请查明何人在数据库中作了何种改动。",
-        {"message_id": delivery.message_id, "why": word},
+        {"message_id": delivery.message_id if delivery else None, "why": word},
         payment_id=payment_id,
-        delivery_id=delivery.delivery_id,
+        delivery_id=delivery.delivery_id if delivery else None,
     )
 
 

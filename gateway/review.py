@@ -14,6 +14,8 @@ from typing import Final, Protocol
 import structlog
 
 from formats.instant import asks_instant
+from gateway import discrepancies as say
+from gateway.discrepancies import Origin
 from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
 from gateway.policy.chain import Standing
@@ -24,7 +26,7 @@ from gateway.reasons import ours
 from gateway.review_standing import asks_the_same, facts_of, may_be_judged_anew, place_of, standing, subject_of, way, why
 from gateway.send_window import SendWindow
 from gateway.store.records import Payment, Reason
-from gateway.store.reviews import Judged, Waiting
+from gateway.store.reviews import Judged, Review, Waiting
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics
 from gateway.window_answer import waits_reason, window_answer
@@ -230,6 +232,8 @@ class Reviewer:
     def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime) -> Judged:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
+        if review is not None and digest_of(subject) != review.digest:
+            return _void(waiting, review)
         found = standing(subject, verdict, waiting.signed)
         there = place_of(found)
         reason = why(found, verdict, self._approved(payment, found, review is not None, now))
@@ -255,6 +259,24 @@ class Reviewer:
         window = self.windows.get(payment.connection_id)
         reviewed = ours("approved")
         return reviewed if window is None else waits_reason(window_answer(window, payment.terms, now), reviewed)
+
+
+def _void(waiting: Waiting, review: Review) -> Judged:
+    """Somebody changed in the database what was judged before. It keeps its judgement, so that it never fits again: it is held,
+    and can only be refused."""
+    payment, reason = waiting.payment, ours("approval-void")
+    origin = Origin(connection_id=payment.connection_id, inbound_file_id=0, source="gateway")
+    return Judged(
+        payment_id=payment.payment_id,
+        version=payment.version,
+        review=review.version,
+        facts=facts_of(payment),
+        digest=review.digest,
+        verdict=review.verdict,
+        steps=way(payment.state, PaymentState.HELD, reason),
+        told=reason,
+        discrepancies=(say.approval_void(origin, None, payment.payment_id, "approval-void"),),
+    )
 
 
 def _is_stale(waiting: Waiting, rules: str) -> bool:

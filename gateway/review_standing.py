@@ -20,6 +20,7 @@ _P, _E = PaymentState, PaymentEvent
 
 BY_POLICY: Final = "policy."  # how the codes of reasons begin that rules gave
 NOT_REVIEWED: Final = "bankgate.not-reviewed"
+VOID: Final = "bankgate.approval-void"
 _PURPOSE: Final = b"bankgate decision\x01"
 
 _WAYS: Final[Mapping[tuple[PaymentState, PaymentState], tuple[PaymentEvent, ...]]] = {
@@ -125,6 +126,11 @@ def may_be_judged_anew(payment: Payment) -> bool:
     if payment.state is _P.HELD:
         return payment.reason.code.startswith(BY_POLICY) or payment.reason.code == NOT_REVIEWED
     return payment.state in WAITING
+
+
+def may_be_decided(payment: Payment) -> bool:
+    """Whether people decide about it here: beside what rules stopped, what was found to be changed can be refused."""
+    return may_be_judged_anew(payment) or (payment.state is _P.HELD and payment.reason.code == VOID)
 
 
 def purpose(choice: Choice, digest: bytes) -> bytes:

@@ -20,7 +20,7 @@ from gateway.policy.chain import Decision
 from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.subject import Past
 from gateway.policy.verdict import Verdict
-from gateway.store.records import Payment, Reason
+from gateway.store.records import NewDiscrepancy, Payment, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,7 @@ class Judged:
     verdict: Verdict
     steps: tuple[Step, ...] = ()
     told: Reason | None = None
+    discrepancies: tuple[NewDiscrepancy, ...] = ()
     audit: tuple[AuditRecord, ...] = ()
 
 

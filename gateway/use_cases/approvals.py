@@ -36,7 +36,8 @@ from gateway.policy.cutoff import approve_by, late_words
 from gateway.policy.texts import Words
 from gateway.reasons import ours
 from gateway.review_standing import (
-    may_be_judged_anew,
+    VOID,
+    may_be_decided,
     place_of,
     purpose,
     standing,
@@ -112,12 +113,13 @@ class Case:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """What can be decided about it now, by whoever may."""
-        if not may_be_judged_anew(self.payment):
+        if not may_be_decided(self.payment):
             return ()
         if self.payment.state is PaymentState.AWAITING_APPROVAL:
             return (Choice.APPROVE, Choice.REFUSE) if self.intact else (Choice.REFUSE,)
         if self.payment.state is PaymentState.HELD:
-            return (Choice.RELEASE, Choice.REFUSE) if self.intact and self.holds else (Choice.REFUSE,)
+            sound = self.intact and self.holds and self.payment.reason.code != VOID
+            return (Choice.RELEASE, Choice.REFUSE) if sound else (Choice.REFUSE,)
         return ()
 
 
@@ -140,7 +142,7 @@ class Approvals(Desk):
         found, following = await one_page(
             self._store.waiting(wanted, self._visible(caller, "approve", connection_id), limit=page_size(limit), after=token)
         )
-        return [self._case(one) for one in found if one.review is not None and may_be_judged_anew(one.payment)], following
+        return [self._case(one) for one in found if one.review is not None and may_be_decided(one.payment)], following
 
     async def approval(self, caller: Caller, payment_id: str) -> Case:
         """One payment with what rules found and people decided, wherever it stands. Raises NotFound."""

@@ -49,7 +49,8 @@ async def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged])
         for one in judged
         if (found := standing.get(one.payment_id)) is not None and (found[1], found[2]) == (one.version, one.review)
     ]
-    await change_payments(tx, [change for one in written for change in changes_of(one, REVIEWER)], ())
+    changes = [change for one in written for change in changes_of(one, REVIEWER)]
+    await change_payments(tx, changes, [found for one in written for found in one.discrepancies])
     told: list[NewEvent] = []
     new: list[Row] = []
     for one in written:

@@ -41,7 +41,8 @@ def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged]) -> fr
     _turn_page(tx, fence)
     standing = _standing(tx.db, [one.payment_id for one in judged])
     written = [one for one in judged if standing.get(one.payment_id, (0, 0, None))[1:3] == (one.version, one.review)]
-    change_payments(tx, [change for one in written for change in changes_of(one, REVIEWER)], ())
+    changes = [change for one in written for change in changes_of(one, REVIEWER)]
+    change_payments(tx, changes, [found for one in written for found in one.discrepancies])
     (number,) = tx.db.execute("SELECT last_number FROM review_book WHERE book = 1").fetchone()
     for one in written:
         key, _, _, state = standing[one.payment_id]

@@ -7,6 +7,7 @@ import pytest
 from formats.model import PaymentType
 from gateway.instant import InstantChoice
 from gateway.lifecycle import DeliveryState, PaymentEvent, PaymentState
+from gateway.policy.chain import Choice
 from gateway.reasons import ours
 from gateway.review_checks import checks_of
 from gateway.store.records import DeliveryFilter, NextAttempt, PaymentChange, PaymentFilter
@@ -65,6 +66,19 @@ async def test_content_changed_after_the_approvals_does_not_leave(build: Build, 
     assert (await house.payment(big)).reason.code == "bankgate.approval-void"
     await house.reviewer.pump()
     assert await house.states([big]) == ["held"], "rules do not release it"
+
+
+@pytest.mark.parametrize("amounts", [("50.00",), ("150.00",)], ids=["approved", "awaiting"])
+async def test_judging_again_never_takes_changed_content_for_what_was_submitted(build: Build, amounts) -> None:
+    house = build(BIG)
+    (one,) = await house.judged(*amounts)
+    write(house, "UPDATE transfers SET content = CAST(replace(CAST(content AS TEXT), 'Supplier', 'Thief') AS BLOB)")
+    house.write("p0", BIG.replace("version = 7", "version = 8").replace('"100.00"', '"900.00"'))
+    for _ in range(2):
+        await house.reviewer.pump()
+    assert (await house.states([one]), (await house.payment(one)).reason.code) == (["held"], "bankgate.approval-void")
+    assert (await house.discrepancies(), (await house.case(one)).choices) == ([("approval_void", one)], (Choice.REFUSE,))
+    assert await house.send() == 0
 
 
 async def test_content_changed_while_the_message_is_written_does_not_leave(build: Build, monkeypatch) -> None:
