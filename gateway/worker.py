@@ -1,7 +1,7 @@
 """The process that talks to banks: forms, seals and sends messages; fetches, opens and applies answers.
 
 It holds the private keys of the connections; `serve` does not. Two lanes a connection, each with a channel of its own: one
-sends, one fetches, so that neither waits for the other.
+sends, one fetches, so that neither waits for the other. One more lane makes the payments of standing orders.
 """
 
 import asyncio
@@ -23,12 +23,15 @@ from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
 from gateway.intake import Intake
-from gateway.lanes import fetch_lane
+from gateway.lanes import PLANS_LANE, fetch_lane
 from gateway.memory import calm_collector
+from gateway.plan_lane import PlanLane
 from gateway.prepare import Preparer
+from gateway.rpc.forms import order_of_form
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
+from gateway.use_cases.payments import Payments
 from keys.profiles import check_key_stores, parse_profile
 from keys.seal import KeyUnavailable
 
@@ -107,6 +110,8 @@ class Worker:
         self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
+        payments = Payments(configuration, store, clock=now, metrics=self._metrics)
+        self._plans = PlanLane(configuration, store, payments, order_of_form, now)
 
     def _add(self, connection: Connection) -> None:
         self._connections.append(connection)
@@ -123,10 +128,12 @@ class Worker:
 
     @property
     def lanes(self) -> tuple[str, ...]:
-        return (*self._sending, *self._fetching)
+        return (*self._sending, *self._fetching, PLANS_LANE)
 
     async def pump(self, lane: str) -> datetime | None:
         """One turn of one lane; at most one at a time per lane, which the engine sees to."""
+        if lane == PLANS_LANE:
+            return await self._plans.pump()
         if lane in self._sending:
             return await self._sending[lane].pump()
         return await self._fetching[lane].pump()

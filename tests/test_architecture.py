@@ -33,6 +33,7 @@ SKIPPED = {
 PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
     *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics"),
+    *("gateway/schedule.py", "gateway/standing_order.py", "gateway/templates.py", "gateway/hints.py"),
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",

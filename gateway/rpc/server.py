@@ -24,6 +24,8 @@ from bankgate.v1 import (
     operations_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
+    plans_pb2,
+    plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
     statements_pb2,
@@ -36,6 +38,7 @@ from gateway.rpc.door import Door
 from gateway.rpc.drain import Drain
 from gateway.rpc.operations import OperationsServicer
 from gateway.rpc.payments import PaymentServicer
+from gateway.rpc.plans import PlanServicer
 from gateway.rpc.replay import ReplayServicer
 from gateway.rpc.statements import StatementServicer
 from gateway.telemetry import Metrics
@@ -50,6 +53,7 @@ SERVICES: Final = (
     statements_pb2.DESCRIPTOR.services_by_name["StatementService"].full_name,
     operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
     replay_pb2.DESCRIPTOR.services_by_name["ReplayService"].full_name,
+    plans_pb2.DESCRIPTOR.services_by_name["PlanService"].full_name,
 )
 
 STREAMS_PER_CONNECTION_MAX: Final = 256
@@ -140,6 +144,7 @@ class RpcServer:
         statements_pb2_grpc.add_StatementServiceServicer_to_server(StatementServicer(self._door), server)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(OperationsServicer(self._door), server)
         replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)
+        plans_pb2_grpc.add_PlanServiceServicer_to_server(PlanServicer(self._door), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 

@@ -15,6 +15,7 @@ from formats.model import CreditTransfer
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
+from gateway.store.plans import PlanStore
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -91,7 +92,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(Protocol):
+class Store(PlanStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

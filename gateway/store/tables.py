@@ -29,6 +29,9 @@ _MOMENTS: Final = frozenset(
         "given_at",
         "next_ask_at",
         "asked_at",
+        "last_used_at",
+        "look_at",
+        "changed_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -178,6 +181,19 @@ TABLES: Final = (
         of_connection="t.connection_id = %s",
     ),
     Table(name="channel_notes", columns=("name", "content", "updated_at")),
+    Table(
+        name="plans",
+        columns=(
+            *("plan_key", "kind", "caller", "plan_id", "version", "state", "content", "used", "last_used_at", "handled_until"),
+            *("look_at", "created_at", "updated_at"),
+        ),
+    ),
+    Table(name="plan_versions", columns=("plan_key", "version", "state", "content", "changed_by", "reason", "changed_at")),
+    Table(name="plan_words", columns=("caller", "word", "plan_key")),
+    Table(
+        name="plan_occurrences",
+        columns=("plan_key", "due_date", "state", "payment_reference", "payment_id", "detail", "occurred_at"),
+    ),
 )
 """In an order in which every row follows those that it refers to."""
 

@@ -7,7 +7,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
   another serial number to a message or a payment;
-- it deletes nothing that happened: events, payments, keys, evidence;
+- it deletes nothing that happened: events, payments, keys, evidence, versions of beneficiaries and standing orders; what became
+  of the days of a standing order the worker alone writes;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 """
 
@@ -36,6 +37,10 @@ _SERVE: Final = {
     "connections": "SELECT, INSERT, UPDATE",
     "channel_notes": "SELECT",
     "serial_numbers": "SELECT",
+    "plans": "SELECT, INSERT, UPDATE",
+    "plan_versions": "SELECT, INSERT",
+    "plan_words": "SELECT, INSERT, DELETE",
+    "plan_occurrences": "SELECT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",

@@ -12,7 +12,7 @@ narrow rows only.
 import sqlite3
 from collections.abc import Callable
 
-from gateway.store.sqlite import delivery_events, statements
+from gateway.store.sqlite import delivery_events, schema_plans, statements
 from gateway.store.sqlite.moved import moved_to
 from gateway.store.store import UnknownSchema
 
@@ -316,6 +316,7 @@ Step = str | Callable[[sqlite3.Connection], None]
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
     _SERIAL_NUMBERS,
+    schema_plans.STEPS,
 )
 
 
