@@ -209,8 +209,10 @@ def _refused(turn: _Turn, due: Due, refusal: GatewayError) -> NewDiscrepancy:
         f"{due.due_date.isoformat()}:refused",
         "standing_order_refused",
         (
-            f"The payment of a standing order for {due.due_date} was not made: it breaks a rule. The order goes on with its next "
-            "day; this payment is the caller's to make.",
+            (
+                f"The payment of a standing order for {due.due_date} was not made: it breaks a rule. The order goes on with its "
+                "next day; this payment is the caller's to make."
+            ),
             f"定期付款 {due.due_date} 的一笔未能提交：不符合规则。后续日期照常处理，该笔请由调用方自行提交。",
         ),
         facts,
