@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "deliveries": ("gateway.cli.operations", "deliveries"),
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
+    "plans": ("gateway.cli.plans", "app"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
     "bench": ("gateway.main", "bench"),
