@@ -1,12 +1,12 @@
 """`make bench`: every measurement, one after the other; or those named.
 
-python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas …] [--quick]
+python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas|hints …] [--quick]
 """
 
 import subprocess
 import sys
 
-ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey", "replicas")
+ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey", "replicas", "hints")
 QUICK = {
     "messages": ["--count", "2000", "--rounds", "1", "--streamed", "100000"],
     "reading": ["--count", "5000", "--rounds", "1"],
@@ -16,6 +16,7 @@ QUICK = {
     "latency": ["--payments", "40"],
     "journey": ["--payments", "5000"],
     "replicas": ["--payments", "2000", "--rounds", "1"],
+    "hints": ["--beneficiaries", "2000"],
 }
 
 

@@ -154,7 +154,8 @@ class NewsApplier:
             if self._group:
                 self._group.blocks.append((record, self._place.words))
         elif isinstance(record, CancellationStatus):
-            await self._note(await answered(self._store, self._origin, str(self.records), record))
+            told = await answered(self._store, self._clock, self._origin, str(self.records), record)
+            await self._store.add_discrepancies(told)
         elif isinstance(record, Remainder):
             return  # what a message says beside its records moves nothing, and ends no group; the file itself is kept
         else:

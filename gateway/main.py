@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "discrepancies": ("gateway.cli.operations", "discrepancies"),
     "inbound": ("gateway.cli.inbound", "app"),
     "plans": ("gateway.cli.plans", "app"),
+    "recall": ("gateway.cli.recall", "recall"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
     "bench": ("gateway.main", "bench"),

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.continuity import StatementFacts
 from gateway.store.archived import ArchivedPayment
+from gateway.store.recalls import Recall, RecallAnswer
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
@@ -21,6 +22,7 @@ from gateway.store.records import (
     Payment,
     PaymentChange,
     PaymentFilter,
+    Reason,
     RefusedAttempt,
 )
 from gateway.store.serials import SentFilter, SentPayment, SerialNote
@@ -53,6 +55,10 @@ class NewsStore(BlockStore, Protocol):
     async def note_serials(self, connection_id: str, notes: Sequence[SerialNote]) -> None: ...
 
     async def sent_payments(self, connection_id: str, where: SentFilter) -> list[SentPayment]: ...
+
+    async def find_recall(self, connection_id: str, recall_ids: Sequence[str], payment_id: str | None) -> Recall | None: ...
+
+    async def answer_recall(self, answer: RecallAnswer, reason: Reason) -> bool: ...
 
     async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]: ...
 

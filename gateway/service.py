@@ -3,12 +3,13 @@
 from gateway.use_cases.operations import Operations
 from gateway.use_cases.payments import Submitted
 from gateway.use_cases.plans import Plans
+from gateway.use_cases.recalls import Recalls
 from gateway.use_cases.statements import Statements
 
 __all__ = ["Gateway", "Submitted"]
 
 
-class Gateway(Plans, Statements, Operations):
+class Gateway(Recalls, Plans, Statements, Operations):
     """Every use case over one store and one configuration.
 
     Every method takes the caller first and refuses what the caller may not do (`Forbidden`) before it looks at anything.

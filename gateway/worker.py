@@ -27,6 +27,7 @@ from gateway.lanes import PLANS_LANE, fetch_lane
 from gateway.memory import calm_collector
 from gateway.plan_lane import PlanLane
 from gateway.prepare import Preparer
+from gateway.recall_lane import Recaller
 from gateway.rpc.forms import order_of_form
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
@@ -51,13 +52,18 @@ class SendLane:
 
     courier: Courier
     preparer: Preparer
+    recaller: Recaller | None = None
     not_before: datetime | None = None
 
     async def pump(self) -> datetime | None:
         """Doubts what others left sending, forms what is due, advances what is due; when to come back."""
         await self.courier.recover()
+        if self.recaller is not None:
+            await self.recaller.form()
         look_again = await self._form()
         next_due = await self.courier.advance_due()
+        if self.recaller is not None:
+            await self.recaller.tell()
         return min((moment for moment in (look_again, next_due) if moment is not None), default=None)
 
     async def _form(self) -> datetime | None:
@@ -120,7 +126,8 @@ class Worker:
         self._channels += [outward, inward]
         preparer = Preparer(self._store, connection, self._clock, self._metrics)
         courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)
-        self._sending[connection.id] = SendLane(courier, preparer)
+        recaller = Recaller(self._store, connection, self._clock)
+        self._sending[connection.id] = SendLane(courier, preparer, recaller)
         intake = Intake(self._store, connection, inward, self._clock, self._metrics)
         every = timedelta(seconds=connection.settings.schedule.fetch_seconds)
         questions = inward.next_due if isinstance(inward, DialogueChannel) else None

@@ -13,6 +13,7 @@ from formats.dialects.facts import number_of
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.store import codec
 from gateway.store.plans import Occurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanVersion
+from gateway.store.recalls import Recall, RecallState, state_of
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -271,4 +272,27 @@ def occurrence_of(row: Sequence[Any], moment: Moment) -> Occurrence:
         payment_id=row[3],
         detail=row[4],
         occurred_at=moment(row[5]),
+    )
+
+
+def recall_of(row: Sequence[Any], moment: Moment) -> Recall:
+    """recall_id, payment_id, connection_id, reason, note, requested_by, requested_at, answer, told, delivery_id; of the delivery
+    message_id, state; answer_status, answer_reason, answered_at."""
+    delivery_state = None if row[11] is None else codec.DELIVERY_STATES[row[11]]
+    return Recall(
+        recall_id=row[0],
+        payment_id=row[1],
+        connection_id=row[2],
+        reason=row[3],
+        note=row[4],
+        requested_by=row[5],
+        requested_at=moment(row[6]),
+        state=state_of(None if row[7] is None else RecallState(row[7]), delivery_state),
+        told=RecallState(row[8]),
+        delivery_id=row[9],
+        message_id=row[10],
+        delivery_state=delivery_state,
+        answer_status=row[12],
+        answer_reason=codec.reason_of(row[13]),
+        answered_at=None if row[14] is None else moment(row[14]),
     )

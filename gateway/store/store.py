@@ -16,6 +16,7 @@ from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
 from gateway.store.plans import PlanStore
+from gateway.store.recalls import RecallStore
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -92,7 +93,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(PlanStore, Protocol):
+class Store(PlanStore, RecallStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

@@ -32,6 +32,8 @@ _MOMENTS: Final = frozenset(
         "last_used_at",
         "look_at",
         "changed_at",
+        "requested_at",
+        "answered_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened"})
@@ -193,6 +195,14 @@ TABLES: Final = (
     Table(
         name="plan_occurrences",
         columns=("plan_key", "due_date", "state", "payment_reference", "payment_id", "detail", "occurred_at"),
+    ),
+    Table(
+        name="recalls",
+        columns=(
+            *("recall_key", "recall_id", "payment_id", "connection_id", "reason", "note", "requested_by", "requested_at", "told"),
+            *("delivery_id", "answer", "answer_status", "answer_reason", "answered_at"),
+        ),
+        of_connection="t.connection_id = %s",
     ),
 )
 """In an order in which every row follows those that it refers to."""

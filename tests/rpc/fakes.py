@@ -14,6 +14,7 @@ from gateway.errors import Conflict, Invalid, NotFound, OrderConflict, OrderViol
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
 from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
+from gateway.store.recalls import Recall
 from gateway.store.records import Payment, PaymentEventRow, PaymentFilter, Reason
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -52,6 +53,10 @@ class FakeGateway:
 
     async def serial_of(self, payment: Payment) -> None:
         """At a bank that is sent files."""
+
+    async def recalls_of(self, payment: Payment) -> list[Recall]:
+        """None was asked for."""
+        return []
 
     async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Submitted]:
         self.batches_at_once += 1

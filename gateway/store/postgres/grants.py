@@ -41,6 +41,7 @@ _SERVE: Final = {
     "plan_versions": "SELECT, INSERT",
     "plan_words": "SELECT, INSERT, DELETE",
     "plan_occurrences": "SELECT",
+    "recalls": "SELECT, INSERT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -68,6 +69,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
+    yield f"GRANT UPDATE (told, answer, answer_status, answer_reason, answered_at) ON recalls TO {serve}"  # likewise
     for table, condition in (
         ("documents", "kind = 'inbound'"),
         ("chunks", "EXISTS (SELECT 1 FROM documents AS d WHERE d.document_id = chunks.document_id AND d.kind = 'inbound')"),

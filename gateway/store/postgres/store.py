@@ -26,6 +26,7 @@ from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
 from gateway.store.postgres.payments import Call, submit
 from gateway.store.postgres.plans import PlanRows
+from gateway.store.postgres.recalls import RecallRows
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
 from gateway.store.quiet import Quiet
@@ -61,7 +62,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(Answers, PlanRows):
+class PostgresStore(Answers, PlanRows, RecallRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

@@ -53,4 +53,24 @@ STEPS = (
         PRIMARY KEY (plan_key, due_date)
     ) STRICT, WITHOUT ROWID
     """,
+    """
+    CREATE TABLE recalls (
+        recall_key INTEGER PRIMARY KEY,
+        recall_id TEXT NOT NULL UNIQUE,
+        payment_id TEXT NOT NULL,
+        connection_id TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        note TEXT NOT NULL,
+        requested_by TEXT NOT NULL,
+        requested_at INTEGER NOT NULL,
+        told TEXT NOT NULL,
+        delivery_id TEXT UNIQUE,
+        answer TEXT,
+        answer_status TEXT,
+        answer_reason TEXT,
+        answered_at INTEGER
+    ) STRICT
+    """,
+    "CREATE INDEX recalls_payment ON recalls (payment_id)",
+    "CREATE INDEX recalls_open ON recalls (connection_id) WHERE answer IS NULL",
 )

@@ -71,6 +71,7 @@ from gateway.store.sqlite.changes import apply_message_news, change_payments
 from gateway.store.sqlite.lanes import claim_lane, extend_lane, release_lane
 from gateway.store.sqlite.payments import submit
 from gateway.store.sqlite.plans import PlanRows
+from gateway.store.sqlite.recalls import RecallRows
 from gateway.store.sqlite.schema import migrate
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, Watch
@@ -89,7 +90,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(PlanRows):
+class SqliteStore(PlanRows, RecallRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:

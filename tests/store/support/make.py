@@ -30,7 +30,13 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
-    7: ("DROP TABLE plan_occurrences", "DROP TABLE plan_words", "DROP TABLE plan_versions", "DROP TABLE plans"),
+    7: (
+        "DROP TABLE recalls",
+        "DROP TABLE plan_occurrences",
+        "DROP TABLE plan_words",
+        "DROP TABLE plan_versions",
+        "DROP TABLE plans",
+    ),
     6: ("DROP TABLE serial_numbers", "DROP INDEX deliveries_package", "ALTER TABLE deliveries DROP COLUMN package"),
     5: ("DROP TABLE delivery_events", "DROP INDEX deliveries_sent", "DROP TABLE channel_notes"),
     4: ("ALTER TABLE inbound_files DROP COLUMN opened",),

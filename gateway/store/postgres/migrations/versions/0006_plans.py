@@ -1,4 +1,4 @@
-"""Beneficiaries, templates and standing orders (`gateway.store.plans`).
+"""Beneficiaries, templates and standing orders (`gateway.store.plans`), and recalls (`gateway.store.recalls`).
 
 Words compare by their code points (collation "C"), so that those that begin alike lie together in the index.
 """
@@ -63,6 +63,26 @@ STATEMENTS = (
         PRIMARY KEY (plan_key, due_date)
     )
     """,
+    """
+    CREATE TABLE recalls (
+        recall_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        recall_id text NOT NULL UNIQUE,
+        payment_id text NOT NULL, -- no key: months of payments are archived, recalls stay
+        connection_id text NOT NULL,
+        reason text NOT NULL,
+        note text NOT NULL,
+        requested_by text NOT NULL,
+        requested_at timestamptz NOT NULL,
+        told text NOT NULL,
+        delivery_id text UNIQUE,
+        answer text,
+        answer_status text,
+        answer_reason text,
+        answered_at timestamptz
+    )
+    """,
+    "CREATE INDEX recalls_payment ON recalls (payment_id)",
+    "CREATE INDEX recalls_open ON recalls (connection_id) WHERE answer IS NULL",
 )
 
 
