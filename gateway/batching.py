@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from gateway.send_window import SendWindow
+from gateway.send_window import SendWindow, Standing
 from gateway.store.records import PlannedBlock, WaitingGroup
 
 BLOCKS_MAX = 1_000  # in one message; keeps one transaction of the store small
@@ -52,13 +52,19 @@ def plan_message(
     `window` on, a kind is formed at once. `groups_apart`: each group is a kind of its own, so that a message has one block.
     """
     look_again: list[datetime] = []
-    kinds = {group.terms_id: (*_kind(group), group.terms_id if groups_apart else None) for group in groups}
-    by_kind = [[group for group in groups if kinds[group.terms_id] == kind] for kind in dict.fromkeys(kinds.values())]
-    for alike in sorted(by_kind, key=lambda alike: _place(alike, now, wait, window)):
+    by_kind: dict[tuple[object, ...], list[WaitingGroup]] = {}
+    for group in groups:
+        by_kind.setdefault((*_kind(group), group.terms_id if groups_apart else None), []).append(group)
+    standings: dict[tuple[object, ...], Standing] = {}
+    for kind, alike in by_kind.items():
+        if window is not None and kind[:-1] not in standings:
+            standings[kind[:-1]] = window.standing(alike[0].terms.payment_type, now)
+    ordered = sorted(by_kind.items(), key=lambda item: _place(item[1], now, wait, standings.get(item[0][:-1])))
+    for kind, alike in ordered:
         oldest = min(group.oldest_at for group in alike)
         due = oldest + wait
         if window is not None:
-            standing = window.standing(alike[0].terms.payment_type, now)
+            standing = standings[kind[:-1]]
             if not standing.open:
                 look_again.append(standing.opens_at or now + NEVER_OPEN)
                 continue
@@ -67,20 +73,19 @@ def plan_message(
         full = sum(group.count for group in alike) >= transfers_max
         # Stored further ahead than a payment ever waits: the server's clock was wrong by that much, and company is not worth it.
         if full or due <= now or oldest - now > wait:
-            ordered = sorted(alike, key=lambda group: _place([group], now, wait, None))
-            return Plan(blocks=_fill(ordered, message_id, transfers_max))
+            alike.sort(key=lambda group: _place([group], now, wait, None))
+            return Plan(blocks=_fill(alike, message_id, transfers_max))
         look_again.append(due)
     return Plan(look_again_at=min(look_again, default=None))
 
 
 def _place(
-    alike: Sequence[WaitingGroup], now: datetime, wait: timedelta, window: SendWindow | None
+    alike: Sequence[WaitingGroup], now: datetime, wait: timedelta, standing: Standing | None
 ) -> tuple[int, datetime, datetime]:
     """Where groups of one kind stand in the order; see the module."""
     oldest = min(group.oldest_at for group in alike)
     if oldest + wait + STARVING <= now:
         return 0, oldest, oldest
-    standing = None if window is None else window.standing(alike[0].terms.payment_type, now)
     cut_off = (None if standing is None else standing.closes_at) or _NO_CUT_OFF
     return 1 if any(_is_urgent(group) for group in alike) else 2, cut_off, oldest
 
