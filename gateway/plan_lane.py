@@ -7,18 +7,16 @@ reference, and is not made anew: whatever has changed in the order, its template
 Calendars, settings and templates change; each order is therefore looked at once a day at least.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
 
+from gateway import plan_discrepancies as say
 from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.errors import BadRequest, Conflict, Forbidden, GatewayError, Invalid, NotFound
-from gateway.masking import mask_text
 from gateway.plan_forms import ReadOrder, Source, bank_days_of, source_of
 from gateway.schedule import Shift, shifted
 from gateway.standing_order import BankDays, Due, StandingOrder, decoded, dues, own_fields, reference_of, values_of
@@ -55,6 +53,11 @@ class _Turn:
     source: Source | None  # None: its template or beneficiary is not there any more
     days: BankDays
     now: datetime
+
+    @property
+    def connection_id(self) -> str:
+        """Of its payments; "" where that is not known any more."""
+        return self.source.connection_id if self.source else ""
 
 
 @dataclass(slots=True)
@@ -116,16 +119,16 @@ class PlanLane:
         today = turn.days.today(turn.now)
         missed = due.execution.day < today
         if missed and not turn.order.late:
-            told = _missed(turn, due, made=False)
+            told = say.missed(plan, due, turn.connection_id, made=False)
             return self._occurrence(turn, due, OccurrenceState.MISSED, detail=told.summary_en, told=[told])
         try:
             payment_id = await self._submit(turn, due)
         except _MEANT_WELL as refusal:
-            told = _refused(turn, due, refusal)
-            return self._occurrence(turn, due, OccurrenceState.REFUSED, detail=_words(refusal), told=[told])
+            told = say.refused(plan, due, turn.connection_id, refusal)
+            return self._occurrence(turn, due, OccurrenceState.REFUSED, detail=say.words(refusal), told=[told])
         if not missed:
             return self._occurrence(turn, due, OccurrenceState.SUBMITTED, payment_id=payment_id)
-        told = _missed(turn, due, made=True)
+        told = say.missed(plan, due, turn.connection_id, made=True)
         return self._occurrence(turn, due, OccurrenceState.LATE, payment_id=payment_id, detail=told.summary_en, told=[told])
 
     async def _submit(self, turn: _Turn, due: Due) -> str:
@@ -186,72 +189,6 @@ class PlanLane:
     async def _stuck(self, plan: Plan, fault: Exception) -> None:
         words = str(fault) if isinstance(fault, GatewayError) else f"unforeseen {type(fault).__name__} at {place_of(fault)}"
         log.error("standing_order_stuck", caller=plan.key.caller, plan=plan.key.plan_id, exc_info=fault)
-        told = _told(
-            plan,
-            f"{plan.handled_until}:stuck",
-            "standing_order_stuck",
-            (
-                "A standing order could not be looked at; it is tried again, and nothing of it is lost.",
-                "定期付款处理出错，将自动重试，不会遗漏。",
-            ),
-            {"problem": mask_text(words)[:500], "after": str(plan.handled_until)},
-        )
+        told = say.stuck(plan, words)
         await self.store.add_discrepancies([told])
         await self.store.look_at_plan(plan.key, plan.version, self.clock() + STUCK_AGAIN)
-
-
-def _refused(turn: _Turn, due: Due, refusal: GatewayError) -> NewDiscrepancy:
-    facts: dict[str, object] = {"problem": _words(refusal), "due_date": due.due_date.isoformat()}
-    if isinstance(refusal, Invalid):
-        facts["rules"] = [f"{one.violation.field}: {one.violation.rule}" for one in refusal.violations][:20]
-    return _told(
-        turn.plan,
-        f"{due.due_date.isoformat()}:refused",
-        "standing_order_refused",
-        (
-            (
-                f"The payment of a standing order for {due.due_date} was not made: it breaks a rule. The order goes on with its "
-                "next day; this payment is the caller's to make."
-            ),
-            f"定期付款 {due.due_date} 的一笔未能提交：不符合规则。后续日期照常处理，该笔请由调用方自行提交。",
-        ),
-        facts,
-        connection_id=turn.source.connection_id if turn.source else "",
-    )
-
-
-def _missed(turn: _Turn, due: Due, *, made: bool) -> NewDiscrepancy:
-    en, zh = (
-        ("was submitted after its day, because the gateway came to it late.", "因网关处理延迟，已在到期日之后提交。")
-        if made
-        else ("was not made: its day had passed when the gateway came to it.", "未提交：网关处理时到期日已过。")
-    )
-    return _told(
-        turn.plan,
-        f"{due.due_date.isoformat()}:missed",
-        "standing_order_missed",
-        (f"The payment of a standing order for {due.due_date} {en}", f"定期付款 {due.due_date} 的一笔{zh}"),
-        {"due_date": due.due_date.isoformat(), "execution_date": due.execution.day.isoformat()},
-        connection_id=turn.source.connection_id if turn.source else "",
-    )
-
-
-def _told(
-    plan: Plan, key: str, kind: str, words: tuple[str, str], facts: Mapping[str, object], *, connection_id: str = ""
-) -> NewDiscrepancy:
-    evidence = {"caller": plan.key.caller, "standing_order": plan.key.plan_id, "version": plan.version, **facts}
-    return NewDiscrepancy(
-        key=f"standing-order:{plan.key.caller}:{plan.key.plan_id}:{key}",
-        connection_id=connection_id,
-        kind=kind,
-        summary_en=words[0],
-        summary_zh=words[1],
-        evidence=json.dumps(evidence, ensure_ascii=False, sort_keys=True),
-    )
-
-
-def _words(refusal: GatewayError) -> str:
-    """Why, without account numbers."""
-    if isinstance(refusal, Invalid):
-        return mask_text("; ".join(one.violation.message_en for one in refusal.violations[:5]))
-    return mask_text(str(refusal))

@@ -42,3 +42,12 @@ def test_what_is_no_plan_is_refused_in_words(bankgate: Any, service: str, tmp_pa
     assert bankgate("plans", "list", "bills", "--target", service).code == 2
     assert bankgate("plans", "end", "o-1", "--kind", "bill", "--target", service).code == 2
     assert bankgate("plans", "end", "o-1", "--target", service).code == 1
+
+
+def test_a_recall_of_what_the_bank_does_not_have_says_what_to_do_instead(bankgate: Any, service: str, examples: Path) -> None:
+    assert bankgate("submit", examples / "payments.jsonl", "--connection", "house", "--target", service).code == 0
+    reference = json.loads((examples / "payments.jsonl").read_text(encoding="utf-8").splitlines()[0])["payment_reference"]
+    done = bankgate("recall", reference, "--reason", "DUPL", "--target", service)
+    assert (done.code, "sends no recalls" in done.err) == (1, True)
+    done = bankgate("recall", reference, "--reason", "WHIM", "--target", service)
+    assert (done.code, "ExternalCancellationReason1Code" in done.err) == (1, True)

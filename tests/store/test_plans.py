@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.lanes import PLANS_LANE
+from gateway.restored import after_restore
 from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanWrite
 from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
@@ -184,3 +185,22 @@ async def test_putting_an_order_wakes_the_lane_and_a_beneficiary_wakes_nobody(st
     assert not await woken(store, clock, PLANS_LANE)
     await put(store, ORDER, look_at=clock())
     assert await woken(store, clock, PLANS_LANE)
+
+
+async def test_after_a_restore_no_standing_order_makes_again_what_it_made_after_the_backup(
+    store: Store, clock: HandClock
+) -> None:
+    await put(store, ORDER, "{}", handled_until=date(2026, 11, 24), look_at=clock() + timedelta(days=3))
+    await put(store, key("other", PlanKind.STANDING_ORDER), state=PlanState.PAUSED, look_at=clock())
+    await put(store, key("over", PlanKind.STANDING_ORDER), state=PlanState.ENDED)
+    for expected in (1, 0):
+        report = await after_restore(store, by="ada", backup_of="2026-11-25 08:00", clock=clock)
+        assert report.paused == expected
+    plan = await store.plan(ORDER)
+    assert plan is not None
+    assert (plan.state, plan.handled_until) == (PlanState.PAUSED, date(2026, 11, 24))
+    (last, _) = await store.plan_versions(ORDER)
+    assert (last.changed_by, last.reason) == ("person: ada", "a backup of 2026-11-25 08:00 was restored")
+    over = await store.plan(key("over", PlanKind.STANDING_ORDER))
+    assert over is not None
+    assert over.state is PlanState.ENDED
