@@ -317,7 +317,7 @@ class NewsApplier:
             key = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(origin, key, facts.status, group.delivery.delivery_id, result))
         elif event is PaymentEvent.BANK_REJECTED and not result.changed:
-            late = await of_archived_message(self._store, origin, f"{payment_information_id}", facts.status, group.delivery)
+            late = await of_archived_message(self._store, origin, f"{payment_information_id}", facts, group.delivery)
             await self._store.add_discrepancies(late)
         await contradict_part(self._store, part, origin, event, self._created)
 

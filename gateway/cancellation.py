@@ -11,6 +11,7 @@ the payment beside it.
 
 from formats.report import CancellationStatus
 from gateway import discrepancies as say
+from gateway.apply_parts import Facts
 from gateway.discrepancies import Origin
 from gateway.lifecycle import DeliveryState, PaymentEvent
 from gateway.matching import CandidateIndex, Match, News, keys_of, match
@@ -19,7 +20,7 @@ from gateway.proof import prove
 from gateway.reasons import ours
 from gateway.recall import answer_of, reason_of_answer
 from gateway.store.recalls import Recall, RecallAnswer, RecallState
-from gateway.store.records import NewDiscrepancy, Reason
+from gateway.store.records import Delivery, NewDiscrepancy, Reason
 from gateway.store.store import Clock
 
 _WITH_THE_BANK = frozenset({DeliveryState.SENDING, DeliveryState.IN_DOUBT, DeliveryState.SENT})
@@ -31,9 +32,25 @@ async def answered(store: NewsStore, clock: Clock, origin: Origin, key: str, rec
     ids = [one for one in (record.case_id, record.cancellation_id) if one]
     recall = await store.find_recall(origin.connection_id, ids, payment_id)
     meaning = answer_of(record)
+    if recall is not None and recall.recall_id in ids and not (record.status or record.investigation_status):
+        return []  # a level that only names what the levels below it are about
     if recall is None or meaning is None or not (recall.recall_id in ids or recall.delivery_state in _WITH_THE_BANK):
         return [say.cancellation_answered(origin, key, record, payment_id=payment_id, delivery_id=delivery_id)]
     return await _kept(store, clock, origin, key, (recall, record, meaning))
+
+
+async def recall_rejected(store: NewsStore, origin: Origin, key: str, facts: Facts, delivery: Delivery) -> list[NewDiscrepancy]:
+    """A status report rejects the message that carries a recall: the recall is refused, for that reason."""
+    recall = await store.recall_of_delivery(delivery.delivery_id)
+    if recall is None:
+        return []
+    answer = RecallAnswer(
+        recall_id=recall.recall_id, state=RecallState.REFUSED, status=facts.status, reason=facts.reason, source=origin.source
+    )
+    words = " ".join(filter(None, (facts.status, facts.reason.code, facts.reason.bank_text)))
+    if await store.answer_recall(answer, ours("recall-refused", words)):
+        return []
+    return [say.recall_contradicted(origin, key, recall.payment_id, recall.state.value, RecallState.REFUSED.value)]
 
 
 async def _kept(

@@ -125,6 +125,9 @@ class Shadow:
     async def find_recall(self, connection_id: str, recall_ids: Sequence[str], payment_id: str | None) -> Recall | None:
         return await self._store.find_recall(connection_id, recall_ids, payment_id)
 
+    async def recall_of_delivery(self, delivery_id: str) -> Recall | None:
+        return await self._store.recall_of_delivery(delivery_id)
+
     async def answer_recall(self, answer: RecallAnswer, reason: Reason) -> bool:
         return await self._store.answer_recall(answer, reason) if self._commit else True
 

@@ -152,6 +152,18 @@ async def test_contradicting_answers_and_answers_to_nothing_are_put_before_a_per
     assert (await case.desk.payment(case.payment_id)).state is PaymentState.SENT
 
 
+async def test_a_status_report_that_rejects_the_request_refuses_the_recall(case: Case, files: Any) -> None:
+    await case.recall()
+    await case.lane.pump()
+    carried_by = (await case.desk.deliveries())[-1]
+    why = "<StsRsnInf><Rsn><Cd>AM09</Cd></Rsn></StsRsnInf>"
+    await case.desk.receive(files.pain002(carried_by.message_id, group="RJCT", reasons=why))
+    (kept,) = await case.desk.store.recalls_of(case.payment_id)
+    assert (kept.state.value, kept.answer_status, kept.answer_reason.code) == ("refused", "RJCT", "AM09")
+    assert (await case.desk.payment(case.payment_id)).state is PaymentState.SENT
+    assert await case.desk.discrepancies() == []
+
+
 async def test_what_cannot_be_recalled_is_said_with_its_state_and_the_way_out(case: Case, make_desk: Any) -> None:
     (waiting,) = await case.desk.submit(1, prefix="LATER")
     for asked, error in (
