@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.callers import Caller
 from gateway.config import CallerSettings, Configuration
 from gateway.errors import BadRequest, Forbidden, Invalid, NotFound
+from gateway.lanes import PLANS_LANE
 from gateway.payment import PaymentOrder
 from gateway.plan_lane import PlanLane
 from gateway.rpc.forms import order_of_form
@@ -25,6 +26,7 @@ from gateway.store.records import NewDiscrepancy, PaymentFilter
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics
+from gateway.worker import Worker
 from tests.gateway.test_use_cases import connection
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # a Wednesday
@@ -226,6 +228,19 @@ async def test_one_order_s_trouble_is_told_and_holds_up_no_other(house: House) -
     assert await house.told() == ["standing_order_stuck"]
     await house.at("2026-11-26T09:10")
     assert len(await house.made()) == 2
+
+
+async def test_the_worker_has_the_lane_and_turns_it(house: House) -> None:
+    await house.put(replace(ORDER, schedule=Schedule(frequency=Frequency.DAILY, start=date(2026, 11, 26))))
+    configuration = house.lane.configuration
+    settings = configuration.connections["one"].model_copy(update={"channel": {"kind": "folder", "upload": "out"}})
+    configuration = configuration.model_copy(update={"connections": {"one": settings}})
+    house.moments[0] = datetime(2026, 11, 26, 9, tzinfo=UTC)
+    worker = Worker(configuration, house.store, now=lambda: house.moments[0], measures=Metrics())
+    assert worker.lanes == ("one", "fetch:one", PLANS_LANE)
+    assert await worker.pump(PLANS_LANE) == datetime(2026, 11, 26, 23, tzinfo=UTC)
+    assert await house.made() == [("o-1/2026-11-26", "2026-11-26", "100.00")]
+    await worker.close()
 
 
 async def test_an_order_that_could_never_work_is_refused_when_it_is_put(house: House) -> None:
