@@ -95,6 +95,9 @@ class Plans(Payments):
         self._authorise(caller, "submit")
         if content.get("payment", {}).get("payment_reference"):
             raise BadRequest("template.payment.payment_reference", "stays empty: it is given with each payment")
+        connection_id = content.get("payment", {}).get("connection_id")
+        if connection_id in self._configuration.connections:
+            self._authorise(caller, "submit", connection_id)
         if content.get("beneficiary_id"):
             await active(self._store, _key(caller, PlanKind.BENEFICIARY, content["beneficiary_id"]))
         return await self._put(_key(caller, PlanKind.TEMPLATE, plan_id), content, version=version, reason=reason)
