@@ -1,12 +1,12 @@
 """`make bench`: every measurement, one after the other; or those named.
 
-python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas|screening|habits …] [--quick]
+python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas|screening|habits|hints …] [--quick]
 """
 
 import subprocess
 import sys
 
-ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey", "replicas", "screening", "habits")
+ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey", "replicas", "screening", "habits", "hints")
 QUICK = {
     "messages": ["--count", "2000", "--rounds", "1", "--streamed", "100000"],
     "reading": ["--count", "5000", "--rounds", "1"],
@@ -18,6 +18,7 @@ QUICK = {
     "replicas": ["--payments", "2000", "--rounds", "1"],
     "screening": ["--names", "5000", "--payments", "1000", "--each", "50"],
     "habits": ["--scale", "0.2", "--plantings", "8"],
+    "hints": ["--beneficiaries", "2000"],
 }
 
 

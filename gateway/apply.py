@@ -155,7 +155,8 @@ class NewsApplier:
             if self._group:
                 self._group.blocks.append((record, self._place.words))
         elif isinstance(record, CancellationStatus):
-            await self._note(await answered(self._store, self._origin, str(self.records), record))
+            told = await answered(self._store, self._clock, self._origin, str(self.records), record)
+            await self._store.add_discrepancies(told)
         elif isinstance(record, Remainder):
             return  # what a message says beside its records moves nothing, and ends no group; the file itself is kept
         else:
@@ -317,7 +318,7 @@ class NewsApplier:
             key = f"{payment_information_id}:{event.value}"
             await self._note(say.whole_contradicts_parts(origin, key, facts.status, group.delivery.delivery_id, result))
         elif event is PaymentEvent.BANK_REJECTED and not result.changed:
-            late = await of_archived_message(self._store, origin, f"{payment_information_id}", facts.status, group.delivery)
+            late = await of_archived_message(self._store, origin, f"{payment_information_id}", facts, group.delivery)
             await self._store.add_discrepancies(late)
         await contradict_part(self._store, part, origin, event, self._created)
 

@@ -5,18 +5,26 @@ message carries payments of one service level and local instrument, because bank
 payments differently; and it is closed when it is full or when its oldest payment has waited long enough. Nothing is formed
 while its window is closed, and nothing waits for company past the cut-off.
 
+Where not everything can leave at once (so many messages may be under way, so many payments are in one), what is urgent goes
+first: InstrPrty HIGH and the service levels URGP and SDVA, then what has the earliest cut-off, then what waits longest. What has
+waited for `STARVING` after it was due goes before all of these, the longest-waiting first: so nothing starves.
+
 A request to a bank that answers at once has one head for all of its payments: there each group travels alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from gateway.send_window import SendWindow
+from gateway.send_window import SendWindow, Standing
 from gateway.store.records import PlannedBlock, WaitingGroup
 
 BLOCKS_MAX = 1_000  # in one message; keeps one transaction of the store small
 NEVER_OPEN = timedelta(days=1)  # until settings that close every day are looked at again
+STARVING = timedelta(minutes=5)  # after a payment was due it gives way to nothing any more
+_URGENT: Final = frozenset({"URGP", "SDVA"})
+_NO_CUT_OFF: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +48,23 @@ def plan_message(
 ) -> Plan:
     """The next message of a connection: one at a time; call again until nothing is due.
 
-    `groups` come longest-waiting first. The kind of message that holds the longest-waiting payment is served first. From `lead`
-    before the cut-off of its `window` on, a kind is formed at once. `groups_apart`: each group is a kind of its own, so that a
-    message has one block.
+    `groups` come longest-waiting first; their kinds are served in the order of `_place`. From `lead` before the cut-off of its
+    `window` on, a kind is formed at once. `groups_apart`: each group is a kind of its own, so that a message has one block.
     """
     look_again: list[datetime] = []
-    kinds = {group.terms_id: (*_kind(group), group.terms_id if groups_apart else None) for group in groups}
-    for kind in dict.fromkeys(kinds.values()):
-        alike = [group for group in groups if kinds[group.terms_id] == kind]
+    by_kind: dict[tuple[object, ...], list[WaitingGroup]] = {}
+    for group in groups:
+        by_kind.setdefault((*_kind(group), group.terms_id if groups_apart else None), []).append(group)
+    standings: dict[tuple[object, ...], Standing] = {}
+    for kind, alike in by_kind.items():
+        if window is not None and kind[:-1] not in standings:
+            standings[kind[:-1]] = window.standing(alike[0].terms.payment_type, now)
+    ordered = sorted(by_kind.items(), key=lambda item: _place(item[1], now, wait, standings.get(item[0][:-1])))
+    for kind, alike in ordered:
         oldest = min(group.oldest_at for group in alike)
         due = oldest + wait
         if window is not None:
-            standing = window.standing(alike[0].terms.payment_type, now)
+            standing = standings[kind[:-1]]
             if not standing.open:
                 look_again.append(standing.opens_at or now + NEVER_OPEN)
                 continue
@@ -60,9 +73,26 @@ def plan_message(
         full = sum(group.count for group in alike) >= transfers_max
         # Stored further ahead than a payment ever waits: the server's clock was wrong by that much, and company is not worth it.
         if full or due <= now or oldest - now > wait:
+            alike.sort(key=lambda group: _place([group], now, wait, None))
             return Plan(blocks=_fill(alike, message_id, transfers_max))
         look_again.append(due)
     return Plan(look_again_at=min(look_again, default=None))
+
+
+def _place(
+    alike: Sequence[WaitingGroup], now: datetime, wait: timedelta, standing: Standing | None
+) -> tuple[int, datetime, datetime]:
+    """Where groups of one kind stand in the order; see the module."""
+    oldest = min(group.oldest_at for group in alike)
+    if oldest + wait + STARVING <= now:
+        return 0, oldest, oldest
+    cut_off = (None if standing is None else standing.closes_at) or _NO_CUT_OFF
+    return 1 if any(_is_urgent(group) for group in alike) else 2, cut_off, oldest
+
+
+def _is_urgent(group: WaitingGroup) -> bool:
+    kind = group.terms.payment_type
+    return kind is not None and (kind.instruction_priority == "HIGH" or kind.service_level in _URGENT)
 
 
 def _kind(group: WaitingGroup) -> tuple[str | None, ...]:

@@ -322,6 +322,13 @@ class InstantSettings(Settings):
     fall_back_codes: tuple[str, ...] | None = None  # reasons of a rejection after which instant-else-normal goes out as normal
 
 
+class RecallSettings(Settings):
+    """What the bank agreed about recalls of payments that it has (camt.055 over the route of payments)."""
+
+    message: str | None = None  # the version it takes, "camt.055.001.09"; None: it takes none
+    case: bool = True  # the message opens a case [Case/Id]; some banks want none
+
+
 class ConnectionSettings(Settings):
     """One file under `connections/`; its stem is `id`. `channel` and `seal` are checked by their rooms."""
 
@@ -341,6 +348,7 @@ class ConnectionSettings(Settings):
     characters: Literal["transliterate", "refuse"] = "transliterate"  # texts the scheme does not carry: written so that it does
     schemas: str | None = None  # a directory of XSDs from the bank, which win over the official ones; relative to the directory
     instant: InstantSettings = InstantSettings()
+    recalls: RecallSettings = RecallSettings()
     send_window: SendWindowSettings | None = None  # None: always open
     alarms: AlarmSettings = AlarmSettings()
     bank_settings: dict[str, Any] = Field(default_factory=dict)  # of a bank that answers at once; checked by its plugin

@@ -305,7 +305,8 @@ class Courier:
         if window is None:
             return AROUND_THE_CLOCK
         blocks = await self.store.delivery_blocks(delivery.delivery_id)
-        return window.standing(blocks[0].terms.payment_type, now)  # one message carries one kind (gateway.batching)
+        # One message carries one kind (gateway.batching); a recall carries no payments.
+        return window.standing(blocks[0].terms.payment_type if blocks else None, now)
 
     async def _doubts_due(self) -> list[Delivery]:
         where = replace(_sending(self.connection.id), states=(DeliveryState.IN_DOUBT,))

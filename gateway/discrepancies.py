@@ -279,12 +279,32 @@ def cancellation_answered(
     )
 
 
+def recall_contradicted(origin: Origin, key: str, payment_id: str, before: str, now: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"recall:{key}",
+        "contradiction",
+        f"The bank now says {now} of a recall that it had {before}; the first answer stays. Ask the bank which is true.",
+        f"银行对撤销请求的答复（{now}）与先前答复（{before}）矛盾，以先前答复为准，请向银行核实。",
+        {"before": before, "now": now},
+        payment_id=payment_id,
+    )
+
+
+def _held(delivery: Delivery) -> str:
+    """What follows for the payments of a message; one without payments carries a recall."""
+    return ", and its payments are held" if delivery.payment_count else "; it asked to cancel a payment, which stands"
+
+
+def _held_zh(delivery: Delivery) -> str:
+    return "，其中付款已暂挂" if delivery.payment_count else "；该报文为撤销请求，原付款状态不变"
+
+
 def unrenderable(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"unrenderable:{delivery.delivery_id}",
         "unrenderable",
-        "A message could not be written by the bank's rules; it was stopped before it was sealed and its payments are held.",
-        "报文不符合银行格式要求，签名前已停止，其中付款已暂挂。",
+        f"A message could not be written by the bank's rules; it was stopped before it was sealed{_held(delivery)}.",
+        f"报文不符合银行格式要求，签名前已停止{_held_zh(delivery)}。",
         {"message_id": delivery.message_id, "problem": problem[:2000]},
         delivery_id=delivery.delivery_id,
     )
@@ -308,8 +328,8 @@ def gave_up(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"gave-up:{delivery.delivery_id}",
         "gave_up",
-        f"A message could not be sent in {delivery.attempt} attempts; nothing left us and its payments are held.",
-        f"报文经 {delivery.attempt} 次尝试仍未能发出（未离开本系统），其中付款已暂挂。",
+        f"A message could not be sent in {delivery.attempt} attempts; nothing left us{_held(delivery)}.",
+        f"报文经 {delivery.attempt} 次尝试仍未能发出（未离开本系统）{_held_zh(delivery)}。",
         {"message_id": delivery.message_id, "problem": problem},
         delivery_id=delivery.delivery_id,
     )
@@ -319,8 +339,8 @@ def refused(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"refused:{delivery.delivery_id}",
         "refused",
-        "The bank's door refused a message; nothing of it will be executed and its payments are held.",
-        "银行接入端拒收报文，其中款项不会执行，付款已暂挂。",
+        f"The bank's door refused a message; nothing of it will be executed{_held(delivery)}.",
+        f"银行接入端拒收报文，其内容不会执行{_held_zh(delivery)}。",
         {"message_id": delivery.message_id, "problem": problem},
         delivery_id=delivery.delivery_id,
     )

@@ -5,7 +5,8 @@ what was settled is a contradiction."""
 from collections.abc import Sequence
 
 from gateway import discrepancies as say
-from gateway.apply_parts import Group, Told
+from gateway.apply_parts import Facts, Group, Told
+from gateway.cancellation import recall_rejected
 from gateway.discrepancies import Origin
 from gateway.instant import payment_id_of
 from gateway.lifecycle import PAYMENT_TABLE, DeliveryState
@@ -51,13 +52,15 @@ def of_archived(origin: Origin, told: Told, payment: ArchivedPayment) -> NewDisc
 
 
 async def of_archived_message(
-    store: NewsStore, origin: Origin, key: str, status: str, delivery: Delivery
+    store: NewsStore, origin: Origin, key: str, facts: Facts, delivery: Delivery
 ) -> list[NewDiscrepancy]:
     """What is to be told of a rejection that met no payment of its message: all of them were archived. Those that went out
-    again, after their instant form was refused, are no such ones."""
+    again, after their instant form was refused, are no such ones; nor is a message that carries a recall, which is refused."""
+    if not delivery.payment_count:
+        return await recall_rejected(store, origin, key, facts, delivery)
     if delivery.state is not DeliveryState.SENT:
         return []
     left, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=1)
     if left or await store.refused_attempts(delivery.delivery_id):
         return []
-    return [say.of_archived_message(origin, key, status, delivery)]
+    return [say.of_archived_message(origin, key, facts.status, delivery)]

@@ -41,6 +41,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "inbound": ("gateway.cli.inbound", "app"),
     "policies": ("gateway.cli.policies", "app"),
     "audit": ("gateway.cli.audit", "app"),
+    "plans": ("gateway.cli.plans", "app"),
+    "recall": ("gateway.cli.recall", "recall"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
     "people": ("gateway.cli.people", "app"),

@@ -6,6 +6,7 @@ from typing import Protocol
 from gateway.continuity import StatementFacts
 from gateway.payee.check import PayeeCheck
 from gateway.store.archived import ArchivedPayment
+from gateway.store.recalls import Recall, RecallAnswer
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
@@ -22,6 +23,7 @@ from gateway.store.records import (
     Payment,
     PaymentChange,
     PaymentFilter,
+    Reason,
     RefusedAttempt,
 )
 from gateway.store.serials import SentFilter, SentPayment, SerialNote
@@ -54,6 +56,12 @@ class NewsStore(BlockStore, Protocol):
     async def note_serials(self, connection_id: str, notes: Sequence[SerialNote]) -> None: ...
 
     async def sent_payments(self, connection_id: str, where: SentFilter) -> list[SentPayment]: ...
+
+    async def find_recall(self, connection_id: str, recall_ids: Sequence[str], payment_id: str | None) -> Recall | None: ...
+
+    async def recall_of_delivery(self, delivery_id: str) -> Recall | None: ...
+
+    async def answer_recall(self, answer: RecallAnswer, reason: Reason) -> bool: ...
 
     async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]: ...
 

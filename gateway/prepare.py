@@ -11,11 +11,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+from formats.camt055 import write_camt055
 from formats.dialogue import DialogueBank
-from formats.errors import FormatError
+from formats.errors import FormatError, Unrenderable, Violation
 from formats.model import CreditTransfer, PaymentBlock, PaymentInitiation, PaymentTerms
+from formats.model_requests import CancellationRequest
 from formats.schemas import validate_outbound
 from formats.written import Check, as_written, is_plain
 from gateway import discrepancies as say
@@ -24,6 +27,7 @@ from gateway.connection import Connection
 from gateway.discrepancies import Origin
 from gateway.lifecycle import DELIVERY_TABLE, UNRESOLVED, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.reasons import ours
+from gateway.recall import cancellation_request
 from gateway.review_gate import Gate, NotApproved, Watch
 from gateway.serial_numbers import Below, draw
 from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, DeliveryFilter, NewDelivery
@@ -34,6 +38,13 @@ from gateway.telemetry import Metrics
 FIRST_JUDGEMENT_PAUSE = timedelta(seconds=1)  # until it is looked again whether what waited when rules came was judged
 IN_FLIGHT_PAUSE = timedelta(seconds=15)  # until it is looked again whether messages under way have become fewer
 DRAWS_MAX = 20  # of numbers that turn out to be taken: more means that the bank's shape has no room left
+_NOT_KEPT = Violation(
+    field="original_message_id",
+    rule="recall.not-kept",
+    source="bankgate, recalls",
+    message_en="The payment, or the message that it travelled in, is not kept here any more.",
+    message_zh="该付款或其所在报文已不在此保存。",
+)
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no letters that are read as digits over the telephone
 
 
@@ -129,12 +140,17 @@ class Preparer:
             return None
 
     async def _sealed(self, delivery: Delivery, watch: Watch | None) -> Delivery | None:
-        blocks = await self.store.delivery_blocks(delivery.delivery_id)
-        if isinstance(self.connection.bank, DialogueBank):
-            await self._give_serials(self.connection.bank, delivery, blocks)
-        message = await asyncio.to_thread(self._message, delivery, blocks, watch)
         try:
-            document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, message, watch)
+            if delivery.message_name.startswith("camt.055"):
+                request = await self._cancellation(delivery)
+                write = partial(write_camt055, request)
+            else:
+                blocks = await self.store.delivery_blocks(delivery.delivery_id)
+                if isinstance(self.connection.bank, DialogueBank):
+                    await self._give_serials(self.connection.bank, delivery, blocks)
+                message = await asyncio.to_thread(self._message, delivery, blocks, watch)
+                write = partial(self.connection.bank.render, message)
+            document_id, sha256, size = await asyncio.to_thread(self._render_and_seal, delivery.message_name, write, watch)
         except FormatError as problem:
             await self._abandon(delivery, problem)
             return None
@@ -193,23 +209,33 @@ class Preparer:
             watch=watch,
         )
 
-    def _render_and_seal(self, message: PaymentInitiation, watch: Watch | None) -> tuple[int, str, int]:
+    async def _cancellation(self, delivery: Delivery) -> CancellationRequest:
+        """What a delivery that carries a recall asks for. Raises `Unrenderable` if the payment is not kept here any more."""
+        recall = await self.store.recall_of_delivery(delivery.delivery_id)
+        payment = None if recall is None else await self.store.payment(recall.payment_id)
+        original = None if payment is None or not payment.delivery_id else await self.store.delivery(payment.delivery_id)
+        if recall is None or payment is None or original is None:
+            raise Unrenderable((_NOT_KEPT,))
+        case = self.connection.settings.recalls.case
+        return cancellation_request(recall, payment, (original, delivery), self.connection.initiating_party, case=case)
+
+    def _render_and_seal(self, message_name: str, write: Callable[[BinaryIO], None], watch: Watch | None) -> tuple[int, str, int]:
         """In a thread. The schema is a hard gate: what is not valid is never sealed, nor what is not what was approved. What goes
         into an envelope at each exchange is kept as it was rendered."""
         stage = self.metrics.stage
         rendered = self.store.document_writer("rendered")
         try:
             with stage(self.connection.id, "render"):
-                self.connection.bank.render(message, rendered)  # type: ignore[arg-type]  # a writer is all it needs
+                write(rendered)  # type: ignore[arg-type]  # a writer is all it needs
             if watch is not None:
                 watch.must_fit()
             kept = rendered.finish()
         except BaseException:
             rendered.discard()
             raise
-        if message.message_name.startswith("pain."):
+        if message_name.startswith(("pain.", "camt.055")):
             with closing(self.store.open_document(kept[0])) as source, stage(self.connection.id, "validate"):
-                validate_outbound(source, message.message_name, self.connection.schemas)
+                validate_outbound(source, message_name, self.connection.schemas)
         if self._talks:
             return kept
         sealed = self.store.document_writer("sealed")

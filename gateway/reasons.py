@@ -101,6 +101,25 @@ _OURS: dict[str, tuple[str, str]] = {
         "Held or stopped after a backup was restored: what has happened since is unknown here. A person has to ask the bank.",
         "恢复备份后暂挂或停止：其后发生的情况在此未知，需人工向银行核实。",
     ),
+    "bankgate.recall-requested": (
+        "The bank is being asked to cancel this payment and send the money back. The payment stands until the bank's news of it.",
+        "正在请求银行撤销该付款并退回款项；在银行通知之前付款状态不变。",
+    ),
+    "bankgate.recall-sent": ("The bank has the request to cancel this payment.", "银行已收到该付款的撤销请求。"),
+    "bankgate.recall-in-doubt": (
+        "Whether the bank has the request to cancel this payment is not known yet.",
+        "银行是否收到该付款的撤销请求尚不确定。",
+    ),
+    "bankgate.recall-failed": (
+        "The request to cancel this payment did not reach the bank. Ask the bank by telephone, or ask again here.",
+        "该付款的撤销请求未能送达银行，请致电银行或重新提交请求。",
+    ),
+    "bankgate.recall-pending": ("The bank has not decided about the cancellation yet.", "银行尚未就撤销请求作出决定。"),
+    "bankgate.recall-accepted": (
+        "The bank accepts the cancellation: the money is to come back. It is back when the payment is returned or rejected.",
+        "银行已接受撤销请求，款项将退回；以付款的退回或拒绝状态为准。",
+    ),
+    "bankgate.recall-refused": ("The bank refuses the cancellation; the payment stands.", "银行拒绝撤销，付款仍然有效。"),
     "bankgate.settled": ("Booked on the account.", "已入账（已从账户扣款）。"),
     "bankgate.returned": ("The payment came back after it was booked.", "款项扣款后被退回。"),
     "bankgate.decided": ("A person decided, with a reason.", "已由人工裁定并注明理由。"),

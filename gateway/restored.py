@@ -9,7 +9,8 @@ could still leave is stopped, and a person compares with the bank:
   have gone in another message since;
 - a message that was not sealed yet is given up; if it was sealed and sent since, news of its message id still proves it, and
   where its payments have serial numbers, the bank is asked about these;
-- payments that wait, and those of these messages, are held.
+- payments that wait, and those of these messages, are held;
+- standing orders are paused: a payment that one made after the backup would be made again. What fell due since then is skipped.
 
 Readers of events have seen some that are forgotten here. Their cursors are refused, and never mean an event that comes later.
 
@@ -26,10 +27,11 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.lifecycle import DELIVERY_TABLE, PAYMENT_TABLE, DeliveryEvent, DeliveryState, PaymentEvent, PaymentState, advance
+from gateway.store.plans import Plan, PlanState, PlanWrite
 from gateway.store.records import (
     Delivery,
     DeliveryChange,
@@ -45,6 +47,7 @@ from gateway.store.serials import SerialAsk
 from gateway.store.store import Store
 
 PAGE: Final = 500
+_LATER: Final = datetime(2200, 1, 1, tzinfo=UTC)
 RESTORED: Final = Reason(code="bankgate.restored")
 _D, _F, _P = DeliveryState, DeliveryEvent, PaymentState
 _MAY_LEAVE: Final = (_P.RECEIVED, _P.AWAITING_APPROVAL, _P.APPROVED)
@@ -57,6 +60,7 @@ class Report:
     in_doubt: int = 0
     abandoned: int = 0
     held: int = 0
+    paused: int = 0  # standing orders
     connections: tuple[str, ...] = ()
 
 
@@ -144,6 +148,28 @@ class _Restored:
                 return
             token = following
 
+    async def standing_orders(self) -> None:
+        """Active ones are looked at some day; paused ones too, which then are passed over."""
+        seen = 0
+        while len(found := await self.store.due_plans(_LATER, seen + PAGE)) > seen:
+            for plan in found[seen:]:
+                if plan.state is PlanState.ACTIVE:
+                    await self._pause(plan)
+            seen = len(found)
+
+    async def _pause(self, plan: Plan) -> None:
+        write = PlanWrite(
+            key=plan.key,
+            state=PlanState.PAUSED,
+            content=plan.content,
+            changed_by=self.source,
+            reason=f"a backup of {self.backup_of} was restored",
+            version=plan.version,
+            look_at=plan.look_at,
+        )
+        await self.store.put_plan(write)
+        self.report.paused += 1
+
     def _held(self, payment: Payment) -> PaymentChange:
         return PaymentChange(
             payment_id=payment.payment_id,
@@ -192,5 +218,6 @@ async def after_restore(store: Store, *, by: str, backup_of: str, clock: Callabl
     work = _Restored(store, f"person: {by}", backup_of, clock)
     await work.deliveries()
     await work.payments()
+    await work.standing_orders()
     await work.tell()
     return work.report

@@ -8,13 +8,15 @@ from gateway.telemetry import Metrics
 from gateway.use_cases.approvals import Approvals, PeopleProver
 from gateway.use_cases.auditing import Auditing
 from gateway.use_cases.operations import Operations
-from gateway.use_cases.payments import Payments, Submitted
+from gateway.use_cases.payments import Submitted
+from gateway.use_cases.plans import Plans
+from gateway.use_cases.recalls import Recalls
 from gateway.use_cases.statements import Statements
 
 __all__ = ["Gateway", "Submitted"]
 
 
-class Gateway(Payments, Statements, Operations, Approvals, Auditing):
+class Gateway(Recalls, Plans, Statements, Operations, Approvals, Auditing):
     """Every use case over one store and one configuration.
 
     Every method takes the caller first and refuses what the caller may not do (`Forbidden`) before it looks at anything.

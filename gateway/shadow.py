@@ -20,6 +20,7 @@ from gateway.lifecycle import (
 from gateway.news_store import BY_MESSAGE
 from gateway.payee.check import PayeeCheck
 from gateway.store.archived import ArchivedPayment
+from gateway.store.recalls import Recall, RecallAnswer
 from gateway.store.records import (
     Candidate,
     ChainsReconciled,
@@ -121,6 +122,15 @@ class Shadow:
             line = one.returned_line or self._returned_lines.get(one.serial)
             shown.append(replace(one, state=one.state if moved is None else moved.state, returned_line=line))
         return shown
+
+    async def find_recall(self, connection_id: str, recall_ids: Sequence[str], payment_id: str | None) -> Recall | None:
+        return await self._store.find_recall(connection_id, recall_ids, payment_id)
+
+    async def recall_of_delivery(self, delivery_id: str) -> Recall | None:
+        return await self._store.recall_of_delivery(delivery_id)
+
+    async def answer_recall(self, answer: RecallAnswer, reason: Reason) -> bool:
+        return await self._store.answer_recall(answer, reason) if self._commit else True
 
     async def archived_payments(self, connection_id: str, keys: Keys) -> list[ArchivedPayment]:
         return await self._store.archived_payments(connection_id, keys)

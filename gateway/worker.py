@@ -1,7 +1,8 @@
 """The process that talks to banks: judges payments, forms, seals and sends messages; fetches, opens and applies answers.
 
 It holds the private keys of the connections; `serve` does not. Two lanes a connection, each with a channel of its own: one
-sends, one fetches, so that neither waits for the other. One lane for all of them judges payments (`gateway.review`).
+sends, one fetches, so that neither waits for the other. One lane for all of them judges payments (`gateway.review`), one makes
+those of standing orders.
 """
 
 import asyncio
@@ -24,16 +25,20 @@ from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
 from gateway.intake import Intake
-from gateway.lanes import REVIEW_LANE, fetch_lane
+from gateway.lanes import PLANS_LANE, REVIEW_LANE, fetch_lane
 from gateway.memory import calm_collector
+from gateway.plan_lane import PlanLane
 from gateway.prepare import Preparer
+from gateway.recall_lane import Recaller
 from gateway.review import Reviewer
 from gateway.review_checks import checks_of
 from gateway.review_gate import Gate
+from gateway.rpc.forms import order_of_form
 from gateway.started import tell_start
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics, metrics
+from gateway.use_cases.payments import Payments
 from gateway.window_settings import send_window
 from keys.profiles import check_key_stores, parse_profile
 from keys.seal import KeyUnavailable
@@ -54,13 +59,18 @@ class SendLane:
 
     courier: Courier
     preparer: Preparer
+    recaller: Recaller | None = None
     not_before: datetime | None = None
 
     async def pump(self) -> datetime | None:
         """Doubts what others left sending, forms what is due, advances what is due; when to come back."""
         await self.courier.recover()
+        if self.recaller is not None:
+            await self.recaller.form()
         look_again = await self._form()
         next_due = await self.courier.advance_due()
+        if self.recaller is not None:
+            await self.recaller.tell()
         return min((moment for moment in (look_again, next_due) if moment is not None), default=None)
 
     async def _form(self) -> datetime | None:
@@ -118,6 +128,8 @@ class Worker:
         self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
+        payments = Payments(configuration, store, clock=now, metrics=self._metrics)
+        self._plans = PlanLane(configuration, store, payments, order_of_form, now)
 
     def _add(self, connection: Connection) -> None:
         self._connections.append(connection)
@@ -127,7 +139,8 @@ class Worker:
         gate = Gate(self._store, connection.id, lambda: self._checks.configured)
         preparer = Preparer(self._store, connection, self._clock, self._metrics, gate=gate)
         courier = Courier(self._store, connection, outward, preparer, self._clock, self._metrics)
-        self._sending[connection.id] = SendLane(courier, preparer)
+        recaller = Recaller(self._store, connection, self._clock)
+        self._sending[connection.id] = SendLane(courier, preparer, recaller)
         intake = Intake(self._store, connection, inward, self._clock, self._metrics)
         every = timedelta(seconds=connection.settings.schedule.fetch_seconds)
         questions = inward.next_due if isinstance(inward, DialogueChannel) else None
@@ -135,10 +148,12 @@ class Worker:
 
     @property
     def lanes(self) -> tuple[str, ...]:
-        return (*self._sending, *self._fetching, REVIEW_LANE)
+        return (*self._sending, *self._fetching, REVIEW_LANE, PLANS_LANE)
 
     async def pump(self, lane: str) -> datetime | None:
         """One turn of one lane; at most one at a time per lane, which the engine sees to."""
+        if lane == PLANS_LANE:
+            return await self._plans.pump()
         if lane in self._sending:
             return await self._sending[lane].pump()
         if lane == REVIEW_LANE:

@@ -38,6 +38,7 @@ PURE = (
         f"gateway/people/{name}.py"
         for name in ("person", "permissions", "records", "names", "totp", "pauses", "passwords", "passkeys", "oidc")
     ),
+    *("gateway/schedule.py", "gateway/standing_order.py", "gateway/templates.py", "gateway/hints.py"),
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",

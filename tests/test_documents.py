@@ -171,7 +171,14 @@ def test_every_metric_is_told_of_and_every_one_told_of_exists() -> None:
 def discrepancy_kinds() -> set[str]:
     """Every kind the code gives: the second argument of `origin.discrepancy`, and what matching says."""
     found = set()
-    for file in ("discrepancies.py", "statement_discrepancies.py", "matching.py", "replay.py", "restored.py"):
+    for file in (
+        "discrepancies.py",
+        "statement_discrepancies.py",
+        "plan_discrepancies.py",
+        "matching.py",
+        "replay.py",
+        "restored.py",
+    ):
         for node in ast.walk(ast.parse(text_of(f"gateway/{file}"))):
             if isinstance(node, ast.Call):
                 named = [keyword.value for keyword in node.keywords if keyword.arg == "kind"]

@@ -226,6 +226,7 @@ def restored(
     report = asyncio.run(stop_all())
     out().print(
         f"{report.in_doubt} messages are in doubt, {report.abandoned} that were never sealed are given up, {report.held} payments"
-        f" are held; see `bankgate discrepancies list`: {', '.join(report.connections) or 'nothing was open'}",
+        f" are held, {report.paused} standing orders are paused; see `bankgate discrepancies list`:"
+        f" {', '.join(report.connections) or 'nothing was open'}",
         markup=False,
     )

@@ -22,6 +22,8 @@ from bankgate.v1 import (
     operations_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
+    plans_pb2,
+    plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
     statements_pb2,
@@ -49,6 +51,7 @@ _STUBS: Final[Mapping[str, tuple[Any, Any]]] = {
     "PaymentService": (payments_pb2_grpc.PaymentServiceStub, payments_pb2),
     "StatementService": (statements_pb2_grpc.StatementServiceStub, statements_pb2),
     "OperationsService": (operations_pb2_grpc.OperationsServiceStub, operations_pb2),
+    "PlanService": (plans_pb2_grpc.PlanServiceStub, plans_pb2),
 }
 
 

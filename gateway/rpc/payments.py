@@ -25,6 +25,7 @@ from gateway.rpc.present import (
     send_window_message,
     violation_message,
 )
+from gateway.rpc.present_recalls import recall_message
 from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
 from gateway.rpc.sessions import acting_in, in_session
@@ -100,6 +101,7 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         case = await self.gateway.case_of(payment)
         if case is not None:
             shown.review.CopyFrom(review_message(case))
+        shown.recalls.extend(recall_message(recall) for recall in await self.gateway.recalls_of(payment))
         return pb.GetPaymentResponse(payment=shown)
 
     @unary("read")
@@ -123,6 +125,16 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
             raise BadRequest("reason", f"at most {REASON_MAX} characters")
         payment = await self.gateway.cancel(caller, payment_id=payment_id, payment_reference=reference, reason=request.reason)
         return pb.CancelPaymentResponse(payment=payment_message(payment))
+
+    @unary("cancel")
+    async def RecallPayment(self, caller: Caller, request: pb.RecallPaymentRequest) -> pb.RecallPaymentResponse:
+        payment_id, reference = _which(request)
+        payment, recall = await self.gateway.recall(
+            caller, payment_id=payment_id, payment_reference=reference, reason=request.reason, note=request.note
+        )
+        shown = payment_message(payment)
+        shown.recalls.extend(recall_message(one) for one in await self.gateway.recalls_of(payment))
+        return pb.RecallPaymentResponse(payment=shown, recall=recall_message(recall))
 
     @streaming("read")
     async def WatchPaymentEvents(
@@ -257,7 +269,7 @@ def _orders(requests: Sequence[types_pb2.PaymentRequest]) -> list[PaymentOrder]:
     return orders_of(requests)
 
 
-def _which(request: pb.GetPaymentRequest | pb.CancelPaymentRequest) -> tuple[str | None, str | None]:
+def _which(request: pb.GetPaymentRequest | pb.CancelPaymentRequest | pb.RecallPaymentRequest) -> tuple[str | None, str | None]:
     by = request.WhichOneof("by")
     if by is None or not getattr(request, by):
         raise BadRequest("payment_id", "give payment_id or payment_reference")

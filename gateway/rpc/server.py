@@ -29,6 +29,8 @@ from bankgate.v1 import (
     operations_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
+    plans_pb2,
+    plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
     statements_pb2,
@@ -46,6 +48,7 @@ from gateway.rpc.drain import Drain
 from gateway.rpc.identity import Identity
 from gateway.rpc.operations import OperationsServicer
 from gateway.rpc.payments import PaymentServicer
+from gateway.rpc.plans import PlanServicer
 from gateway.rpc.replay import ReplayServicer
 from gateway.rpc.rereading import Rereading
 from gateway.rpc.statements import StatementServicer
@@ -66,6 +69,7 @@ SERVICES: Final = (
     replay_pb2.DESCRIPTOR.services_by_name["ReplayService"].full_name,
     access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name,
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
+    plans_pb2.DESCRIPTOR.services_by_name["PlanService"].full_name,
 )
 
 STREAMS_PER_CONNECTION_MAX: Final = 256
@@ -211,6 +215,7 @@ class RpcServer:
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self._door), server)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(OperationsServicer(self._door), server)
         replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)
+        plans_pb2_grpc.add_PlanServiceServicer_to_server(PlanServicer(self._door), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 

@@ -12,6 +12,8 @@ from typing import Any
 from formats.dialects.facts import number_of
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.store import codec
+from gateway.store.plans import Occurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanVersion
+from gateway.store.recalls import Recall, RecallState, state_of
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -231,4 +233,67 @@ def sent_of(row: Sequence[Any]) -> SentPayment:
         sent_on=sent_on,
         executed_on=max(sent_on, terms.requested_execution_date),
         returned_line=row[7],
+    )
+
+
+def plan_of(row: Sequence[Any], moment: Moment) -> Plan:
+    """kind, caller, plan_id, version, state, content, used, last_used_at, handled_until, look_at, created_at, updated_at."""
+    return Plan(
+        key=PlanKey(kind=PlanKind(row[0]), caller=row[1], plan_id=row[2]),
+        version=row[3],
+        state=PlanState(row[4]),
+        content=row[5],
+        used=row[6],
+        last_used_at=None if row[7] is None else moment(row[7]),
+        handled_until=None if row[8] is None else date.fromisoformat(row[8]),
+        look_at=None if row[9] is None else moment(row[9]),
+        created_at=moment(row[10]),
+        updated_at=moment(row[11]),
+    )
+
+
+def plan_version_of(row: Sequence[Any], moment: Moment) -> PlanVersion:
+    """version, state, content, changed_by, reason, changed_at."""
+    return PlanVersion(
+        version=row[0],
+        state=PlanState(row[1]),
+        content=row[2],
+        changed_by=row[3],
+        reason=row[4],
+        changed_at=moment(row[5]),
+    )
+
+
+def occurrence_of(row: Sequence[Any], moment: Moment) -> Occurrence:
+    """due_date, state, payment_reference, payment_id, detail, occurred_at."""
+    return Occurrence(
+        due_date=date.fromisoformat(row[0]),
+        state=OccurrenceState(row[1]),
+        payment_reference=row[2],
+        payment_id=row[3],
+        detail=row[4],
+        occurred_at=moment(row[5]),
+    )
+
+
+def recall_of(row: Sequence[Any], moment: Moment) -> Recall:
+    """recall_id, payment_id, connection_id, reason, note, requested_by, requested_at, answer, told, delivery_id; of the delivery
+    message_id, state; answer_status, answer_reason, answered_at."""
+    delivery_state = None if row[11] is None else codec.DELIVERY_STATES[row[11]]
+    return Recall(
+        recall_id=row[0],
+        payment_id=row[1],
+        connection_id=row[2],
+        reason=row[3],
+        note=row[4],
+        requested_by=row[5],
+        requested_at=moment(row[6]),
+        state=state_of(None if row[7] is None else RecallState(row[7]), delivery_state),
+        told=RecallState(row[8]),
+        delivery_id=row[9],
+        message_id=row[10],
+        delivery_state=delivery_state,
+        answer_status=row[12],
+        answer_reason=codec.reason_of(row[13]),
+        answered_at=None if row[14] is None else moment(row[14]),
     )

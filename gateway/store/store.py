@@ -19,6 +19,8 @@ from gateway.store.archived import ArchivedPayment
 from gateway.store.audit import AuditStore
 from gateway.store.payees import PayeeStore
 from gateway.store.people import PeopleStore
+from gateway.store.plans import PlanStore
+from gateway.store.recalls import RecallStore
 from gateway.store.records import (
     Attempt,
     Candidate,
@@ -96,7 +98,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, Protocol):
+class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

@@ -47,6 +47,10 @@ _MOMENTS: Final = frozenset(
         "open_until",
         "reviewed_at",
         "made_at",
+        "last_used_at",
+        "look_at",
+        "changed_at",
+        "requested_at",
         "answered_at",
     }
 )
@@ -238,6 +242,27 @@ TABLES: Final = (
     Table(name="people_proposals", columns=people_rows.PROPOSAL),
     Table(name="audit_log", columns=ROW_COLUMNS),
     Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
+    Table(
+        name="plans",
+        columns=(
+            *("plan_key", "kind", "caller", "plan_id", "version", "state", "content", "used", "last_used_at", "handled_until"),
+            *("look_at", "created_at", "updated_at"),
+        ),
+    ),
+    Table(name="plan_versions", columns=("plan_key", "version", "state", "content", "changed_by", "reason", "changed_at")),
+    Table(name="plan_words", columns=("caller", "word", "plan_key")),
+    Table(
+        name="plan_occurrences",
+        columns=("plan_key", "due_date", "state", "payment_reference", "payment_id", "detail", "occurred_at"),
+    ),
+    Table(
+        name="recalls",
+        columns=(
+            *("recall_key", "recall_id", "payment_id", "connection_id", "reason", "note", "requested_by", "requested_at", "told"),
+            *("delivery_id", "answer", "answer_status", "answer_reason", "answered_at"),
+        ),
+        of_connection="t.connection_id = %s",
+    ),
 )
 """In an order in which every row follows those that it refers to."""
 

@@ -1,10 +1,16 @@
 """Which payments travel together, and when a message is closed."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from formats.model import Account, Agent, Party, PaymentTerms, PaymentType
-from gateway.batching import plan_message
+from gateway.batching import STARVING, plan_message
+from gateway.calendars import CALENDARS
+from gateway.send_window import Hours, KindHours, SendWindow
 from gateway.store.records import WaitingGroup
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -78,3 +84,56 @@ def test_a_payment_stored_by_a_clock_that_was_an_hour_ahead_does_not_wait_for_th
     assert taken(plan(group(1, 1, age=-3600))) == [(1, 1)]
     slightly = plan(group(1, 1, age=-3))
     assert (taken(slightly), slightly.look_again_at) == ([], NOW + timedelta(seconds=13))
+
+
+# -- what goes first ---------------------------------------------------------------------------------------------------
+
+HIGH = replace(TERMS, payment_type=PaymentType(instruction_priority="HIGH"))
+URGENT = replace(TERMS, payment_type=PaymentType(service_level="URGP"))
+LONG = int((STARVING + timedelta(seconds=10)).total_seconds())
+
+
+def test_what_is_urgent_goes_first_though_others_wait_longer() -> None:
+    assert taken(plan(group(1, 5, age=60, terms=INSTANT), group(2, 5, age=20, terms=URGENT))) == [(2, 5)]
+    normal, high = (
+        replace(TERMS, payment_type=PaymentType()),
+        replace(TERMS, payment_type=PaymentType(instruction_priority="HIGH")),
+    )
+    assert taken(plan(group(1, 80, age=60, terms=normal), group(2, 80, age=20, terms=high))) == [(2, 80), (1, 20)]
+
+
+def test_what_has_the_earlier_cut_off_goes_first() -> None:
+    kinds = (KindHours(service_level="SEPA", hours=Hours(cut_off=time(13))),)
+    window = SendWindow(calendar=CALENDARS["EVERY_DAY"], zone=ZoneInfo("UTC"), hours=Hours(cut_off=time(18)), kinds=kinds)
+    groups = (group(1, 5, age=60), group(2, 5, age=20, terms=INSTANT))
+    found = plan_message(groups, message_id="M", transfers_max=100, wait=timedelta(seconds=10), now=NOW, window=window)
+    assert taken(found) == [(2, 5)]
+
+
+def test_what_has_waited_too_long_gives_way_to_nothing() -> None:
+    assert taken(plan(group(1, 5, age=LONG, terms=INSTANT), group(2, 5, age=LONG - 1, terms=URGENT))) == [(1, 5)]
+
+
+@given(st.lists(st.sampled_from([TERMS, INSTANT, URGENT, HIGH]), min_size=1, max_size=40), st.integers(1, 3))
+def test_nothing_starves_however_much_of_what_is_urgent_comes_after_it(arriving: list[PaymentTerms], room: int) -> None:
+    """One payment arrives a minute and one message of so many leaves a minute, with the first payment there before them all: it
+    has left at the latest when those that were due before it became too old to give way have."""
+    numbers = {terms: number for number, terms in enumerate((TERMS, INSTANT, URGENT, HIGH), 10)}
+    waiting = [(TERMS, 1, NOW)]
+    left_at = None
+    for minute, terms in enumerate([*arriving, *([URGENT] * 40)]):
+        now = NOW + timedelta(minutes=minute)
+        waiting.append((terms, numbers[terms], now))
+        oldest: dict[int, WaitingGroup] = {}
+        for of, number, at in waiting:
+            known = oldest.get(number)
+            count, first = (known.count + 1, known.oldest_at) if known else (1, at)
+            oldest[number] = WaitingGroup(terms_id=number, terms=of, count=count, oldest_at=first)
+        found = plan_message(list(oldest.values()), message_id="M", transfers_max=room, wait=timedelta(seconds=10), now=now)
+        for block in found.blocks:
+            for _ in range(block.count):
+                waiting.remove(next(one for one in waiting if one[1] == block.terms_id))
+        if left_at is None and not any(number == 1 for _, number, _ in waiting):
+            left_at = minute
+    assert left_at is not None
+    assert left_at <= STARVING // timedelta(minutes=1) + 1

@@ -15,6 +15,7 @@ from gateway.errors import Conflict, Invalid, NotFound, OrderConflict, OrderViol
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
 from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
+from gateway.store.recalls import Recall
 from gateway.store.records import Payment, PaymentEventRow, PaymentFilter, Reason
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -61,6 +62,10 @@ class FakeGateway:
 
     async def serial_of(self, payment: Payment) -> None:
         """At a bank that is sent files."""
+
+    async def recalls_of(self, payment: Payment) -> list[Recall]:
+        """None was asked for."""
+        return []
 
     async def case_of(self, payment: Payment) -> None:
         return None

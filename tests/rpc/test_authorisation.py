@@ -27,6 +27,8 @@ from bankgate.v1 import (
     operations_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
+    plans_pb2,
+    plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
     statements_pb2,
@@ -83,8 +85,12 @@ def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
     )
 
 
-pay, ops, stm, rep = payments_pb2, operations_pb2, statements_pb2, replay_pb2
+pay, ops, stm, rep, pln = payments_pb2, operations_pb2, statements_pb2, replay_pb2, plans_pb2
 Make = Callable[[Things], Any]
+THERE = "there".ljust(32, "0")  # a payment that the bank has
+BENEFICIARY = pln.Beneficiary(beneficiary_id="kept-b", creditor=types_pb2.Party(name="kept"))
+TEMPLATE = pln.Template(template_id="kept-t", payment=types_pb2.PaymentRequest(connection_id="one", amount="{amount}"))
+ORDER = pln.StandingOrder(standing_order_id="kept-o", template_id="kept-t", schedule=pln.Schedule(frequency=pln.FREQUENCY_DAILY))
 # Method → the action it needs, and a call about things of connection "one".
 CALLS: dict[str, tuple[str, Make]] = {
     "PaymentService.SubmitPayments": ("submit", lambda _: pay.SubmitPaymentsRequest(payments=[payment()])),
@@ -93,6 +99,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "PaymentService.GetPayment": ("read", lambda t: pay.GetPaymentRequest(payment_id=t.payment_id)),
     "PaymentService.ListPayments": ("read", lambda _: pay.ListPaymentsRequest(connection_id="one")),
     "PaymentService.CancelPayment": ("cancel", lambda t: pay.CancelPaymentRequest(payment_id=t.payment_id, reason="r")),
+    "PaymentService.RecallPayment": ("cancel", lambda _: pay.RecallPaymentRequest(payment_id=THERE, reason="DUPL")),
     "PaymentService.WatchPaymentEvents": (
         "read",
         lambda _: pay.WatchPaymentEventsRequest(connection_ids=["one"], stop_at_end=True),
@@ -138,6 +145,21 @@ CALLS: dict[str, tuple[str, Make]] = {
         ),
     ),
     "AuditService.ListAuditRecords": ("audit", lambda _: audit_pb2.ListAuditRecordsRequest(object_kind="process")),
+    "PlanService.EndBeneficiary": ("submit", lambda _: pln.EndBeneficiaryRequest(beneficiary_id="kept-b")),
+    "PlanService.GetBeneficiary": ("read", lambda _: pln.GetBeneficiaryRequest(beneficiary_id="kept-b")),
+    "PlanService.ListBeneficiaries": ("read", lambda _: pln.ListBeneficiariesRequest()),
+    "PlanService.SearchBeneficiaries": ("read", lambda _: pln.SearchBeneficiariesRequest(query="kept")),
+    "PlanService.PutTemplate": ("submit", lambda _: pln.PutTemplateRequest(template=TEMPLATE)),
+    "PlanService.ListTemplates": ("read", lambda _: pln.ListTemplatesRequest()),
+    "PlanService.FillTemplate": ("submit", lambda _: pln.FillTemplateRequest(template_id="kept-t")),
+    "PlanService.PutStandingOrder": ("submit", lambda _: pln.PutStandingOrderRequest(standing_order=ORDER)),
+    "PlanService.PauseStandingOrder": ("submit", lambda _: pln.PauseStandingOrderRequest(standing_order_id="kept-o")),
+    "PlanService.ResumeStandingOrder": ("submit", lambda _: pln.ResumeStandingOrderRequest(standing_order_id="kept-o")),
+    "PlanService.EndStandingOrder": ("submit", lambda _: pln.EndStandingOrderRequest(standing_order_id="kept-o")),
+    "PlanService.ListStandingOrders": ("read", lambda _: pln.ListStandingOrdersRequest()),
+    "PlanService.ListOccurrences": ("read", lambda _: pln.ListOccurrencesRequest(standing_order_id="kept-o")),
+    "PlanService.EndTemplate": ("submit", lambda _: pln.EndTemplateRequest(template_id="kept-t")),
+    "PlanService.PutBeneficiary": ("submit", lambda _: pln.PutBeneficiaryRequest(beneficiary=BENEFICIARY)),
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
 }
 # In the contract, not in this release: these answer nothing to anybody.
@@ -152,12 +174,17 @@ UNNAMED = {
     "OperationsService.ListApprovals": "approvals",
     "StatementService.ListStatements": "statements",
 }
+MINE = {
+    *("PlanService.ListBeneficiaries", "PlanService.SearchBeneficiaries", "PlanService.ListTemplates"),
+    "PlanService.ListStandingOrders",
+}
 STUBS = {
     "PaymentService": payments_pb2_grpc.PaymentServiceStub,
     "StatementService": statements_pb2_grpc.StatementServiceStub,
     "OperationsService": operations_pb2_grpc.OperationsServiceStub,
     "ReplayService": replay_pb2_grpc.ReplayServiceStub,
     "AuditService": audit_pb2_grpc.AuditServiceStub,
+    "PlanService": plans_pb2_grpc.PlanServiceStub,
 }
 
 
@@ -184,7 +211,8 @@ def test_every_service_of_the_contract_is_served_and_tells_its_health() -> None:
 def connection(name: str) -> ConnectionSettings:
     account = {"iban": IBAN, "holder": "ACME BV", "agent_bic": "MOCKNL2AXXX", "currency": "EUR"}
     values = {"id": name, "bank": "sepa", "initiating_party": "ACME BV", "accounts": [account]}
-    return ConnectionSettings.model_validate({**values, "channel": {"kind": "folder", "upload": "out"}})
+    more = {"channel": {"kind": "folder", "upload": "out"}, "recalls": {"message": "camt.055.001.09"}}
+    return ConnectionSettings.model_validate({**values, **more})
 
 
 async def fill(store: SqliteStore) -> Things:
@@ -197,7 +225,7 @@ async def fill(store: SqliteStore) -> Things:
     )
     transfers = [
         CreditTransfer(instruction_id=name, end_to_end_id=name, amount=Decimal(1), currency="EUR", creditor=Party(name="C"))
-        for name in ("sent", "waiting", "awaiting", "held")
+        for name in ("sent", "waiting", "awaiting", "held", "there")
     ]
     new = [
         NewPayment(
@@ -208,7 +236,7 @@ async def fill(store: SqliteStore) -> Things:
             terms=terms,
             transfer=transfer,
             content_sha256=transfer.instruction_id.encode(),
-            state=PaymentState.APPROVED,
+            state=PaymentState.SENT if transfer.instruction_id == "there" else PaymentState.APPROVED,
             reason=ours("approved"),
         )
         for transfer in transfers
@@ -349,7 +377,10 @@ async def house(directory: Path) -> AsyncIterator[House]:
     server = RpcServer(configuration, gateway, metrics=Metrics(), clock=lambda: NOW + timedelta(seconds=1))
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield House(server, things, channel)
+        made = House(server, things, channel)
+        for method in ("PutBeneficiary", "PutTemplate", "PutStandingOrder"):
+            assert (await made.call(f"PlanService.{method}", caller()))[0] is CODE.OK
+        yield made
     await server.drain(0)
     await store.close()
 
@@ -407,7 +438,9 @@ async def test_things_of_a_connection_that_is_not_ones_own_are_refused_or_unknow
             refused = code in {CODE.PERMISSION_DENIED, CODE.NOT_FOUND}
             in_acknowledgement = method.endswith("SubmitPaymentStream") and "may not submit on connection" in said
             own_only = method.endswith("ListConnections") and 'id: "two"' in said and '"one"' not in said
-            if not (refused or in_acknowledgement or own_only):
+            # What is kept belongs to its caller: a stranger has lists of its own, and beneficiaries are of no connection.
+            own_only |= method in MINE and not str(answers[0])
+            if not (refused or in_acknowledgement or own_only or method == "PlanService.PutBeneficiary"):
                 wrong[method] = (code, text, said)
     assert not wrong
 

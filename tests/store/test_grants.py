@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
@@ -13,15 +13,27 @@ from gateway.people.person import Role
 from gateway.people.records import Account, Opening
 from gateway.policy.chain import Choice
 from gateway.store.people import AccountChange
+from gateway.store.plans import NewOccurrence, OccurrenceState, PlanKey, PlanKind, PlanState, PlanWrite
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
 from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.status import status
 from gateway.store.postgres.store import PostgresStore
-from gateway.store.records import DeliveryFilter, PaymentFilter
+from gateway.store.recalls import NewRecall, RecallAnswer, RecallState
+from gateway.store.records import DeliveryFilter, PaymentFilter, Reason
 from gateway.store.serials import SerialAsk, SerialNote
 from gateway.store.store import StoreUnavailable
-from tests.store.support.make import CONNECTION, HandClock, discrepancy, feed, formed, moved, waiting
+from tests.store.support.make import (
+    CONNECTION,
+    HandClock,
+    discrepancy,
+    feed,
+    formed,
+    moved,
+    new_delivery,
+    sent,
+    waiting,
+)
 from tests.store.support.released import check, document, fill
 from tests.store.test_reviews import HELD, decided, judge_all
 from tests.support.postgres import Cluster
@@ -152,6 +164,35 @@ async def test_the_worker_judges_and_serve_writes_what_people_decide_and_changes
             db.execute(attack)
 
 
+async def test_serve_keeps_plans_and_asks_for_recalls_and_the_worker_makes_something_of_them(
+    worker: PostgresStore, serve: PostgresStore, clock: HandClock
+) -> None:
+    order = PlanKey(kind=PlanKind.STANDING_ORDER, caller="erp", plan_id="o")
+    write = PlanWrite(key=order, state=PlanState.ACTIVE, content="1", changed_by="caller: erp", words=("w",), look_at=clock())
+    for content in ("1", "2"):
+        plan = await serve.put_plan(replace(write, content=content, words=(content,)))
+    await serve.use_plan(order)
+    due = NewOccurrence(
+        key=order, version=plan.version, due_date=clock().date(), state=OccurrenceState.SKIPPED, payment_reference="o/1"
+    )
+    await worker.record_occurrence(due)
+    assert len((await serve.occurrences(order, limit=9))[0]) == 1
+    await sent(worker, 1)
+    (payment,) = (await serve.list_payments(PaymentFilter(), limit=9))[0]
+    asked = NewRecall(
+        recall_id="R1",
+        payment_id=payment.payment_id,
+        connection_id=CONNECTION,
+        reason="DUPL",
+        note="",
+        requested_by="caller: erp",
+    )
+    await serve.request_recall(asked)
+    assert await worker.form_recall("R1", new_delivery(name="c1")) is not None
+    said = RecallAnswer(recall_id="R1", state=RecallState.ACCEPTED, status="ACCR", reason=Reason(), source="camt.029")
+    assert await serve.answer_recall(said, Reason()), "as `replay --commit` does"
+
+
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:
     document_id, _, _ = await document(worker, "sealed", b"<sealed/>")
     assert await asyncio.to_thread(lambda: worker.open_document(document_id).read()) == b"<sealed/>"
@@ -178,6 +219,11 @@ async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, 
         "DELETE FROM serial_numbers",
         "UPDATE payee_checks SET result = 'match'",
         "DELETE FROM payee_checks",
+        "DELETE FROM plans",
+        "UPDATE plan_versions SET content = 'x'",
+        "INSERT INTO plan_occurrences VALUES (1, '2026-12-01', 'submitted', 'r', NULL, '', now())",
+        "UPDATE recalls SET delivery_id = 'other'",
+        "UPDATE recalls SET payment_id = 'other'",
         "UPDATE terms SET content = 'x'",
         "UPDATE archives SET manifest_sha256 = ''",
         "UPDATE bankgate_schema SET version_num = '9'",

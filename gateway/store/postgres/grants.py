@@ -7,7 +7,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   row policy lets it see, add and remove the bytes of bank files only, which `replay --commit` and rereading need;
 - it cannot give a message another document, another name or another bank: of a delivery it may change where it stands; nor
   another serial number to a message or a payment;
-- it deletes nothing that happened: events, payments, keys, evidence, answers about payees (nor does the worker change those);
+- it deletes nothing that happened: events, payments, keys, evidence, answers about payees (nor does the worker change
+  those), versions of beneficiaries and standing orders; what became of the days of a standing order the worker alone writes;
 - it writes what people decide about payments, and changes neither decisions nor what was judged;
 - it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
@@ -53,6 +54,11 @@ _SERVE: Final = {
     "audit_log": "SELECT, INSERT",
     "audit_checkpoints": "SELECT",
     "payee_checks": "SELECT, INSERT",
+    "plans": "SELECT, INSERT, UPDATE",
+    "plan_versions": "SELECT, INSERT",
+    "plan_words": "SELECT, INSERT, DELETE",
+    "plan_occurrences": "SELECT",
+    "recalls": "SELECT, INSERT",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -83,6 +89,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT UPDATE (version) ON reviews TO {serve}"  # that a decision was taken: what was judged is the worker's to write
     yield f"GRANT UPDATE (reviewed_at, reviewed_by, review) ON people_openings TO {serve}"
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
+    yield f"GRANT UPDATE (told, answer, answer_status, answer_reason, answered_at) ON recalls TO {serve}"  # likewise
     for table, condition in (
         ("documents", "kind = 'inbound'"),
         ("chunks", "EXISTS (SELECT 1 FROM documents AS d WHERE d.document_id = chunks.document_id AND d.kind = 'inbound')"),

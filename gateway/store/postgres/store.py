@@ -28,6 +28,8 @@ from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
 from gateway.store.postgres.payees import PayeeRows
 from gateway.store.postgres.payments import Call, submit
 from gateway.store.postgres.people import PeopleRows
+from gateway.store.postgres.plans import PlanRows
+from gateway.store.postgres.recalls import RecallRows
 from gateway.store.postgres.reviews import ReviewRows
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
@@ -64,7 +66,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows, PayeeRows):
+class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

@@ -12,7 +12,7 @@ narrow rows only.
 import sqlite3
 from collections.abc import Callable
 
-from gateway.store.sqlite import delivery_events, schema_payees, statements
+from gateway.store.sqlite import delivery_events, schema_payees, schema_plans, statements
 from gateway.store.sqlite.moved import moved_to
 from gateway.store.sqlite.schema_audit import AUDIT
 from gateway.store.sqlite.schema_people import PEOPLE
@@ -319,7 +319,7 @@ Step = str | Callable[[sqlite3.Connection], None]
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
     _SERIAL_NUMBERS,
-    AUDIT + PEOPLE + REVIEWS + schema_payees.STEPS,
+    AUDIT + PEOPLE + REVIEWS + schema_payees.STEPS + schema_plans.STEPS,
 )
 
 

@@ -524,6 +524,62 @@ class CancelPaymentResponse(_message.Message):
 Global___CancelPaymentResponse: _TypeAlias = CancelPaymentResponse  # noqa: Y015
 
 @_typing.final
+class RecallPaymentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    payment_reference: _builtins.str
+    reason: _builtins.str
+    """ISO 20022 ExternalCancellationReason1Code: CUST, DUPL, TECH, FRAD, AC03, AM09, …"""
+    note: _builtins.str
+    """more for the bank, at most 105 characters"""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        payment_reference: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "payment_id", b"payment_id", "payment_reference", b"payment_reference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "note", b"note", "payment_id", b"payment_id", "payment_reference", b"payment_reference", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_by: _TypeAlias = _typing.Literal["payment_id", "payment_reference"]  # noqa: Y015
+    _WhichOneofArgType_by: _TypeAlias = _typing.Literal["by", b"by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_by) -> _WhichOneofReturnType_by | None: ...
+
+Global___RecallPaymentRequest: _TypeAlias = RecallPaymentRequest  # noqa: Y015
+
+@_typing.final
+class RecallPaymentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payment(self) -> _types_pb2.Payment: ...
+    @_builtins.property
+    def recall(self) -> _types_pb2.Recall: ...
+    def __init__(
+        self,
+        *,
+        payment: _types_pb2.Payment | None = ...,
+        recall: _types_pb2.Recall | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "recall", b"recall"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "recall", b"recall"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecallPaymentResponse: _TypeAlias = RecallPaymentResponse  # noqa: Y015
+
+@_typing.final
 class WatchPaymentEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

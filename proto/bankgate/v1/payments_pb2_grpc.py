@@ -68,6 +68,11 @@ class PaymentServiceStub:
                 request_serializer=bankgate_dot_v1_dot_payments__pb2.CancelPaymentRequest.SerializeToString,
                 response_deserializer=bankgate_dot_v1_dot_payments__pb2.CancelPaymentResponse.FromString,
                 _registered_method=True)
+        self.RecallPayment = channel.unary_unary(
+                '/bankgate.v1.PaymentService/RecallPayment',
+                request_serializer=bankgate_dot_v1_dot_payments__pb2.RecallPaymentRequest.SerializeToString,
+                response_deserializer=bankgate_dot_v1_dot_payments__pb2.RecallPaymentResponse.FromString,
+                _registered_method=True)
         self.WatchPaymentEvents = channel.unary_stream(
                 '/bankgate.v1.PaymentService/WatchPaymentEvents',
                 request_serializer=bankgate_dot_v1_dot_payments__pb2.WatchPaymentEventsRequest.SerializeToString,
@@ -135,6 +140,16 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecallPayment(self, request, context):
+        """Asks the bank to cancel a payment that it has (camt.055), once: a second call is answered with the first recall. The
+        payment's own state does not change by it; that the money came back, only the bank's news of the payment tells. Where the
+        recall stands is shown by GetPayment and told as events ("bankgate.recall-…"). FAILED_PRECONDITION, naming the state, for
+        payments that are not SENT, ACCEPTED or SETTLED, and for connections that send no recalls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchPaymentEvents(self, request, context):
         """Every state change of the caller's payments, in order, from a point on, without gaps. The stream stays open and goes on
         with what happens next; store resume_token with what you did about the event and pass it when you come back.
@@ -175,6 +190,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.CancelPayment,
                     request_deserializer=bankgate_dot_v1_dot_payments__pb2.CancelPaymentRequest.FromString,
                     response_serializer=bankgate_dot_v1_dot_payments__pb2.CancelPaymentResponse.SerializeToString,
+            ),
+            'RecallPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecallPayment,
+                    request_deserializer=bankgate_dot_v1_dot_payments__pb2.RecallPaymentRequest.FromString,
+                    response_serializer=bankgate_dot_v1_dot_payments__pb2.RecallPaymentResponse.SerializeToString,
             ),
             'WatchPaymentEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchPaymentEvents,
@@ -348,6 +368,33 @@ class PaymentService:
             '/bankgate.v1.PaymentService/CancelPayment',
             bankgate_dot_v1_dot_payments__pb2.CancelPaymentRequest.SerializeToString,
             bankgate_dot_v1_dot_payments__pb2.CancelPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecallPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bankgate.v1.PaymentService/RecallPayment',
+            bankgate_dot_v1_dot_payments__pb2.RecallPaymentRequest.SerializeToString,
+            bankgate_dot_v1_dot_payments__pb2.RecallPaymentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,12 @@ class PaymentServiceStub:
     """The caller's payments, newest first, filtered."""
     CancelPayment: _grpc.UnaryUnaryMultiCallable[_payments_pb2.CancelPaymentRequest, _payments_pb2.CancelPaymentResponse]
     """Cancels payments that are not yet part of a bank message. FAILED_PRECONDITION, naming the state, once it is too late."""
+    RecallPayment: _grpc.UnaryUnaryMultiCallable[_payments_pb2.RecallPaymentRequest, _payments_pb2.RecallPaymentResponse]
+    """Asks the bank to cancel a payment that it has (camt.055), once: a second call is answered with the first recall. The
+    payment's own state does not change by it; that the money came back, only the bank's news of the payment tells. Where the
+    recall stands is shown by GetPayment and told as events ("bankgate.recall-…"). FAILED_PRECONDITION, naming the state, for
+    payments that are not SENT, ACCEPTED or SETTLED, and for connections that send no recalls.
+    """
     WatchPaymentEvents: _grpc.UnaryStreamMultiCallable[_payments_pb2.WatchPaymentEventsRequest, _payments_pb2.WatchPaymentEventsResponse]
     """Every state change of the caller's payments, in order, from a point on, without gaps. The stream stays open and goes on
     with what happens next; store resume_token with what you did about the event and pass it when you come back.
@@ -101,6 +107,12 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """The caller's payments, newest first, filtered."""
     CancelPayment: _aio.UnaryUnaryMultiCallable[_payments_pb2.CancelPaymentRequest, _payments_pb2.CancelPaymentResponse]  # type: ignore[assignment]
     """Cancels payments that are not yet part of a bank message. FAILED_PRECONDITION, naming the state, once it is too late."""
+    RecallPayment: _aio.UnaryUnaryMultiCallable[_payments_pb2.RecallPaymentRequest, _payments_pb2.RecallPaymentResponse]  # type: ignore[assignment]
+    """Asks the bank to cancel a payment that it has (camt.055), once: a second call is answered with the first recall. The
+    payment's own state does not change by it; that the money came back, only the bank's news of the payment tells. Where the
+    recall stands is shown by GetPayment and told as events ("bankgate.recall-…"). FAILED_PRECONDITION, naming the state, for
+    payments that are not SENT, ACCEPTED or SETTLED, and for connections that send no recalls.
+    """
     WatchPaymentEvents: _aio.UnaryStreamMultiCallable[_payments_pb2.WatchPaymentEventsRequest, _payments_pb2.WatchPaymentEventsResponse]  # type: ignore[assignment]
     """Every state change of the caller's payments, in order, from a point on, without gaps. The stream stays open and goes on
     with what happens next; store resume_token with what you did about the event and pass it when you come back.
@@ -173,6 +185,18 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payments_pb2.CancelPaymentResponse, _abc.Awaitable[_payments_pb2.CancelPaymentResponse]]:
         """Cancels payments that are not yet part of a bank message. FAILED_PRECONDITION, naming the state, once it is too late."""
+
+    @_abc_1.abstractmethod
+    def RecallPayment(
+        self,
+        request: _payments_pb2.RecallPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payments_pb2.RecallPaymentResponse, _abc.Awaitable[_payments_pb2.RecallPaymentResponse]]:
+        """Asks the bank to cancel a payment that it has (camt.055), once: a second call is answered with the first recall. The
+        payment's own state does not change by it; that the money came back, only the bank's news of the payment tells. Where the
+        recall stands is shown by GetPayment and told as events ("bankgate.recall-…"). FAILED_PRECONDITION, naming the state, for
+        payments that are not SENT, ACCEPTED or SETTLED, and for connections that send no recalls.
+        """
 
     @_abc_1.abstractmethod
     def WatchPaymentEvents(

@@ -114,6 +114,48 @@ INSTANT_CHOICE_INSTANT_ELSE_NORMAL: InstantChoice.ValueType  # 3
 """instant; and if the bank provably refuses that, once more as a normal payment"""
 Global___InstantChoice: _TypeAlias = InstantChoice  # noqa: Y015
 
+class _RecallState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecallStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecallState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECALL_STATE_UNSPECIFIED: _RecallState.ValueType  # 0
+    RECALL_STATE_REQUESTED: _RecallState.ValueType  # 1
+    """not verifiably at the bank yet"""
+    RECALL_STATE_SENT: _RecallState.ValueType  # 2
+    """the bank has the request"""
+    RECALL_STATE_IN_DOUBT: _RecallState.ValueType  # 3
+    """the bank may or may not have the request"""
+    RECALL_STATE_PENDING: _RecallState.ValueType  # 4
+    """the bank has not decided yet [PDCR]"""
+    RECALL_STATE_ACCEPTED: _RecallState.ValueType  # 5
+    """the money is to come back [ACCR, CNCL]; RETURNED or REJECTED of the payment tells that it did"""
+    RECALL_STATE_REFUSED: _RecallState.ValueType  # 6
+    """the payment stands [RJCR]"""
+    RECALL_STATE_FAILED: _RecallState.ValueType  # 7
+    """the request never reached the bank"""
+
+class RecallState(_RecallState, metaclass=_RecallStateEnumTypeWrapper):
+    """Where a request to cancel a payment that the bank has stands. The state of the payment is another matter."""
+
+RECALL_STATE_UNSPECIFIED: RecallState.ValueType  # 0
+RECALL_STATE_REQUESTED: RecallState.ValueType  # 1
+"""not verifiably at the bank yet"""
+RECALL_STATE_SENT: RecallState.ValueType  # 2
+"""the bank has the request"""
+RECALL_STATE_IN_DOUBT: RecallState.ValueType  # 3
+"""the bank may or may not have the request"""
+RECALL_STATE_PENDING: RecallState.ValueType  # 4
+"""the bank has not decided yet [PDCR]"""
+RECALL_STATE_ACCEPTED: RecallState.ValueType  # 5
+"""the money is to come back [ACCR, CNCL]; RETURNED or REJECTED of the payment tells that it did"""
+RECALL_STATE_REFUSED: RecallState.ValueType  # 6
+"""the payment stands [RJCR]"""
+RECALL_STATE_FAILED: RecallState.ValueType  # 7
+"""the request never reached the bank"""
+Global___RecallState: _TypeAlias = RecallState  # noqa: Y015
+
 @_typing.final
 class Account(_message.Message):
     """An account [CdtrAcct, DbtrAcct]. Exactly one of iban and other_id."""
@@ -742,6 +784,65 @@ class PaymentAttempt(_message.Message):
 Global___PaymentAttempt: _TypeAlias = PaymentAttempt  # noqa: Y015
 
 @_typing.final
+class Recall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECALL_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_STATUS_FIELD_NUMBER: _builtins.int
+    ANSWER_REASON_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_FIELD_NUMBER: _builtins.int
+    recall_id: _builtins.str
+    """[CxlId], and [Case/Id] where the bank works with cases"""
+    state: Global___RecallState.ValueType
+    reason: _builtins.str
+    """ISO ExternalCancellationReason1Code"""
+    note: _builtins.str
+    requested_by: _builtins.str
+    delivery_id: _builtins.str
+    """the message that carries it, once there is one"""
+    message_id: _builtins.str
+    """its [Assgnmt/Id]"""
+    answer_status: _builtins.str
+    """the bank's word, verbatim ("RJCR")"""
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def answer_reason(self) -> Global___PaymentReason:
+        """why, as the bank says"""
+
+    @_builtins.property
+    def answered_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        recall_id: _builtins.str = ...,
+        state: Global___RecallState.ValueType = ...,
+        reason: _builtins.str = ...,
+        note: _builtins.str = ...,
+        requested_by: _builtins.str = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        delivery_id: _builtins.str = ...,
+        message_id: _builtins.str = ...,
+        answer_status: _builtins.str = ...,
+        answer_reason: Global___PaymentReason | None = ...,
+        answered_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_reason", b"answer_reason", "answered_at", b"answered_at", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_reason", b"answer_reason", "answer_status", b"answer_status", "answered_at", b"answered_at", "delivery_id", b"delivery_id", "message_id", b"message_id", "note", b"note", "reason", b"reason", "recall_id", b"recall_id", "requested_at", b"requested_at", "requested_by", b"requested_by", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recall: _TypeAlias = Recall  # noqa: Y015
+
+@_typing.final
 class Payment(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -763,6 +864,7 @@ class Payment(_message.Message):
     SERIAL_NUMBER_FIELD_NUMBER: _builtins.int
     BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
+    RECALLS_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """ours, for good"""
     state: Global___PaymentState.ValueType
@@ -805,6 +907,10 @@ class Payment(_message.Message):
     def review(self) -> Global___PaymentReview:
         """GetPayment only: what the rules of this house said of it; absent where none judged it"""
 
+    @_builtins.property
+    def recalls(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recall]:
+        """GetPayment and RecallPayment only: newest first"""
+
     def __init__(
         self,
         *,
@@ -826,10 +932,11 @@ class Payment(_message.Message):
         serial_number: _builtins.str = ...,
         bank_reference: _builtins.str = ...,
         review: Global___PaymentReview | None = ...,
+        recalls: _abc.Iterable[Global___Recall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "request", b"request", "review", b"review", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "request", b"request", "review", b"review", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "recalls", b"recalls", "request", b"request", "review", b"review", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
