@@ -29,6 +29,7 @@ from gateway.store.records import Payment, Reason
 from gateway.store.reviews import Judged, Review, Waiting
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics
+from gateway.telemetry import place_of as fault_at
 from gateway.window_answer import waits_reason, window_answer
 
 log = structlog.get_logger("review")
@@ -216,7 +217,7 @@ class Reviewer:
             except StoreUnavailable:
                 raise
             except Exception as fault:
-                log.exception("check_failed", check=check.name, payments=len(subjects))
+                _tell(check.name, len(subjects), fault)
                 raise _Failed(check.name) from fault
             for own, more in zip(findings, said, strict=True):
                 own.extend(more)
@@ -259,6 +260,11 @@ class Reviewer:
         window = self.windows.get(payment.connection_id)
         reviewed = ours("approved")
         return reviewed if window is None else waits_reason(window_answer(window, payment.terms, now), reviewed)
+
+
+def _tell(check: str, payments: int, fault: Exception) -> None:
+    """A fault is told by its place: its text may quote what was judged."""
+    log.error("check_failed", check=check, payments=payments, fault=fault_at(fault))
 
 
 def _void(waiting: Waiting, review: Review) -> Judged:
