@@ -19,7 +19,6 @@ from gateway.discrepancies import Origin
 from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
 from gateway.policy.chain import Standing
-from gateway.policy.digest import digest_of
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
@@ -233,9 +232,9 @@ class Reviewer:
     def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime) -> Judged:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
-        if review is not None and digest_of(subject) != review.digest:
-            return _void(waiting, review)
         found = standing(subject, verdict, waiting.signed)
+        if review is not None and found.digest != review.digest:
+            return _void(waiting, review)
         there = place_of(found)
         reason = why(found, verdict, self._approved(payment, found, review is not None, now))
         changed = review is not None and not asks_the_same(review.verdict, verdict)
@@ -244,7 +243,7 @@ class Reviewer:
             version=payment.version,
             review=None if review is None else review.version,
             facts=facts_of(payment),
-            digest=digest_of(subject),
+            digest=found.digest,
             verdict=verdict,
             steps=way(payment.state, there, reason),
             told=ours("judged-again", reason.text_en) if changed else None,
