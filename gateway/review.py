@@ -19,7 +19,6 @@ from gateway.discrepancies import Origin
 from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
 from gateway.policy.chain import Standing
-from gateway.policy.digest import digest_of
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
@@ -29,6 +28,7 @@ from gateway.store.records import Payment, Reason
 from gateway.store.reviews import Judged, Review, Waiting
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics
+from gateway.telemetry import place_of as fault_at
 from gateway.window_answer import waits_reason, window_answer
 
 log = structlog.get_logger("review")
@@ -216,7 +216,7 @@ class Reviewer:
             except StoreUnavailable:
                 raise
             except Exception as fault:
-                log.exception("check_failed", check=check.name, payments=len(subjects))
+                _tell(check.name, len(subjects), fault)
                 raise _Failed(check.name) from fault
             for own, more in zip(findings, said, strict=True):
                 own.extend(more)
@@ -232,9 +232,9 @@ class Reviewer:
     def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime) -> Judged:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
-        if review is not None and digest_of(subject) != review.digest:
-            return _void(waiting, review)
         found = standing(subject, verdict, waiting.signed)
+        if review is not None and found.digest != review.digest:
+            return _void(waiting, review)
         there = place_of(found)
         reason = why(found, verdict, self._approved(payment, found, review is not None, now))
         changed = review is not None and not asks_the_same(review.verdict, verdict)
@@ -243,7 +243,7 @@ class Reviewer:
             version=payment.version,
             review=None if review is None else review.version,
             facts=facts_of(payment),
-            digest=digest_of(subject),
+            digest=found.digest,
             verdict=verdict,
             steps=way(payment.state, there, reason),
             told=ours("judged-again", reason.text_en) if changed else None,
@@ -259,6 +259,11 @@ class Reviewer:
         window = self.windows.get(payment.connection_id)
         reviewed = ours("approved")
         return reviewed if window is None else waits_reason(window_answer(window, payment.terms, now), reviewed)
+
+
+def _tell(check: str, payments: int, fault: Exception) -> None:
+    """A fault is told by its place: its text may quote what was judged."""
+    log.error("check_failed", check=check, payments=payments, fault=fault_at(fault))
 
 
 def _void(waiting: Waiting, review: Review) -> Judged:

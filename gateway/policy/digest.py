@@ -18,6 +18,7 @@ import json
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -63,10 +64,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return _without_absent({field.name: getattr(value, field.name) for field in fields(value)})
+        return _without_absent({name: one for name in _names(type(value)) if (one := getattr(value, name)) is not None})
     if isinstance(value, dict):
         return _without_absent(value)
     raise TypeError(f"a {type(value).__name__} has no canonical form")
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """Of the fields of a record."""
+    return tuple(field.name for field in fields(kind))
 
 
 def _without_absent(named: dict[str, Any]) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def _payments(db: psycopg.Connection[Any], month: int, totals: Totals) -> Iterat
             "currency",
         ),
         *("state", "version", "reason", "instant", "may_fall_back", "bank_status", "account_servicer_reference", "created_at"),
-        *("updated_at", "delivery_id", "message_id", "payment_information_id", "refused", "serial_numbers"),
+        *("updated_at", "delivery_id", "message_id", "payment_information_id", "refused", "serial_numbers", "submitted_by"),
     )
     query = f"""
     SELECT k.payment_id, k.payment_reference, k.caller, k.connection_id, encode(k.content_sha256, 'hex'), c.content, t.content,
@@ -253,7 +253,8 @@ def _payments(db: psycopg.Connection[Any], month: int, totals: Totals) -> Iterat
             'message_id', sd.message_id, 'given_at', s.given_at, 'first_sent_on', s.first_sent_on,
             'bank_reference', s.bank_reference) ORDER BY s.attempt)
         FROM serial_numbers AS s JOIN blocks AS sb ON sb.block_key = s.block_key
-        JOIN deliveries AS sd ON sd.delivery_key = sb.delivery_key WHERE s.payment_key = p.payment_key)
+        JOIN deliveries AS sd ON sd.delivery_key = sb.delivery_key WHERE s.payment_key = p.payment_key),
+        p.submitted_by
     FROM {partition_name("payments", month)} AS p
     JOIN payment_keys AS k ON k.payment_key = p.payment_key
     JOIN {partition_name("transfers", month)} AS t ON t.payment_key = p.payment_key
