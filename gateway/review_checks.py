@@ -10,12 +10,19 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import structlog
 
+from gateway import clock as gateway_clock
 from gateway.config import Configuration
 from gateway.config_load import ConfigurationProblems
 from gateway.lifecycle import PaymentState
+from gateway.payee.check import PayeeCheck, finding_of
+from gateway.payee.https import service_of
+from gateway.payee.provider import PayeeProvider
+from gateway.payee.verify import verify
+from gateway.payee_settings import PayeeSettings
 from gateway.policies import POLICIES, load_policies
 from gateway.policy.document import Policies
 from gateway.policy.document_rules import fingerprint
@@ -137,6 +144,50 @@ class HabitsCheck:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PayeesCheck:
+    """Whether names and accounts of payees belong together. Each payment is asked about once; what was answered is kept, and used
+    when the payment is judged anew."""
+
+    provider: PayeeProvider
+    settings: PayeeSettings
+    store: Store
+    clock: Callable[[], datetime] = gateway_clock.now
+
+    @property
+    def name(self) -> str:
+        return "payees"
+
+    def digest(self, now: datetime) -> str:  # noqa: ARG002 - the same at all times
+        return sha256(self.settings.model_dump_json().encode()).hexdigest()
+
+    async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
+        """Asks where nothing is known yet about the name and account that a payment has; silence is an answer as well."""
+        known = await self._known(judging.subjects)
+        unasked = [subject for subject in judging.subjects if subject.payment_id not in known]
+        if unasked:
+            reference = self._reference
+            asked = await verify(unasked, self.provider, self.settings, clock=self.clock, new_reference=reference)
+            await self.store.keep_payee_checks(asked)
+            known |= {check.payment_id: check for check in asked}
+        return [[finding_of(known[subject.payment_id], subject, self.settings)] for subject in judging.subjects]
+
+    async def _known(self, subjects: Sequence[Subject]) -> dict[str, PayeeCheck]:
+        """The latest answer of this service about each payment as it is."""
+        kept = await self.store.payee_checks([subject.payment_id for subject in subjects])
+        found: dict[str, PayeeCheck] = {}
+        for subject in subjects:
+            own = (one for one in kept.get(subject.payment_id, ()) if one.provider == self.provider.name)
+            latest = next((one for one in own if one.is_about(subject.transfer)), None)
+            if latest is not None:
+                found[subject.payment_id] = latest
+        return found
+
+    @staticmethod
+    def _reference() -> str:
+        return uuid4().hex
+
+
 @dataclass(slots=True)
 class Source:
     """Where a check comes from: `load` gives it as its files are now (None: there is none), and is called again when one of the
@@ -184,6 +235,12 @@ class ConfiguredChecks:
     def configured(self) -> bool:
         return bool(self.all)
 
+    async def close(self) -> None:
+        """Ends the connections to services that checks ask."""
+        for check in self.all:
+            if isinstance(check, PayeesCheck):
+                await check.provider.close()
+
     def digest(self, now: datetime) -> str:
         """SHA-256 in hex over the names and digests of all checks."""
         return sha256("\n".join(f"{check.name} {check.digest(now)}" for check in self.all).encode()).hexdigest()
@@ -203,7 +260,7 @@ def _tell(check: str, problems: Exception) -> None:
 
 def sources_of(configuration: Configuration) -> tuple[Source, ...]:
     """What there may be, in the order in which payments are put to it."""
-    return (_screening(configuration), _habits(configuration), _policies(configuration))
+    return (_screening(configuration), _payees(configuration), _habits(configuration), _policies(configuration))
 
 
 def checks_of(configuration: Configuration, store: Store) -> ConfiguredChecks:
@@ -228,6 +285,16 @@ def _screening(configuration: Configuration) -> Source:
         there=lambda: bool(settings.lists),
         load=lambda _: ScreenCheck(load_screen(directory, settings)) if settings.lists else None,
     )
+
+
+def _payees(configuration: Configuration) -> Source:
+    settings, directory = configuration.payee, configuration.directory
+
+    def load(store: Store) -> Check | None:
+        provider = service_of(settings, directory)
+        return None if provider is None else PayeesCheck(provider, settings, store)
+
+    return Source(name="payees", watched=(), there=lambda: settings.service is not None, load=load)
 
 
 def _habits(configuration: Configuration) -> Source:

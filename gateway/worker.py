@@ -220,6 +220,7 @@ class Worker:
         """Ends the channels' connections."""
         for channel in self._channels:
             await channel.close()
+        await self._checks.close()
 
 
 async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:

@@ -79,7 +79,9 @@ def list_approvals(
 @connect.calls_a_service
 def show(payment_id: str, *, language: Lang = Language.EN, service: connect.Service, as_json: Json = False) -> None:
     """Show one payment: what would go to the bank, what rules found, who approved it, who is asked next, and its digest."""
-    answer = service_call(service.as_target(), "OperationsService", "GetApproval", {"payment_id": payment_id})
+    request = {"payment_id": payment_id}
+    session = os.environ.get(SESSION, "").strip()  # a person sees names that others see the initials of
+    answer = service_call(service.as_target(), "OperationsService", "GetApproval", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
 
 
@@ -207,6 +209,9 @@ def _lines(approval: dict[str, Any], language: Language) -> list[str]:
         f"[{finding.get('rule', '')}, version {finding.get('version', '')}]"
         for finding in review.get("findings", ())
     ]
+    payee = approval.get("payee", {})
+    if payee.get("suggested_name"):
+        lines.append(f"{'held under':15} {payee['suggested_name']} (says {payee.get('provider', '')})")
     for chain in review.get("chains", ()):
         for step in chain.get("steps", ()):
             given = ", ".join(step.get("approved_by", ())) or "nobody yet"

@@ -5,16 +5,20 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json, run
-from gateway.config import Configuration
+from gateway.config import Configuration, TokenIssuerSettings
 from gateway.config_load import ConfigurationProblems, load
 from gateway.shielding import close_to_neighbours
+
+if TYPE_CHECKING:
+    from gateway.tokens import TokenVerifier
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The configuration directory.")
 
@@ -75,7 +79,9 @@ def check(
     problems = []
     names: list[str] = []
     try:
-        names = sorted(load(directory).connections)
+        configuration = load(directory)
+        names = sorted(configuration.connections)
+        _check_rules(configuration)
     except ConfigurationProblems as error:
         problems = error.problems
     if as_json:
@@ -88,6 +94,16 @@ def check(
         out().print(f"good: {len(names)} connections ({', '.join(names)})", markup=False)
     if problems:
         raise typer.Exit(PROBLEMS)
+
+
+def _check_rules(configuration: Configuration) -> None:
+    """Raises `ConfigurationProblems` for policies that cannot be used, `ScreeningProblems` for lists."""
+    from gateway.policies import load_policies
+    from gateway.screening_lists import load_screen
+
+    load_policies(configuration.directory, configuration)
+    if configuration.screening.lists:
+        load_screen(configuration.directory, configuration.screening)
 
 
 async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
@@ -103,13 +119,25 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     await store.open()
     try:
         await tell_start(store, configuration.directory, "serve")
-        gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics())
+        id_tokens = _id_tokens(configuration, clock.now)
+        gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics(), id_tokens=id_tokens)
         calm_collector()
         server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reread)
         await server.run_until(stop)
     finally:
         await store.close()
+
+
+def _id_tokens(configuration: Configuration, now: Callable[[], datetime]) -> "TokenVerifier | None":
+    """What checks the tokens by which people sign in; None where no identity provider is configured."""
+    from gateway.tokens import verifier_of
+
+    oidc = configuration.people.oidc
+    if oidc is None:
+        return None
+    issuer = TokenIssuerSettings(issuer=oidc.issuer, audience=(oidc.audience,), keys=oidc.jwks, types=("JWT", ""))
+    return verifier_of(issuer, configuration.directory, now)
 
 
 async def _until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

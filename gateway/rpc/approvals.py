@@ -10,7 +10,7 @@ from gateway.errors import BadRequest
 from gateway.policy.chain import Choice
 from gateway.rpc.door import Servicer, page_of, unary
 from gateway.rpc.present import PAYMENT_STATES
-from gateway.rpc.present_review import approval_message
+from gateway.rpc.present_review import approval_message, payee_message
 from gateway.rpc.sessions import acting_in, in_session
 from gateway.use_cases.approvals import GivenFactor
 
@@ -34,9 +34,16 @@ class ApprovalMethods(Servicer):
         found, following = await self.gateway.list_approvals(caller, request.connection_id or None, states, limit, token)
         return pb.ListApprovalsResponse(approvals=[approval_message(one) for one in found], next_page_token=following or "")
 
+    @in_session
     @unary("approve")
     async def GetApproval(self, caller: Caller, request: pb.GetApprovalRequest) -> pb.GetApprovalResponse:
-        return pb.GetApprovalResponse(approval=approval_message(await self.gateway.approval(caller, request.payment_id)))
+        case = await self.gateway.approval(caller, request.payment_id)
+        shown = approval_message(case)
+        check = await self.gateway.payee_of(case.payment)
+        if check is not None:
+            person = (await acting_in(self, caller)).person
+            shown.payee.CopyFrom(payee_message(check, frozenset() if person is None else person.roles))
+        return pb.GetApprovalResponse(approval=shown)
 
     @in_session
     @unary("approve")

@@ -3,6 +3,8 @@
 from typing import Final
 
 from bankgate.v1 import operations_pb2, types_pb2
+from gateway.payee.check import PayeeCheck, shown_name
+from gateway.people.person import Role
 from gateway.policy.chain import Progress
 from gateway.policy.verdict import Finding
 from gateway.review_standing import purpose
@@ -34,6 +36,17 @@ def approval_message(case: Case) -> operations_pb2.Approval:
         review_version=case.review.version,
         approve_by=moment(case.approve_by),
         bound_to={choice.value: purpose(choice, case.digest).hex() for choice in case.choices},
+    )
+
+
+def payee_message(check: PayeeCheck, roles: frozenset[Role]) -> operations_pb2.PayeeVerification:
+    """What was answered about the payee, for a person with these roles."""
+    return operations_pb2.PayeeVerification(
+        result=check.answer.result.value,
+        suggested_name=shown_name(check, roles),
+        reason=check.answer.reason,
+        provider=check.provider,
+        answered_at=moment(check.answered_at),
     )
 
 

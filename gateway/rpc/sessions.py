@@ -34,7 +34,7 @@ def source_of(context: Context, caller: Caller) -> Source:
     try:
         return Source(caller=caller.name, address=str(ip_address(told)))
     except ValueError:
-        return Source(caller=caller.name, address=_peer(context))
+        return Source(caller=caller.name, address=caller.address)
 
 
 async def signed_in_of(door: Door, context: Context, caller: Caller) -> SignedIn | None:
@@ -53,7 +53,7 @@ async def acting_of(door: Door, context: Context, caller: Caller) -> Acting:
     """Who acts in a call. Raises `NotSignedIn` for a session that is none (any more), `FactorNeeded` for one that only enrols."""
     signed_in = await signed_in_of(door, context, caller)
     if signed_in is None:
-        return Acting(caller=caller.name, address=_peer(context))
+        return Acting(caller=caller.name, address=caller.address)
     if signed_in.session.enrolling:
         raise FactorNeeded("add a second factor first: until then nothing else can be done / 请先添加第二因素")
     return signed_in.acting
@@ -124,9 +124,3 @@ def _metadata(context: Context, name: str) -> str:
     """The one value under a name; "" if there is none, or more than one."""
     values = [value for key, value in context.invocation_metadata() or () if key == name]
     return values[0] if len(values) == 1 and isinstance(values[0], str) else ""
-
-
-def _peer(context: Context) -> str:
-    """The address at the other end: "ipv4:127.0.0.1:41234" or "ipv6:[::1]:41234" without kind and port."""
-    _, _, place = str(context.peer() or "").partition(":")
-    return place.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

@@ -16,6 +16,7 @@ from gateway.callers import Caller
 from gateway.config import Configuration
 from gateway.errors import BadRequest, Forbidden, NotFound, TooLate
 from gateway.lifecycle import PaymentState
+from gateway.payee.check import PayeeCheck
 from gateway.people.desk import Source
 from gateway.people.factors import SecondFactor
 from gateway.people.people import People
@@ -148,6 +149,11 @@ class Approvals(Desk):
         """One payment with what rules found and people decided, wherever it stands. Raises NotFound."""
         self._authorise(caller, "approve")
         return self._case(await self._judged(caller, payment_id))
+
+    async def payee_of(self, payment: Payment) -> PayeeCheck | None:
+        """The latest answer about the payee that the payment names now; None if there is none."""
+        kept = await self._store.payee_checks([payment.payment_id])
+        return next((one for one in kept.get(payment.payment_id, ()) if one.is_about(payment.asked_transfer)), None)
 
     async def case_of(self, payment: Payment) -> Case | None:
         """Likewise, for a payment that its caller was shown; None if no rules judged it."""

@@ -12,6 +12,9 @@ import pytest
 
 from gateway import clock
 from gateway.config_load import load
+from gateway.payee.check import PayeeCheck
+from gateway.payee.check import digest_of as digest_of_payee
+from gateway.payee.provider import PayeeAnswer, PayeeResult
 from gateway.people.desk import Source
 from gateway.people.factors import SecondFactor
 from gateway.people.people import People
@@ -110,6 +113,32 @@ def test_a_person_looks_approves_and_another_completes_it(
     arguments = ("approvals", "approve", waiting, "--digest", digest_of(shown), "--session-file", session)
     done = bankgate(*arguments, "--language", "zh", "--target", service)
     assert (done.code, done.out.splitlines()[2].split()[:2]) == (0, ["state", "approved"])
+
+
+def test_the_name_under_which_an_account_is_held_is_shown_to_people_and_its_initials_to_a_caller(
+    bankgate: Any, service: str, waiting: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def keep() -> None:
+        configuration = load(directory)
+        store = open_store(configuration.store, directory, clock.now)
+        await store.open()
+        payment = await store.payment(waiting)
+        assert payment is not None
+        answer = PayeeAnswer(result=PayeeResult.CLOSE_MATCH, suggested_name="Closely Held BV")
+        digest = digest_of_payee(payment.asked_transfer)
+        check = PayeeCheck(
+            payment_id=waiting, provider="vop", asked_at=clock.now(), answered_at=clock.now(), digest=digest, answer=answer
+        )
+        assert await store.keep_payee_checks([check]) == 1
+        await store.close()
+
+    asyncio.run(keep())
+    show = ("approvals", "show", waiting, "--target", service)
+    hidden = bankgate(*show).out
+    assert "held under" in hidden
+    assert "Closely" not in hidden
+    monkeypatch.setenv("BANKGATE_SESSION", "ada")
+    assert "held under      Closely Held BV (says vop)" in bankgate(*show).out
 
 
 def test_a_refusal_needs_a_reason_and_ends_it(bankgate: Any, service: str, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:

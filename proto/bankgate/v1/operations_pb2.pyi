@@ -1153,6 +1153,7 @@ class Approval(_message.Message):
     REVIEW_VERSION_FIELD_NUMBER: _builtins.int
     BOUND_TO_FIELD_NUMBER: _builtins.int
     APPROVE_BY_FIELD_NUMBER: _builtins.int
+    PAYEE_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     """the payment_id"""
     payment_id: _builtins.str
@@ -1189,6 +1190,10 @@ class Approval(_message.Message):
     def approve_by(self) -> _timestamp_pb2.Timestamp:
         """when the last window for the requested date closes; absent: no window is known"""
 
+    @_builtins.property
+    def payee(self) -> Global___PayeeVerification:
+        """GetApproval only: whether name and account belong together; absent: nobody was asked"""
+
     def __init__(
         self,
         *,
@@ -1208,14 +1213,55 @@ class Approval(_message.Message):
         review_version: _builtins.int = ...,
         bound_to: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         approve_by: _timestamp_pb2.Timestamp | None = ...,
+        payee: Global___PayeeVerification | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "payment", b"payment", "reason", b"reason", "review", b"review"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "payee", b"payee", "payment", b"payment", "reason", b"reason", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approve_by", b"approve_by", "bound_to", b"bound_to", "choices", b"choices", "connection_id", b"connection_id", "digest", b"digest", "intact", b"intact", "late_en", b"late_en", "late_zh", b"late_zh", "payment", b"payment", "payment_id", b"payment_id", "reason", b"reason", "review", b"review", "review_version", b"review_version", "rule", b"rule", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approve_by", b"approve_by", "bound_to", b"bound_to", "choices", b"choices", "connection_id", b"connection_id", "digest", b"digest", "intact", b"intact", "late_en", b"late_en", "late_zh", b"late_zh", "payee", b"payee", "payment", b"payment", "payment_id", b"payment_id", "reason", b"reason", "review", b"review", "review_version", b"review_version", "rule", b"rule", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Approval: _TypeAlias = Approval  # noqa: Y015
+
+@_typing.final
+class PayeeVerification(_message.Message):
+    """What the payee's bank says of name and account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    SUGGESTED_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_FIELD_NUMBER: _builtins.int
+    result: _builtins.str
+    """"match", "close_match", "no_match", "not_available" """
+    suggested_name: _builtins.str
+    """Of a close match: the name under which the account is held. Its initials alone where no person with a role that sees names
+    has signed in.
+    """
+    reason: _builtins.str
+    """of not_available, or the bank's code"""
+    provider: _builtins.str
+    """who was asked; "bank": a status report said it"""
+    @_builtins.property
+    def answered_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        result: _builtins.str = ...,
+        suggested_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        answered_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "provider", b"provider", "reason", b"reason", "result", b"result", "suggested_name", b"suggested_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayeeVerification: _TypeAlias = PayeeVerification  # noqa: Y015
 
 @_typing.final
 class ListApprovalsRequest(_message.Message):
