@@ -62,7 +62,9 @@ class Case:
         )
 
     def creditor_is_known(self, known: Known) -> bool:
-        """Whether the creditor's account was paid long enough ago. One that is not named never is."""
+        """Whether the creditor's account was paid long enough ago. Our own always are, one that is not named never is."""
+        if self.subject.creditor_account in self.policies.own_accounts:
+            return True
         key = self.creditor_key()
         first = None if key is None else known.first_paid(key)
         if first is None:

@@ -113,7 +113,9 @@ def _when(document: Document, when: When, key: str) -> Told:
         yield f"{key}.currency", "belongs to amount_above and amount_up_to, of which there is none", "did you mean currencies?"
     if when.amount_above is not None and when.amount_up_to is not None and when.amount_above >= when.amount_up_to:
         yield f"{key}.amount_up_to", "is not more than amount_above: no amount is in between", ""
-    if when.convert:
+    if when.convert and not amounts:
+        yield f"{key}.convert", "belongs to amount_above and amount_up_to, of which there is none", ""
+    elif when.convert:
         yield from _rates(document, when.currency, key)
     elif when.currency is not None and when.currencies is not None and when.currency not in when.currencies:
         yield f"{key}.currency", "is not among currencies, so no payment matches", ""

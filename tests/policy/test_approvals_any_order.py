@@ -106,7 +106,7 @@ class Approvals(RuleBasedStateMachine):
         self.said: list[tuple[Choice, Person, bytes, frozenset[str]]] = []
         self.over: PaymentState | None = None
 
-    @initialize(rules=rule_sets, amount=st.sampled_from(["900", "1100"]))
+    @initialize(rules=rule_sets, amount=st.sampled_from(["900", "1100", "1200"]))
     def submitted(self, rules: object, amount: str) -> None:
         self.rules = rules
         self.payment = subject(amount, submitted_by="sub")
@@ -166,7 +166,7 @@ class Approvals(RuleBasedStateMachine):
     def releases(self, name: str) -> None:
         self.decide(Choice.RELEASE, name, self.standing.digest, self.standing.holds)
 
-    @rule(amount=st.sampled_from(["900", "1100"]))
+    @rule(amount=st.sampled_from(["900", "1100", "1200"]))
     def changes_content(self, amount: str) -> None:
         transfer = replace(self.payment.transfer, amount=Decimal(amount))
         self.payment = replace(self.payment, transfer=transfer)

@@ -185,6 +185,12 @@ def test_a_release_does_not_cover_what_is_found_later() -> None:
         decided(standing(HOLD), ANNA, Choice.RELEASE, frozenset({"hold, 8"}))
 
 
+def test_a_release_of_other_content_falls_like_an_approval() -> None:
+    one = decided(standing(HOLD), ANNA, Choice.RELEASE, frozenset({"hold, 7"}))
+    changed = replace(PAYMENT, transfer=replace(PAYMENT.transfer, amount=Decimal("100.01")))
+    assert state(judged_again(one, changed, Verdict(findings=(HOLD,)))) is PaymentState.HELD
+
+
 def test_who_submitted_it_releases_and_refuses_nothing() -> None:
     submitter = person("wang.wu", "clerks", roles=(Role.APPROVER, Role.OPERATOR))
     for reason in (may_release(standing(HOLD), submitter, PAYMENT), may_refuse(standing(HOLD), submitter, PAYMENT)):

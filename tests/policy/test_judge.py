@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from formats.model import Agent, PaymentType
+from gateway.policy.chain import chains_of
 from gateway.policy.judge import LAPSED, judge, questions
 from gateway.policy.known import Known, NotAsked, Used
 from gateway.policy.subject import Subject
@@ -188,6 +189,21 @@ def test_an_automatic_rule_asks_nobody_and_says_why() -> None:
     assert outcome(found(rules, subject("500", creditor=OTHERS))) is Outcome.PASS, "our own account"
 
 
+@pytest.mark.parametrize("recheck", [True, False])
+def test_that_approvers_are_looked_at_again_travels_with_the_finding(recheck: bool) -> None:
+    steps = {"steps": [{"group": "cfo"}], "recheck": recheck}
+    limit = {**DAY_LIMIT, "amount": "1", "outcome": "approval", **steps}
+    undecided = {**limit, "id": "undecided", "convert": True, "when": {"currencies": ["JPY"]}}
+    rules = policies(document(chains=[{"id": "all", **steps}], limits=[limit, undecided], rates=RATES))
+    chains = chains_of([*found(rules, subject()), *found(rules, subject("1", "JPY"))])
+    assert [(chain.rule, chain.recheck) for chain in chains] == [(rule, recheck) for rule in ("day", "all", "undecided", "all")]
+
+
+def test_our_own_accounts_are_never_new() -> None:
+    rules = policies(document(velocity=[NEW_VELOCITY]), own_accounts=frozenset({THEIRS}))
+    assert not found(rules, subject(), [subject(number=2), subject(number=3)])
+
+
 def test_an_automatic_rule_lets_no_limit_be_passed() -> None:
     rules = policies(document(default="hold", automatic=[{"id": "all"}], limits=[DAY_LIMIT]))
     assert outcome(found(rules, subject("1000.01"))) is Outcome.HOLD
@@ -251,6 +267,13 @@ def test_what_is_not_known_may_be_forbidden_and_is_held(what: str) -> None:
     forbidden = {"country": "KP", "charge_bearer": "DEBT", "creditor_account": OTHERS}[what]
     rule = {"id": "no", "what": what, "forbidden": [forbidden], "outcome": "block"}
     assert outcome(found(policies(document(restrictions=[rule])), subject(creditor=""))) is Outcome.HOLD
+
+
+def test_a_restriction_counts_also_where_the_amount_cannot_be_compared() -> None:
+    when = {"amount_above": "1000", "currency": "EUR", "convert": True}
+    rule = {"id": "no", "what": "country", "forbidden": ["IE"], "outcome": "block", "when": when}
+    rules = policies(document(restrictions=[rule], rates=RATES))
+    assert [outcome(found(rules, subject("1", currency))) for currency in ("EUR", "JPY")] == [Outcome.PASS, Outcome.BLOCK]
 
 
 def test_kinds_of_payment_by_code_or_by_the_banks_own_word() -> None:

@@ -163,3 +163,14 @@ def test_every_moment_lies_in_exactly_one_hour_day_and_month(naive: Any) -> None
         assert bounds(period, since, BERLIN) == (since, until)
         assert bounds(period, until - timedelta(microseconds=1), BERLIN) == (since, until)
         assert bounds(period, until, BERLIN)[0] == until
+
+
+def test_what_is_blocked_by_a_rule_or_another_check_counts_for_nobody() -> None:
+    limit = {"id": "day", "period": "day", "amount": "1000", "currency": "EUR", "outcome": "block"}
+    rules = policies(document(limits=[limit]))
+    many = [subject("600", number=1), subject("600", number=2), subject("400", number=3), subject("1", number=4)]
+    known = known_to(rules, many)
+    assert [bool(one) for one in judge_in_order(rules, many, known, NOW)] == [False, True, False, True]
+    first = frozenset({many[0].payment_id})
+    assert [bool(one) for one in judge_in_order(rules, many, known, NOW, blocked=first)] == [False, False, False, True]
+    assert known == known_to(rules, many), "what was looked up stays as it was"

@@ -1,13 +1,17 @@
 """Policy files: what is right is read, and every mistake is told with its file and key, its value never repeated."""
 
+import copy
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.config import Configuration
-from gateway.config_load import ConfigurationProblems
-from gateway.policies import load_policies
+from gateway.config_load import ConfigurationProblems, Problem
+from gateway.policies import _document, load_policies
 from gateway.policy.document_rules import fingerprint, groups_of
 from tests.policy.cases import OURS, THEIRS
 
@@ -114,6 +118,11 @@ def test_a_good_file_is_read_with_zones_and_own_accounts(tmp_path: Path) -> None
         ('id = "day"', 'id = "Day"', "limits[0].id: does not have the form"),
         ('id = "large"', 'id = "day"', "chains[0].id: another rule of this document is called day"),
         ('currency = "EUR", creditor', "creditor", "chains[0].when.currency: is required with amount_above"),
+        (
+            'amount_above = "100", currency = "EUR"',
+            "convert = true",
+            "chains[0].when.convert: belongs to amount_above",
+        ),
         ('amount_above = "100", ', "", "chains[0].when.currency: belongs to amount_above and amount_up_to"),
         ('"100", ', '"100", amount_up_to = "100", ', "chains[0].when.amount_up_to: is not more than amount_above"),
         (
@@ -241,3 +250,43 @@ def test_the_digest_of_the_set_changes_with_all_that_decides(tmp_path: Path) -> 
     alone = load_policies(tmp_path)
     write(tmp_path, GOOD.replace("1000.00", "1000.01"))
     assert len({first.digest, alone.digest, load_policies(tmp_path).digest, load_policies(tmp_path / "none").digest}) == 4
+
+
+VALUES = st.one_of(
+    st.none().map(lambda _: DROP),
+    st.booleans(),
+    st.integers(-5, 10**20),
+    st.floats(),
+    st.sampled_from(["", "EUR", "house", "list:suppliers", "{", "{limit}", "2026-01-01", "99:00-24:00", THEIRS, "\x00", "会计"]),
+    st.dates(),
+    st.sampled_from([[], [[]], [{}], {}, {"x": 1}, ["EUR", "EUR"], [1]]),
+)
+DROP = object()
+
+
+def places_of(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in a table, its own among them."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for name, inner in inside for place in places_of(inner, (*path, name)))][bool(not path) :]
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(st.integers(0, 1000), VALUES), min_size=1, max_size=4))
+def test_a_table_of_any_shape_is_read_or_told_and_never_a_fault(changes: list[tuple[int, Any]]) -> None:
+    table: Any = tomllib.loads(GOOD)
+    for number, value in changes:
+        places = places_of(table)
+        if not places:
+            break
+        *path, last = places[number % len(places)]
+        inner = table
+        for name in path:
+            inner = inner[name]
+        if value is DROP:
+            del inner[last]
+        else:
+            inner[last] = copy.deepcopy(value)
+    problems: list[Problem] = []
+    document = _document(table, "policies/x.toml", problems)
+    assert problems or document is not None
+    assert THEIRS not in "".join(map(str, problems))
