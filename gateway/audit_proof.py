@@ -120,7 +120,6 @@ async def _hashes(store: Store, size: int) -> list[bytes]:
 
 
 def _told(payment: Payment, events: list[PaymentEventRow], *, personal: bool) -> dict[str, Any]:
-    content = codec.transfer_column(payment.transfer)
     told: dict[str, Any] = {
         "payment_id": payment.payment_id,
         "payment_reference": payment.payment_reference,
@@ -129,11 +128,13 @@ def _told(payment: Payment, events: list[PaymentEventRow], *, personal: bool) ->
         "amount": str(payment.transfer.amount),
         "currency": payment.transfer.currency,
         "state": payment.state.value,
-        "transfer_sha256": hashlib.sha256(content).hexdigest(),
         "events": [_event(event) for event in events],
     }
     if personal:
-        told |= {"transfer": json.loads(content), "terms": json.loads(codec.terms_column(payment.terms))}
+        told |= {
+            "transfer": json.loads(codec.transfer_column(payment.transfer)),
+            "terms": json.loads(codec.terms_column(payment.terms)),
+        }
     return told
 
 

@@ -87,7 +87,10 @@ class Checkpointer:
             (first,) = await self.store.audit_rows(size, 1)
             if self.clock() < first.occurred_at + timedelta(seconds=self.settings.checkpoint_seconds):
                 return None
-        return await self.make()
+        made = await self.make()
+        if made is not None:
+            log.info("audit.checkpoint", checkpoint=made.content, signed=made.signature is not None)
+        return made
 
     async def make(self) -> Checkpoint | None:
         """Over all lines that there are; the one there is where it covers them all already. None for an empty log. Raises
@@ -105,7 +108,6 @@ class Checkpointer:
             return last
         made = self._made(first[0].hash, tree, head, self.clock())
         await self.store.put_checkpoint(made)
-        log.info("audit.checkpoint", size=made.size, root=tree.root.hex(), head=head.hex(), signed=made.signature is not None)
         return await self.store.last_checkpoint()
 
     def _made(self, name: bytes, tree: Frontier, head: bytes, now: datetime) -> Checkpoint:

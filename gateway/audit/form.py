@@ -16,6 +16,7 @@ _BYTES: Final = (
 )
 _TEXTS: Final = ("action", "object_kind", "caller", "outcome", "actor", "address", "factor", "object_id", "detail")
 _PEOPLE: Final = ("person: ", "operator: ")
+_OUR_OWN: Final = frozenset({"process", "configuration"})
 FIELDS: Final = (
     *("number", "moment", "action", "object_kind", "caller", "outcome", "actor", "address", "factor", "who_salt", "who_digest"),
     *("object_id", "object_salt", "object_digest", "detail", "detail_salt", "detail_digest", "previous_hash", "hash"),
@@ -35,8 +36,9 @@ def without(row: AuditRow, *parts: Part) -> AuditRow:
 
 
 def masked(row: AuditRow) -> AuditRow:
-    """The line without what names or describes people: the actor where it is one, a person as the object, and the details."""
-    parts = [Part.DETAIL]
+    """The line without what names or describes people: the actor where it is one, a person as the object, and the details (but
+    for those about our own processes and files)."""
+    parts = [] if row.object_kind in _OUR_OWN else [Part.DETAIL]
     if row.actor is not None and row.actor.startswith(_PEOPLE):
         parts.append(Part.WHO)
     if row.object_kind == "person":

@@ -1,11 +1,42 @@
 """Lines of the audit log, made of what use cases know."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from gateway.audit.chain import AuditRow
 from gateway.audit.record import AuditRecord
 
 ITSELF = "bankgate"  # the actor where nobody asked
+ERASED = "audit.erased"
+
+
+def erasure(by: str, what: str, part: str, numbers: Iterable[int], reason: str) -> AuditRecord:
+    """That a part of these lines was erased. `what`: of whom or what, without a name of a person."""
+    return by_operator(by, ERASED, "audit", what, part=part, lines=ranges(numbers), reason=reason)
+
+
+def ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """Numbers as first and last of each run: [[3, 5], [9, 9]]."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return runs
+
+
+def erased_by(row: AuditRow) -> Iterator[tuple[int, str]]:
+    """The parts that a line of `erasure` tells of: number and part. Lines come before it. None, if it is not such a line."""
+    try:
+        told = json.loads(row.detail or "{}")
+        runs = [(int(first), int(last)) for first, last in told.get("lines", ())]
+        part = str(told.get("part"))
+    except (ValueError, TypeError, AttributeError):
+        return
+    for first, last in runs:
+        yield from ((number, part) for number in range(first, min(last, row.number - 1) + 1))
 
 
 def by_caller(caller: str, address: str, action: str, kind: str, object_id: str, **detail: Any) -> AuditRecord:

@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.audit.chain import AuditHead, AuditRow, fault_of, line_hash
 from gateway.audit.checkpoint import Claim
+from gateway.audit.lines import ERASED, erased_by
 from gateway.audit.merkle import Frontier
 
 TRIED: Final = 300  # numbers on both sides of a line's, to find as what it was written
@@ -41,6 +42,8 @@ class Verifier:
         self.fault: Fault | None = None
         self.head = AuditHead()
         self.erased = 0  # lines that are without a part
+        self._gone: set[tuple[int, str]] = set()
+        self._told: set[tuple[int, str]] = set()
         self.log = ""  # its name
         self._tree = Frontier()
         self._left = sorted(claims, key=lambda claim: claim.size)
@@ -51,6 +54,12 @@ class Verifier:
     def root(self) -> bytes:
         """Of all lines taken."""
         return self._tree.root
+
+    @property
+    def untold(self) -> list[tuple[int, str]]:
+        """Parts that are gone (number of the line, part) without a line that tells who erased them and why. Not to be asked of an
+        export, where parts are masked."""
+        return sorted(self._gone - self._told)
 
     def take(self, rows: Sequence[AuditRow]) -> None:
         """Goes on with these lines. After a fault it takes no more."""
@@ -81,6 +90,9 @@ class Verifier:
         self.head = AuditHead(number=row.number, hash=row.hash)
         self.log = self.log or row.hash.hex()
         self.erased += bool(row.erased)
+        self._gone.update((row.number, part.value) for part in row.erased)
+        if row.action == ERASED:
+            self._told.update(erased_by(row))
         self._tree.extend([row.hash])
         while self._left and self._left[0].size == row.number:
             claim = self._left.pop(0)

@@ -15,7 +15,7 @@ import typer
 from gateway import clock
 from gateway.audit.chain import AuditRow, Part
 from gateway.audit.form import FIELDS, as_json, masked
-from gateway.audit.lines import by_operator
+from gateway.audit.lines import by_operator, erasure
 from gateway.checkpoints import Checkpointer, signer_of
 from gateway.cli.audit_verify import PAGE, Vouched, of_export, of_store, read_checkpoint, verdict
 from gateway.cli.keys_common import whoever
@@ -135,7 +135,7 @@ def _of_database(config: Path | None, vouched: Vouched, pem: str | None) -> dict
             for one in kept:
                 vouched.add(one, pem, f"the checkpoint over {one.size} lines in the database")
             after = kept[-1].size
-        return await verdict(of_store(store), vouched)
+        return await verdict(of_store(store), vouched, whole=True)
 
     return with_store(loaded(config), look)
 
@@ -283,7 +283,7 @@ def erase(
         gone: dict[Part, int] = {}
         for part, found in chosen.items():
             if found:
-                line = by_operator(whoever(by), "audit.erased", "audit", what, part=part.value, lines=len(found), reason=reason)
+                line = erasure(whoever(by), what, part.value, found, reason)
                 gone[part] = await store.erase_audit(found, part, line)
         return gone
 

@@ -18,6 +18,7 @@ from gateway.store.audit import AuditStore
 
 PAGE: Final = 5_000
 LINE_CHARACTERS_MAX: Final = 1_000_000
+SHOWN_MAX: Final = 20  # problems of one kind
 
 
 @dataclass(slots=True)
@@ -90,8 +91,8 @@ def _lines(path: Path, file: Any) -> Iterator[AuditRow]:
             raise CommandFailed(f"{path}, line {place} {error}") from None
 
 
-async def verdict(pieces: AsyncIterator[Sequence[AuditRow]], vouched: Vouched) -> dict[str, Any]:
-    """What to tell: "ok", the first fault, and what was looked at."""
+async def verdict(pieces: AsyncIterator[Sequence[AuditRow]], vouched: Vouched, *, whole: bool = False) -> dict[str, Any]:
+    """What to tell: "ok", the first fault, and what was looked at. `whole`: no line is masked, so whatever is gone was erased."""
     verifier = Verifier(vouched.claims)
     async with aclosing(pieces) as all_pieces:  # type: ignore[type-var]  # an async generator, as both above are
         async for piece in all_pieces:
@@ -99,8 +100,14 @@ async def verdict(pieces: AsyncIterator[Sequence[AuditRow]], vouched: Vouched) -
             if verifier.fault is not None:
                 break
     fault = verifier.finish()
+    problems = [*vouched.problems]
+    if whole and fault is None:
+        problems += (
+            f"line {number}: {part} is gone, and no line tells who erased it and why"
+            for number, part in verifier.untold[:SHOWN_MAX]
+        )
     return {
-        "ok": fault is None and not vouched.problems,
+        "ok": fault is None and not problems,
         "log": verifier.log,
         "lines": verifier.head.number,
         "head": verifier.head.hash.hex(),
@@ -109,5 +116,5 @@ async def verdict(pieces: AsyncIterator[Sequence[AuditRow]], vouched: Vouched) -
         "checkpoints_signed": vouched.signed,
         "checkpoints_unsigned": vouched.unsigned,
         "fault": None if fault is None else {"number": fault.number, "kind": fault.kind.value, "text": fault.text},
-        "problems": vouched.problems,
+        "problems": problems,
     }

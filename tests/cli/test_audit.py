@@ -210,12 +210,18 @@ def test_an_owner_who_drops_the_triggers_is_found_out_at_the_line(bankgate: Any,
         assert found_after(f"UPDATE audit_log SET {field} = 'x' WHERE number = 3") == (3, "altered"), field
     for digest in ("who_digest", "previous_hash", "hash"):
         assert found_after(f"UPDATE audit_log SET {digest} = object_digest WHERE number = 3") == (3, "altered"), digest
+    for number in range(1, 5):
+        assert found_after(f"UPDATE audit_log SET outcome = 'x' WHERE number = {number}") == (number, "altered")
     assert found_after("DELETE FROM audit_log WHERE number = 2") == (2, "missing")
     assert found_after("DELETE FROM audit_log WHERE number = 4") == (4, "cut_off")
     assert found_after("DELETE FROM audit_log") == (1, "cut_off")
     moved = ("SET number = 99 WHERE number = 2", "SET number = 2 WHERE number = 3", "SET number = 3 WHERE number = 99")
     assert found_after(*(f"UPDATE audit_log {one}" for one in moved)) == (2, "reordered")
-    place.sql("DROP TABLE copy")
+    place.sql("UPDATE audit_log SET actor = NULL, address = NULL, factor = NULL, who_salt = NULL WHERE number = 2")
+    silent = json.loads(bankgate("audit", "verify", *given).out)
+    assert (silent["ok"], silent["fault"]) == (False, None)
+    assert silent["problems"] == ["line 2: who is gone, and no line tells who erased it and why"]
+    place.sql("DELETE FROM audit_log", "INSERT INTO audit_log SELECT * FROM copy ORDER BY number", "DROP TABLE copy")
     assert bankgate("audit", "verify", *given).code == 0
 
 

@@ -12,9 +12,10 @@ import pytest
 from gateway.audit.chain import AuditHead, Part, fault_of
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.record import AuditRecord
-from gateway.store.audit import AuditFilter
+from gateway.store.audit import ROW_COLUMNS, AuditFilter
+from gateway.store.postgres.audit_lines import LOCK
 from gateway.store.postgres.connection import Database
-from gateway.store.store import Store
+from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
 from tests.store.support.make import HandClock
 
@@ -60,6 +61,40 @@ async def test_two_that_write_at_once_keep_one_chain(another: OpenAnother) -> No
     assert [row.number for row in rows] == list(range(1, 61))
     assert [row.previous_hash for row in rows] == [bytes(32), *(row.hash for row in rows[:-1])]
     assert {row.object_id for row in rows} == {f"{word}-{n}" for n in range(30) for word in ("payment", "second")}
+
+
+async def test_an_operation_that_fails_leaves_no_line_and_those_beside_it_keep_theirs(store: Store) -> None:
+    done = await asyncio.gather(
+        store.resolve_discrepancy(7, "ada", "there is none", [record("failed")]),
+        *(store.audit([record(f"payment-{number}")]) for number in range(5)),
+        store.resolve_discrepancy(8, "ada", "there is none", [record("failed")]),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in done] == [Stale, *[type(None)] * 5, Stale]
+    rows = await store.audit_rows(0, 99)
+    assert sorted(row.object_id or "" for row in rows) == [f"payment-{number}" for number in range(5)]
+    assert [row.previous_hash for row in rows] == [bytes(32), *(row.hash for row in rows[:-1])]
+
+
+async def test_a_process_that_dies_before_its_commit_leaves_no_gap(
+    store: Store, kind: str, place: Path, request: pytest.FixtureRequest
+) -> None:
+    await store.audit([record("a")])
+    columns = ", ".join(ROW_COLUMNS[1:])
+    insert = f"INSERT INTO audit_log (number, {columns}) SELECT 2, {columns} FROM audit_log"
+    if kind == "postgres":
+        dying = psycopg.connect(request.getfixturevalue("database").url)
+        dying.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        dying.execute(insert)
+        dying.close()
+    else:
+        with closing(sqlite3.connect(place / "store.db", isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            file.execute(insert)
+    await store.audit([record("b")])
+    rows = await store.audit_rows(0, 9)
+    assert [(row.number, row.object_id) for row in rows] == [(1, "a"), (2, "b")]
+    assert rows[1].previous_hash == rows[0].hash
 
 
 async def test_lines_are_found_by_what_they_tell_newest_first(store: Store, clock: HandClock) -> None:

@@ -11,6 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from gateway.audit.chain import Part
+from gateway.audit.checkpoint import claim_of
+from gateway.audit.record import AuditRecord
+from gateway.audit.verify import Verifier
+from gateway.checkpoints import Checkpointer
+from gateway.config import AuditSettings
 from gateway.lifecycle import DeliveryEvent, PaymentEvent
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.copy import copy_connection
@@ -145,6 +151,23 @@ async def test_serial_numbers_move_with_their_payments_and_are_never_given_again
     for given, package in (("S2", "P2"), ("S3", "P1")):
         with pytest.raises(SerialTaken):
             await there.give_serials(delivery.delivery_id, delivery.fence, [(payment.payment_id, given)], package)
+
+
+async def test_the_audit_log_moves_whole_and_its_chain_goes_on(
+    here: SqliteStore, there: PostgresStore, database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    line = AuditRecord(action="a", actor="person: 李伟", object_kind="c", object_id="d")
+    await here.audit([line] * 3)
+    await here.erase_audit([2], Part.WHO, line)
+    checkpointer = Checkpointer(here, AuditSettings(), clock, None)
+    kept, before = await checkpointer.make(), await here.audit_rows(0, 9)
+    await here.close()
+    await move(tmp_path / "store.db", database)
+    assert (await there.audit_rows(0, 9), await there.last_checkpoint()) == (before, kept)
+    await there.audit([line])
+    verifier = Verifier([claim_of(kept.content)] if kept else [])
+    verifier.take(await there.audit_rows(0, 9))
+    assert (verifier.finish(), verifier.head.number) == (None, 5)
 
 
 async def test_all_that_a_file_holds_is_in_the_database_and_work_goes_on(

@@ -258,10 +258,10 @@ class Writer:
         if all(job.error is not None for unit in units for job in unit):
             await db.execute("ROLLBACK")
             return
-        if tx.audit:
-            await audit_lines.write(db, tx.audit)
         if tx.wakes:
             await write_wakes(db, tx.wakes, tx.now)
+        if tx.audit:  # last of all: whoever has the end of the log waits for nobody but the disk
+            await audit_lines.write(db, tx.audit)
         try:
             status = await db.execute("COMMIT")
         except Exception as error:
