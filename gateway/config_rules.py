@@ -156,11 +156,8 @@ def _audit(audit: AuditSettings, directory: Path) -> Iterator[tuple[str, str, st
 
 def _people(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     people, directory = configuration.people, configuration.directory
-    carried = any("people" in caller.actions for caller in configuration.callers)
     if people.key is not None:
         yield from _reference("people.key", people.key, directory)
-    elif carried:
-        yield "people.key", "is required: a caller may carry people", 'openssl rand -hex 32 > people.key; key = "file:people.key"'
     if (people.relying_party is None) != (not people.origins):
         yield "people", "relying_party and origins belong together", "the domain of passkeys, and where the page is served"
     for place, origin in enumerate(people.origins):

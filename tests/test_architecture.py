@@ -34,6 +34,10 @@ PURE = (
     *("formats", "keys", "gateway/lifecycle.py", "gateway/batching.py", "gateway/matching.py"),
     *("gateway/continuity.py", "gateway/place.py", "gateway/replay_outcome.py", "channels/ebics", "gateway/policy"),
     *("gateway/audit", "gateway/review_standing.py", "gateway/habits_settings.py", "gateway/payee/check.py"),
+    *(
+        f"gateway/people/{name}.py"
+        for name in ("person", "permissions", "records", "names", "totp", "pauses", "passwords", "passkeys", "oidc")
+    ),
 )
 IMPURE_BY_PURPOSE = {
     "channels/ebics/line.py": "carries one message over HTTPS",

@@ -31,7 +31,10 @@ SPELT = {
     "PSFL": "PSF-2.0",
 }
 # What a package's own files say where its metadata does not say enough.
-MEANT = {"python-dateutil": "Apache-2.0 OR BSD-3-Clause"}  # "Dual License"; its LICENSE file names the two
+MEANT = {
+    "python-dateutil": "Apache-2.0 OR BSD-3-Clause",  # "Dual License"; its LICENSE file names the two
+    "pyasn1-modules": "BSD-2-Clause",  # "BSD": the text in its LICENSE file has two clauses
+}
 # Where a package offers a choice, the one that we take.
 TAKEN = {"asyncssh": "EPL-2.0"}
 

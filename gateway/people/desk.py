@@ -131,7 +131,9 @@ class PeopleDesk:
         self, action: str, name: str, by: SignedIn | Source | str, *, factor: str = "", outcome: str = "done", **detail: Any
     ) -> AuditRecord:
         """A line about a person's account. `by`: the one who did it; a text for one at the machine."""
-        actor, source = (f"person: {name}", by) if isinstance(by, Source) else (str(by), Source(caller=""))
+        actor, source = str(by), Source(caller="")
+        if isinstance(by, Source):  # who was refused is known by nothing but a name that anybody can type
+            actor, source = f"person: {name}" if outcome == "done" else "nobody known", by
         if isinstance(by, SignedIn):
             actor, source, factor = f"person: {by.account.name}", by.source, factor or by.session.factor
         return AuditRecord(

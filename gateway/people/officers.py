@@ -220,7 +220,7 @@ class Officers(Factors, PeopleDesk):
         )
         line = self._record("emergency.opened", name, at_machine, opening=opening.opening_id, reason=reason, minutes=minutes)
         await self._store.open_sealed(opening, [line])
-        log.error("people.emergency-opened", person=name, opening=opening.opening_id, until=str(opening.open_until))
+        log.error("people.emergency-opened", opening=opening.opening_id, until=str(opening.open_until))
         return opening
 
     async def review_opening(self, by: SignedIn, opening_id: str, review: str) -> None:

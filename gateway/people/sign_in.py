@@ -266,11 +266,10 @@ class SigningIn(Factors, PeopleDesk):
             raise SignInRefused(NOT_RIGHT)
 
     async def _refused(self, account: Account | None, source: Source, what: str) -> NoReturn:
-        """Counts it, writes it down if there is such a person, and raises."""
+        """Counts it, writes it down, which costs the same whether there is such a person or not, and raises."""
         self._metrics.people_sign_ins_total.labels("refused").inc()
-        if account is not None:
-            line = self._record("sign_in.refused", account.name, source, outcome="refused", what=what)
-            await self._store.audit([line])
+        name = account.name if account is not None else ""  # what strangers type is not kept
+        await self._store.audit([self._record("sign_in.refused", name, source, outcome="refused", what=what)])
         raise SignInRefused(NOT_RIGHT)
 
     def _no(self) -> SignInRefused:

@@ -70,6 +70,15 @@ class Tab:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
+    async def loaded(self) -> None:
+        """Until the page is there; before, the tab shows one of the browser's own."""
+        ready = "new Promise(done => document.readyState === 'complete' ? done(0) : addEventListener('load', () => done(0)))"
+        for _ in range(200):
+            if await self.run(f"{ready}.then(() => document.title + window.isSecureContext)") == "bankgatetrue":
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("the page did not come")
+
     async def create(self, options: str) -> str:
         """navigator.credentials.create(), from JSON to JSON as a page does it."""
         return str(await self.run(_SCRIPT % ("create", "parseCreationOptionsFromJSON", options)))
@@ -90,7 +99,8 @@ async def tab(origin: str, profile: Path) -> AsyncIterator[Tab]:
     executable = program()
     assert executable is not None
     environment = {**os.environ, "HOME": str(profile)}
-    browser = subprocess.Popen(
+    browser = await asyncio.to_thread(
+        subprocess.Popen,
         [executable, *FLAGS, f"--user-data-dir={profile}", f"{origin}/"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -105,8 +115,7 @@ async def tab(origin: str, profile: Path) -> AsyncIterator[Tab]:
                 options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
                 more = {"isUserVerified": True, "automaticPresenceSimulation": True}
                 await found.call("WebAuthn.addVirtualAuthenticator", options={**options, **more})
-                while await found.run("(async () => document.title + window.isSecureContext)()") != "bankgatetrue":
-                    await asyncio.sleep(0.05)
+                await found.loaded()
                 yield found
     finally:
         browser.terminate()
@@ -118,16 +127,23 @@ async def tab(origin: str, profile: Path) -> AsyncIterator[Tab]:
 
 
 async def _port(file: Path, browser: "subprocess.Popen[bytes]") -> int:
-    while not (file.is_file() and file.read_text().strip()):
+    for _ in range(int(START_SECONDS / 0.05)):
+        if told := await asyncio.to_thread(_read, file):
+            return int(told.splitlines()[0])
         assert browser.poll() is None, "chromium ended before it listened"
         await asyncio.sleep(0.05)
-    return int(file.read_text().splitlines()[0])
+    raise AssertionError("chromium does not listen")
+
+
+def _read(file: Path) -> str:
+    return file.read_text().strip() if file.is_file() else ""
 
 
 async def _target(http: ClientSession, port: int, origin: str) -> str:
-    while True:
+    for _ in range(int(START_SECONDS / 0.05)):
         async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
             for one in await answer.json():
                 if one.get("type") == "page" and one.get("url", "").startswith(origin):
                     return str(one["webSocketDebuggerUrl"])
         await asyncio.sleep(0.05)
+    raise AssertionError("chromium has no tab with the page")

@@ -1,4 +1,5 @@
-"""A real browser registers a passkey, signs in with it and approves a digest; what it signed is good here and for a third party."""
+"""A real browser registers a passkey, signs in with it and approves a digest; what it signed is good here and for a third
+party."""
 
 import json
 from dataclasses import replace

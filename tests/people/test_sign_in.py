@@ -67,6 +67,8 @@ async def test_a_name_that_is_not_there_costs_the_same_work(house: House, monkey
         with pytest.raises(SignInRefused):
             await house.people.sign_in(name, "wrong password, surely", CONSOLE)
     assert len(checked) == 2
+    lines = [row for row in await house.store.audit_rows(0, 999) if row.action == "sign_in.refused"]
+    assert [(row.object_id, row.actor) for row in lines] == [("", "nobody known"), ("eve", "nobody known")]
 
 
 async def test_guessing_is_slowed_by_name_and_a_pause_is_told_like_a_wrong_password(house: House) -> None:

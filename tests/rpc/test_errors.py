@@ -26,6 +26,11 @@ EXAMPLES: dict[type[Exception], tuple[Exception, grpc.StatusCode]] = {
     errors.TooLate: (errors.TooLate("no", "sent"), grpc.StatusCode.FAILED_PRECONDITION),
     errors.TooMany: (errors.TooMany("no"), grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.BadRequest: (errors.BadRequest("on", "no"), grpc.StatusCode.INVALID_ARGUMENT),
+    errors.NotSignedIn: (errors.NotSignedIn("no"), grpc.StatusCode.UNAUTHENTICATED),
+    errors.SignInRefused: (errors.SignInRefused("no"), grpc.StatusCode.UNAUTHENTICATED),
+    errors.FactorNeeded: (errors.FactorNeeded("no"), grpc.StatusCode.PERMISSION_DENIED),
+    errors.FactorRefused: (errors.FactorRefused("no"), grpc.StatusCode.PERMISSION_DENIED),
+    errors.PeopleNotSetUp: (errors.PeopleNotSetUp("no"), grpc.StatusCode.FAILED_PRECONDITION),
 }
 
 
