@@ -77,36 +77,6 @@ _HAN_PLACE = ("北京", "上海", "深圳", "广州", "杭州", "天津", "青�
 _HAN_BUSINESS = ("贸易", "科技", "实业", "进出口", "国际贸易", "投资", "物流", "电子", "机械设备", "化工")
 _ONSET = _pool("b d f g k l m n p r s t v z br dr fr gr kr pl st tr")
 _BRAND = tuple(onset + vowel + coda for onset in _ONSET for vowel in "aeiou" for coda in ("", "l", "m", "n", "r", "s", "x"))
-_BUSINESS = ("贸易", "科技", "实业", "进出口", "国际贸易", "投资", "物流", "电子", "机械设备", "化工")
-_BRAND = tuple(
-    onset + vowel + coda
-    for onset in [
-        "b",
-        "d",
-        "f",
-        "g",
-        "k",
-        "l",
-        "m",
-        "n",
-        "p",
-        "r",
-        "s",
-        "t",
-        "v",
-        "z",
-        "br",
-        "dr",
-        "fr",
-        "gr",
-        "kr",
-        "pl",
-        "st",
-        "tr",
-    ]
-    for vowel in "aeiou"
-    for coda in ("", "l", "m", "n", "r", "s", "x")
-)
 _BUSINESS = _pool(
     "Trading Shipping Industries Energy Petroleum Logistics Engineering Holding Electronics Chemicals Aviation Marine Steel "
     "Textiles Pharma"

@@ -75,6 +75,16 @@ def test_a_name_the_list_calls_weak_never_blocks(screen: MakeScreen, subject: Ma
             "remittance_information",
         ),
         (
+            ListEntry(entry_id="t", terms=("machine parts",)),
+            {"remittance_information": RemittanceInformation(unstructured=("spare machine", "parts"))},
+            "remittance_information",
+        ),
+        (
+            ListEntry(entry_id="t", terms=("machine parts",)),
+            {"remittance_information": RemittanceInformation(unstructured=("spare machine pa", "rts"))},
+            "remittance_information",
+        ),
+        (
             ListEntry(entry_id="t", terms=("武器",)),
             {"remittance_information": RemittanceInformation(unstructured=("購買武器零件",))},
             "remittance_information",

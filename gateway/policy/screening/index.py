@@ -35,12 +35,15 @@ from gateway.policy.screening.words import PARTICLES
 TWO_APART_FROM: Final = 8  # letters: in words so long two letters may differ
 _SLACK: Final = 2.0  # points, for particles and for adding up in single precision
 _MET_WORDS_MAX: Final = 50_000  # kept, as names share words: payments of a day have few that those before did not have
-_MET_PLACES_MAX: Final = 4_000_000  # in all of them: 12 bytes each
+_MET_PLACES_MAX: Final = 3_000_000  # in all of them: 20 bytes each
 
 _Words = tuple[str, ...]
 _Sums = NDArray[np.float32]
 _Places = NDArray[np.int32]
-_Met = tuple[_Places, _Sums]  # the forms, and of each what a counterpart there is worth, its weight and ours
+_Met = tuple[
+    _Places, _Sums
+]  # the forms, and of each what a counterpart there is worth, its weight, ours, and whether it is written together
+_COLUMNS: Final = 4
 _NOWHERE: Final = np.array([], dtype=np.int32)
 
 
@@ -86,9 +89,9 @@ class NameIndex:
         self._spare: list[_Sums] = []
 
     def _counting(self, words: _Words) -> float:
-        """What all words but particles weigh."""
+        """What all words but particles weigh; of a name of nothing else, these."""
         weights = [self.weights.of(word) for word in words]
-        return sum(weight for weight in weights if weight > WEIGHT_PARTICLE) or WEIGHT_PARTICLE
+        return sum(weight for weight in weights if weight > WEIGHT_PARTICLE) or sum(weights)
 
     def search(self, name: Name, floor: float) -> list[NameHit]:
         """The names that score `floor` or more, each once with its best score, the best first."""
@@ -119,20 +122,24 @@ class NameIndex:
         """The forms whose score may reach the floor: what of each can be matched at best, in sums over all of them at a time.
 
         `likely` sums the weights of their words that have a counterpart, times how alike the two are, and `theirs` the weights
-        alone; `ours` those of our words that have one. What is written apart or together counts for all of its words.
+        alone; `ours` those of our words that have one. What is written apart or together counts for all of its words, beside what
+        they count alone.
         """
         mets: list[_Met | None] = []
         total = 0.0
+        telling = any(self.weights.of(word) > WEIGHT_PARTICLE for word in words)
         for word in words:
             weight = self.weights.of(word)
-            if weight <= WEIGHT_PARTICLE:
+            if weight <= WEIGHT_PARTICLE and telling:
                 continue  # taken for matched, as it hardly counts
             total += weight
             mets += self._counterparts(word, weight, alone=True), self._written_apart(word, weight)
         mets += (self._counterparts(text, weight, alone=False) for text, weight in self._joined_words(words))
         touched = np.concatenate([_NOWHERE, *(met[0] for met in mets if met is not None)])
-        likely, matched, ours = self._summed(mets, touched).T
-        first, second = likely / (matched + np.maximum(total - ours, 0)), likely / np.maximum(self._weight[touched], matched)
+        likely, matched, ours, joined = self._summed(mets, touched).T
+        matched = np.where(joined > 0, np.minimum(likely, matched), matched)  # words written together are counted twice
+        first, second = likely / (matched + np.maximum(total - ours, 0)), likely / self._weight[touched]
+        first, second = np.minimum(first, 1), np.minimum(second, 1)
         score = COVERED_SHARE * np.maximum(first, second) + (1 - COVERED_SHARE) * np.minimum(first, second)
         return sorted(set(touched[score >= (floor - _SLACK) / 100].tolist()))
 
@@ -144,7 +151,7 @@ class NameIndex:
         try:
             sums = self._spare.pop()
         except IndexError:
-            sums = np.zeros((len(self._forms), 3), dtype=np.float32)
+            sums = np.zeros((len(self._forms), _COLUMNS), dtype=np.float32)
         for met in mets:
             if met is not None:
                 sums[met[0]] += met[1]
@@ -162,10 +169,10 @@ class NameIndex:
         for near, alike in self._words.near(word, two_apart=alone):
             if (forms := self._postings.get(near)) is not None:
                 weight = self.weights.of(near)
-                found.append(((alike * weight, weight, our_weight), forms))
+                found.append(((alike * weight, weight, our_weight, float(not alone)), forms))
             if alone and near in self._with_particle:
                 weight = self._joined_weight[near]
-                found.append(((alike * weight, weight, our_weight), self._joined[near]))
+                found.append(((alike * weight, weight, our_weight, 1.0), self._joined[near]))
         found.sort(key=lambda one: one[0])
         met: _Met | None = None
         if found:
@@ -184,7 +191,7 @@ class NameIndex:
         if forms is None or word in self._with_particle:
             return None
         weight = self._joined_weight[word]
-        return forms, np.full((len(forms), 3), (weight, weight, our_weight), np.float32)
+        return forms, np.full((len(forms), _COLUMNS), (weight, weight, our_weight, 1.0), np.float32)
 
     def _joined_words(self, words: _Words) -> Iterator[tuple[str, float]]:
         """Neighbours written together and the whole, with the weight of what is in them."""

@@ -65,7 +65,7 @@ def looked_at(subject: Subject) -> Looked:
     remittance = transfer.remittance_information
     texts = [transfer.purpose_proprietary or ""]
     if remittance is not None:
-        texts += ["".join(remittance.unstructured), *remittance.unstructured]
+        texts += ["".join(remittance.unstructured), " ".join(remittance.unstructured)]
         texts += [item.additional_information or "" for item in remittance.structured]
     return Looked(
         names=tuple(names),
