@@ -8,14 +8,16 @@ the EPC's scheme give. Anything else is no answer: NOT_AVAILABLE, with the reaso
 import asyncio
 import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import aiohttp
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from channels.channel import ChannelError
 from channels.content import BadArrival
-from channels.https_client import HttpsClient, bounded
+from channels.https_client import HttpsClient, bounded, plainly
 from channels.references import References
 from gateway.payee.provider import (
     NONSENSE,
@@ -27,7 +29,10 @@ from gateway.payee.provider import (
     PayeeResult,
     not_available,
 )
-from gateway.payee_settings import PayeeServiceSettings
+from gateway.payee_settings import PayeeServiceSettings, PayeeSettings
+from keys.secrets import certificate_pem, resolve
+
+log = structlog.get_logger("payee")
 
 _CODES: Final = {
     "MTCH": PayeeResult.MATCH,
@@ -76,7 +81,8 @@ class HttpsPayees:
             return not_available(TIMEOUT)
         except BadArrival:
             return not_available(NONSENSE)
-        except (aiohttp.ClientError, OSError, ChannelError):
+        except (aiohttp.ClientError, OSError, ChannelError) as error:
+            log.warning("payee_service_unreachable", error=plainly(error))
             return not_available(UNREACHABLE)
 
     async def close(self) -> None:
@@ -90,6 +96,18 @@ class HttpsPayees:
             if response.status != HTTPStatus.OK:
                 return not_available(REFUSED if response.status in _REFUSALS else UNREACHABLE)
         return _answer(content, reference)
+
+
+def service_of(settings: PayeeSettings, directory: Path) -> HttpsPayees | None:
+    """The service that the settings name, none of its keys read yet; None: nobody is asked. `directory`: of the configuration."""
+    if settings.service is None:
+        return None
+    references = References(
+        secret=lambda reference: resolve(reference, directory),
+        certificate=lambda reference: certificate_pem(reference, directory),
+        base=directory,
+    )
+    return HttpsPayees(settings.service, references)
 
 
 def _body(question: PayeeQuestion) -> bytes:

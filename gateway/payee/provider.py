@@ -4,14 +4,15 @@ Names: the four results of the EPC's Verification Of Payee scheme (EPC218-23): m
 """
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+import structlog
+
 from formats.code_tables_payees import VERIFICATION_REASONS
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("payee")
 
 
 class PayeeResult(StrEnum):
@@ -99,5 +100,5 @@ async def ask(provider: PayeeProvider, question: PayeeQuestion, seconds: float) 
     except TimeoutError:
         return not_available(TIMEOUT)
     except Exception as error:  # a provider is others' code: no failure of it may hold a payment up
-        log.warning("payee verification failed: %s", type(error).__name__)  # its text may quote names and accounts
+        log.warning("payee_check_failed", provider=provider.name, error=type(error).__name__)  # its text may quote names
         return not_available(FAILED)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import ValidationError
 
 from channels.references import References
-from gateway.payee.https import HttpsPayees
+from gateway.payee.https import HttpsPayees, service_of
 from gateway.payee.provider import (
     NONSENSE,
     NOT_APPLICABLE,
@@ -170,8 +171,36 @@ async def test_a_silent_service_holds_many_payments_no_longer_than_the_settings_
 @pytest.mark.parametrize("changes", [{"trust": ["env:OTHER_CA"]}, identity("STRANGER"), identity(None), {"trust": ["env:GONE"]}])
 async def test_who_is_not_believed_gives_no_answer(service: PayeeService, provider: Open, changes: dict[str, Any]) -> None:
     """A service with another certificate; ourselves with one it does not know, or none; settings that lead nowhere."""
-    assert await ask(provider(**changes), question("Acme"), 5) == not_available(UNREACHABLE)
+    with structlog.testing.capture_logs() as logged:
+        assert await ask(provider(**changes), question("Acme"), 5) == not_available(UNREACHABLE)
     assert not service.asked
+    assert logged[0]["error"], "an operator is told why"
+    assert "Acme" not in str(logged)
+
+
+async def test_the_service_of_the_settings_reads_its_certificates_below_the_configuration(
+    service: PayeeService, tmp_path: Path
+) -> None:
+    secrets = world().secrets
+    for name in ("CA", "CLIENT", "CLIENT_KEY", "PASSPHRASE"):
+        (tmp_path / name).write_bytes(secrets[f"env:{name}"])
+        (tmp_path / name).chmod(0o600)
+    settings = PayeeSettings.model_validate(
+        {
+            "service": {
+                "base_url": f"https://127.0.0.1:{service.port}",
+                "trust": ["file:CA"],
+                "client_certificate": "file:CLIENT",
+                "client_key": "file:CLIENT_KEY",
+                "client_key_passphrase": "file:PASSPHRASE",
+            }
+        }
+    )
+    built = service_of(settings, tmp_path)
+    assert built is not None
+    assert (await built.verify(question("Acme"))).result is PayeeResult.MATCH
+    await built.close()
+    assert service_of(PayeeSettings(), tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,12 @@ def test_what_another_caller_pays_makes_no_account_known_to_this_one() -> None:
     assert "habits.changed-account" in judged(payment(account=OTHER), [*months(5), *theirs])
 
 
+def test_of_another_callers_creditor_a_finding_says_no_more_than_that_there_is_one() -> None:
+    told = judged(payment(account=OTHER), months(7, caller="other"))["habits.changed-account"]
+    assert told.text_en == "a known creditor with a new account, at another bank; another caller paid it elsewhere"
+    assert [name for name, _ in told.facts] == ["creditor_account"]
+
+
 def test_an_account_under_quite_another_name_is_told_and_a_collectors_account_is_not() -> None:
     assert "habits.other-name" in judged(payment(name="Zyx Holding"), months(4))
     assert "habits.other-name" not in judged(payment(name="Acme Handel"), months(4))

@@ -31,20 +31,13 @@ def _account(case: Case) -> Iterator[Finding]:
         by_account.setdefault(one.past.creditor_account, []).append(one)
     near = [(other, rows) for other, rows in by_account.items() if accounts_near(account, other)]
     used, rows = max(near or by_account.items(), key=lambda item: item[1][-1].key)
-    since, last = rows[0].past.submitted_at.date(), rows[-1].past.submitted_at.date()
-    facts = {
-        "creditor_account": masked_number(account),
-        "known_account": masked_number(used),
-        "payments": str(len(rows)),
-        "first": since.isoformat(),
-        "last": last.isoformat(),
-    }
+    told_en, told_zh, facts = _told(case, used, rows)
     if near and weights.near_account:
         yield found(
             "near-account",
             weights.near_account,
-            f"the account differs in a character or two from the one this creditor was paid on {_times_en(len(rows))}",
-            f"收款账号与该收款人此前使用过 {len(rows)} 次的账号仅差一两个字符",
+            f"the account differs in a character or two from the one known of this creditor; {told_en}",
+            f"收款账号与该收款人的已知账号仅差一两个字符；{told_zh}",
             **facts,
         )
     elif weights.changed_account:
@@ -56,10 +49,25 @@ def _account(case: Case) -> Iterator[Finding]:
         yield found(
             "changed-account",
             min(100, score + (_OTHER_COUNTRY if abroad else 0)),
-            f"a known creditor with a new account{where_en}; the old one was paid {_times_en(len(rows))} since {since}",
-            f"已知收款人使用了新账号{where_zh}；原账号自 {since} 起已付款 {len(rows)} 次",
+            f"a known creditor with a new account{where_en}; {told_en}",
+            f"已知收款人使用了新账号{where_zh}；{told_zh}",
             **facts,
         )
+
+
+def _told(case: Case, used: str, rows: list[Seen]) -> tuple[str, str, dict[str, str]]:
+    """What may be told of the account known so far: of another caller's payments, that there are some."""
+    facts = {"creditor_account": masked_number(case.past.creditor_account)}
+    if rows[-1].past.caller != case.subject.caller:
+        return "another caller paid it elsewhere", "其他调用方曾向该收款人的另一账号付款", facts
+    since, last = rows[0].past.submitted_at.date(), rows[-1].past.submitted_at.date()
+    facts |= {
+        "known_account": masked_number(used),
+        "payments": str(len(rows)),
+        "first": since.isoformat(),
+        "last": last.isoformat(),
+    }
+    return f"the old one was paid {_times_en(len(rows))} since {since}", f"原账号自 {since} 起已付款 {len(rows)} 次", facts
 
 
 def _name(case: Case) -> Iterator[Finding]:
@@ -72,10 +80,9 @@ def _name(case: Case) -> Iterator[Finding]:
         yield found(
             "other-name",
             weight,
-            f"the account is known under quite another name, from {len(known)} payments",
-            f"该账号此前 {len(known)} 笔付款使用的是完全不同的户名",
+            "the account is known under quite another name",
+            "该账号此前付款使用的是完全不同的户名",
             creditor_account=masked_number(case.past.creditor_account),
-            payments=str(len(known)),
         )
 
 
