@@ -193,10 +193,20 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from gateway.config_load import ConfigurationProblems
     from gateway.errors import GatewayError
     from gateway.rpc.server import CannotListen
+    from gateway.screening_lists import ScreeningProblems
     from gateway.store.store import StoreUnavailable
     from keys.seal import SealError
 
-    return (ChannelError, FormatError, GatewayError, SealError, ConfigurationProblems, CannotListen, StoreUnavailable)
+    return (
+        ChannelError,
+        FormatError,
+        GatewayError,
+        SealError,
+        ConfigurationProblems,
+        CannotListen,
+        StoreUnavailable,
+        ScreeningProblems,
+    )
 
 
 if __name__ == "__main__":

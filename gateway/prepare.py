@@ -179,7 +179,7 @@ class Preparer:
             for transfer in self.store.delivery_transfers(delivery.delivery_id, block.payment_information_id)
         ]
 
-    def _message(self, delivery: Delivery, blocks: list[DeliveryBlock], watch: Watch | None) -> PaymentInitiation:
+    def _message(self, delivery: Delivery, blocks: list[DeliveryBlock], watch: Watch | None = None) -> PaymentInitiation:
         say = self._saying(delivery, watch)
         return PaymentInitiation(
             serial_number=None if say.serials is None else say.serials.package,

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from gateway.errors import GatewayError
 from gateway.policy.screening.entries import ListAction, ScreeningList
 from gateway.policy.screening.files import Broken, Reading
 from gateway.policy.screening.files_own import read_csv, read_toml
@@ -36,7 +35,7 @@ class ListProblem:
         return f"{self.file}:{self.line}: {self.problem}" if self.line else f"{self.file}: {self.problem}"
 
 
-class ScreeningProblems(GatewayError):
+class ScreeningProblems(Exception):
     """The operator's: lists cannot be used, so nothing can be said to be clean. Carries the problems of all lists."""
 
     def __init__(self, problems: list[ListProblem]) -> None:
