@@ -46,6 +46,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),
     "people": ("gateway.cli.people", "app"),
+    "session": ("gateway.cli.session", "app"),
     "bench": ("gateway.main", "bench"),
 }
 """Every command: the module it stands in, and the function or group of commands there."""

@@ -4,9 +4,6 @@ The session stands in the environment or in a file, never on the command line; s
 the terminal where none is given.
 """
 
-import os
-import sys
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,19 +11,14 @@ import typer
 from gateway.cli import connect
 from gateway.cli.operations import Connection, Limit, ReasonOption, service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, reason_words, state_word
+from gateway.cli.session import SessionFile, second_factor, token_of
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Payments that rules stopped, and what people decide about them."
 )
 
-SESSION: Final = "BANKGATE_SESSION"
-CODE: Final = "BANKGATE_CODE"
 _STATES: Final = ("awaiting_approval", "held")
 Lang = Annotated[Language, typer.Option(help="In which language findings are told; --json has both.")]
-SessionFile = Annotated[
-    Path | None,
-    typer.Option(help=f"A file with the token of the session; absent: the variable {SESSION}.", show_default=False),
-]
 Digest = Annotated[
     str,
     typer.Option(help="The digest that `approvals show` printed. What is decided is that content, and no other."),
@@ -98,8 +90,8 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve a payment as the person of the session. Asks for a second factor."""
-    request = {"approval_id": payment_id, "approve": True, "reason": reason, "digest": digest, "second_factor": _factor()}
-    target, session = service.as_target(), _session(session_file)
+    target, session = service.as_target(), token_of(session_file)
+    request = {"approval_id": payment_id, "approve": True, "reason": reason, "digest": digest, "second_factor": second_factor()}
     answer = service_call(target, "OperationsService", "DecideApproval", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
 
@@ -117,8 +109,8 @@ def refuse(
     as_json: Json = False,
 ) -> None:
     """Refuse a payment that waits or is held. That is final: what is to be paid all the same is submitted anew."""
-    request = {"approval_id": payment_id, "approve": False, "reason": reason, "digest": digest, "second_factor": _factor()}
-    target, session = service.as_target(), _session(session_file)
+    target, session = service.as_target(), token_of(session_file)
+    request = {"approval_id": payment_id, "approve": False, "reason": reason, "digest": digest, "second_factor": second_factor()}
     answer = service_call(target, "OperationsService", "DecideApproval", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
 
@@ -137,39 +129,16 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Release a payment that rules hold, after a look at what they found. It goes on to those who have to approve it, if any."""
+    target, session = service.as_target(), token_of(session_file)
     request = {
         "payment_id": payment_id,
         "reason": reason,
         "digest": digest,
         "review_version": review,
-        "second_factor": _factor(),
+        "second_factor": second_factor(),
     }
-    target, session = service.as_target(), _session(session_file)
     answer = service_call(target, "OperationsService", "ReleaseHeldPayment", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
-
-
-def _session(file: Path | None) -> str:
-    """The token of the session. Raises `CommandFailed`."""
-    if file is not None:
-        try:
-            return file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise CommandFailed(f"--session-file {file}: {error.strerror}", USAGE) from None
-    token = os.environ.get(SESSION, "").strip()
-    if not token:
-        raise CommandFailed(f"sign in first: give --session-file, or set {SESSION}", USAGE)
-    return token
-
-
-def _factor() -> dict[str, str]:
-    """A code of an app: from the environment, else asked for."""
-    code = os.environ.get(CODE, "").strip()
-    if not code and sys.stdin.isatty():
-        code = typer.prompt("code of your second factor", hide_input=True, err=True).strip()
-    if not code:
-        raise CommandFailed(f"a second factor is needed: run it in a terminal, or set {CODE}", USAGE)
-    return {"totp_code": code}
 
 
 def _request(approval: dict[str, Any]) -> dict[str, Any]:

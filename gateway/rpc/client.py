@@ -18,6 +18,8 @@ from google.rpc import error_details_pb2 as details  # type: ignore[import-untyp
 from google.rpc import status_pb2
 
 from bankgate.v1 import (
+    access_pb2,
+    access_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -52,6 +54,7 @@ _STUBS: Final[Mapping[str, tuple[Any, Any]]] = {
     "StatementService": (statements_pb2_grpc.StatementServiceStub, statements_pb2),
     "OperationsService": (operations_pb2_grpc.OperationsServiceStub, operations_pb2),
     "PlanService": (plans_pb2_grpc.PlanServiceStub, plans_pb2),
+    "AccessService": (access_pb2_grpc.AccessServiceStub, access_pb2),
 }
 
 
@@ -86,9 +89,11 @@ class CallFailed(Exception):
     """A call that was not answered as hoped. `code` is the gRPC status code's name; `broken` what the service listed."""
 
     _UNREACHABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "UNAUTHENTICATED"})
+    _OF_PEOPLE: Final = frozenset({"SESSION_ENDED", "SIGN_IN_REFUSED"})
 
-    def __init__(self, code: str, text: str, broken: tuple[Broken, ...] = (), total: int = 0) -> None:
+    def __init__(self, code: str, text: str, broken: tuple[Broken, ...] = (), total: int = 0, reason: str = "") -> None:
         self.code = code
+        self.reason = reason  # of gateway/rpc/errors.py, where the service gave one
         self.text = text
         self.broken = broken
         self.total = total
@@ -96,8 +101,9 @@ class CallFailed(Exception):
 
     @property
     def unreachable(self) -> bool:
-        """Whether the service was not reached, or not let us in: nothing is wrong with what was asked."""
-        return self.code in self._UNREACHABLE
+        """Whether the service was not reached, or not let us in: nothing is wrong with what was asked. A person whom it does
+        not let in has given something wrong, or has to sign in again."""
+        return self.code in self._UNREACHABLE and self.reason not in self._OF_PEOPLE
 
     @property
     def again(self) -> bool:
@@ -322,7 +328,7 @@ async def _answers(stream: Any, sent: _Sent[Any] | None = None) -> AsyncIterator
 
 def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
     broken: list[Broken] = []
-    total = 0
+    total, reason = 0, ""
     metadata: Any = error.trailing_metadata()  # its stub knows one entry only
     for key, value in metadata or ():
         if key != DETAILS_KEY or not isinstance(value, bytes):
@@ -332,8 +338,8 @@ def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
             if detail.Unpack(bad_request):
                 broken += [Broken(v.field, v.reason, v.description) for v in bad_request.field_violations]
             elif detail.Unpack(info):
-                total = int(info.metadata.get("total", "0"))
-    return CallFailed(error.code().name, error.details() or "", tuple(broken), total)
+                total, reason = int(info.metadata.get("total", "0")), info.reason
+    return CallFailed(error.code().name, error.details() or "", tuple(broken), total, reason)
 
 
 def parse_json(text: str) -> Any:

@@ -1,8 +1,10 @@
 """`bankgate approvals` against a real service with rules: what a person sees, and what they decide."""
 
 import asyncio
+import io
 import json
 import re
+import sys
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,6 +160,7 @@ def test_nothing_is_decided_without_session_factor_or_the_digest_that_was_shown(
 ) -> None:
     approve = ("approvals", "approve", waiting, "--digest", "ab" * 32, "--target", service)
     monkeypatch.setenv("BANKGATE_SESSION", "ada")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert "a second factor is needed" in bankgate(*approve).err
     monkeypatch.setenv("BANKGATE_CODE", "123456")
     assert "not what you decided about" in bankgate(*approve).err
