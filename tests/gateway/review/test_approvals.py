@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sqlite3
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -103,9 +102,9 @@ async def test_a_caller_decides_nothing_by_itself_nor_without_the_action_or_the_
     with pytest.raises(Forbidden, match="not callers"):
         await tries(CONSOLE, Acting(caller="console"))
     with pytest.raises(Forbidden, match="may not approve"):
-        await tries(replace(CONSOLE, actions=frozenset({"operate"})), ada)
+        await tries(Caller("console", ("*",), frozenset({"operate"})), ada)
     with pytest.raises(NotFound):
-        await tries(replace(CONSOLE, connections=("two",)), ada)
+        await tries(Caller("console", ("two",), CONSOLE.actions), ada)
     assert await house.states([payment_id]) == ["awaiting_approval"]
 
 
