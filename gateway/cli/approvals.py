@@ -11,7 +11,7 @@ import typer
 from gateway.cli import connect
 from gateway.cli.operations import Connection, Limit, ReasonOption, service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, reason_words, state_word
-from gateway.cli.session import SessionFile, second_factor, token_of
+from gateway.cli.session import SessionFile, second_factor, token_if_any, token_of
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Payments that rules stopped, and what people decide about them."
@@ -69,11 +69,18 @@ def list_approvals(
 
 @app.command("show")
 @connect.calls_a_service
-def show(payment_id: str, *, language: Lang = Language.EN, service: connect.Service, as_json: Json = False) -> None:
+def show(
+    payment_id: str,
+    *,
+    session_file: SessionFile = None,
+    language: Lang = Language.EN,
+    service: connect.Service,
+    as_json: Json = False,
+) -> None:
     """Show one payment: what would go to the bank, what rules found, who approved it, who is asked next, and its digest."""
     request = {"payment_id": payment_id}
-    session = os.environ.get(SESSION, "").strip()  # a person sees names that others see the initials of
-    answer = service_call(service.as_target(), "OperationsService", "GetApproval", request, session=session)
+    target, session = service.as_target(), token_if_any(session_file)  # a person sees names of which others see the initials
+    answer = service_call(target, "OperationsService", "GetApproval", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
 
 

@@ -131,6 +131,11 @@ def token_of(file: Path | None) -> str:
     return token
 
 
+def token_if_any(file: Path | None) -> str:
+    """Likewise; "" where neither is given: for what a caller may look at by itself, and a person sees more of."""
+    return token_of(file) if file is not None or os.environ.get(SESSION, "").strip() else ""
+
+
 def second_factor() -> dict[str, str]:
     """A code of the app or a recovery code: from the environment, else asked for."""
     code = os.environ.get(CODE, "").strip() or ask(f"a second factor is needed (or {CODE}) / 第二因素验证码")
