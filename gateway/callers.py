@@ -6,6 +6,7 @@ of its bearer token, by both where both are configured, or, on a plaintext loopb
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -99,6 +100,21 @@ class Caller:
         left = tuple(permission for permission in self.permissions if permission.in_force(day))
         return replace(self, permissions=left, actions=frozenset().union(*(p.actions for p in left)))
 
+    def within(self, actions: AbstractSet[str], connections: Iterable[str]) -> "Caller":
+        """The same caller with no more than this left of what it may do: while it carries a person who may do that."""
+        wanted = frozenset(connections)
+        left = tuple(
+            replace(one, actions=one.actions & actions, connections=_both(one.connections, wanted)) for one in self.permissions
+        )
+        left = tuple(one for one in left if one.actions and one.connections)
+        reached = frozenset[str]().union(*(one.connections for one in left))
+        return replace(
+            self,
+            permissions=left,
+            actions=frozenset[str]().union(*(one.actions for one in left)),
+            connections=tuple(sorted(reached)),
+        )
+
     def lacks(self, action: str, connection_id: str | None = None, money: Money | None = None) -> Missing | None:
         """What its permissions do not reach: the first of action, connection, account, currency and amount at which none of them
         is left; None: it may. Without a connection or money, whether it may for any."""
@@ -141,6 +157,13 @@ class Caller:
     def may_call_from(self, address: str) -> bool:
         """Whether its entry lets it call from this address; an address that is none is nowhere."""
         return not self.networks or is_within(address, self.networks)
+
+
+def _both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """The connections that are in both."""
+    if EVERY in one:
+        return other
+    return one if EVERY in other else one & other
 
 
 def normal_fingerprint(text: str) -> str:

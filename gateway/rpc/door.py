@@ -17,12 +17,15 @@ import grpc
 import structlog
 
 from gateway.callers import Caller, Callers
-from gateway.errors import BadRequest, Forbidden, LimitReached
+from gateway.errors import BadRequest, FactorNeeded, Forbidden, LimitReached, NotSignedIn
 from gateway.limits import Allowance, Limits
+from gateway.people.desk import Source
+from gateway.people.permissions import permissions_of
 from gateway.refused_calls import NOBODY, RefusedCalls
 from gateway.rpc.drain import Drain
 from gateway.rpc.errors import Draining, PermissionsChanged, Unauthenticated, Unimplemented, abort, failure_of
 from gateway.rpc.identity import Identity, Networks, Shown, shown_by
+from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics, span
 from gateway.tokens import TokenKeysUnavailable, Tokens
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from gateway.service import Gateway
 
 _END: Final = object()
+PEOPLE: Final = "people"
+ENROL_FIRST: Final = "add a second factor first: until then nothing else can be done / 请先添加第二因素"
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
 HEARD_SECONDS = 1.0
@@ -90,7 +95,22 @@ class Door:
             )
         if self.drain.started:
             raise Draining
-        return caller
+        return await self._carrying(caller, shown, action) if shown.session and action != PEOPLE else caller
+
+    async def _carrying(self, caller: Caller, shown: Shown, action: str) -> Caller:
+        """The caller with no more than the roles of the person whom it carries allow. AccessService looks at sessions itself."""
+        if not caller.may(PEOPLE):
+            raise Forbidden(f"caller {caller.name!r} may not carry people: it needs the action {PEOPLE}")
+        source = Source(caller=caller.name, address=shown.person_address)
+        signed_in = await self.gateway.people.session_of(shown.session, source)
+        person = signed_in.acting.person
+        if signed_in.session.enrolling or person is None:
+            raise FactorNeeded(ENROL_FIRST)
+        allowed = {one.value for one in permissions_of(person.roles)} | {PEOPLE}  # it goes on carrying the person
+        narrowed = caller.within(allowed, person.connections)
+        if not narrowed.may(action):
+            raise _Closed(f"{person.name} may not {action}: no role of theirs allows it", caller.name)
+        return narrowed
 
     def change(self, callers: Callers, tokens: Tokens) -> None:
         """Other callers from now on; what limits have counted stays counted. Open streams are looked at by `look_at_streams`."""
@@ -111,7 +131,9 @@ class Door:
             now = await self.let_in(stream.shown, stream.action)
         except Draining:  # has its own way to end streams
             return None
-        except (Unauthenticated, Forbidden, TokenKeysUnavailable) as error:
+        except StoreUnavailable:  # whether a session still is one is found out later
+            return None
+        except (Unauthenticated, Forbidden, NotSignedIn, FactorNeeded, TokenKeysUnavailable) as error:
             return error
         return None if now == stream.caller else PermissionsChanged()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
 import grpc
@@ -16,11 +16,12 @@ from jwt.utils import base64url_encode
 
 from gateway.addresses import is_within, peer_address
 from gateway.callers import Caller, Callers
-from gateway.rpc.errors import Unauthenticated
+from gateway.rpc.errors import SESSION_KEY, Unauthenticated
 from gateway.tokens import TokenRefused, Tokens
 
 AUTHORIZATION: Final = "authorization"
 FORWARDED: Final = "x-forwarded-for"
+PERSON_ADDRESS: Final = "bankgate-address"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Networks = Iterable[IPv4Network | IPv6Network]
@@ -33,6 +34,8 @@ class Shown:
     certificate: bytes | None  # PEM
     tokens: tuple[str, ...]
     address: str  # "" if the other end has none
+    session: str = ""  # the token of the person whom the caller carries, "" for none
+    person_address: str = ""  # where that person sits: as the caller says, else its own
 
 
 def shown_by(context: Context, proxies: Networks) -> Shown:
@@ -46,7 +49,23 @@ def shown_by(context: Context, proxies: Networks) -> Shown:
         elif key == FORWARDED and isinstance(value, str):
             forwarded += (part.strip() for part in value.split(","))
     address = _address(peer_address(context.peer()), forwarded, proxies)
-    return Shown(bytes(certificates[0]) if certificates else None, tuple(tokens), address)
+    certificate = bytes(certificates[0]) if certificates else None
+    session, told = single(context, SESSION_KEY), single(context, PERSON_ADDRESS)
+    return Shown(certificate, tuple(tokens), address, session, plain_address(told) or address)
+
+
+def plain_address(told: str) -> str:
+    """A network address in its usual form; "" for what is none."""
+    try:
+        return str(ip_address(told))
+    except ValueError:
+        return ""
+
+
+def single(context: Context, name: str) -> str:
+    """The one value of the request's metadata under a name; "" if there is none, or more than one."""
+    values = [value for key, value in context.invocation_metadata() or () if key == name]
+    return values[0] if len(values) == 1 and isinstance(values[0], str) else ""
 
 
 def _address(peer: str, forwarded: list[str], proxies: Networks) -> str:

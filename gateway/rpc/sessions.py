@@ -7,17 +7,16 @@ sees, in `bankgate-address`. The session is read from the store at each call, so
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import wraps
-from ipaddress import ip_address
 from typing import Any, Final, TypeVar, cast
 
 from gateway.callers import Caller
 from gateway.errors import FactorNeeded, Forbidden, NotSignedIn
 from gateway.people.desk import ENDED, SignedIn, Source
 from gateway.people.person import Acting
-from gateway.rpc.door import Context, Door, Servicer, unary
+from gateway.rpc.door import ENROL_FIRST, Context, Door, Servicer, unary
 from gateway.rpc.errors import SESSION_KEY
+from gateway.rpc.identity import PERSON_ADDRESS, plain_address, single
 
-ADDRESS_KEY: Final = "bankgate-address"
 _TOKEN_LENGTH_MAX: Final = 256
 
 S = TypeVar("S", bound=Servicer)
@@ -30,16 +29,13 @@ _context: ContextVar[Context] = ContextVar("bankgate_rpc_context")
 
 def source_of(context: Context, caller: Caller) -> Source:
     """Where a call comes from: the person's address as the caller tells it, if it may carry people, else the caller's own."""
-    told = _metadata(context, ADDRESS_KEY) if caller.may("people") else ""
-    try:
-        return Source(caller=caller.name, address=str(ip_address(told)))
-    except ValueError:
-        return Source(caller=caller.name, address=caller.address)
+    told = plain_address(single(context, PERSON_ADDRESS)) if caller.may("people") else ""
+    return Source(caller=caller.name, address=told or caller.address)
 
 
 async def signed_in_of(door: Door, context: Context, caller: Caller) -> SignedIn | None:
     """The signed-in person of a call; None: it has no session. Raises `NotSignedIn`, `Forbidden`."""
-    token = _metadata(context, SESSION_KEY)
+    token = single(context, SESSION_KEY)
     if not token:
         return None
     if not caller.may("people"):
@@ -55,7 +51,7 @@ async def acting_of(door: Door, context: Context, caller: Caller) -> Acting:
     if signed_in is None:
         return Acting(caller=caller.name, address=caller.address)
     if signed_in.session.enrolling:
-        raise FactorNeeded("add a second factor first: until then nothing else can be done / 请先添加第二因素")
+        raise FactorNeeded(ENROL_FIRST)
     return signed_in.acting
 
 
@@ -118,9 +114,3 @@ def in_session(call: C) -> C:
             _context.reset(token)
 
     return cast("C", remembering)
-
-
-def _metadata(context: Context, name: str) -> str:
-    """The one value under a name; "" if there is none, or more than one."""
-    values = [value for key, value in context.invocation_metadata() or () if key == name]
-    return values[0] if len(values) == 1 and isinstance(values[0], str) else ""
