@@ -15,7 +15,7 @@ from gateway.errors import FactorNeeded, Forbidden, NotSignedIn
 from gateway.people.desk import ENDED, SignedIn, Source
 from gateway.people.person import Acting
 from gateway.rpc.door import Context, Door, Servicer, unary
-from gateway.rpc.errors import SESSION_KEY
+from gateway.rpc.metadata import SESSION_KEY
 
 ADDRESS_KEY: Final = "bankgate-address"
 _TOKEN_LENGTH_MAX: Final = 256
