@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway.cli import connect
-from gateway.cli.operations import Connection, Limit, ReasonOption, service_call
+from gateway.cli.connect import Connection, Limit, ReasonOption, service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, reason_words, state_word
 from gateway.cli.session import SessionFile, second_factor, token_if_any, token_of
 

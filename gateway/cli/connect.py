@@ -10,10 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from gateway.addresses import is_loopback, split_address
-from gateway.cli.output import UNREACHABLE, USAGE, CommandFailed
-from gateway.rpc.client import CallFailed, ClientTls, Target
+from gateway.cli.output import UNREACHABLE, USAGE, CommandFailed, run
+from gateway.rpc.client import CallFailed, Client, ClientTls, Target
 
 DEFAULT_TARGET = "127.0.0.1:50051"
+
+Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
+Connection = Annotated[str | None, typer.Option(help="Only this connection.", show_default=False)]
+ReasonOption = Annotated[str, typer.Option(help="Who was asked and what they said; at least 10 characters.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,22 @@ def calls_a_service(command: Callable[..., None]) -> Callable[..., None]:
     call.__signature__ = own.replace(parameters=shown)  # type: ignore[attr-defined]  # typer reads the options from here
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return call
+
+
+def service_call(target: Target, service: str, method: str, request: dict[str, Any], *, session: str = "") -> dict[str, Any]:
+    """One call and its answer as dicts, under the session of a person if one is given.
+
+    Raises `CommandFailed` with the words and exit status of what went wrong.
+    """
+
+    async def call() -> dict[str, Any]:
+        async with Client(target) as client:
+            return await client.call(service, method, request, session=session)
+
+    try:
+        return run(call)
+    except CallFailed as error:
+        raise explained(error, target.address) from None
 
 
 def explained(error: CallFailed, address: str) -> CommandFailed:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import connect
-from gateway.cli.operations import Connection, Limit, service_call
+from gateway.cli.connect import Connection, Limit, service_call
 from gateway.cli.output import Json, out, print_json, print_table
 from gateway.masking import mask_text
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import access, connect, describe, onboarding
+from gateway.cli.connect import Connection, Limit, ReasonOption, service_call
 from gateway.cli.output import (
     PROBLEMS,
     USAGE,
@@ -24,7 +25,6 @@ from gateway.cli.output import (
 from gateway.cli.serial_lines import serial_lines
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration, ConnectionSettings
-from gateway.rpc.client import CallFailed, Client, Target
 from gateway.window_settings import window_lines
 
 if TYPE_CHECKING:
@@ -38,27 +38,6 @@ connections = typer.Typer(no_args_is_help=True, add_completion=False, help="Conn
 onboarding.register(connections)
 access.register(connections)
 describe.register(connections)
-
-Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
-Connection = Annotated[str | None, typer.Option(help="Only this connection.", show_default=False)]
-ReasonOption = Annotated[str, typer.Option(help="Who was asked and what they said; at least 10 characters.")]
-
-
-def service_call(target: Target, service: str, method: str, request: dict[str, Any], *, session: str = "") -> dict[str, Any]:
-    """One call and its answer as dicts, under the session of a person if one is given.
-
-    Raises `CommandFailed` with the words and exit status of what went wrong.
-    """
-
-    async def call() -> dict[str, Any]:
-        async with Client(target) as client:
-            return await client.call(service, method, request, session=session)
-
-    try:
-        return run(call)
-    except CallFailed as error:
-        raise connect.explained(error, target.address) from None
-
 
 # -- deliveries ------------------------------------------------------------------------------------------------------------
 

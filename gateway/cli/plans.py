@@ -7,7 +7,7 @@ import typer
 
 from formats.json_form import BadForm, read_json
 from gateway.cli import connect
-from gateway.cli.operations import Limit, service_call
+from gateway.cli.connect import Limit, service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, out, print_json, print_table
 
 app = typer.Typer(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import connect
-from gateway.cli.operations import service_call
+from gateway.cli.connect import service_call
 from gateway.cli.output import Json, Language, out, print_json, reason_words
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway.cli import connect
-from gateway.cli.operations import service_call
+from gateway.cli.connect import service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, err, out, print_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Signing in as a person, to decide about payments.")

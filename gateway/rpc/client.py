@@ -35,8 +35,8 @@ from bankgate.v1 import (
 from formats.json_form import BadForm, read_json
 from gateway.payment import PaymentOrder
 from gateway.rpc.convert import order_of
-from gateway.rpc.errors import BYTES_MAX_KEY, DETAILS_KEY, SESSION_KEY
 from gateway.rpc.json_names import misfits
+from gateway.rpc.metadata import BYTES_MAX_KEY, DETAILS_KEY, SESSION_KEY
 
 ERROR_BYTES_MAX: Final = 4 * 1024 * 1024
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024

@@ -37,15 +37,13 @@ from gateway.errors import (
     TooMany,
 )
 from gateway.lifecycle import IllegalTransition
+from gateway.rpc.metadata import BYTES_MAX_KEY, DETAILS_KEY
 from gateway.rpc.present import violation_field
 from gateway.store.store import OutcomeUnknown, Stale, StoreUnavailable
 from gateway.tokens import TokenKeysUnavailable
 from keys.seal import KeyUnavailable
 
 DOMAIN = "bankgate"
-DETAILS_KEY = "grpc-status-details-bin"
-BYTES_MAX_KEY = "bankgate-error-bytes-max"
-SESSION_KEY = "bankgate-session"  # of a signed-in person, whose call the caller carries
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,8 @@ from jwt.utils import base64url_encode
 
 from gateway.addresses import is_within, peer_address
 from gateway.callers import Caller, Callers
-from gateway.rpc.errors import SESSION_KEY, Unauthenticated
+from gateway.rpc.errors import Unauthenticated
+from gateway.rpc.metadata import SESSION_KEY
 from gateway.tokens import TokenRefused, Tokens
 
 AUTHORIZATION: Final = "authorization"

@@ -14,8 +14,8 @@ from gateway.errors import FactorNeeded, Forbidden, NotSignedIn
 from gateway.people.desk import ENDED, SignedIn, Source
 from gateway.people.person import Acting
 from gateway.rpc.door import ENROL_FIRST, Context, Door, Servicer, unary
-from gateway.rpc.errors import SESSION_KEY
 from gateway.rpc.identity import PERSON_ADDRESS, plain_address, single
+from gateway.rpc.metadata import SESSION_KEY
 
 _TOKEN_LENGTH_MAX: Final = 256
 

@@ -21,7 +21,7 @@ from gateway.config import CallerSettings, Configuration, ListenSettings
 from gateway.errors import FactorNeeded, Forbidden, NotSignedIn
 from gateway.people import totp
 from gateway.people.officers import wanted
-from gateway.rpc.errors import DETAILS_KEY
+from gateway.rpc.metadata import DETAILS_KEY
 from gateway.rpc.server import RpcServer
 from gateway.rpc.sessions import acting_of, source_of
 from gateway.telemetry import Metrics

@@ -14,7 +14,7 @@ from bankgate.v1 import payments_pb2, payments_pb2_grpc
 from gateway import clock
 from gateway.config import Configuration
 from gateway.errors import LimitReached
-from gateway.rpc.errors import DETAILS_KEY
+from gateway.rpc.metadata import DETAILS_KEY
 from gateway.rpc.server import RpcServer
 from gateway.telemetry import Metrics
 

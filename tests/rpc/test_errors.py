@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from formats.errors import Unrenderable, Violation
 from gateway import errors
 from gateway.lifecycle import IllegalTransition, PaymentEvent, PaymentState
-from gateway.rpc.errors import BYTES_MAX_KEY, Budget, failure_of
+from gateway.rpc.errors import Budget, failure_of
+from gateway.rpc.metadata import BYTES_MAX_KEY
 from gateway.store.store import OutcomeUnknown, Stale, StoreUnavailable
 
 VIOLATION = Violation(field="amount", rule="r", source="s", message_en="e" * 200, message_zh="中" * 100)
