@@ -1,6 +1,9 @@
 """The gateway as whoever asks sees it: the gRPC services and the commands. Knows no wire format, opens no private key."""
 
+from collections.abc import Callable
+
 from gateway.config import Configuration
+from gateway.payment import new_payment_id
 from gateway.people.oidc import IdTokens
 from gateway.people.people import People
 from gateway.store.store import Clock, Store
@@ -23,10 +26,17 @@ class Gateway(Recalls, Plans, Statements, Operations, Approvals, Auditing):
     """
 
     def __init__(
-        self, configuration: Configuration, store: Store, *, clock: Clock, metrics: Metrics, id_tokens: IdTokens | None = None
+        self,
+        configuration: Configuration,
+        store: Store,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        new_id: Callable[[], str] = new_payment_id,
+        id_tokens: IdTokens | None = None,
     ) -> None:
         """`id_tokens`: checks what the identity provider of [people.oidc] signed."""
-        super().__init__(configuration, store, clock=clock, metrics=metrics)
+        super().__init__(configuration, store, clock=clock, metrics=metrics, new_id=new_id)
         self.people = People(
             configuration.people,
             store,
