@@ -9,9 +9,10 @@ from gateway.instant import InstantChoice
 from gateway.lifecycle import DeliveryState, PaymentEvent, PaymentState
 from gateway.policy.chain import Choice
 from gateway.reasons import ours
+from gateway.recall_lane import Recaller
 from gateway.review_checks import checks_of
 from gateway.store.records import DeliveryFilter, NextAttempt, PaymentChange, PaymentFilter
-from tests.gateway.review.conftest import BIG, Build, House
+from tests.gateway.review.conftest import BIG, ERP, Build, House
 
 
 def write(house: House, statement: str, *values: object) -> None:
@@ -155,3 +156,16 @@ async def test_what_people_approved_once_leaves_also_as_a_normal_payment_after_i
     await house.store.change_payments([again])
     assert (await house.send(), await house.states([big])) == (2, ["sent"])
     assert house.bank.got[1].count(b"150.00") == house.bank.got[0].count(b"150.00")
+
+
+async def test_a_recall_of_a_judged_payment_goes_out_although_its_message_pays_nothing(build: Build) -> None:
+    """The look is for payments; the message of a recall has none, and must not be given up for that."""
+    house = build(BIG, recalls={"message": "camt.055.001.09"})
+    (payment_id,) = await house.judged("50.00")
+    assert await house.send() == 1
+    await house.gateway.recall(ERP, payment_id=payment_id, reason="DUPL")
+    connection = house.preparer.connection
+    await Recaller(house.store, connection, house.now).form()
+    assert await house.send() == 2
+    assert b"camt.055" in house.bank.got[1]
+    assert await house.discrepancies() == []
