@@ -3,21 +3,20 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from channels.channel import Channel, Guarantee
-from channels.ebics.channel import EbicsChannel
-from channels.ebics.notes import Notes
 from channels.ebics.profile import EbicsProfile
 from channels.folder import FolderChannel, FolderProfile
 from channels.frontend_profile import FrontendProfile
-from channels.https import HttpsChannel
 from channels.https_profile import HttpsProfile
 from channels.references import References
-from channels.sftp import SftpChannel
 from channels.sftp_profile import SftpProfile
+
+if TYPE_CHECKING:  # a type alone
+    from channels.ebics.notes import Notes
 
 ChannelProfile = Annotated[
     SftpProfile | HttpsProfile | FolderProfile | EbicsProfile | FrontendProfile, Field(discriminator="kind")
@@ -44,7 +43,7 @@ def build_channel(
     certificate: Callable[[str], bytes],
     clock: Callable[[], datetime],
     base: Path,
-    notes: Notes | None = None,
+    notes: "Notes | None" = None,
 ) -> Channel:
     """The channel of a profile. Reads no secret and connects to nothing; that happens at the first use.
 
@@ -59,9 +58,17 @@ def build_channel(
     if isinstance(profile, FrontendProfile):
         raise TypeError("a front machine is no channel for files: see channels.frontend.build_exchanger")
     references = References(secret=secret, certificate=certificate, base=base)
+    # Each kind's libraries are imported where one is built: commands that only read settings start without them.
     if isinstance(profile, EbicsProfile):
+        from channels.ebics.channel import EbicsChannel
+
         if notes is None:
             raise ValueError("an EBICS channel works over notes only: without them a crash could not be told from nothing")
         return EbicsChannel(profile, guarantee=guarantee, references=references, notes=notes, clock=clock)
-    build: Callable[..., Channel] = SftpChannel if isinstance(profile, SftpProfile) else HttpsChannel
-    return build(profile, guarantee=guarantee, absence_is_final=absence_is_final, references=references, clock=clock)
+    if isinstance(profile, SftpProfile):
+        from channels.sftp import SftpChannel
+
+        return SftpChannel(profile, guarantee=guarantee, absence_is_final=absence_is_final, references=references, clock=clock)
+    from channels.https import HttpsChannel
+
+    return HttpsChannel(profile, guarantee=guarantee, absence_is_final=absence_is_final, references=references, clock=clock)

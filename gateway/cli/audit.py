@@ -93,6 +93,8 @@ def _cells(row: AuditRow) -> tuple[Any, ...]:
 
 @app.command()
 def verify(
+    context: typer.Context,
+    *,
     config: OptionalConfig = None,
     export: Annotated[
         Path | None, typer.Option(help="An export (JSON Lines) instead of the database.", dir_okay=False, show_default=False)
@@ -108,6 +110,9 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Say whether the log is as it was written; if not, the first line that does not fit, and why."""
+    said = context.get_parameter_source("config")
+    if export is not None and said is not None and said.name == "ENVIRONMENT":
+        config = None  # the variable stands for what is not said
     if (config is None) == (export is None):
         raise CommandFailed("name --config DIR or --export FILE", USAGE)
     pem = None if key is None else _text(key)

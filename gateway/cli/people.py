@@ -175,6 +175,8 @@ def sessions(
         _done({"name": name, "ended": ended}, f"{name}: {ended} sessions ended", as_json=as_json)
         return
     views, _ = _with_people(config, lambda people: people.list_people(at_machine()))
+    if all(view.account.name != name for view in views):
+        raise CommandFailed(f"{name}: there is no such account; `bankgate people list` shows those there are")
     found = [one for view in views if view.account.name == name for one in view.sessions]
     rows = [
         {

@@ -14,9 +14,9 @@ from gateway.policy.screening.screen import Looked, Screen
 from gateway.policy.verdict import Finding, Outcome, verdict_of
 from gateway.screening_lists import load_screen, old_lists
 
-app = typer.Typer(no_args_is_help=True, help="Screening lists: who is on them, and which there are.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Screening lists: who is on them, and which there are.")
 
-Config = Annotated[Path, typer.Option(help="The configuration directory.")]
+Config = Annotated[Path, typer.Option(help="The configuration directory.", envvar="BANKGATE_CONFIG")]
 _DECISION: Final = ("list", "entry", "entry_digest")
 
 
@@ -27,7 +27,7 @@ def check(  # noqa: PLR0917 - typer's: the options of a command
     bic: Annotated[str, typer.Option(help="The payee's bank.")] = "",
     country: Annotated[str, typer.Option(help="Where the payee is, ISO 3166-1.")] = "",
     config: Config = Path(),
-    lang: Annotated[Language, typer.Option(help="The language of the reasons.")] = Language.EN,
+    language: Annotated[Language, typer.Option(help="The language of the reasons.")] = Language.EN,
     as_json: Json = False,
 ) -> None:
     """Say what screening would find in a payment to NAME. Exit status 1 if it would hold or block it."""
@@ -48,7 +48,7 @@ def check(  # noqa: PLR0917 - typer's: the options of a command
         told = [_told(finding) for finding in findings]
         print_json({"outcome": outcome.name.lower(), "screen": screen.digest, "findings": told})
     else:
-        texts = (finding.text_zh if lang is Language.ZH else finding.text_en for finding in findings)
+        texts = (finding.text_zh if language is Language.ZH else finding.text_en for finding in findings)
         rows = zip(findings, texts, strict=True)
         print_table(
             ("outcome", "score", "rule", "why", "for a decision: list, entry, digest"),

@@ -107,7 +107,7 @@ def per_words(dimensions: Sequence[str]) -> Words:
 def steps_words(steps: Sequence[ApprovalStep]) -> Words:
     """ "1 of finance, then 2 of treasury"."""
     english = ", then ".join(f"{step.count} of {step.group}" for step in steps)
-    return english, "，然后".join(f"{step.group} 组 {step.count} 人" for step in steps)
+    return english, "，然后 ".join(f"{step.group} 组 {step.count} 人" for step in steps)
 
 
 def joined(*parts: str) -> str:

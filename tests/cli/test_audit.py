@@ -107,7 +107,9 @@ def checked(bundle: Path, *more: str | Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=bundle.parent)
 
 
-def test_the_life_of_a_log_from_a_proof_to_an_erasure(bankgate: Any, place: Place, tmp_path: Path) -> None:
+def test_the_life_of_a_log_from_a_proof_to_an_erasure(
+    bankgate: Any, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     payment_id = place.write()
     place.write(
         told("person: li.wei", "payment.cancelled", "payment", payment_id, reason="Frau Weber asked"),
@@ -144,6 +146,7 @@ def test_the_life_of_a_log_from_a_proof_to_an_erasure(bankgate: Any, place: Plac
 
     for form, name in (("jsonl", "log.jsonl"), ("csv", "log.csv")):
         assert bankgate("audit", "export", "--config", place.config, "--out", tmp_path / name, "--format", form).code == 0
+    monkeypatch.setenv("BANKGATE_CONFIG", str(place.config))  # says nothing against --export
     of_export = json.loads(bankgate("audit", "verify", "--export", tmp_path / "log.jsonl", *given, "--json").out)
     assert (of_export["ok"], of_export["lines"], of_export["checkpoints_signed"]) == (True, 7, 1)
     assert "192.0.2.7" in (tmp_path / "log.csv").read_text()

@@ -84,6 +84,7 @@ def test_the_first_officer_others_and_what_they_are(run: Any, folder: Path) -> N
     run("disable", "eve")
     assert run("reset-factors", "ada")["enrolment_code"]
     assert run("sessions", "ada") == []
+    assert "no such account" in run("sessions", "nobody", code=1)
     assert run("sessions", "ada", "--end") == {"name": "ada", "ended": 0}
     people = run("list")["people"]
     assert [(one["name"], one["roles"], one["standing"]) for one in people] == [

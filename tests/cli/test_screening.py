@@ -46,7 +46,7 @@ def test_a_name_on_a_list_is_said_with_what_a_decision_needs(bankgate: Bankgate,
     told = json.loads(bankgate("screening", "check", "Фролов Борис", "--config", config, "--json").out)
     assert told["outcome"] == "block"
     assert told["findings"][0]["facts"]["entry"] == "b1"
-    assert "收款人名称" in bankgate("screening", "check", "Boris Frolov", "--config", config, "--lang", "zh").out
+    assert "收款人名称" in bankgate("screening", "check", "Boris Frolov", "--config", config, "--language", "zh").out
 
 
 def test_a_name_on_no_list_is_said_to_be_on_none(bankgate: Bankgate, config: Path) -> None:
