@@ -2,7 +2,7 @@
 
 OFAC: "Specially Designated Nationals and Blocked Persons, Data Specification" (dat_spec.txt, updated 2023-09-25): no header line,
 "-0-" for nothing, a last line of the character 26. OpenSanctions: the pages on "Simplified tabular format" and "FollowTheMoney
-entities" of its documentation (2026).
+entities" of its documentation, which no published file was at hand to compare with.
 """
 
 import csv
