@@ -2,9 +2,10 @@
 
 UN: "Consolidated United Nations Security Council Sanctions List", schema consolidated.xsd (CONSOLIDATED_LIST). EU:
 "Financial Sanctions Database, XML 1.1", xmlFullSanctionsList_1_1 (namespace http://eu.europa.ec/fpi/fsd/export).
-OFAC: sdn.xsd of "SDN.XML" (sdnList). Of none of the three was a
-published file at hand: the forms are as descriptions of them have it. Read like every XML from outside (`formats.xml`): no document type, nothing
-external, in little memory. Any namespace is taken."""
+OFAC: sdn.xsd of "SDN.XML" (sdnList). Of none of the three was a published file at hand: the forms are as descriptions have them.
+
+Read like every XML from outside (`formats.xml`): no document type, nothing external, in little memory. Any namespace is taken.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Final
