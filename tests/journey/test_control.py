@@ -19,7 +19,7 @@ from gateway.rpc.client import CallFailed
 from tests.journey.house import House
 
 CHECK = Path(__file__).parents[2] / "deploy" / "scripts" / "audit_check.py"
-PACE = "[batching]\nwait_seconds = 2.0\ntransfers_max = 100\n\n[schedule]\nfetch_seconds = 0.2\nask_seconds = 0.2\n"
+PACE = "[batching]\nwait_seconds = 5.0\ntransfers_max = 100\n\n[schedule]\nfetch_seconds = 0.2\nask_seconds = 0.2\n"
 
 
 def payment(reference: str, amount: str, number: int, name: str = "Supplier BV") -> dict[str, Any]:

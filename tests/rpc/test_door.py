@@ -157,5 +157,3 @@ async def test_calls_of_a_later_release_say_what_to_use_instead(channel: grpc.ai
     code, text = await code_of(operations.ListKeys(operations_pb2.ListKeysRequest()))
     assert code is grpc.StatusCode.UNIMPLEMENTED
     assert "bankgate keys list" in text
-    code, _ = await code_of(operations.ListApprovals(operations_pb2.ListApprovalsRequest()))
-    assert code is grpc.StatusCode.UNIMPLEMENTED

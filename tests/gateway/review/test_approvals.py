@@ -31,6 +31,7 @@ async def test_a_payment_leaves_once_everybody_who_is_asked_has_approved_it_in_o
         await house.decide("bo", payment_id)
     case = await house.decide("ada", payment_id)
     assert (case.payment.state, case.progress[0].approved) == (PaymentState.AWAITING_APPROVAL, (("ada",), ()))
+    assert (case.payment.reason.code, "(1 of 2 given)" in case.payment.reason.text_en) == ("policy.big", True)
     assert await house.send() == 0
     case = await house.decide("bo", payment_id)
     assert case.payment.state is PaymentState.APPROVED
@@ -103,9 +104,9 @@ async def test_a_caller_decides_nothing_by_itself_nor_without_the_action_or_the_
     with pytest.raises(Forbidden, match="not callers"):
         await tries(CONSOLE, Acting(caller="console"))
     with pytest.raises(Forbidden, match="may not approve"):
-        await tries(replace(CONSOLE, actions=frozenset({"operate"})), ada)
+        await tries(replace(CONSOLE, actions=frozenset({"operate"}), permissions=()), ada)
     with pytest.raises(NotFound):
-        await tries(replace(CONSOLE, connections=("two",)), ada)
+        await tries(replace(CONSOLE, connections=("two",), permissions=()), ada)
     assert await house.states([payment_id]) == ["awaiting_approval"]
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.config_load import ConfigurationProblems
-from gateway.lanes import REVIEW_LANE
+from gateway.lanes import PLANS_LANE, REVIEW_LANE
 from gateway.worker import Worker
 from tests.gateway.review.conftest import BIG, DAY_LIMIT, ERP, Build, House, order
 
@@ -24,7 +24,7 @@ async def test_the_worker_judges_on_a_lane_of_its_own_before_it_sends(build: Bui
     while claimed := await house.store.claim_lane("me", house.now(), timedelta(seconds=9), worker.lanes):
         lanes.add(claimed[0])
         await house.store.release_lane(claimed[0], "me", claimed[1], None)
-    assert lanes == {"one", "fetch:one", REVIEW_LANE}
+    assert lanes == {"one", "fetch:one", REVIEW_LANE, PLANS_LANE}
     assert (await worker.pump("one"), await house.states([small])) != (None, ["batched"]), "not before it was judged"
     again = await worker.pump(REVIEW_LANE)
     assert again is not None
