@@ -91,6 +91,8 @@ async def test_only_what_the_right_people_approved_leaves_and_it_is_proved(house
     async with asyncio.timeout(40):
         while states(house) != ended:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
+    with sqlite3.connect(house.database) as database:
+        assert database.execute("SELECT kind FROM discrepancies").fetchall() == [("approval_void",)]
     books = await stage.control("GET", "/books")
     assert sorted(one["end_to_end_id"] for one in books["payments"]) == ["AUTO", "TWO"]
     assert (books["paid_twice"], books["totals"]["executed"]) == ([], 2)
