@@ -247,6 +247,7 @@ class Reviewer:
             verdict=verdict,
             steps=way(payment.state, there, reason),
             told=ours("judged-again", reason.text_en) if changed else None,
+            stands=reason if changed and there in {PaymentState.HELD, PaymentState.AWAITING_APPROVAL} else None,
         )
 
     def _approved(self, payment: Payment, found: Standing, again: bool, now: datetime) -> Reason:

@@ -10,7 +10,18 @@ import typer
 
 from gateway import clock
 from gateway.banks import bank_of
-from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, Language, out, print_error, print_json, print_table
+from gateway.cli.output import (
+    PROBLEMS,
+    USAGE,
+    CommandFailed,
+    Json,
+    Language,
+    out,
+    print_error,
+    print_json,
+    print_table,
+    print_warning,
+)
 from gateway.cli.serve import loaded
 from gateway.cli.standalone import orders_of_file
 from gateway.config import Configuration
@@ -49,7 +60,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say everything that is wrong with the policies, and which are in force today."""
-    policies, problems = _read(directory)
+    configuration, policies, problems = _read(directory)
     now = clock.now()
     rows = [] if policies is None else _rows(policies, now)
     asked = {} if policies is None else groups_of(policies.in_force(now.date()))
@@ -65,6 +76,10 @@ def check(
             out().print("there are no policies: everything passes")
         for group, count in asked.items():
             out().print(f"group {group}: one payment may need {count} of it", markup=False)
+    if asked and configuration is not None and configuration.people.key is None:
+        print_warning(
+            "these policies ask for approvals, and nobody can sign in to give them: [people] key is not set (docs/people.md)"
+        )
     if problems:
         raise typer.Exit(PROBLEMS)
 
@@ -110,8 +125,9 @@ class _Wanted:
     at: datetime
 
 
-def _read(directory: Path) -> tuple[Policies | None, list[Problem]]:
-    """The policies, and what is wrong with them and with the configuration that they name things of, where there is one."""
+def _read(directory: Path) -> tuple[Configuration | None, Policies | None, list[Problem]]:
+    """The configuration, where there is one; the policies; and what is wrong with them and with the configuration that they name
+    things of."""
     problems: list[Problem] = []
     configuration = None
     try:
@@ -119,9 +135,9 @@ def _read(directory: Path) -> tuple[Policies | None, list[Problem]]:
     except ConfigurationProblems as error:
         problems += error.problems
     try:
-        return load_policies(directory, configuration), problems
+        return configuration, load_policies(directory, configuration), problems
     except ConfigurationProblems as error:
-        return None, [*problems, *error.problems]
+        return configuration, None, [*problems, *error.problems]
 
 
 def _rows(policies: Policies, now: datetime) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ CHUNK: Final = 1024 * 1024
 _MISFITS_MAX: Final = 20  # told of one payment
 
 R = TypeVar("R")
+M = TypeVar("M", bound=Message)
 
 PaymentMessage = types_pb2.PaymentRequest
 """A payment as it travels. Opaque to the commands."""
@@ -214,7 +215,7 @@ class Client:
     ) -> dict[str, Any]:
         """One call with one answer, both as JSON-ready dicts, under a person's session if one is given. Raises `CallFailed`."""
         stub_class, module = _STUBS[service]
-        message = json_format.ParseDict(dict(request or {}), getattr(module, f"{method}Request")())
+        message = _request(dict(request or {}), getattr(module, f"{method}Request")())
         return as_dict(await self._unary(getattr(stub_class(self._channel), method), message, session))
 
     async def check(
@@ -340,6 +341,16 @@ def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
             elif detail.Unpack(info):
                 total, reason = int(info.metadata.get("total", "0")), info.reason
     return CallFailed(error.code().name, error.details() or "", tuple(broken), total, reason)
+
+
+def _request(content: dict[str, Any], message: M) -> M:
+    """The message of its JSON form, which a person may have written. Raises `CallFailed` as the service would."""
+    try:
+        return json_format.ParseDict(content, message, max_recursion_depth=20)
+    except json_format.ParseError as error:
+        kind: Any = message.DESCRIPTOR  # its stub knows another kind beside it
+        problems = list(islice(misfits(content, kind), _MISFITS_MAX)) or [" ".join(str(error).split())]
+        raise CallFailed("INVALID_ARGUMENT", "; ".join(problems)) from None
 
 
 def parse_json(text: str) -> Any:

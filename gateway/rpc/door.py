@@ -41,6 +41,11 @@ PAGE_MAX = 1000
 HEARD_SECONDS = 1.0
 TOLD_SECONDS = 2.0
 WHY_MAX = 300  # characters of a refusal that are written down
+_VERBS: Final = {
+    "people": "carry people who sign in (people)",
+    "audit": "read the audit log (audit)",
+    "statements": "read statements (statements)",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -89,8 +94,9 @@ class Door:
         """The caller that showed this, likewise."""
         caller = await self.identity.of(shown)
         if not caller.may(action):
+            allowed = ", ".join(sorted(caller.actions)) or "none"
             raise _Closed(
-                f"caller {caller.name!r} may not {action}: its actions are {', '.join(sorted(caller.actions)) or 'none'}",
+                f"caller {caller.name!r} may not {_VERBS.get(action, action)}: its actions are {allowed}",
                 caller.name,
             )
         if self.drain.started:

@@ -76,7 +76,8 @@ class Step:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """The judgement of one payment, to be written if the payment still is at `version`, and its review at `review` (None: it has
-    none yet). `steps` move it; with none of them, `told` (if given) is an event in the state where it stands."""
+    none yet). `steps` move it; with none of them, `told` (if given) is an event in the state where it stands, and `stands` says
+    why it does so from now on."""
 
     payment_id: str
     version: int
@@ -86,6 +87,7 @@ class Judged:
     verdict: Verdict
     steps: tuple[Step, ...] = ()
     told: Reason | None = None
+    stands: Reason | None = None
     discrepancies: tuple[NewDiscrepancy, ...] = ()
     audit: tuple[AuditRecord, ...] = ()
 
@@ -93,7 +95,8 @@ class Judged:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """A decision to be written if payment and review still are as they were looked at. `steps` move the payment; with none of
-    them `told` is an event in the state where it stands (one approval of several)."""
+    them `told` is an event in the state where it stands (one approval of several), and `stands` says why it does so
+    from now on."""
 
     payment_id: str
     version: int
@@ -101,6 +104,7 @@ class Decided:
     signed: Signed
     steps: tuple[Step, ...] = ()
     told: Reason
+    stands: Reason | None = None
     audit: tuple[AuditRecord, ...] = ()
 
 

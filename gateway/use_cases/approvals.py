@@ -278,6 +278,7 @@ class Approvals(Desk):
             signed=signed,
             steps=way(payment.state, there, told),
             told=replace(told, code=_TOLD[wish.choice]),
+            stands=told,
             audit=(_line(payment, signed, there),),
         )
 

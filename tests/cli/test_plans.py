@@ -38,6 +38,9 @@ def test_what_is_no_plan_is_refused_in_words(bankgate: Any, service: str, tmp_pa
     file.write_text("{}", encoding="utf-8")
     done = bankgate("plans", "put", file, "--target", service)
     assert (done.code, "holds one of" in done.err) == (1, True)
+    file.write_text('{"beneficiary": {"beneficiary_id": "x", "creditors": {"name": "V"}}}', encoding="utf-8")
+    done = bankgate("plans", "put", file, "--target", service)
+    assert (done.code, "beneficiary.creditors: there is no such field (did you mean creditor?)" in done.err) == (1, True)
     assert bankgate("plans", "put", tmp_path / "none.json", "--target", service).code == 2
     assert bankgate("plans", "list", "bills", "--target", service).code == 2
     assert bankgate("plans", "end", "o-1", "--kind", "bill", "--target", service).code == 2

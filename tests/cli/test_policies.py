@@ -50,6 +50,7 @@ def test_check_says_what_is_in_force_and_whom_it_asks(bankgate: Bankgate, ruled:
     assert done.code == 0
     assert "rules" in done.out
     assert "group cfo: one payment may need 1 of it" in done.out
+    assert "nobody can sign in to give them: [people] key is not set" in done.err
     told = json.loads(bankgate("policies", "check", ruled, "--json").out)
     assert (told["ok"], told["policies"][0]["version"], told["groups"]) == (True, 4, {"cfo": 1})
 

@@ -109,6 +109,16 @@ def test_a_person_begins_signs_in_with_a_factor_and_signs_out(
     assert (again.code, "not right" in again.err) == (1, True)  # a recovery code counts once
 
 
+def test_a_caller_that_carries_nobody_is_told_which_action_it_lacks(
+    bankgate: Any, directory: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    settings = directory / "bankgate.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace('"replay", "people"]', '"replay"]'), encoding="utf-8")
+    monkeypatch.setenv("BANKGATE_SESSION", "x")
+    service = request.getfixturevalue("service")
+    assert "may not carry people who sign in (people): its actions are" in bankgate("session", "show", "--target", service).err
+
+
 def test_no_answer_and_no_session_say_what_to_do(bankgate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     monkeypatch.delenv("BANKGATE_SESSION", raising=False)

@@ -19,7 +19,7 @@ from gateway.rpc.client import CallFailed
 from tests.journey.house import House
 
 CHECK = Path(__file__).parents[2] / "deploy" / "scripts" / "audit_check.py"
-PACE = "[batching]\nwait_seconds = 2.0\ntransfers_max = 100\n\n[schedule]\nfetch_seconds = 0.2\nask_seconds = 0.2\n"
+PACE = "[batching]\nwait_seconds = 5.0\ntransfers_max = 100\n\n[schedule]\nfetch_seconds = 0.2\nask_seconds = 0.2\n"
 
 
 def payment(reference: str, amount: str, number: int, name: str = "Supplier BV") -> dict[str, Any]:
@@ -91,6 +91,8 @@ async def test_only_what_the_right_people_approved_leaves_and_it_is_proved(house
     async with asyncio.timeout(40):
         while states(house) != ended:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
+    with sqlite3.connect(house.database) as database:
+        assert database.execute("SELECT kind FROM discrepancies").fetchall() == [("approval_void",)]
     books = await stage.control("GET", "/books")
     assert sorted(one["end_to_end_id"] for one in books["payments"]) == ["AUTO", "TWO"]
     assert (books["paid_twice"], books["totals"]["executed"]) == ([], 2)

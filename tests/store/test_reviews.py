@@ -113,6 +113,16 @@ async def test_what_waits_to_be_judged_wakes_its_lane_and_is_given_in_the_order_
     assert await store.waiting_groups(CONNECTION) == [], "nothing of it goes into a message"
 
 
+async def test_one_approval_of_several_says_whom_the_payment_waits_for_now(store: Store) -> None:
+    (new,) = await received(store, 1)
+    await judge_all(store, [new], _E.REQUIRE_APPROVAL)
+    stands = Reason(code="policy.big", text_en="next: board")
+    await store.decide(decided(new, Choice.APPROVE, stands=stands))
+    found = await store.review(new.payment_id)
+    assert found is not None
+    assert (found.payment.state, found.payment.reason) == (_P.AWAITING_APPROVAL, stands)
+
+
 async def test_a_judgement_moves_the_payment_and_is_found_again_word_for_word(store: Store, clock: HandClock) -> None:
     (new,) = await received(store, 1, submitted_by="bo")
     now = clock.advance(seconds=3)

@@ -18,6 +18,7 @@ from gateway.store.postgres.changes import change_payments
 from gateway.store.postgres.connection import Question, Row, rows_of
 from gateway.store.postgres.event_rows import NewEvent, tell
 from gateway.store.postgres.writer import Operation, Tx
+from gateway.store.records import Reason
 from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
 from gateway.store.store import Stale
@@ -57,6 +58,7 @@ async def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged])
         key, _, _, state, connection_id, caller = standing[one.payment_id]
         if one.told is not None and not one.steps:
             told.append(_event(key, state, one.told, REVIEWER))
+            await _stands(tx, key, one.stands)
         outcome, findings = int(one.verdict.outcome), findings_column(one.verdict)
         if one.review is None:
             number += 1
@@ -109,6 +111,12 @@ async def decide(tx: Tx, decided: Decided) -> None:
     await change_payments(tx, list(changes_of(decided, source)), ())
     if not decided.steps:
         await tell(tx, [_event(key, state, decided.told, source)])
+        await _stands(tx, key, decided.stands)
+
+
+async def _stands(tx: Tx, key: int, reason: Reason | None) -> None:
+    if reason is not None:
+        await tx.connection.execute("UPDATE payments SET reason = $2 WHERE payment_key = $1", key, codec.reason_column(reason))
 
 
 async def _turn_page(tx: Tx, fence: int) -> int:

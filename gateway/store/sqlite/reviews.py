@@ -48,6 +48,7 @@ def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged]) -> fr
         key, _, _, state = standing[one.payment_id]
         if one.told is not None and not one.steps:
             _tell(tx, key, state, one.told, REVIEWER)
+            _stands(tx, key, one.stands)
         if one.review is None:
             number += 1
             _insert(tx, key, number, rules, one)
@@ -83,6 +84,7 @@ def decide(tx: Tx, decided: Decided) -> None:
     change_payments(tx, list(changes_of(decided, source)), ())
     if not decided.steps:
         _tell(tx, key, state, decided.told, source)
+        _stands(tx, key, decided.stands)
 
 
 def _turn_page(tx: Tx, fence: int) -> None:
@@ -121,6 +123,11 @@ def _insert(tx: Tx, key: int, number: int, rules: str, one: Judged) -> None:
 
 def _tell(tx: Tx, key: int, state: str, reason: Reason, source: str) -> None:
     tx.db.execute(INSERT_EVENT, (key, state, state, codec.reason_column(reason), source, None, tx.now))
+
+
+def _stands(tx: Tx, key: int, reason: Reason | None) -> None:
+    if reason is not None:
+        tx.db.execute("UPDATE payments SET reason = ? WHERE payment_key = ?", (codec.reason_column(reason), key))
 
 
 class ReviewRows(ABC):

@@ -30,6 +30,7 @@ async def test_a_payment_leaves_once_everybody_who_is_asked_has_approved_it_in_o
         await house.decide("bo", payment_id)
     case = await house.decide("ada", payment_id)
     assert (case.payment.state, case.progress[0].approved) == (PaymentState.AWAITING_APPROVAL, (("ada",), ()))
+    assert (case.payment.reason.code, "(1 of 2 given)" in case.payment.reason.text_en) == ("policy.big", True)
     assert await house.send() == 0
     case = await house.decide("bo", payment_id)
     assert case.payment.state is PaymentState.APPROVED
