@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.callers import Caller
 from gateway.config import CallerSettings, Configuration
 from gateway.errors import BadRequest, Forbidden, Invalid, NotFound
-from gateway.lanes import PLANS_LANE
+from gateway.lanes import PLANS_LANE, REVIEW_LANE
 from gateway.payment import PaymentOrder
 from gateway.plan_lane import PlanLane
 from gateway.rpc.forms import order_of_form
@@ -237,7 +237,7 @@ async def test_the_worker_has_the_lane_and_turns_it(house: House) -> None:
     configuration = configuration.model_copy(update={"connections": {"one": settings}})
     house.moments[0] = datetime(2026, 11, 26, 9, tzinfo=UTC)
     worker = Worker(configuration, house.store, now=lambda: house.moments[0], measures=Metrics())
-    assert worker.lanes == ("one", "fetch:one", PLANS_LANE)
+    assert worker.lanes == ("one", "fetch:one", REVIEW_LANE, PLANS_LANE)
     assert await worker.pump(PLANS_LANE) == datetime(2026, 11, 26, 23, tzinfo=UTC)
     assert await house.made() == [("o-1/2026-11-26", "2026-11-26", "100.00")]
     await worker.close()

@@ -176,7 +176,7 @@ async def test_what_cannot_be_recalled_is_said_with_its_state_and_the_way_out(ca
             await case.recall(**asked)
     for caller, error in (
         (Caller("erp", ("*",), frozenset({"submit", "read"})), Forbidden),
-        (Caller("erp", ("other",), ERP.actions), Forbidden),
+        (Caller("erp", ("other",), ERP.actions), NotFound),  # as a payment that is not there
         (Caller("other", ("*",), ERP.actions), NotFound),
     ):
         with pytest.raises(error):
