@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from gateway import clock
+from gateway.cli import connect
 from gateway.cli import session as commands
 from gateway.config_load import load
 from gateway.people import totp
@@ -74,7 +75,7 @@ def test_a_person_begins_signs_in_with_a_factor_and_signs_out(
 ) -> None:
     typing = Typing(code_for(directory), PASSWORD, "code 0")
     monkeypatch.setattr(sys, "stdin", typing)
-    called = commands.service_call
+    called = connect.service_call
 
     def listening(*arguments: Any, **options: Any) -> Any:
         answer = called(*arguments, **options)

@@ -105,7 +105,7 @@ async def test_the_message_carries_the_replacement_and_carries_it_again_the_same
     await desk.store.submit(rows)
     (delivery,) = await desk.form()
     blocks = await desk.store.delivery_blocks(delivery.delivery_id)
-    message = desk.preparer._message(delivery, blocks)
+    message = desk.preparer._message(delivery, blocks, None)
     names = [transfer.creditor.name for transfer in message.blocks[0].transfers()]
     assert names == [transfer.creditor.name for transfer in message.blocks[0].transfers()]
     assert sorted(names) == sorted(["Plain", name, "李明"])

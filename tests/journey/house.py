@@ -129,8 +129,8 @@ class House:
         (stage.directory / "console" / "client.passphrase").chmod(0o600)
         (self.gateway / "trust" / "callers.pem").write_bytes(made.authority + shown)
         fingerprint = certificate.fingerprint(SHA256()).hex()
-        with (self.gateway / "bankgate.toml").open("a", encoding="utf-8") as file:
-            file.write(SETTINGS.format(fingerprint=fingerprint))
+        with (self.gateway / "bankgate.toml").open("a", encoding="utf-8") as settings:
+            settings.write(SETTINGS.format(fingerprint=fingerprint))
         for folder, name, text in (
             ("policies", "house.toml", POLICY),
             ("lists", "house.csv", "id,name,reason\nb1,Boris Frolov,false invoices in 2025\n"),

@@ -99,7 +99,7 @@ async def test_only_what_the_right_people_approved_leaves_and_it_is_proved(house
     await written_down(house, two["payment_id"])
 
 
-async def people_decide(house: House) -> dict[str, Any]:
+async def people_decide(house: House) -> Any:
     """The chain of two, an approver who submitted, who approves twice, with an old code; and serve dies in the middle."""
     listed = {
         one["payment"]["request"]["payment_reference"]: one for one in json.loads(await house.say("approvals", "list", "--json"))
