@@ -8,6 +8,7 @@ Other examples, new on each run: `make test ARGS=--hypothesis-profile=search`. W
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from gateway.memory import calm_collector
@@ -22,6 +23,14 @@ settings.load_profile("fixed")
 def pytest_collection_finish() -> None:
     """Ten thousand tests are as many objects that live to the end: the collector need not walk them again and again."""
     calm_collector()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """What a command sets up for its logs, when a test runs it in this process, is gone when the test ends."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

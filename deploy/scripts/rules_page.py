@@ -83,6 +83,7 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
         "error",
         "The last send window for the requested day has passed, and the connection refuses it then.",
     ),
+    ("recall.not-kept", "error", "A payment that is to be recalled, or the message it travelled in, is not kept here any more."),
     ("debtor-account.required", "error", "The connection has several accounts, and the payment does not say which pays."),
     ("debtor-account.unknown", "error", "The paying account is not one of the connection's."),
     ("payment-reference.form", "error", "The payment reference is too long, or holds other characters than it may."),
