@@ -4,7 +4,7 @@
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 SEEDS ?= 100000
 
