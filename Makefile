@@ -4,7 +4,7 @@
 
 SETUP := sh deploy/scripts/setup.sh
 BIN := .venv/bin
-WORKERS ?= 3
+WORKERS ?= 2
 ARGS ?=
 SEEDS ?= 100000
 
