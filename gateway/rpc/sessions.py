@@ -60,21 +60,6 @@ async def acting_in(servicer: Servicer, caller: Caller) -> Acting:
     return await acting_of(servicer.door, _context.get(), caller)
 
 
-def with_acting(
-    action: str,
-) -> Callable[[Callable[[S, Acting, Request], Awaitable[Answer]]], Callable[[S, Request, Context], Awaitable[Answer]]]:
-    """As `unary`, for methods written as `async def Method(self, acting, request)`: for services that people use too."""
-
-    def wrap(method: Callable[[S, Acting, Request], Awaitable[Answer]]) -> Callable[[S, Request, Context], Awaitable[Answer]]:
-        @wraps(method)
-        async def inner(servicer: S, caller: Caller, request: Request) -> Answer:
-            return await method(servicer, await acting_of(servicer.door, _context.get(), caller), request)
-
-        return in_session(unary(action)(inner))
-
-    return wrap
-
-
 def with_source(
     method: Callable[[S, Source, Request], Awaitable[Answer]],
 ) -> Callable[[S, Request, Context], Awaitable[Answer]]:
