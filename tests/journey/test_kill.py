@@ -57,13 +57,27 @@ async def calm(stage: Any) -> bool:
 
 
 async def decide_like_a_person(stage: Any) -> None:
-    """Asks the bank's own books about each message in doubt, and tells the gateway."""
+    """Asks the bank's own books about each message in doubt, and tells the gateway; of one whose sender may still be alive
+    the gateway wants to be told later."""
     async with stage.erp() as erp:
         doubts = await erp.deliveries_in_doubt()
         messages = (await stage.control("GET", "/books?payments=no"))["messages"]
         for delivery in doubts:
             arrived = delivery["message_id"] in messages
-            await erp.resolve(delivery, arrived, "bank hotline: looked the message id up in their books")
+            try:
+                await erp.resolve(delivery, arrived, "bank hotline: looked the message id up in their books")
+            except CallFailed as failure:
+                if failure.code != "FAILED_PRECONDITION":
+                    raise
+
+
+async def calm_without_doubt(stage: Any) -> bool:
+    """The same with a person who decides about what is in doubt, as often as it takes."""
+    if not await calm(stage):
+        return False
+    await decide_like_a_person(stage)
+    async with stage.erp() as erp:
+        return not await erp.in_doubt() and await calm(stage)
 
 
 @pytest.mark.timeout(170)
@@ -83,9 +97,7 @@ async def test_killed_workers_and_servers_pay_nothing_twice_and_lose_nothing(mak
         await asyncio.sleep(chance.uniform(0.0, 0.3))
         await stage.start(victim)
     await submitting
-    await stage.until(lambda: calm(stage))
-    await decide_like_a_person(stage)
-    await stage.until(lambda: calm(stage))
+    await stage.until(lambda: calm_without_doubt(stage))
     books = await stage.control("GET", "/books")
     assert books["paid_twice"] == []
     assert books["totals"]["executed_distinct"] == PAYMENTS

@@ -40,9 +40,15 @@ async def taken(stage: FrontStage, count: int) -> None:
 
 async def to_the_end(stage: FrontStage) -> int:
     """Every payment to its end, with a person's help for what the bank never got; for how many it was needed."""
-    await stage.until(stage.only_a_person_is_missing)
-    helped = await stage.decide_like_a_person()
-    await stage.until(stage.all_there)
+    helped = 0
+
+    async def over() -> bool:
+        nonlocal helped
+        if await stage.only_a_person_is_missing():
+            helped += await stage.decide_like_a_person()
+        return await stage.all_there()
+
+    await stage.until(over)
     return helped
 
 
