@@ -23,7 +23,7 @@ ON_THE_WAY = 250.0  # the longest between the last byte that leaves us and the f
 NOT_LISTED = 250.0  # the longest in which a bank that can be asked does not know yet what it has
 
 _ORDER = re.compile(
-    r"<InstrId>([\w-]+)</InstrId><EndToEndId>([\w-]+)</EndToEndId>.*?<InstdAmt Ccy=\"EUR\">([\d.]+)</InstdAmt>", re.DOTALL
+    r"<InstrId>([\w-]+)</InstrId><EndToEndId>([\w/-]+)</EndToEndId>.*?<InstdAmt Ccy=\"EUR\">([\d.]+)</InstdAmt>", re.DOTALL
 )
 _HEAD = re.compile(r"<MsgId>(\w+)</MsgId>.*?<NbOfTxs>(\d+)</NbOfTxs><CtrlSum>([\d.]+)</CtrlSum>", re.DOTALL)
 

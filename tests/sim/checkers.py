@@ -16,6 +16,7 @@ from tests.sim.bank import Bank, Taken
 
 _PAYMENT_STEPS = {(before, after) for (before, _), after in PAYMENT_TABLE.items()} | {
     (None, PaymentState.APPROVED),
+    (None, PaymentState.RECEIVED),
     (PaymentState.APPROVED, PaymentState.BATCHED),
 }
 _STARTS = frozenset({"started", "send_again"})
