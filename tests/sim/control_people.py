@@ -137,7 +137,9 @@ class Approver:
 
     async def work(self) -> None:
         while True:
-            await asyncio.sleep((30 + 90 * self.world.dice.random()) if self.world.chaos else 40)
+            await asyncio.sleep((50 + 130 * self.world.dice.random()) if self.world.chaos else 100)
+            if not self.world.somebody_waits():
+                continue
             try:
                 await (self._mischief() if self.world.chaos and self.world.dice.random() < 0.35 else self._honest())
             except GatewayError as error:

@@ -195,6 +195,11 @@ class ControlWorld(World):
             )
         )
 
+    def somebody_waits(self) -> bool:
+        """Whether it is worth looking at the console."""
+        waiting = "SELECT 1 FROM payments WHERE state IN ('awaiting_approval', 'held') AND block_key IS NULL LIMIT 1"
+        return bool(self.checkers.rows(waiting))
+
     def explains(self, payment_id: str, state: PaymentState) -> bool:
         if state is PaymentState.REJECTED:
             return any(one.choice == "refuse" for one in self.checkers.given.get(payment_id, []))
