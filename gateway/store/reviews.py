@@ -120,7 +120,7 @@ class Waiting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Where judging stands: `fence` grows with every writing; `rules` is the digest by which all that waits was judged ("" before
-    the first time)."""
+    the first time, another word while it is being judged by other rules)."""
 
     fence: int
     rules: str

@@ -166,7 +166,7 @@ class Rulebook:
         self._write(LIST, rules.names)
         for habits in self.habits:
             label = checks_of(with_habits(self.configuration, habits), None).digest(self.moment())  # type: ignore[arg-type]
-            self.labels.setdefault(label, len(self.history) - 1)
+            self.labels[label] = len(self.history) - 1  # the same words again are the newest
 
     def _write(self, name: str, text: str) -> None:
         """With a time of modification of its own: two changes within one tick of a real clock would look like one."""
