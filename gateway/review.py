@@ -5,9 +5,9 @@ puts each payment to every check, and moves it, by compare-and-set, to where the
 change, everything that waits is judged again. One lane for the whole gateway, so that what limits count is exact; should two
 runners be at it all the same (a lease that was lost), the book's fence refuses the slower one, whose payments are judged anew.
 
-Nobody goes back to rules that were replaced. The book is read before the files of rules are: who adopts other rules turns a page
-first, so that a runner which was stopped meanwhile, with the old ones in its hand, is refused and reads the files anew. Where they
-cannot be read, and are not those by which the book was kept last, nothing is judged until they can.
+Nobody goes back to rules that were replaced. The book is read before the files of rules are: who adopts other rules turns a
+page first, so that a runner which was stopped meanwhile, with the old ones in its hand, is refused and reads the files anew.
+Where they cannot be read, and are not those by which the book was kept last, nothing is judged until they can.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,18 @@ from gateway.policy.chain import Standing
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
-from gateway.review_standing import asks_the_same, facts_of, may_be_judged_anew, place_of, standing, subject_of, way, why
+from gateway.review_people import people_now
+from gateway.review_standing import (
+    Approvers,
+    asks_the_same,
+    facts_of,
+    may_be_judged_anew,
+    place_of,
+    standing,
+    subject_of,
+    way,
+    why,
+)
 from gateway.send_window import SendWindow
 from gateway.store.records import Payment, Reason
 from gateway.store.reviews import Book, Judged, Review, Waiting
@@ -230,7 +241,9 @@ class Reviewer:
                 return True  # nothing was written, and it goes on
             verdicts = [Verdict(findings=(check_failed(failed.name),))]
         self._one_by_one = max(0, self._one_by_one - len(found))
-        judged = [self._judged(one, verdict, now) for one, verdict in zip(found, verdicts, strict=True)]
+        pairs = list(zip(found, verdicts, strict=True))
+        people = await people_now(self.store, [(one.signed, verdict) for one, verdict in pairs])
+        judged = [self._judged(one, verdict, now, people) for one, verdict in pairs]
         try:
             written = await self.store.write_judged(fence, rules, judged)
         except Stale:
@@ -266,14 +279,14 @@ class Reviewer:
             return [Verdict(findings=(NO_RULES,)) for _ in subjects]
         return [Verdict(findings=tuple(own)) for own in findings]
 
-    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime) -> Judged:
+    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime, people: Approvers | None) -> Judged:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
         found = standing(subject, verdict, waiting.signed)
         if review is not None and found.digest != review.digest:
             return _void(waiting, review)
-        there = place_of(found)
-        reason = why(found, verdict, self._approved(payment, found, review is not None, now))
+        there = place_of(found, people)
+        reason = why(found, verdict, self._approved(payment, found, review is not None, now), people)
         changed = review is not None and not asks_the_same(review.verdict, verdict)
         return Judged(
             payment_id=payment.payment_id,

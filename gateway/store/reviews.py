@@ -161,7 +161,8 @@ class ReviewStore(Protocol):
         """The payment with its review and decisions, wherever it stands; None if there is no such payment."""
 
     async def decide(self, decided: Decided) -> None:
-        """Writes a decision and what follows from it, or raises `Stale`."""
+        """Writes a decision and what follows from it, or raises `Stale`; `RightsChanged` where the person has an account that
+        is not as the decision says any more: what was taken away counts nowhere from then on."""
 
     async def delivery_reviews(
         self, delivery_id: str, *, limit: int, after: str | None = None

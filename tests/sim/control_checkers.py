@@ -114,6 +114,9 @@ class ControlCheckers(Checkers):
         self._verdicts(by)
         self._decisions(by, self._lines())
 
+    def _may_repeat(self, source: str) -> bool:
+        return source == "review"  # each time when rules change
+
     def _rights(self) -> None:
         self.before = self.people
         self.people = {

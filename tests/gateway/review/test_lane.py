@@ -204,7 +204,7 @@ async def test_a_payment_that_a_check_cannot_be_made_of_is_held_and_holds_nothin
     house = build(DAY_LIMIT)
 
     class WithBroken:
-        configured = True
+        configured, unread = True, False
 
         async def refresh(self) -> None:
             return None
