@@ -28,6 +28,7 @@ from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
 from gateway.review_people import people_now
 from gateway.review_standing import (
+    NOT_REVIEWED,
     Approvers,
     asks_the_same,
     facts_of,
@@ -287,7 +288,7 @@ class Reviewer:
             return _void(waiting, review)
         there = place_of(found, people)
         reason = why(found, verdict, self._approved(payment, found, review is not None, now), people)
-        changed = review is not None and not asks_the_same(review.verdict, verdict)
+        changed = review is not None and (_was_taken_out(payment) or not asks_the_same(review.verdict, verdict))
         return Judged(
             payment_id=payment.payment_id,
             version=payment.version,
@@ -339,4 +340,9 @@ def _is_stale(waiting: Waiting, rules: str) -> bool:
     """Whether a payment has to be judged by these rules."""
     if not may_be_judged_anew(waiting.payment):
         return False
-    return waiting.review is None or waiting.review.rules != rules
+    return waiting.review is None or waiting.review.rules != rules or _was_taken_out(waiting.payment)
+
+
+def _was_taken_out(payment: Payment) -> bool:
+    """Whether it was to leave and did not, as an approver had lost the right: it waits for another one."""
+    return payment.state is PaymentState.HELD and payment.reason.code == NOT_REVIEWED

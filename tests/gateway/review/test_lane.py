@@ -14,6 +14,7 @@ from gateway.policy.verdict import Finding
 from gateway.reasons import ours
 from gateway.review import Judging, Reviewer
 from gateway.store.records import PaymentChange, PaymentFilter
+from gateway.store.reviews import Waiting
 from gateway.store.store import Stale
 from tests.gateway.review.conftest import BIG, CONSOLE, DAY_LIMIT, ERP, Build
 
@@ -172,6 +173,42 @@ async def test_rules_with_mistakes_leave_those_before_them_in_force(build: Build
     assert await house.states(await house.judged("150.00")) == ["awaiting_approval"]
     house.write("p0", BIG.replace('"100.00"', '"900.00"'))  # the same version, saying something else
     assert await house.states(await house.judged("150.00", prefix="B")) == ["awaiting_approval"]
+
+
+async def test_a_runner_that_was_stopped_does_not_judge_by_rules_that_another_one_has_replaced(build: Build) -> None:
+    """It had read the files, and lost its lease; meanwhile they were made stricter, and taken up by the other one."""
+    house = build(BIG)
+    await house.judged("50.00")
+    slow, write = house.another_reviewer(), house.store.unjudged
+    await slow.pump()
+
+    async def stopped(limit: int) -> list[Waiting]:
+        house.store.unjudged = write  # type: ignore[method-assign]
+        house.write("p0", BIG.replace("version = 7", "version = 8").replace('"100.00"', '"10.00"'))
+        await house.reviewer.pump()
+        await house.submit("60.00", prefix="B")
+        return await write(limit)
+
+    house.store.unjudged = stopped  # type: ignore[method-assign]
+    await slow.pump()
+    payment = await house.gateway.payment(ERP, payment_reference="B-0")
+    assert payment.state is PaymentState.AWAITING_APPROVAL
+    assert "version 8" in payment.reason.text_en
+
+
+async def test_rules_that_cannot_be_read_are_not_judged_by_once_another_runner_has_newer_ones(build: Build) -> None:
+    house = build(BIG)
+    await house.judged("50.00")
+    old = house.another_reviewer()
+    house.write("p0", BIG.replace("version = 7", "version = 8").replace('"100.00"', '"10.00"'))
+    await house.reviewer.pump()
+    assert await house.states([(await house.submit("60.00", prefix="B"))[0].payment_id]) == ["received"]
+    house.write("p0", "id = ")
+    await old.pump()
+    payment = await house.gateway.payment(ERP, payment_reference="B-0")
+    assert payment.state is PaymentState.RECEIVED, "it waits until the rules can be read, or the other runner comes"
+    await house.reviewer.pump()
+    assert (await house.payment(payment.payment_id)).state is PaymentState.AWAITING_APPROVAL
 
 
 async def test_where_the_rules_are_gone_what_was_submitted_under_rules_is_held(build: Build) -> None:
