@@ -137,7 +137,7 @@ class Approver:
 
     async def work(self) -> None:
         while True:
-            await asyncio.sleep((50 + 130 * self.world.dice.random()) if self.world.chaos else 100)
+            await asyncio.sleep((40 + 160 * self.world.dice.random()) if self.world.chaos else 100)
             if not self.world.somebody_waits():
                 continue
             try:
@@ -312,7 +312,7 @@ async def keep_rules(world: "ControlWorld") -> None:
     """Rules and lists change at any moment; sometimes half a file is saved."""
     dice, book = world.dice, world.house.rulebook
     while world.chaos:
-        await asyncio.sleep(40 + 400 * dice.random())
+        await asyncio.sleep(40 + 300 * dice.random())
         if not world.chaos:
             return
         if dice.random() < 0.3:
@@ -333,9 +333,9 @@ async def write_by_hand(world: "ControlWorld") -> None:
     """Somebody who has the database's password."""
     dice = world.dice
     while world.chaos:
-        await asyncio.sleep(200 + 700 * dice.random())
+        await asyncio.sleep(40 + 300 * dice.random())
         if world.chaos:
-            world.forge(dice.choice(["approved", "payee", "amount", "approval"]))
+            world.forge(dice.choice(["approved", "approved", "payee", "payee", "amount", "approval"]))
 
 
 def honest_order(made: PaymentOrder, name: str, iban: str, amount: Decimal) -> PaymentOrder:

@@ -42,7 +42,7 @@ from tests.sim.world import METRICS, Judging, Process, World
 
 MEMORY: Final = Path("/dev/shm")
 RENT: Final = Decimal("130.00")
-_HAND: Final = "SELECT payment_key, payment_id, amount FROM payments JOIN reviews USING (payment_key) WHERE"
+_HAND: Final = "SELECT p.payment_key, p.payment_id, p.amount FROM payments AS p JOIN reviews USING (payment_key) WHERE"
 
 
 class ControlWorld(World):
@@ -143,7 +143,8 @@ class ControlWorld(World):
 
     def forge(self, what: str) -> None:
         """Somebody writes into the database: a state, a payee, an amount, or an approval that was given for something else."""
-        where = "block_key IS NULL AND state IN ('awaiting_approval', 'held', 'approved')"
+        before = ("awaiting_approval", "held", "approved", "approved")
+        where = f"block_key IS NULL AND state = '{self.dice.choice(before)}'"
         found = self.checkers.rows(f"{_HAND} {where}")
         if not found:
             return

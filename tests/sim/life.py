@@ -6,6 +6,8 @@ from typing import Any
 
 from gateway.lifecycle import DeliveryState, PaymentState
 from tests.sim.checkers import WAITS_FOR_A_PERSON
+from tests.sim.control_people import HouseCallers
+from tests.sim.control_world import ControlWorld
 from tests.sim.front_compare import TELLS_OF_A_DOUBLE, compare_with_the_bank, moves
 from tests.sim.front_world import FrontWorld
 from tests.sim.people import Callers, Person, calm, fate
@@ -22,7 +24,7 @@ async def life(world: World) -> None:
     for role, count in (("worker", WORKERS), ("serve", SERVERS)):
         for _ in range(count):
             world.start(role)
-    callers = Callers(world)
+    callers = HouseCallers(world) if isinstance(world, ControlWorld) else Callers(world)
     crowd: list[Coroutine[Any, Any, None]] = [callers.watch(), callers.give_up_what_is_held(), *world.crowd(callers)]
     if world.kind.person:
         crowd.append(Person(world, world.kind.person == "careless").work())
@@ -41,7 +43,9 @@ async def life(world: World) -> None:
         await _until_still(world)
         for one in people:
             one.cancel()
-        await asyncio.gather(*people, return_exceptions=True)
+        for outcome in await asyncio.gather(*people, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome  # somebody fell ill: the life proves less than it says
         if world.violation is None:
             await compare(world, callers)
     finally:
