@@ -332,6 +332,7 @@ def _void(waiting: Waiting, review: Review) -> Judged:
         verdict=review.verdict,
         steps=way(payment.state, PaymentState.HELD, reason),
         told=reason,
+        stands=reason,
         discrepancies=(say.approval_void(origin, None, payment.payment_id, "approval-void"),),
     )
 

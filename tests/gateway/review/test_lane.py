@@ -1,6 +1,7 @@
 """The lane that judges payments: what each verdict leads to, limits that hold whoever judges, and judging again."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ import pytest
 
 from formats.model import Account, Agent
 from gateway.lifecycle import PaymentEvent, PaymentState
+from gateway.policy.chain import Choice
 from gateway.policy.verdict import Finding
 from gateway.reasons import ours
 from gateway.review import Judging, Reviewer
@@ -173,6 +175,19 @@ async def test_rules_with_mistakes_leave_those_before_them_in_force(build: Build
     assert await house.states(await house.judged("150.00")) == ["awaiting_approval"]
     house.write("p0", BIG.replace('"100.00"', '"900.00"'))  # the same version, saying something else
     assert await house.states(await house.judged("150.00", prefix="B")) == ["awaiting_approval"]
+
+
+async def test_a_held_payment_that_was_changed_in_the_database_says_so_and_is_told_once(build: Build) -> None:
+    house = build(DAY_LIMIT)
+    (one,) = await house.judged("1500.00")
+    with sqlite3.connect(house.directory / "bankgate.db") as db:
+        db.execute("UPDATE transfers SET content = CAST(replace(CAST(content AS TEXT), 'Supplier', 'Thief') AS BLOB)")
+    for version in (4, 5):
+        house.write("p0", DAY_LIMIT.replace("version = 3", f"version = {version}"))
+        await house.reviewer.pump()
+    assert (await house.payment(one)).reason.code == "bankgate.approval-void"
+    assert await house.discrepancies() == [("approval_void", one)]
+    assert (await house.case(one)).choices == (Choice.REFUSE,)
 
 
 async def test_a_runner_that_was_stopped_does_not_judge_by_rules_that_another_one_has_replaced(build: Build) -> None:
