@@ -4,6 +4,10 @@ A submitted payment waits as RECEIVED where rules are configured. This lane take
 puts each payment to every check, and moves it, by compare-and-set, to where the findings together want it. When rules or lists
 change, everything that waits is judged again. One lane for the whole gateway, so that what limits count is exact; should two
 runners be at it all the same (a lease that was lost), the book's fence refuses the slower one, whose payments are judged anew.
+
+Nobody goes back to rules that were replaced. The book is read before the files of rules are: who adopts other rules turns a
+page first, so that a runner which was stopped meanwhile, with the old ones in its hand, is refused and reads the files anew.
+Where they cannot be read, and are not those by which the book was kept last, nothing is judged until they can.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +26,10 @@ from gateway.policy.chain import Standing
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
-from gateway.recheck import people_now
+from gateway.review_people import people_now
 from gateway.review_standing import (
     APPROVER_GONE,
-    People,
+    Approvers,
     asks_the_same,
     facts_of,
     may_be_judged_anew,
@@ -37,7 +41,7 @@ from gateway.review_standing import (
 )
 from gateway.send_window import SendWindow
 from gateway.store.records import Payment, Reason
-from gateway.store.reviews import Judged, Review, Waiting
+from gateway.store.reviews import Book, Judged, Review, Waiting
 from gateway.store.store import Clock, Stale, Store, StoreUnavailable
 from gateway.telemetry import Metrics
 from gateway.telemetry import place_of as fault_at
@@ -47,6 +51,7 @@ log = structlog.get_logger("review")
 
 BATCH: Final = 200
 LOOK_AGAIN: Final = timedelta(seconds=30)  # until files of rules are looked at again, and what began or ended to be in force
+CHANGING: Final = "changing"  # in the book, from taking other rules up until all that waits was judged by them
 TRIES: Final = 20  # against other runners, before the engine tries again later
 _WAITING: Final = (PaymentState.HELD, PaymentState.AWAITING_APPROVAL, PaymentState.APPROVED)
 
@@ -83,6 +88,10 @@ class Checks(Protocol):
 
     async def refresh(self) -> None:
         """Reads rules and lists again where they changed. Those that cannot be read stay as they were."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether some could not be read the last time, and are older than they may be."""
 
     @property
     def configured(self) -> bool:
@@ -136,11 +145,12 @@ class Reviewer:
     metrics: Metrics
     windows: Mapping[str, SendWindow] = field(default_factory=dict)
     winding_down: bool = False  # begins no more judgements: what waits stays for the next start
+    _fence: int = -1  # of the book when rules were read last
     _one_by_one: int = 0  # so many more payments are judged alone: a check failed, and it is to be found for which
 
     async def pump(self) -> datetime | None:
         """Judges what is new, then, if rules have changed, all that waits; when to look again (None: nothing is configured)."""
-        await self.checks.refresh()
+        self._fence = -1  # whatever was read before is read again
         await self._judge_new()
         if not self.checks.configured:
             return None
@@ -150,9 +160,9 @@ class Reviewer:
     async def _judge_new(self) -> None:
         tries = 0
         while not self.winding_down:
-            book = await self.store.review_book()
-            found = await self.store.unjudged(1 if self._one_by_one else BATCH)
-            if not found:
+            book = await self._book()
+            found = [] if book is None else await self.store.unjudged(1 if self._one_by_one else BATCH)
+            if book is None or not found:
                 return
             written = await self._judge(book.fence, found)
             tries = 0 if written else tries + 1
@@ -161,15 +171,15 @@ class Reviewer:
 
     async def _judge_anew(self) -> None:
         """Everything that waits, page by page; what was submitted meanwhile is judged between two pages."""
-        rules = self.checks.digest(self.clock())
-        if (await self.store.review_book()).rules == rules:
-            return
+        rules = ""  # by which these pages are judged: where they change, it begins anew
         token: str | None = None
         tries = 0
-        while True:
-            if self.winding_down:
+        while not self.winding_down and (book := await self._book()) is not None:
+            following_rules = self.checks.digest(self.clock())
+            if book.rules == following_rules:
                 return
-            book = await self.store.review_book()
+            if following_rules != rules:
+                rules, token = following_rules, None
             page, following = await self.store.waiting(_WAITING, None, limit=BATCH, after=token)
             stale = [one for one in page if _is_stale(one, rules)]
             some = stale[:1] if self._one_by_one else stale
@@ -177,20 +187,46 @@ class Reviewer:
                 # Those without a review count for each other, like new ones; the others stand each at its own place.
                 same = [one for one in some if (one.review is None) is (some[0].review is None)]
                 written = await self._judge(book.fence, same)
-                tries = 0 if written else tries + 1
-                if tries == TRIES:
-                    raise Stale("other runners keep judging the same payments")
-                continue
-            await self._judge_new()
-            if following is None:
-                break
-            token = following
+            elif following is None:
+                written = await self._finish(rules)
+            else:
+                await self._judge_new()
+                token, written = following, True
+            tries = 0 if written else tries + 1
+            if tries == TRIES:
+                raise Stale("other runners keep judging the same payments")
+
+    async def _finish(self, rules: str) -> bool:
+        """Notes that all that waits was judged by these rules, if nobody has written since."""
+        await self._judge_new()
+        book = await self._book()
+        if book is None or self.checks.digest(self.clock()) != rules:
+            return True  # it begins anew, or not at all
+        return await self._turn_page(book.fence, rules)
+
+    async def _turn_page(self, fence: int, rules: str) -> bool:
+        try:
+            await self.store.finish_rules(fence, rules)
+        except Stale:
+            return False
+        self._fence = fence + 1
+        return True
+
+    async def _book(self) -> Book | None:
+        """Where judging stands, with rules in use that are no older than its last page; None: there are none such to judge by."""
         for _ in range(TRIES):
-            try:
-                await self.store.finish_rules((await self.store.review_book()).fence, rules)
-            except Stale:
-                continue
-            return
+            book = await self.store.review_book()
+            if book.fence != self._fence:
+                await self.checks.refresh()
+                self._fence = book.fence
+            if book.rules == self.checks.digest(self.clock()):
+                return book
+            if self.checks.unread and book.rules:
+                log.error("not_judged", problem="rules cannot be read, and are not those by which payments were judged last")
+                return None
+            if book.rules in {"", CHANGING} or not self.checks.configured:
+                return book
+            await self._turn_page(book.fence, CHANGING)
         raise Stale("other runners keep judging payments")
 
     async def _judge(self, fence: int, found: Sequence[Waiting]) -> bool:
@@ -206,12 +242,14 @@ class Reviewer:
                 return True  # nothing was written, and it goes on
             verdicts = [Verdict(findings=(check_failed(failed.name),))]
         self._one_by_one = max(0, self._one_by_one - len(found))
-        people = await people_now(self.store, verdicts)
-        judged = [self._judged(one, verdict, now, people) for one, verdict in zip(found, verdicts, strict=True)]
+        pairs = list(zip(found, verdicts, strict=True))
+        people = await people_now(self.store, [(one.signed, verdict) for one, verdict in pairs])
+        judged = [self._judged(one, verdict, now, people) for one, verdict in pairs]
         try:
             written = await self.store.write_judged(fence, rules, judged)
         except Stale:
             return False
+        self._fence = fence + 1
         for one in judged:
             if one.payment_id in written:
                 self.metrics.judged(one.verdict.outcome.name.lower())
@@ -242,7 +280,7 @@ class Reviewer:
             return [Verdict(findings=(NO_RULES,)) for _ in subjects]
         return [Verdict(findings=tuple(own)) for own in findings]
 
-    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime, people: People) -> Judged:
+    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime, people: Approvers | None) -> Judged:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
         found = standing(subject, verdict, waiting.signed)
@@ -250,7 +288,7 @@ class Reviewer:
             return _void(waiting, review)
         there = place_of(found, people)
         reason = why(found, verdict, self._approved(payment, found, review is not None, now), people)
-        changed = review is not None and not asks_the_same(review.verdict, verdict)
+        changed = review is not None and (_was_taken_out(payment) or not asks_the_same(review.verdict, verdict))
         return Judged(
             payment_id=payment.payment_id,
             version=payment.version,
@@ -294,6 +332,7 @@ def _void(waiting: Waiting, review: Review) -> Judged:
         verdict=review.verdict,
         steps=way(payment.state, PaymentState.HELD, reason),
         told=reason,
+        stands=reason,
         discrepancies=(say.approval_void(origin, None, payment.payment_id, "approval-void"),),
     )
 
@@ -302,6 +341,9 @@ def _is_stale(waiting: Waiting, rules: str) -> bool:
     """Whether a payment has to be judged by these rules."""
     if not may_be_judged_anew(waiting.payment):
         return False
-    if waiting.payment.state is PaymentState.HELD and waiting.payment.reason.code == APPROVER_GONE:
-        return True  # not the rules have changed, but people
-    return waiting.review is None or waiting.review.rules != rules
+    return waiting.review is None or waiting.review.rules != rules or _was_taken_out(waiting.payment)
+
+
+def _was_taken_out(payment: Payment) -> bool:
+    """Whether it was to leave and did not, as an approver had lost the right: it waits for another one."""
+    return payment.state is PaymentState.HELD and payment.reason.code == APPROVER_GONE

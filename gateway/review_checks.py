@@ -226,6 +226,7 @@ class ConfiguredChecks:
 
     sources: Sequence[Source]
     store: Store
+    unread: bool = False
 
     @property
     def all(self) -> Sequence[Check]:
@@ -247,11 +248,14 @@ class ConfiguredChecks:
 
     async def refresh(self) -> None:
         """Files with mistakes are told in the log each time, and those read before stay in use."""
+        unread = False
         for source in self.sources:
             try:
                 await asyncio.to_thread(source.read, self.store)
             except (ConfigurationProblems, ScreeningProblems) as problems:
+                unread = True
                 _tell(source.name, problems)
+        self.unread = unread
 
 
 def _tell(check: str, problems: Exception) -> None:

@@ -19,8 +19,8 @@ from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
 from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
-from gateway.recheck import people_now
-from gateway.review_standing import People, place_of, standing_now
+from gateway.review_people import approvers_of
+from gateway.review_standing import Approvers, place_of, standing_now
 from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
 from gateway.store.reviews import Waiting
 from gateway.store.store import Stale, Store
@@ -112,7 +112,7 @@ class Gate:
         while True:
             page, token = await self.store.delivery_reviews(delivery.delivery_id, limit=PAGE, after=token)
             count += len(page)
-            people = await people_now(self.store, [one.review.verdict for one in page if one.review is not None])
+            people = await approvers_of(self.store, page)
             for one in page:
                 problem = _problem(one, people, strict=strict)
                 if problem is not None:
@@ -164,7 +164,7 @@ class Gate:
         await self.store.wake_lane(REVIEW_LANE)
 
 
-def _problem(waiting: Waiting, people: People, *, strict: bool) -> str | None:
+def _problem(waiting: Waiting, people: Approvers | None, *, strict: bool) -> str | None:
     """Why a payment must not leave; None: it may."""
     if waiting.payment.state is not PaymentState.BATCHED:  # it was taken out already, and the message still lists it
         return next((word for word in _JUDGED_ANEW if waiting.payment.reason == ours(word)), VOID)
@@ -173,6 +173,7 @@ def _problem(waiting: Waiting, people: People, *, strict: bool) -> str | None:
     found = standing_now(waiting)
     if found is None or place_of(found) is not PaymentState.APPROVED:
         return VOID
+    # Complete, but for who has lost the right since, where that counts: it waits for others to approve it.
     return None if place_of(found, people) is PaymentState.APPROVED else APPROVER_GONE
 
 

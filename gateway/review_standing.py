@@ -9,7 +9,7 @@ from formats.model import RemittanceInformation
 from formats.rules.places import creditor_country
 from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
 from gateway.people.person import Person
-from gateway.policy.chain import Choice, Standing, hold_name, progress, standing_of, state
+from gateway.policy.chain import Choice, Standing, chains_of, hold_name, progress, standing_of, state
 from gateway.policy.habits.words import name_key
 from gateway.policy.subject import Past, Subject, account_key
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
@@ -18,7 +18,8 @@ from gateway.store.records import Payment, Reason
 from gateway.store.reviews import Facts, Signed, Step, Waiting
 
 _P, _E = PaymentState, PaymentEvent
-People = Mapping[str, Person] | None
+Approvers = Mapping[str, Person]
+"""Those who approved, by name, as they are now."""
 
 BY_POLICY: Final = "policy."  # how the codes of reasons begin that rules gave
 NOT_REVIEWED: Final = "bankgate.not-reviewed"
@@ -156,12 +157,20 @@ def way(here: PaymentState, there: PaymentState, reason: Reason) -> tuple[Step, 
     return tuple(steps)
 
 
-def place_of(found: Standing, people: People = None) -> PaymentState:
-    """Where a payment belongs that is neither in a message nor at its end. `people`: as `gateway.recheck` finds them."""
+def place_of(found: Standing, people: Approvers | None = None) -> PaymentState:
+    """Where a payment belongs that is neither in a message nor at its end. `people`: as `looked_at_again` says."""
     return state(found, people)
 
 
-def why(found: Standing, verdict: Verdict, approved: Reason, people: People = None) -> Reason:
+def looked_at_again(signed: Sequence[Signed], verdict: Verdict) -> frozenset[str] | None:
+    """The names of those who approved, where a rule looks at its approvers again: who has lost the role or the group since does
+    not count. They are to be read anew, and given as `people`. None: no rule does."""
+    if not any(chain.recheck for chain in chains_of(verdict.findings)):
+        return None
+    return frozenset(one.decision.person.name for one in signed if one.decision.choice is Choice.APPROVE)
+
+
+def why(found: Standing, verdict: Verdict, approved: Reason, people: Approvers | None = None) -> Reason:
     """The reason that goes with its place, in a person's words; `approved` is that of a payment that may go."""
     match place_of(found, people):
         case _P.REJECTED:
@@ -175,7 +184,7 @@ def why(found: Standing, verdict: Verdict, approved: Reason, people: People = No
             return approved
 
 
-def _waits(found: Standing, verdict: Verdict, people: People) -> Reason:
+def _waits(found: Standing, verdict: Verdict, people: Approvers | None) -> Reason:
     """The first chain that is not complete, and whom it waits for."""
     for one in progress(found, people):
         if (due := one.due) is None:

@@ -109,6 +109,13 @@ def signed_columns(signed: Signed, moment: Callable[[datetime], Any]) -> tuple[A
     )
 
 
+def still_may(person: Person, account: Sequence[Any]) -> bool:
+    """Whether an account (roles, groups, connections as JSON, disabled) is that of the person as they decided."""
+    roles, groups, connections, disabled = account
+    now = (frozenset(msgspec.json.decode(text, type=list[str])) for text in (roles, groups, connections))
+    return not disabled and tuple(now) == (frozenset(person.roles), person.groups, frozenset(person.connections))
+
+
 def review_of(payment_id: str, row: Sequence[Any], moment: Moment) -> Review:
     """`REVIEW_COLUMNS`."""
     return Review(

@@ -120,7 +120,7 @@ class Waiting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Where judging stands: `fence` grows with every writing; `rules` is the digest by which all that waits was judged ("" before
-    the first time)."""
+    the first time, another word while it is being judged by other rules)."""
 
     fence: int
     rules: str
@@ -161,7 +161,8 @@ class ReviewStore(Protocol):
         """The payment with its review and decisions, wherever it stands; None if there is no such payment."""
 
     async def decide(self, decided: Decided) -> None:
-        """Writes a decision and what follows from it, or raises `Stale`."""
+        """Writes a decision and what follows from it, or raises `Stale`; `RightsChanged` where the person has an account that
+        is not as the decision says any more: what was taken away counts nowhere from then on."""
 
     async def delivery_reviews(
         self, delivery_id: str, *, limit: int, after: str | None = None

@@ -60,6 +60,10 @@ class Stale(Exception):
     """A compare-and-set met other values than expected; nothing of the call was applied. Read again and decide again."""
 
 
+class RightsChanged(Stale):
+    """The account of who decides has other roles, groups or connections by now than the decision says, or is disabled."""
+
+
 class StoreUnavailable(Exception):
     """The database cannot be reached or written (disk full, locked for too long, gone). Nothing of the call was applied, unless
     it is `OutcomeUnknown`."""

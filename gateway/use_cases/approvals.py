@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 from gateway.audit.record import AuditRecord
@@ -36,9 +37,10 @@ from gateway.policy.chain import (
 from gateway.policy.cutoff import approve_by, late_words
 from gateway.policy.texts import Words
 from gateway.reasons import ours
-from gateway.recheck import people_now
+from gateway.review_people import approvers_of
 from gateway.review_standing import (
     VOID,
+    Approvers,
     may_be_decided,
     place_of,
     purpose,
@@ -47,10 +49,9 @@ from gateway.review_standing import (
     way,
     why,
 )
-from gateway.review_standing import People as PeopleNow
 from gateway.store.records import Payment
 from gateway.store.reviews import Decided, Review, Signed, Waiting
-from gateway.store.store import Clock, Stale, Store
+from gateway.store.store import Clock, RightsChanged, Stale, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.desk import Desk, need_reason, one_page, page_size
 from gateway.window_answer import window_answer
@@ -60,6 +61,7 @@ FRESH: Final = timedelta(minutes=5)  # so old a second factor may be
 TRIES: Final = 5
 CHANGED: Final = "changed"
 _LISTED: Final = (PaymentState.AWAITING_APPROVAL, PaymentState.HELD)
+_RIGHTS_CHANGED: Final = "your rights were changed while you decided: look again / 您的权限在决定期间已变更，请重新查看"
 _TOO_LATE: Final = frozenset({"ended", "complete", "not-held", CHANGED})
 
 
@@ -101,6 +103,7 @@ class Case:
 
     `digest`: of the content as it is, which a decision names. `intact`: that is what was judged. `approve_by`: when the last
     window for the requested date closes (None: not known, or always open); `late`: what is said of an approval after that.
+    `people`: those who approved, as they are now, where a rule looks at them again.
     """
 
     payment: Payment
@@ -110,6 +113,7 @@ class Case:
     intact: bool
     progress: tuple[Progress, ...] = ()
     holds: frozenset[str] = frozenset()
+    people: Approvers | None = None
     approve_by: datetime | None = None
     late: Words | None = None
 
@@ -145,15 +149,14 @@ class Approvals(Desk):
         found, following = await one_page(
             self._store.waiting(wanted, self._visible(caller, "approve", connection_id), limit=page_size(limit), after=token)
         )
-        shown = [one for one in found if one.review is not None and may_be_decided(one.payment)]
-        people = await self._people(*shown)
-        return [self._case(one, people) for one in shown], following
+        people = await approvers_of(self._store, found)
+        return [self._case(one, people) for one in found if one.review is not None and may_be_decided(one.payment)], following
 
     async def approval(self, caller: Caller, payment_id: str) -> Case:
         """One payment with what rules found and people decided, wherever it stands. Raises NotFound."""
         self._authorise(caller, "approve")
-        waiting = await self._judged(caller, payment_id)
-        return self._case(waiting, await self._people(waiting))
+        found = await self._judged(caller, payment_id)
+        return self._case(found, await approvers_of(self._store, [found]))
 
     async def payee_of(self, payment: Payment) -> PayeeCheck | None:
         """The latest answer about the payee that the payment names now; None if there is none."""
@@ -165,7 +168,9 @@ class Approvals(Desk):
         if not self._judged_once:
             self._judged_once = (await self._store.review_book()).fence > 0
         found = await self._store.review(payment.payment_id) if self._judged_once else None
-        return None if found is None or found.review is None else self._case(found, await self._people(found))
+        if found is None or found.review is None:
+            return None
+        return self._case(found, await approvers_of(self._store, [found]))
 
     async def decide(
         self,
@@ -195,17 +200,19 @@ class Approvals(Desk):
         proof: FactorProof | None = None
         for _ in range(TRIES):
             waiting = await self._judged(caller, payment_id)
-            people = await self._people(waiting)
+            people = await approvers_of(self._store, [waiting])
             case, subject = self._case(waiting, people), subject_of(waiting.payment)
             now = standing(subject, case.review.verdict, waiting.signed)
             if seen not in {0, case.review.version}:
                 raise TooLate("rules or people have said something else since you looked: look at it again", CHANGED)
-            _may(case, now, _Asking(person, choice, digest), people)
+            _may(case, now, person, choice, digest)
             if proof is None:
                 proof = await self._proof(acting, choice, digest, factor)
-            decided = self._decided(waiting, now, _Wish(choice, acting, person, proof, reason), people)
+            decided = self._decided(case, now, _Wish(choice, acting, person, proof, reason))
             try:
                 await self._store.decide(decided)
+            except RightsChanged:
+                raise Forbidden(_RIGHTS_CHANGED) from None
             except Stale:  # somebody else decided, or rules changed: it is looked at again
                 continue
             return await self.approval(caller, payment_id)
@@ -227,11 +234,7 @@ class Approvals(Desk):
             raise Forbidden("the second factor was not given for this decision, or not just now")
         return proof
 
-    async def _people(self, *waiting: Waiting) -> PeopleNow:
-        """As they are now, if rules that judged these payments look at approvers again."""
-        return await people_now(self._store, [one.review.verdict for one in waiting if one.review is not None])
-
-    def _case(self, waiting: Waiting, people: PeopleNow) -> Case:
+    def _case(self, waiting: Waiting, people: Approvers | None) -> Case:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
         assert review is not None  # noqa: S101 - only payments that were judged are shown
@@ -245,6 +248,7 @@ class Approvals(Desk):
             intact=found.digest == review.digest,
             progress=progress(found, people),
             holds=found.held_by,
+            people=people,
             approve_by=by,
             late=late,
         )
@@ -264,11 +268,11 @@ class Approvals(Desk):
             f"现在审批已晚于 {requested} 的最后发送窗口。{answer.text_zh}",
         )
 
-    def _decided(self, waiting: Waiting, found: Standing, wish: "_Wish", people: PeopleNow) -> Decided:
-        payment, review, now = waiting.payment, waiting.review, self._clock()
-        assert review is not None  # noqa: S101 - asked before
+    def _decided(self, case: Case, found: Standing, wish: "_Wish") -> Decided:
+        payment, review, now = case.payment, case.review, self._clock()
         holds = found.held_by if wish.choice is Choice.RELEASE else frozenset()
         decision = Decision(choice=wish.choice, person=wish.person, digest=found.digest, at=now, holds=holds)
+        people = None if case.people is None else {**case.people, wish.person.name: wish.person}
         following = after(found, decision, people)
         there = place_of(following, people)
         told = why(following, review.verdict, ours("reviewed"), people)
@@ -311,30 +315,21 @@ _TOLD: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """Who wants to decide what, and about which content."""
-
-    person: Person
-    choice: Choice
-    digest: bytes
-
-
-def _may(case: Case, now: Standing, asking: _Asking, people: PeopleNow) -> None:
+def _may(case: Case, now: Standing, person: Person, choice: Choice, digest: bytes) -> None:
     """Raises `TooLate` or `Forbidden` where the person may not decide this, or it is not what they saw."""
-    payment, choice = case.payment, asking.choice
-    if asking.digest != case.digest:
+    payment = case.payment
+    if digest != case.digest:
         raise TooLate("the payment is not what you decided about: look at it again", CHANGED)
     if choice not in case.choices:
         if not case.intact and choice is not Choice.REFUSE:
             raise TooLate("what is stored is not what was judged: refuse it, and submit the payment anew", CHANGED)
         raise TooLate(f"the payment is {payment.state.value}; that is not decided about it now", payment.state.value)
-    refused: NotAllowed | None
-    if choice is Choice.APPROVE:
-        refused = may_approve(now, asking.person, subject_of(payment), people)
-    else:
-        ask = may_refuse if choice is Choice.REFUSE else may_release
-        refused = ask(now, asking.person, subject_of(payment))
+    ask = {
+        Choice.APPROVE: partial(may_approve, people=case.people),
+        Choice.REFUSE: may_refuse,
+        Choice.RELEASE: may_release,
+    }[choice]
+    refused: NotAllowed | None = ask(now, person, subject_of(payment))
     if refused is None:
         return
     if refused.code in _TOO_LATE:

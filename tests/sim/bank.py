@@ -23,8 +23,9 @@ ON_THE_WAY = 250.0  # the longest between the last byte that leaves us and the f
 NOT_LISTED = 250.0  # the longest in which a bank that can be asked does not know yet what it has
 
 _ORDER = re.compile(
-    r"<InstrId>([\w-]+)</InstrId><EndToEndId>([\w-]+)</EndToEndId>.*?<InstdAmt Ccy=\"EUR\">([\d.]+)</InstdAmt>", re.DOTALL
+    r"<InstrId>([\w-]+)</InstrId><EndToEndId>([\w/-]+)</EndToEndId>.*?<InstdAmt Ccy=\"EUR\">([\d.]+)</InstdAmt>", re.DOTALL
 )
+_BLOCK = re.compile(r"<PmtInfId>([\w-]+)</PmtInfId>(.*?)</PmtInf>", re.DOTALL)
 _HEAD = re.compile(r"<MsgId>(\w+)</MsgId>.*?<NbOfTxs>(\d+)</NbOfTxs><CtrlSum>([\d.]+)</CtrlSum>", re.DOTALL)
 
 
@@ -35,6 +36,7 @@ class Order:
     instruction_id: str
     end_to_end_id: str
     amount: str
+    block: str  # payment information id
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Bank:
         text = data.decode()
         head = _HEAD.search(text)
         assert head is not None
-        orders = [Order(*found) for found in _ORDER.findall(text)]
+        orders = [Order(*found, block) for block, part in _BLOCK.findall(text) for found in _ORDER.findall(part)]
         before = self.arrived.get(name)
         taken = Taken(
             name=name,
@@ -148,9 +150,12 @@ class Bank:
 
     def _refuse_whole(self, message_id: str, orders: list[Order]) -> None:
         why = "<StsRsnInf><Rsn><Cd>TM01</Cd></Rsn></StsRsnInf>"
-        block = f"<OrgnlPmtInfId>{message_id}-1</OrgnlPmtInfId><PmtInfSts>RJCT</PmtInfSts>{why}"
         whole = Files.pain002(message_id, group="RJCT", reasons=why)
-        part = Files.pain002(message_id, body=f"<OrgnlPmtInfAndSts>{block}</OrgnlPmtInfAndSts>")
+        blocks = (
+            f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>{block}</OrgnlPmtInfId><PmtInfSts>RJCT</PmtInfSts>{why}</OrgnlPmtInfAndSts>"
+            for block in dict.fromkeys(order.block for order in orders)
+        )
+        part = Files.pain002(message_id, body="".join(blocks))
         self._say([Files.pain002(message_id, group="ACTC"), self.dice.choice([whole, part])])
         self._lie(message_id, orders)
 
@@ -159,7 +164,7 @@ class Bank:
 
         def status(word: str, minute: int, reason: str | None = None) -> str:
             one = Files.transaction(order.instruction_id, order.end_to_end_id, word, reason)
-            text = Files.pain002(message_id, body=Files.block(f"{message_id}-1", one))
+            text = Files.pain002(message_id, body=Files.block(order.block, one))
             return text.replace("T10:00:00Z", f"T10:{minute:02}:00Z")
 
         self._say([status("ACTC", 1), *self.dice.choice([[], [status("ACSP", 2)]]), status("RJCT", 3, "AB06")])
@@ -192,9 +197,7 @@ class Bank:
 
         def status(word: str, reason: str | None = None) -> str:
             one = Files.transaction(order.instruction_id, order.end_to_end_id, word, reason)
-            return str(
-                Files.pain002(message_id, group=self.dice.choice([None, "PART"]), body=Files.block(f"{message_id}-1", one))
-            )
+            return str(Files.pain002(message_id, group=self.dice.choice([None, "PART"]), body=Files.block(order.block, one)))
 
         early = [status("ACTC"), status("ACSP")]
         if verdict is PaymentState.REJECTED:

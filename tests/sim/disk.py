@@ -43,6 +43,7 @@ class Disk:
         self.failures = 0  # so often it has let somebody down
         self.struck: Callable[[str], None] = lambda _: None
         self.on_commit: Callable[[str], None] = lambda _: None
+        self.checked = CHECKED  # what the checkers look at
         self._sight: Sight | None = None
         self.leases: dict[str, int] = {}  # as of the last sight: until when, by lane
         self._bells: list[asyncio.Future[None]] = []
@@ -50,7 +51,7 @@ class Disk:
 
     def committed(self, tables: set[str], by: str) -> None:
         """Somebody has changed these tables: whoever waits for that looks again."""
-        if tables & CHECKED:
+        if tables & self.checked:
             self.on_commit(by)
         if tables & {"events", "lanes", "wakes"}:
             self._sight = None
@@ -144,7 +145,7 @@ def unreachable() -> StoreUnavailable:
     return connection.unavailable(_error(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "unable to open database file"))
 
 
-CHECKED = {"payments", "events", "deliveries", "delivery_events"}  # what the checkers look at
+CHECKED = {"payments", "events", "deliveries", "delivery_events"}
 _TABLES = re.compile(r"(?:INTO|UPDATE|DELETE FROM)\s+(?:OR \w+ )?(\w+)")
 
 

@@ -1,4 +1,4 @@
-"""What of the production code is set for simulated time: four constants, and two things that cost and decide nothing."""
+"""What of the production code is set for simulated time: five constants, and two things that cost and decide nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import structlog
 
 from channels.ebics import uploading
 from formats.bank import bank_named
-from gateway import banks
+from gateway import banks, review
 from gateway.engine import lanes
 from gateway.store.sqlite import writer
 from tests.sim.ebics_channel import packed_in_one_thread
@@ -24,7 +24,8 @@ def simulated_machine() -> Iterator[None]:
 
     * Group commit is bounded by operations, not by real time.
     * An engine with nothing to do looks again after hours, not seconds: a wake that is lost shows as a payment that stands still.
-      While the database is gone it tries again after seconds, not twice in each.
+      While the database is gone it tries again after seconds, not twice in each. Files of rules are looked at every two minutes,
+      and whenever there is something to judge.
     * An EBICS order is encrypted without a thread (`tests.sim.ebics_channel`).
     * Plugins are looked up once; logs are not written.
     """
@@ -35,6 +36,7 @@ def simulated_machine() -> Iterator[None]:
             patch.object(writer, "SECONDS_MAX", float("inf")),
             patch.object(lanes, "LOOK_AGAIN", timedelta(hours=2)),
             patch.object(lanes, "STORE_RETRY_SECONDS", 4.0),
+            patch.object(review, "LOOK_AGAIN", timedelta(minutes=2)),
             patch.object(banks, "bank_named", _cached_bank),
             patch.object(uploading, "pack", packed_in_one_thread),
         ):

@@ -251,4 +251,5 @@ async def calm(world: World) -> None:
         if process.paused:
             world.loop.resume(process)
     world.tell("world", "calms down")
+    world.calmed()
     world.disk.look_again()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from tests.sim.control_rules import parsed_once
+from tests.sim.control_world import ControlWorld
 from tests.sim.ebics_seals import cheap_seals
 from tests.sim.front_world import FrontWorld
 from tests.sim.life import life
@@ -26,9 +28,9 @@ REAL_SEALS = 16  # of so many EBICS lives one has real signatures
 def one(seed: int, name: str, *, kind: WorldKind | None = None, payments_max: int = PAYMENTS_MAX) -> World:
     """Lives one life, in production code but for what is patched already."""
     seals = nullcontext() if seed % REAL_SEALS == 0 else cheap_seals()
-    with simulated_machine(), seals:
+    with simulated_machine(), parsed_once(), seals:
         chosen = kind or WORLDS[name]
-        build = World if chosen.front is None else FrontWorld
+        build = FrontWorld if chosen.front is not None else ControlWorld if chosen.control is not None else World
         return build(seed, name, kind=chosen, payments_max=payments_max).live(life)
 
 

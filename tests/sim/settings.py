@@ -31,7 +31,8 @@ class WorldKind:
     long things break, in the mean. `late_writers`: how often one who is about to write an outcome is stopped first. `ebics`: over
     the production EBICS channel, to a bank that speaks it; `deaf`: every other answer to a last segment is lost, and the customer
     protocol shows nearly everything late. `front`: to a front machine that answers at once, drawn
-    from the seed but for what stands here (`tests.sim.front_plan`)."""
+    from the seed but for what stands here (`tests.sim.front_plan`). `control`: in a house with rules and people who decide, drawn
+    likewise (`tests.sim.control_world`)."""
 
     guarantee: str
     claimed: str = ""  # what the configuration says, if that is another guarantee than the bank's
@@ -47,6 +48,7 @@ class WorldKind:
     ebics: bool = False
     deaf: bool = False
     front: dict[str, Any] | None = None
+    control: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ WORLDS: dict[str, WorldKind] = {
         settings={"schedule": {"fetch_seconds": 900, "ask_seconds": 300}},
     ),
     "front": WorldKind(guarantee="drawn", front={}),
+    "control": WorldKind(guarantee="drawn", person="late", control={}),
 }
 
 

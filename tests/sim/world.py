@@ -7,14 +7,15 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.channel import Channel
 from formats.bank import bank_named
 from formats.model import Account, Party, PaymentType, PostalAddress
+from gateway.config_load import ConfigurationProblems
 from gateway.connection import Connection
 from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
@@ -22,9 +23,12 @@ from gateway.engine.local import LocalEngine
 from gateway.instant import InstantChoice
 from gateway.intake import Intake
 from gateway.lanes import fetch_lane
-from gateway.lifecycle import ATTEMPT_STARTS, DeliveryState
+from gateway.lifecycle import ATTEMPT_STARTS, DeliveryState, PaymentState
 from gateway.payment import PaymentOrder
 from gateway.prepare import Preparer
+from gateway.recall_lane import Recaller
+from gateway.review_gate import Gate
+from gateway.screening_lists import ScreeningProblems
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange
 from gateway.store.store import StoreUnavailable
@@ -40,11 +44,30 @@ from tests.sim.ebics_channel import SimEbicsChannel, profile, subscriber_note
 from tests.sim.loop import OWNER, Holder, VirtualLoop
 from tests.sim.settings import NOWHERE, START, WORLDS, WorldKind, configuration, fresh_database
 
+if TYPE_CHECKING:
+    from tests.sim.people import Callers
+
 PAYMENTS_MAX = 6
 LANE_LEASE = timedelta(seconds=30)
 METRICS = Metrics()
+NOT_STARTED = (StoreUnavailable, ConfigurationProblems, ScreeningProblems)
 BANK = bank_named("iso20022")
 STRUCK_AT_A_STEP = 0.0012  # killed or stopped, at each step of a process
+
+
+class Lane(Protocol):
+    """What an engine turns."""
+
+    async def pump(self) -> datetime | None: ...
+
+
+@dataclass
+class Judging:
+    """What a worker has where payments are judged: nothing, in most worlds."""
+
+    gate: Gate | None = None
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    recaller: Recaller | None = None
 
 
 class Process(Holder):
@@ -61,6 +84,7 @@ class Process(Holder):
         self.store = SimStore(world.disk, self.name, self.clock, lambda: 0.004 * world.dice.random())
         self.store.before_change = lambda change: world.before_change(self, change)
         self.gateway: Gateway | None = None
+        self.judging = Judging()
         self._context = copy_context()
         self._context.run(OWNER.set, self)
 
@@ -78,27 +102,29 @@ class Process(Holder):
         return task
 
     def start(self) -> None:
-        """Raises `StoreUnavailable`: then it ends at once, and somebody starts another."""
+        """Raises `StoreUnavailable`, or what is wrong with its rules: then it ends at once, and somebody starts another."""
         self.store.start()
-        self.world.tell(self, "starts")
         if self.role == "worker":
+            self.judging = self.world.judging(self)
             self.spawn(self._work())
         else:
-            self.gateway = Gateway(
-                self.world.configuration, self.store, clock=self.clock, metrics=METRICS, new_id=self.world.new_payment_id
-            )
+            self.gateway = self.world.gateway(self)
+        self.world.tell(self, "starts")
 
     async def _work(self) -> None:
         world = self.world
         own, channels = world.connect(self)
         below = world.dice.randrange
-        preparer = Preparer(self.store, own, self.clock, METRICS, new_id=world.new_message_id, below=below)
+        preparer = Preparer(
+            self.store, own, self.clock, METRICS, new_id=world.new_message_id, below=below, gate=self.judging.gate
+        )
         courier = Courier(self.store, own, channels[0], preparer, self.clock, METRICS)
         courier.recorder.jitter = world.dice
         courier.uptime = world.loop.time
         intake = Intake(self.store, own, channels[1], self.clock, METRICS)
-        lanes: dict[str, SendLane | FetchLane] = {
-            "bank": SendLane(courier, preparer),
+        lanes: dict[str, Lane] = {
+            **self.judging.lanes,
+            "bank": SendLane(courier, preparer, self.judging.recaller),
             fetch_lane("bank"): FetchLane(
                 intake,
                 self.clock,
@@ -158,6 +184,8 @@ class World:
         self.disk.on_commit = self.checkers.committed
         self.disk.struck = lambda what: self.note("disk", _BLOWS[what])
 
+    checkers_kind: type[Checkers] = Checkers
+
     def _make_sides(self) -> None:
         """What we are configured as, the bank, and who watches both."""
         self.configuration = configuration(self.kind)
@@ -172,7 +200,7 @@ class World:
             days=self.kind.days,
             seen=self.seen,
         )
-        self.checkers = Checkers(
+        self.checkers = self.checkers_kind(
             db=self._db,
             bank=self.bank,
             fail=self.fail,
@@ -192,6 +220,39 @@ class World:
         own = Connection(settings, BANK, PlainSeal(), "", NOWHERE, process.clock)
         build = SimChannel if self.ebics is None else SimEbicsChannel
         return own, [build(self, process, own.guarantee) for _ in range(2)]
+
+    def gateway(self, process: Process) -> Gateway:
+        """What a server serves."""
+        return Gateway(self.configuration, process.store, clock=process.clock, metrics=METRICS, new_id=self.new_payment_id)
+
+    # -- what other worlds have more -----------------------------------------------------------------------------------
+
+    def judging(self, process: Process) -> Judging:
+        """What a worker judges with."""
+        del process
+        return Judging()
+
+    def crowd(self, callers: "Callers") -> list[Coroutine[Any, Any, None]]:
+        """Who lives here beside the callers."""
+        del callers
+        return []
+
+    def calmed(self) -> None:
+        """Nothing breaks any more."""
+
+    def moves(self) -> bool:
+        """Whether something is still to happen that `tests.sim.life` does not know of."""
+        return False
+
+    def explains(self, payment_id: str, state: PaymentState) -> bool:
+        """Whether a payment that never left is where it belongs."""
+        del payment_id, state
+        return False
+
+    def compare(self) -> None:
+        """More books side by side, at the end."""
+
+    # -- what is true --------------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
         """The true time."""
@@ -309,7 +370,7 @@ class World:
         process = Process(self, role, self._numbers[role])
         try:
             process.start()
-        except StoreUnavailable as error:
+        except NOT_STARTED as error:
             self.tell(process, f"cannot start: {error}"[:120])
             self.end(process)
             return

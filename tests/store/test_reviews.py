@@ -14,13 +14,15 @@ from gateway.audit.record import AuditRecord
 from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
 from gateway.people.person import FactorProof, Person, Role
+from gateway.people.records import Account
 from gateway.policy.chain import Choice, Decision
 from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
+from gateway.store.people import AccountChange
 from gateway.store.records import NewPayment, PaymentChange, Reason
 from gateway.store.reviews import Decided, Facts, Judged, PastBy, Signed, Step
 from gateway.store.sqlite import SqliteStore
-from gateway.store.store import Stale, Store
+from gateway.store.store import RightsChanged, Stale, Store
 from tests.store.conftest import OpenAnother
 from tests.store.support.make import CALLER, CONNECTION, START, HandClock, feed, states, waiting
 
@@ -333,3 +335,24 @@ async def test_what_waits_for_people_is_listed_oldest_first_and_by_connection(st
     assert end is None
     assert await store.waiting_since(CONNECTION) == {_P.AWAITING_APPROVAL: (clock(), date(2026, 11, 26))}
     assert (await store.waiting((_P.APPROVED,), None, limit=2))[0] == []
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [{"roles": frozenset({Role.VIEWER})}, {"groups": frozenset({"board"})}, {"connections": ("two",)}, {"disabled": True}],
+)
+async def test_a_decision_with_rights_that_were_taken_away_meanwhile_is_not_written(store: Store, taken: dict[str, Any]) -> None:
+    (new,) = await received(store, 1)
+    await store.write_judged(0, "r", [judged(new, _E.REQUIRE_APPROVAL, verdict=HELD)])
+    account = Account(
+        name="ada", roles=ADA.roles, groups=ADA.groups, connections=ADA.connections, created_at=START, updated_at=START
+    )
+    await store.change_account(AccountChange(account=account, was=None))
+    await store.change_account(AccountChange(account=replace(account, version=2, **taken), was=1))
+    with pytest.raises(RightsChanged):
+        await store.decide(decided(new, Choice.APPROVE))
+    found = await store.review(new.payment_id)
+    assert found is not None
+    assert found.signed == ()
+    await store.change_account(AccountChange(account=replace(account, version=3), was=2))
+    await store.decide(decided(new, Choice.APPROVE))

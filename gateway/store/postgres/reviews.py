@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from gateway.lifecycle import PaymentState
+from gateway.people.person import Person
 from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.subject import Past
 from gateway.store import codec
@@ -19,9 +20,9 @@ from gateway.store.postgres.connection import Question, Row, rows_of
 from gateway.store.postgres.event_rows import NewEvent, tell
 from gateway.store.postgres.writer import Operation, Tx
 from gateway.store.records import Reason
-from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns
+from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns, still_may
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
-from gateway.store.store import Stale
+from gateway.store.store import RightsChanged, Stale
 
 T = TypeVar("T")
 
@@ -91,6 +92,7 @@ async def decide(tx: Tx, decided: Decided) -> None:
     found = (await _standing(tx, [decided.payment_id])).get(decided.payment_id)
     if found is None or (found[1], found[2]) != (decided.version, decided.review):
         raise Stale(f"payment {decided.payment_id} or its review has moved on")
+    await _must_still_be(tx, decided.signed.decision.person)
     key, state = found[0], found[3]
     status = await tx.connection.execute(
         "UPDATE reviews SET version = version + 1 WHERE payment_key = $1 AND version = $2", key, decided.review
@@ -133,6 +135,15 @@ async def _turn_page(tx: Tx, fence: int) -> int:
     if number is None:
         raise Stale("another runner has judged payments since")
     return int(number)
+
+
+async def _must_still_be(tx: Tx, person: Person) -> None:
+    """Locks the account until the decision is written: it is changed before it, or after."""
+    row = await tx.connection.fetchrow(
+        "SELECT roles, groups, connections, disabled FROM people WHERE name = $1 FOR SHARE", person.name
+    )
+    if row is not None and not still_may(person, tuple(row)):
+        raise RightsChanged("the account of who decides was changed meanwhile")
 
 
 async def _standing(tx: Tx, payment_ids: Sequence[str]) -> dict[str, Row]:

@@ -7,18 +7,19 @@ from datetime import date, datetime
 from typing import TypeVar
 
 from gateway.lifecycle import PaymentState
+from gateway.people.person import Person
 from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.subject import Past
 from gateway.store import codec
 from gateway.store.records import Reason
-from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns
+from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns, still_may
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
 from gateway.store.sqlite import review_questions as questions
 from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.changes import change_payments
 from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Operation, Tx
-from gateway.store.store import Stale
+from gateway.store.store import RightsChanged, Stale
 
 T = TypeVar("T")
 
@@ -76,6 +77,7 @@ def decide(tx: Tx, decided: Decided) -> None:
     found = _standing(tx.db, [decided.payment_id]).get(decided.payment_id)
     if found is None or found[1:3] != (decided.version, decided.review):
         raise Stale(f"payment {decided.payment_id} or its review has moved on")
+    _must_still_be(tx.db, decided.signed.decision.person)
     key, _, _, state = found
     tx.db.execute("UPDATE reviews SET version = version + 1 WHERE payment_key = ?", (key,))
     tx.db.execute(_INSERT_DECISION, (key, *signed_columns(decided.signed, codec.micros)))
@@ -85,6 +87,12 @@ def decide(tx: Tx, decided: Decided) -> None:
     if not decided.steps:
         _tell(tx, key, state, decided.told, source)
         _stands(tx, key, decided.stands)
+
+
+def _must_still_be(db: sqlite3.Connection, person: Person) -> None:
+    row = db.execute("SELECT roles, groups, connections, disabled FROM people WHERE name = ?", (person.name,)).fetchone()
+    if row is not None and not still_may(person, row):
+        raise RightsChanged("the account of who decides was changed meanwhile")
 
 
 def _turn_page(tx: Tx, fence: int) -> None:

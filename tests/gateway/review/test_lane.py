@@ -1,6 +1,7 @@
 """The lane that judges payments: what each verdict leads to, limits that hold whoever judges, and judging again."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +11,12 @@ import pytest
 
 from formats.model import Account, Agent
 from gateway.lifecycle import PaymentEvent, PaymentState
+from gateway.policy.chain import Choice
 from gateway.policy.verdict import Finding
 from gateway.reasons import ours
 from gateway.review import Judging, Reviewer
 from gateway.store.records import PaymentChange, PaymentFilter
+from gateway.store.reviews import Waiting
 from gateway.store.store import Stale
 from tests.gateway.review.conftest import BIG, CONSOLE, DAY_LIMIT, ERP, Build
 
@@ -174,6 +177,55 @@ async def test_rules_with_mistakes_leave_those_before_them_in_force(build: Build
     assert await house.states(await house.judged("150.00", prefix="B")) == ["awaiting_approval"]
 
 
+async def test_a_held_payment_that_was_changed_in_the_database_says_so_and_is_told_once(build: Build) -> None:
+    house = build(DAY_LIMIT)
+    (one,) = await house.judged("1500.00")
+    with sqlite3.connect(house.directory / "bankgate.db") as db:
+        db.execute("UPDATE transfers SET content = CAST(replace(CAST(content AS TEXT), 'Supplier', 'Thief') AS BLOB)")
+    for version in (4, 5):
+        house.write("p0", DAY_LIMIT.replace("version = 3", f"version = {version}"))
+        await house.reviewer.pump()
+    assert (await house.payment(one)).reason.code == "bankgate.approval-void"
+    assert await house.discrepancies() == [("approval_void", one)]
+    assert (await house.case(one)).choices == (Choice.REFUSE,)
+
+
+async def test_a_runner_that_was_stopped_does_not_judge_by_rules_that_another_one_has_replaced(build: Build) -> None:
+    """It had read the files, and lost its lease; meanwhile they were made stricter, and taken up by the other one."""
+    house = build(BIG)
+    await house.judged("50.00")
+    slow, write = house.another_reviewer(), house.store.unjudged
+    await slow.pump()
+
+    async def stopped(limit: int) -> list[Waiting]:
+        house.store.unjudged = write  # type: ignore[method-assign]
+        house.write("p0", BIG.replace("version = 7", "version = 8").replace('"100.00"', '"10.00"'))
+        await house.reviewer.pump()
+        await house.submit("60.00", prefix="B")
+        return await write(limit)
+
+    house.store.unjudged = stopped  # type: ignore[method-assign]
+    await slow.pump()
+    payment = await house.gateway.payment(ERP, payment_reference="B-0")
+    assert payment.state is PaymentState.AWAITING_APPROVAL
+    assert "version 8" in payment.reason.text_en
+
+
+async def test_rules_that_cannot_be_read_are_not_judged_by_once_another_runner_has_newer_ones(build: Build) -> None:
+    house = build(BIG)
+    await house.judged("50.00")
+    old = house.another_reviewer()
+    house.write("p0", BIG.replace("version = 7", "version = 8").replace('"100.00"', '"10.00"'))
+    await house.reviewer.pump()
+    assert await house.states([(await house.submit("60.00", prefix="B"))[0].payment_id]) == ["received"]
+    house.write("p0", "id = ")
+    await old.pump()
+    payment = await house.gateway.payment(ERP, payment_reference="B-0")
+    assert payment.state is PaymentState.RECEIVED, "it waits until the rules can be read, or the other runner comes"
+    await house.reviewer.pump()
+    assert (await house.payment(payment.payment_id)).state is PaymentState.AWAITING_APPROVAL
+
+
 async def test_where_the_rules_are_gone_what_was_submitted_under_rules_is_held(build: Build) -> None:
     house = build(BIG)
     (stored,) = await house.submit("1.00")
@@ -204,7 +256,7 @@ async def test_a_payment_that_a_check_cannot_be_made_of_is_held_and_holds_nothin
     house = build(DAY_LIMIT)
 
     class WithBroken:
-        configured = True
+        configured, unread = True, False
 
         async def refresh(self) -> None:
             return None
