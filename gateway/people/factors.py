@@ -11,7 +11,7 @@ from typing import Final
 from webauthn.helpers import bytes_to_base64url
 
 from gateway.audit.record import AuditRecord
-from gateway.errors import BadRequest, FactorNeeded, FactorRefused, NotFound
+from gateway.errors import BadRequest, FactorNeeded, FactorRefused, Forbidden, NotFound
 from gateway.people import oidc, passkeys, pauses, totp
 from gateway.people.desk import PeopleDesk, SignedIn, Source, confirmed, key_for, log
 from gateway.people.passkeys import BadPasskey, Passkey
@@ -113,6 +113,13 @@ class Factors(PeopleDesk):
         """Raises `FactorNeeded` unless a second factor was given in this session just now."""
         if not self.is_fresh(signed_in):
             raise FactorNeeded("this needs a second factor given just now: StepUp, then again / 此操作需要重新验证第二因素")
+
+    def must_not_be_sealed(self, signed_in: SignedIn) -> None:
+        """Whoever uses an emergency account leaves no way back into it: what opens it stands in the envelope alone."""
+        if signed_in.account.sealed:
+            raise Forbidden(
+                "the password and the codes of an emergency account are made at the machine: `bankgate people add --sealed`"
+            )
 
     async def _asked(self, account: Account, factor: SecondFactor, bound_to: bytes) -> Asked:
         """The challenge that an answer names, if it is this person's and for this purpose."""
@@ -318,11 +325,13 @@ class Factors(PeopleDesk):
 
     async def new_recovery_codes(self, signed_in: SignedIn) -> list[str]:
         """Ten new codes, told once, instead of those there were. Needs a fresh factor."""
+        self.must_not_be_sealed(signed_in)
         self.require_fresh_factor(signed_in)
         return await self._new_codes(signed_in.account.name, signed_in)
 
     async def remove_factor(self, signed_in: SignedIn, factor_id: str) -> None:
         """Takes one of the person's own factors away; never the last one that is no recovery code. Needs a fresh factor."""
+        self.must_not_be_sealed(signed_in)
         self.require_fresh_factor(signed_in)
         name = signed_in.account.name
         lasting = [one for one in await self._store.factors_of(name) if one.kind is not FactorKind.RECOVERY_CODE]
@@ -351,6 +360,7 @@ class Factors(PeopleDesk):
 
     async def _may_enrol(self, signed_in: SignedIn) -> None:
         """In a session that only begins, or with a fresh factor; and there is an end to how many."""
+        self.must_not_be_sealed(signed_in)
         if not signed_in.session.enrolling:
             self.require_fresh_factor(signed_in)
         factors = await self._store.factors_of(signed_in.account.name)

@@ -163,6 +163,7 @@ class SigningIn(Factors, PeopleDesk):
 
     async def change_password(self, signed_in: SignedIn, old: str, new: str) -> None:
         """Needs a fresh factor and the old password; ends the person's other sessions. Raises `SignInRefused`, `BadRequest`."""
+        self.must_not_be_sealed(signed_in)
         self.require_fresh_factor(signed_in)
         account = signed_in.account
         key = key_for("account", account.name)
