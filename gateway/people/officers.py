@@ -106,7 +106,7 @@ class Officers(Factors, PeopleDesk):
                 PersonView(
                     account=account,
                     factors=tuple(confirmed(await self._store.factors_of(account.name))),
-                    sessions=tuple(await self._store.sessions_of(account.name)),
+                    sessions=tuple(await self._live_sessions(account.name)),
                     tries=(await self._store.tries([key])).get(key),
                     openings=tuple(await self._store.openings(account.name)) if account.sealed else (),
                 )
