@@ -130,11 +130,12 @@ class PermissionSettings(Settings):
 
 
 class LimitSettings(Settings):
-    """How much of one caller is taken, in each process. Above it a call is refused and told when to come again."""
+    """How much of one caller is taken: in a day by all processes together, of the rest by each. Above it a call is refused and
+    told when to come again."""
 
     calls_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 10_000
     payments_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100_000  # submitted and checked
-    payments_per_day: int | None = Field(default=None, ge=1)  # new ones, in UTC days, since the process started; None: no end
+    payments_per_day: int | None = Field(default=None, ge=1)  # new ones, in UTC days; None: no end
     calls_at_once: int = Field(default=1_000, ge=1, le=2_000)
     streams_at_once: int = Field(default=100, ge=1, le=2_000)
     message_bytes_max: int | None = Field(default=None, ge=1024)  # of one request; None: listen.message_bytes_max

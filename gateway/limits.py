@@ -1,12 +1,12 @@
-"""How much is taken of each caller: calls and payments in a second, new payments in a day, calls and streams at once.
+"""How much is taken of each caller: calls and payments in a second, calls and streams at once.
 
-Kept in the memory of one process: two processes behind one name take twice as much. Rates are token buckets that hold two
-seconds' worth. No clock of its own: `ticks` are seconds that only grow, `day` is a UTC date.
+Kept in the memory of one process: two processes behind one name take twice as much. (What is taken in a day is counted in the
+store, `gateway.quotas`.) Rates are token buckets that hold two seconds' worth. No clock of its own: `ticks` are seconds that only
+grow.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from gateway.config import LimitSettings
@@ -47,8 +47,6 @@ class Allowance:
     payments: Bucket
     calls_under_way: int = 0
     streams_open: int = 0
-    day: date = date.min
-    payments_today: int = 0
 
     def begin(self, ticks: float, *, stream: bool) -> None:
         """One more call or stream. Raises `LimitReached`; otherwise `end` has to follow."""
@@ -90,24 +88,6 @@ class Allowance:
             raise self._reached("payments_per_second", f"{self.settings.payments_per_second:g} payments in a second", wait)
         self.payments.take(payments)
         return wait
-
-    def submit(self, payments: int, ticks: float, now: datetime, *, patience: float = 0.0) -> float:
-        """Takes so many payments of the second's and of the day's, likewise."""
-        most = self.settings.payments_per_day
-        today = now.astimezone(UTC).date()
-        if self.day != today:
-            self.day, self.payments_today = today, 0
-        if most is not None and self.payments_today + payments > most:
-            tomorrow = datetime.combine(today + timedelta(days=1), datetime.min.time(), UTC)
-            left = f"{most} payments in a day (UTC), of which {most - self.payments_today} are left,"
-            raise self._reached("payments_per_day", left, None if payments > most else (tomorrow - now).total_seconds())
-        wait = self.check(payments, ticks, patience=patience)
-        self.payments_today += payments
-        return wait
-
-    def give_back(self, payments: int) -> None:
-        """So many of the day's were not stored as new ones."""
-        self.payments_today = max(0, self.payments_today - payments)
 
     def _reached(self, limit: str, words: str, seconds: float | None) -> LimitReached:
         return LimitReached(f"of caller {self.name!r} no more than {words} are taken", limit, seconds, self.name)

@@ -4,6 +4,7 @@ The session stands in the environment or in a file, never on the command line; s
 the terminal where none is given.
 """
 
+from base64 import b64encode
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from gateway.cli import connect
 from gateway.cli.connect import Connection, Limit, ReasonOption, service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, reason_words, state_word
+from gateway.cli.passkey import UsePasskey, touched
 from gateway.cli.session import SessionFile, second_factor, token_if_any, token_of
+from gateway.rpc.client import Target
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Payments that rules stopped, and what people decide about them."
@@ -92,13 +95,15 @@ def approve(
     digest: Digest,
     reason: Annotated[str, typer.Option(help="What there is to say about it; may be left out.")] = "",
     session_file: SessionFile = None,
+    passkey: UsePasskey = False,
     language: Lang = Language.EN,
     service: connect.Service,
     as_json: Json = False,
 ) -> None:
     """Approve a payment as the person of the session. Asks for a second factor."""
     target, session = service.as_target(), token_of(session_file)
-    request = {"approval_id": payment_id, "approve": True, "reason": reason, "digest": digest, "second_factor": second_factor()}
+    factor = _factor(target, session, payment_id, "approve", passkey=passkey)
+    request = {"approval_id": payment_id, "approve": True, "reason": reason, "digest": digest, "second_factor": factor}
     answer = service_call(target, "OperationsService", "DecideApproval", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
 
@@ -111,13 +116,15 @@ def refuse(
     digest: Digest,
     reason: ReasonOption,
     session_file: SessionFile = None,
+    passkey: UsePasskey = False,
     language: Lang = Language.EN,
     service: connect.Service,
     as_json: Json = False,
 ) -> None:
     """Refuse a payment that waits or is held. That is final: what is to be paid all the same is submitted anew."""
     target, session = service.as_target(), token_of(session_file)
-    request = {"approval_id": payment_id, "approve": False, "reason": reason, "digest": digest, "second_factor": second_factor()}
+    factor = _factor(target, session, payment_id, "refuse", passkey=passkey)
+    request = {"approval_id": payment_id, "approve": False, "reason": reason, "digest": digest, "second_factor": factor}
     answer = service_call(target, "OperationsService", "DecideApproval", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
 
@@ -131,6 +138,7 @@ def release(
     review: Annotated[int, typer.Option(min=1, help="The version of the review that `approvals show` printed.")],
     reason: ReasonOption,
     session_file: SessionFile = None,
+    passkey: UsePasskey = False,
     language: Lang = Language.EN,
     service: connect.Service,
     as_json: Json = False,
@@ -142,10 +150,25 @@ def release(
         "reason": reason,
         "digest": digest,
         "review_version": review,
-        "second_factor": second_factor(),
+        "second_factor": _factor(target, session, payment_id, "release", passkey=passkey),
     }
     answer = service_call(target, "OperationsService", "ReleaseHeldPayment", request, session=session)
     _show(answer["approval"], language, as_json=as_json)
+
+
+def _factor(target: Target, session: str, payment_id: str, choice: str, *, passkey: bool) -> dict[str, str]:
+    """A second factor for one choice about one payment: what a passkey signs is bound to both."""
+    if not passkey:
+        return second_factor()
+    answer = service_call(target, "OperationsService", "GetApproval", {"payment_id": payment_id}, session=session)
+    approval = answer["approval"]
+    bound_to = approval.get("bound_to", {}).get(choice)
+    if bound_to is None:
+        raise CommandFailed(f"payment {payment_id} is {state_word(approval.get('state'))}: there is nothing to {choice}")
+    wanted = {"bound_to": b64encode(bytes.fromhex(bound_to)).decode()}
+    asked = service_call(target, "AccessService", "BeginFactor", wanted, session=session)
+    words = f"{choice}: {_amount(approval)}, {_request(approval).get('creditor', {}).get('name', '')} ({payment_id})"
+    return {"assertion": touched(asked.get("passkey_options_json", ""), words), "challenge_id": asked["challenge_id"]}
 
 
 def _request(approval: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import typer
 from gateway.cli import connect
 from gateway.cli.connect import service_call
 from gateway.cli.output import USAGE, CommandFailed, Json, err, out, print_json
+from gateway.cli.passkey import UsePasskey, touched
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Signing in as a person, to decide about payments.")
 
@@ -66,12 +67,18 @@ def begin(name: Name, *, session_file: Kept = None, service: connect.Service, as
 
 @app.command("sign-in")
 @connect.calls_a_service
-def sign_in(name: Name, *, session_file: Kept = None, service: connect.Service, as_json: Json = False) -> None:
-    """Sign in with password and second factor: a code of the app, or a recovery code."""
+def sign_in(
+    name: Name, *, session_file: Kept = None, passkey: UsePasskey = False, service: connect.Service, as_json: Json = False
+) -> None:
+    """Sign in with password and second factor: a code of the app, a recovery code, or a passkey."""
     target = service.as_target()
     first = {"name": name, "password": ask("password / 密码")}
     begun = service_call(target, "AccessService", "SignIn", first)
-    second = {"sign_in_id": begun["sign_in_id"], "second_factor": second_factor()}
+    if passkey:
+        factor = {"assertion_json": touched(begun.get("passkey_options_json", ""), f"Sign in as {name} / 登录：{name}")}
+    else:
+        factor = second_factor()
+    second = {"sign_in_id": begun["sign_in_id"], "second_factor": factor}
     opened = service_call(target, "AccessService", "SignIn", second)
     token = str(opened["session_token"])
     _keep(session_file, token)
@@ -81,6 +88,27 @@ def sign_in(name: Name, *, session_file: Kept = None, service: connect.Service, 
         print_json({"name": name, "expires_at": opened.get("expires_at")} | _told(session_file, token))
         return
     _tell(name, session_file, token)
+
+
+@app.command("add-passkey")
+@connect.calls_a_service
+def add_passkey(
+    *,
+    label: Annotated[str, typer.Option(help="What you call it, such as the name of the key.")] = "passkey",
+    session_file: SessionFile = None,
+    service: connect.Service,
+    as_json: Json = False,
+) -> None:
+    """Add a passkey to the account of the session, just after signing in. Only where [people] relying_party is localhost."""
+    target, token = service.as_target(), token_of(session_file)
+    asked = service_call(target, "AccessService", "BeginPasskeyRegistration", {}, session=token)
+    credential = touched(asked["options_json"], "Add a passkey / 添加通行密钥", create=True)
+    request = {"challenge_id": asked["challenge_id"], "credential_json": credential, "label": label}
+    made = service_call(target, "AccessService", "FinishPasskeyRegistration", request, session=token)
+    if as_json:
+        print_json(made)
+        return
+    out().print(f"passkey {made['factor_id']} added / 已添加通行密钥", markup=False)
 
 
 @app.command()

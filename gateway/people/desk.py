@@ -178,14 +178,22 @@ class PeopleDesk:
             log.error("people.session-of-another-caller", session=session.session_id, caller=source.caller)
             raise NotSignedIn(ENDED)
         usable, opening = await self._usable(account)
-        idle = session.seen_at + timedelta(seconds=self._settings.idle_seconds)
-        if not usable or now >= min(idle, session.expires_at):
+        if not usable or now >= self._ends(session):
             raise NotSignedIn(ENDED)
         if now - session.seen_at >= timedelta(seconds=self._settings.idle_seconds / 20):
             await self._store.seen(session.session_id, now)
         if opening is not None:
             self._metrics.people_emergency_uses_total.inc()
         return SignedIn(session=session, account=account, source=source, opening=opening)
+
+    async def _live_sessions(self, name: str) -> list[Session]:
+        """The person's sessions, the newest first; those that time has ended are left out."""
+        now = self._clock()
+        return [one for one in await self._store.sessions_of(name) if now < self._ends(one)]
+
+    def _ends(self, session: Session) -> datetime:
+        """When it ends unless it is used before."""
+        return min(session.seen_at + timedelta(seconds=self._settings.idle_seconds), session.expires_at)
 
     def is_fresh(self, signed_in: SignedIn) -> bool:
         """Whether a second factor was given in this session just now."""

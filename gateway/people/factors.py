@@ -4,20 +4,21 @@ import json
 import secrets
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
 from webauthn.helpers import bytes_to_base64url
 
-from gateway.errors import BadRequest, FactorNeeded, FactorRefused, NotFound
+from gateway.audit.record import AuditRecord
+from gateway.errors import BadRequest, FactorNeeded, FactorRefused, Forbidden, NotFound
 from gateway.people import oidc, passkeys, pauses, totp
 from gateway.people.desk import PeopleDesk, SignedIn, Source, confirmed, key_for, log
 from gateway.people.passkeys import BadPasskey, Passkey
 from gateway.people.person import FactorProof, Person
 from gateway.people.records import Account, Challenge, Factor, FactorKind
 from gateway.people.vault import new_recovery_codes, new_token
-from gateway.store.people import FactorUse
+from gateway.store.people import FactorUse, IdTokenUse
 from gateway.store.store import Stale
 
 LABEL_MAX: Final = 64
@@ -55,11 +56,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A challenge that is under way: what it was made of, and its id where using the factor uses it up."""
+    """A challenge that is under way: what it was made of; its id, where using the factor uses it up, and when it was asked."""
 
     nonce: bytes
     bound_to: bytes
     challenge_id: str | None = None
+    asked_at: datetime | None = None
 
     @property
     def challenge(self) -> bytes:
@@ -85,8 +87,9 @@ class Factors(PeopleDesk):
 
         `bound_to`: the 32 bytes of a SHA-256 over what is decided (an approval's digest). A passkey's signature has to cover
         it: the assertion answers the challenge of `begin_factor(person, bound_to)`, and `FactorProof.evidence` lets a third
-        party check it. A code of an app, a recovery code, a challenge and an ID token count once, whatever comes of the
-        decision. The account is read anew: one that was disabled proves nothing. Counts tries and pauses. Raises `FactorRefused`.
+        party check it; likewise an ID token, by its nonce. A code of an app, a recovery code, a challenge and an ID token count
+        once, whatever comes of the decision. The account is read anew: one that was disabled proves nothing. Counts tries and
+        pauses. Raises `FactorRefused`.
         """
         account = await self._store.account(person.name)
         usable, _ = await self._usable(account)
@@ -94,30 +97,29 @@ class Factors(PeopleDesk):
             raise FactorRefused(_REFUSED)
         use, proof = await self._judged(account, factor, await self._asked(account, factor, bound_to), source)
         line = self._record("factor.proved", account.name, source, factor=_named(proof), bound_to=proof.bound_to)
-        try:
-            if use is not None:
-                await self._store.use_factor(use, [line])
-        except Stale:
-            raise FactorRefused(_REFUSED) from None
+        await self._use_up(use, line)
         return proof
 
     async def step_up(self, signed_in: SignedIn, factor: SecondFactor) -> None:
-        """A second factor for the session itself: it is fresh for a while. Raises `FactorRefused`."""
+        """A second factor for the session itself: it is fresh for a while. An assertion and an ID token answer the challenge of
+        `begin_factor(person, purpose_of_session(...))`. Raises `FactorRefused`."""
         account, session = signed_in.account, signed_in.session
         asked = await self._asked(account, factor, purpose_of_session(session.session_id))
         use, proof = await self._judged(account, factor, asked, signed_in.source)
         line = self._record("session.stepped_up", account.name, signed_in, factor=_named(proof), session=session.session_id)
-        if use is None:
-            raise FactorRefused("an ID token is fresh for its own sign-in: sign in again, or give another factor")
-        try:
-            await self._store.use_factor(replace(use, signs_off=session.session_id, proof=_named(proof)), [line])
-        except Stale:
-            raise FactorRefused(_REFUSED) from None
+        await self._use_up(replace(use, signs_off=session.session_id, proof=_named(proof)), line)
 
     def require_fresh_factor(self, signed_in: SignedIn) -> None:
         """Raises `FactorNeeded` unless a second factor was given in this session just now."""
         if not self.is_fresh(signed_in):
             raise FactorNeeded("this needs a second factor given just now: StepUp, then again / 此操作需要重新验证第二因素")
+
+    def must_not_be_sealed(self, signed_in: SignedIn) -> None:
+        """Whoever uses an emergency account leaves no way back into it: what opens it stands in the envelope alone."""
+        if signed_in.account.sealed:
+            raise Forbidden(
+                "the password and the codes of an emergency account are made at the machine: `bankgate people add --sealed`"
+            )
 
     async def _asked(self, account: Account, factor: SecondFactor, bound_to: bytes) -> Asked:
         """The challenge that an answer names, if it is this person's and for this purpose."""
@@ -130,23 +132,43 @@ class Factors(PeopleDesk):
         if content["bound_to"] != bound_to.hex():
             log.warning("people.factor-for-another-purpose", challenge=found.challenge_id[:8])
             raise FactorRefused(_REFUSED)
-        return Asked(nonce=bytes.fromhex(content["nonce"]), bound_to=bound_to, challenge_id=found.challenge_id)
+        return Asked(
+            nonce=bytes.fromhex(content["nonce"]),
+            bound_to=bound_to,
+            challenge_id=found.challenge_id,
+            asked_at=found.expires_at - timedelta(seconds=self._settings.challenge_seconds),
+        )
+
+    async def _use_up(self, use: FactorUse | IdTokenUse, line: AuditRecord) -> None:
+        try:
+            if isinstance(use, IdTokenUse):
+                await self._store.use_id_token(use, [line])
+            else:
+                await self._store.use_factor(use, [line])
+        except Stale:
+            raise FactorRefused(_REFUSED) from None
 
     async def _judged(
         self, account: Account, factor: SecondFactor, asked: Asked, source: Source
-    ) -> tuple[FactorUse | None, FactorProof]:
-        """How the factor is used up, and the proof; None: its challenge was all there was to use, and is used. Counts the try."""
+    ) -> tuple[FactorUse | IdTokenUse, FactorProof]:
+        """How the factor is used up, and the proof. Counts the try."""
         key = key_for("factor", account.name)
         if not await self._count_try({key: pauses.FACTOR}):
             raise FactorRefused(_REFUSED)
-        found = await self._right(account, factor, asked)
+        try:
+            found = await self._right(account, factor, asked)
+        except Exception:  # nobody could tell, since keys or the store cannot be read: that was no try
+            await self._store.take_back_try([], [key])
+            raise
         if found is None:
             log.info("people.factor-refused", caller=source.caller)
             raise FactorRefused(_REFUSED)
         await self._store.take_back_try([key], [])
         return found
 
-    async def _right(self, account: Account, factor: SecondFactor, asked: Asked) -> tuple[FactorUse | None, FactorProof] | None:
+    async def _right(
+        self, account: Account, factor: SecondFactor, asked: Asked
+    ) -> tuple[FactorUse | IdTokenUse, FactorProof] | None:
         if factor.id_token:
             return await self._by_id_token(account, factor, asked)
         for one in confirmed(await self._store.factors_of(account.name)):
@@ -183,26 +205,37 @@ class Factors(PeopleDesk):
             log.warning("people.passkey-refused", factor=one.factor_id, problem=str(problem))
             return None, ""
 
-    async def _by_id_token(
-        self, account: Account, factor: SecondFactor, asked: Asked
-    ) -> tuple[FactorUse | None, FactorProof] | None:
-        """The provider was asked with the challenge as nonce, so that its signature covers the purpose."""
-        if self._settings.oidc is None or self._id_tokens is None or asked.challenge_id is None:
+    async def _by_id_token(self, account: Account, factor: SecondFactor, asked: Asked) -> tuple[IdTokenUse, FactorProof] | None:
+        """The provider was asked with the challenge as nonce, so that its signature covers the purpose; and the person gave the
+        factor there after the question."""
+        settings = self._settings.oidc
+        if settings is None or self._id_tokens is None or asked.challenge_id is None or asked.asked_at is None:
             return None
         try:
             claims = await self._id_tokens.verify(factor.id_token)
-            found = oidc.identity_of(self._settings.oidc, claims, bytes_to_base64url(asked.challenge))
+            found = oidc.identity_of(settings, claims, bytes_to_base64url(asked.challenge), self._clock())
+            if found.subject != account.subject:
+                raise oidc.BadToken("it is of another subject than the account")
+            if not (account.roles <= found.roles and account.groups <= found.groups):
+                raise oidc.BadToken("it gives less than the account has: sign in again")
+            if found.second_factor_at is None:
+                raise oidc.BadToken("it does not say that a second factor was given, and when")
+            if found.second_factor_at < asked.asked_at - oidc.SKEW:
+                raise oidc.BadToken("its factor was given before it was asked for")
         except (oidc.BadToken, ValueError) as problem:
             log.warning("people.id-token-refused", problem=str(problem))
             return None
-        at = found.second_factor_at
-        if found.subject != account.subject or at is None:
-            return None
-        asked_at = self._clock() - timedelta(seconds=self._settings.challenge_seconds)
-        if at < asked_at - oidc.SKEW or await self._store.take_challenge(asked.challenge_id) is None:
-            return None
-        evidence = json.dumps({"version": 1, "id_token": factor.id_token, "nonce": asked.nonce.hex()})
-        return None, self._proof("oidc", found.factor.partition(" ")[2], asked.bound_to, evidence)
+        told = {"version": 2, **oidc.facts_of(settings, claims), "nonce": asked.nonce.hex(), "bound_to": asked.bound_to.hex()}
+        evidence = json.dumps({**told, "id_token": factor.id_token}, sort_keys=True, ensure_ascii=False)
+        proof = self._proof("oidc", found.factor.partition(" ")[2], asked.bound_to, evidence)
+        use = IdTokenUse(
+            name=account.name,
+            token_sha256=found.token_sha256,
+            expires_at=found.expires_at,
+            challenge_id=asked.challenge_id,
+            proof=_named(proof),
+        )
+        return use, proof
 
     def _proof(self, kind: str, factor_id: str, bound_to: bytes, evidence: str) -> FactorProof:
         return FactorProof(kind=kind, factor_id=factor_id, at=self._clock(), bound_to=bound_to.hex(), evidence=evidence)
@@ -292,11 +325,13 @@ class Factors(PeopleDesk):
 
     async def new_recovery_codes(self, signed_in: SignedIn) -> list[str]:
         """Ten new codes, told once, instead of those there were. Needs a fresh factor."""
+        self.must_not_be_sealed(signed_in)
         self.require_fresh_factor(signed_in)
         return await self._new_codes(signed_in.account.name, signed_in)
 
     async def remove_factor(self, signed_in: SignedIn, factor_id: str) -> None:
         """Takes one of the person's own factors away; never the last one that is no recovery code. Needs a fresh factor."""
+        self.must_not_be_sealed(signed_in)
         self.require_fresh_factor(signed_in)
         name = signed_in.account.name
         lasting = [one for one in await self._store.factors_of(name) if one.kind is not FactorKind.RECOVERY_CODE]
@@ -325,6 +360,7 @@ class Factors(PeopleDesk):
 
     async def _may_enrol(self, signed_in: SignedIn) -> None:
         """In a session that only begins, or with a fresh factor; and there is an end to how many."""
+        self.must_not_be_sealed(signed_in)
         if not signed_in.session.enrolling:
             self.require_fresh_factor(signed_in)
         factors = await self._store.factors_of(signed_in.account.name)

@@ -26,6 +26,10 @@ from gateway.store.store import Stale
 PROPOSAL_DAYS: Final = 7
 REASON_MIN: Final = 10
 _PUT, _RESET = "put", "reset"
+_NOBODY_CONFIRMS: Final = (
+    "no other security officer can confirm this: it is about the only other one, or the others were disabled within the last"
+    " seven days. Do it at the machine: `bankgate people` / 没有其他安全管理员可以确认此操作，请在服务器上使用 bankgate people"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ class Officers(Factors, PeopleDesk):
                 PersonView(
                     account=account,
                     factors=tuple(confirmed(await self._store.factors_of(account.name))),
-                    sessions=tuple(await self._store.sessions_of(account.name)),
+                    sessions=tuple(await self._live_sessions(account.name)),
                     tries=(await self._store.tries([key])).get(key),
                     openings=tuple(await self._store.openings(account.name)) if account.sealed else (),
                 )
@@ -263,16 +267,22 @@ class Officers(Factors, PeopleDesk):
         return account
 
     async def _needs_another(self, by: SignedIn | str, about: str) -> bool:
-        """Whether there is another officer who could confirm it. At the machine one may do without: that is how one begins, and
-        gets back in; it is written down."""
+        """Whether another officer has to confirm it: wherever there is one. One who was disabled counts for a week on: nobody
+        becomes the only one by disabling the others. Raises `Forbidden` where none can: who takes over the second pair of eyes
+        has both. At the machine one may do without: that is how one begins, and gets back in; it is written down."""
         if not isinstance(by, SignedIn):
             return False
-        return any(
-            allowed(one.person, Permission.PEOPLE)
-            and not (one.disabled or one.sealed)
-            and one.name not in {by.account.name, about}
+        since = self._clock() - timedelta(days=PROPOSAL_DAYS)
+        others = [
+            one
             for one in await self._store.accounts()
-        )
+            if allowed(one.person, Permission.PEOPLE)
+            and not (one.sealed or one.name == by.account.name)
+            and (not one.disabled or one.updated_at > since)
+        ]
+        if others and not any(not one.disabled and one.name != about for one in others):
+            raise Forbidden(_NOBODY_CONFIRMS)
+        return bool(others)
 
     async def _propose(self, by: SignedIn | str, kind: str, name: str, content: str) -> Outcome:
         now = self._clock()

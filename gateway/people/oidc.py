@@ -5,9 +5,11 @@ may do, and whether a second factor was given there.
 """
 
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from gateway.config import PeopleOidcSettings
@@ -30,7 +32,8 @@ class IdTokens(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who the provider says it is. `second_factor_at`: when a second factor was given there, None: none was."""
+    """Who the provider says it is. `second_factor_at`: when a second factor was given there, None: none was. `token_sha256`: of
+    what makes the token one of a kind (`one_of_a_kind`); it counts once until `expires_at`."""
 
     name: str
     subject: str  # issuer and subject: what an account belongs to
@@ -38,9 +41,11 @@ class Identity:
     groups: frozenset[str]
     second_factor_at: datetime | None
     factor: str  # "oidc mfa": how it was given
+    token_sha256: str
+    expires_at: datetime
 
 
-def identity_of(settings: PeopleOidcSettings, claims: Mapping[str, Any], nonce: str) -> Identity:
+def identity_of(settings: PeopleOidcSettings, claims: Mapping[str, Any], nonce: str, now: datetime) -> Identity:
     """The person of verified claims. Raises `BadToken`."""
     told = claims.get("nonce")
     if not isinstance(told, str) or not hmac.compare_digest(told.encode(), nonce.encode()):
@@ -48,6 +53,7 @@ def identity_of(settings: PeopleOidcSettings, claims: Mapping[str, Any], nonce: 
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject or claims.get("iss") != settings.issuer:
         raise BadToken("it has no subject of the configured issuer")
+    _for_us(settings, claims)
     try:
         name = checked_name(str(claims.get(settings.name_claim, "")).casefold())
     except BadName:
@@ -65,9 +71,34 @@ def identity_of(settings: PeopleOidcSettings, claims: Mapping[str, Any], nonce: 
         subject=f"{settings.issuer} {subject}",
         roles=roles,
         groups=frozenset(group for value, group in settings.groups.items() if value in values),
-        second_factor_at=_given_at(claims) if word else None,
+        second_factor_at=_given_at(claims, now) if word else None,
         factor=f"oidc {word}" if word else "",
+        token_sha256=one_of_a_kind(claims),
+        expires_at=_moment(claims, "exp") + SKEW,
     )
+
+
+def one_of_a_kind(claims: Mapping[str, Any]) -> str:
+    """By what a used token is known again, in hex: the SHA-256 of issuer and `jti`, or else of all its claims. Not of its bytes:
+    of one token there are many, by the signature's own freedom and by that of base64."""
+    token_id = claims.get("jti")
+    told = {"iss": claims.get("iss"), "jti": token_id} if isinstance(token_id, str) and token_id else claims
+    return sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def facts_of(settings: PeopleOidcSettings, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What a proof says in words of its token."""
+    told = {name: claims[name] for name in ("acr", "amr", "auth_time") if name in claims}
+    return {"issuer": settings.issuer, "subject": claims["sub"], "token_sha256": one_of_a_kind(claims), **told}
+
+
+def _for_us(settings: PeopleOidcSettings, claims: Mapping[str, Any]) -> None:
+    """A token for several audiences, or asked for by another party, is not ours (section 3.1.3.7, steps 3 to 5)."""
+    audience, party = claims.get("aud"), claims.get("azp")
+    if party is not None and party != settings.audience:
+        raise BadToken("another party asked for it (azp)")
+    if isinstance(audience, list | tuple) and len(audience) > 1 and party is None:
+        raise BadToken("it is for several audiences (aud), and does not say who asked for it (azp)")
 
 
 def _second_factor(settings: PeopleOidcSettings, claims: Mapping[str, Any]) -> str:
@@ -79,12 +110,19 @@ def _second_factor(settings: PeopleOidcSettings, claims: Mapping[str, Any]) -> s
     return found[0] if found else ""
 
 
-def _given_at(claims: Mapping[str, Any]) -> datetime | None:
-    """When the person signed in there: `auth_time`; a provider that does not say gives no fresh factor."""
+def _given_at(claims: Mapping[str, Any], now: datetime) -> datetime | None:
+    """When the person signed in there: `auth_time`; a provider that does not say gives no fresh factor. Never later than now."""
     value = claims.get("auth_time")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
+    at = _moment(claims, "auth_time")
+    if at > now + SKEW:
+        raise BadToken("its auth_time has not come yet")
+    return min(at, now)
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> datetime:
     try:
-        return datetime.fromtimestamp(value, UTC)
-    except (OverflowError, ValueError, OSError):
-        raise BadToken("its auth_time lies outside the calendar") from None
+        return datetime.fromtimestamp(float(claims[name]), UTC)
+    except (KeyError, TypeError, OverflowError, ValueError, OSError):
+        raise BadToken(f"its {name} is no moment of the calendar") from None

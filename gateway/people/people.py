@@ -21,8 +21,7 @@ class People(SigningIn, Officers):
 
     async def own_sessions(self, signed_in: SignedIn) -> list[Session]:
         """The person's sessions, the newest first; those that time has ended are left out."""
-        now = self._clock()
-        return [one for one in await self._store.sessions_of(signed_in.account.name) if one.expires_at > now]
+        return await self._live_sessions(signed_in.account.name)
 
     async def revoke_session(self, signed_in: SignedIn, session_id: str) -> None:
         """Ends one of the person's own sessions. Raises `NotFound`."""

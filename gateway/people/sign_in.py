@@ -16,7 +16,7 @@ from gateway.people.desk import NOT_RIGHT, PeopleDesk, SignedIn, Source, confirm
 from gateway.people.factors import Asked, Factors, SecondFactor, purpose_of_session
 from gateway.people.records import Account, Challenge, Opening, Pausing, Session
 from gateway.people.vault import digest_of, new_token
-from gateway.store.people import AccountChange, FactorUse
+from gateway.store.people import AccountChange, FactorUse, IdTokenUse
 from gateway.store.store import Stale
 
 _SIGN_IN: Final = "sign-in"
@@ -90,6 +90,8 @@ class SigningIn(Factors, PeopleDesk):
             use, proof = await self._judged(account, factor, asked, source)
         except FactorRefused:
             await self._refused(account, source, "second factor")
+        if isinstance(use, IdTokenUse):  # it has a sign-in of its own
+            raise self._no()
         opened = self._new_session(account, source, opening, factor=f"{proof.kind} {proof.factor_id}", fresh_at=self._clock())
         opened = replace(opened, tries=content["tries"])
         await self._open(opened, source, use=use, challenge_id=begun.challenge_id)
@@ -140,8 +142,10 @@ class SigningIn(Factors, PeopleDesk):
             raise self._no()
         try:
             claims = await self._id_tokens.verify(id_token)
-            found = oidc.identity_of(settings, claims, json.loads(asked.content)["nonce"])
-        except (oidc.BadToken, ValueError) as problem:
+            found = oidc.identity_of(settings, claims, json.loads(asked.content)["nonce"], self._clock())
+            use = IdTokenUse(name=found.name, token_sha256=found.token_sha256, expires_at=found.expires_at)
+            await self._store.use_id_token(use)
+        except (oidc.BadToken, ValueError, Stale) as problem:
             log.warning("people.id-token-refused", problem=str(problem))
             raise self._no() from None
         account = await self._of_identity(found, source)
@@ -159,6 +163,7 @@ class SigningIn(Factors, PeopleDesk):
 
     async def change_password(self, signed_in: SignedIn, old: str, new: str) -> None:
         """Needs a fresh factor and the old password; ends the person's other sessions. Raises `SignInRefused`, `BadRequest`."""
+        self.must_not_be_sealed(signed_in)
         self.require_fresh_factor(signed_in)
         account = signed_in.account
         key = key_for("account", account.name)

@@ -21,6 +21,7 @@ from gateway.errors import BadRequest, FactorNeeded, Forbidden, LimitReached, No
 from gateway.limits import Allowance, Limits
 from gateway.people.desk import Source
 from gateway.people.permissions import permissions_of
+from gateway.quotas import Quotas
 from gateway.refused_calls import NOBODY, RefusedCalls
 from gateway.rpc.drain import Drain
 from gateway.rpc.errors import Draining, PermissionsChanged, Unauthenticated, Unimplemented, abort, failure_of
@@ -74,6 +75,7 @@ class Door:
     drain: Drain
     clock: Callable[[], datetime]
     refused: RefusedCalls
+    quotas: Quotas
     patience: Patience = field(default_factory=Patience)
     proxies: Networks = ()
     under_way: "set[_Observed]" = field(default_factory=set)

@@ -14,6 +14,7 @@ from gateway.callers import Caller
 from gateway.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
+from gateway.quotas import Taken
 from gateway.rpc.convert import date_of, orders_of
 from gateway.rpc.door import Servicer, aware, page_of, streaming, unary
 from gateway.rpc.errors import Draining
@@ -30,6 +31,7 @@ from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
 from gateway.rpc.sessions import acting_in, in_session
 from gateway.store.records import PaymentFilter
+from gateway.store.store import OutcomeUnknown
 
 BATCHES_AT_ONCE: Final = 4
 """Batches of one stream that are worked on at the same time: one is being read, one checked, two wait for their commit."""
@@ -153,23 +155,21 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
     async def _submit(self, caller: Caller, request: pb.SubmitPaymentsRequest, kind: str) -> list[pb.SubmittedPayment]:
         """Stores the payments of one call or batch. The gateway counts what it stored, this what it refused."""
         started = perf_counter()
-        allowance, count = self.door.limits.of(caller.name), len(request.payments)
-        patience = PACE_SECONDS_MAX if kind == "stream" else 0.0
-        wait = allowance.submit(count, started, self.door.clock(), patience=patience)
-        if wait > 0:  # a stream is slowed down where a call is refused; its window is full meanwhile, and no more is read of it
-            await asyncio.sleep(wait)
+        count = len(request.payments)
+        taken = await self._admitted(caller, count, PACE_SECONDS_MAX if kind == "stream" else 0.0)
         try:
             person = (await acting_in(self, caller)).person
             submitted = await self.gateway.submit(
                 caller, _orders(request.payments), submitted_by=None if person is None else person.name
             )
         except Exception as error:
-            allowance.give_back(count)
+            if not isinstance(error, OutcomeUnknown):  # then they may be stored, and count
+                taken.give_back(count)
             self.door.metrics.submitted(caller.name, "", _refusal(error), len(request.payments))
             raise
         finally:
             self.door.metrics.submit_seconds.labels(kind).observe(perf_counter() - started)
-        allowance.give_back(sum(payment.already_known for payment in submitted))
+        taken.give_back(sum(payment.already_known for payment in submitted))
         room = WARNINGS_MAX
         answers = []
         for payment in submitted:
@@ -186,6 +186,19 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
                 )
             )
         return answers
+
+    async def _admitted(self, caller: Caller, count: int, patience: float) -> Taken:
+        """Takes so many payments of the caller's day and of its second. Raises `LimitReached`, `StoreUnavailable`."""
+        allowance = self.door.limits.of(caller.name)
+        taken = await self.door.quotas.take(caller.name, allowance.settings.payments_per_day, count, self.door.clock())
+        try:
+            wait = allowance.check(count, perf_counter(), patience=patience)
+            if wait > 0:  # a stream is slowed down where a call is refused: its window is full, and no more of it is read
+                await asyncio.sleep(wait)
+        except BaseException:
+            taken.give_back(count)
+            raise
+        return taken
 
     async def _read_batches(
         self,

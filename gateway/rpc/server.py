@@ -40,6 +40,7 @@ from gateway.addresses import is_loopback, split_address
 from gateway.callers import Callers
 from gateway.config import Configuration, ListenSettings, TlsSettings
 from gateway.limits import Limits
+from gateway.quotas import Quotas
 from gateway.refused_calls import RefusedCalls
 from gateway.rpc.access import AccessServicer
 from gateway.rpc.audit import AuditServicer
@@ -112,6 +113,7 @@ class RpcServer:
             self._drain,
             clock,
             RefusedCalls(gateway.audit_store, clock),
+            Quotas(gateway.quota_store),
             Patience(listen.stream_quiet_seconds, listen.stream_unread_seconds),
             tuple(ip_network(text) for text in listen.proxies),
         )
@@ -198,6 +200,7 @@ class RpcServer:
             await asyncio.wait_for(self._door.idle(), grace)
         await server.stop(min(grace, FLUSH_SECONDS))
         await self._door.refused.finish()
+        await self._door.quotas.finish()
         log.info("rpc.stopped")
 
     async def run_until(self, stop: asyncio.Event) -> None:

@@ -47,6 +47,22 @@ class FactorUse:
     proof: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdTokenUse:
+    """An ID token of an identity provider is used, once, and with it the challenge that it answers (None: used up before).
+
+    `token_sha256`: of what makes it one of a kind, kept until `expires_at`, after which its own end refuses it. `signs_off` and
+    `proof`: as of `FactorUse`.
+    """
+
+    name: str
+    token_sha256: str
+    expires_at: datetime
+    challenge_id: str | None = None
+    signs_off: str | None = None
+    proof: str = ""
+
+
 class PeopleStore(Protocol):
     """The part of `Store` about people."""
 
@@ -70,6 +86,9 @@ class PeopleStore(Protocol):
 
     async def use_factor(self, use: FactorUse, audit: Sequence[AuditRecord] = ()) -> None:
         """Also confirms it, which ends the person's enrolment. Raises `Stale`: used meanwhile, or the challenge is gone."""
+
+    async def use_id_token(self, use: IdTokenUse, audit: Sequence[AuditRecord] = ()) -> None:
+        """Raises `Stale`: it was used before, or the challenge or the session is gone. Those that have expired go."""
 
     async def drop_factor(self, name: str, factor_id: str, audit: Sequence[AuditRecord] = ()) -> bool: ...
 

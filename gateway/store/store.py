@@ -20,6 +20,7 @@ from gateway.store.audit import AuditStore
 from gateway.store.payees import PayeeStore
 from gateway.store.people import PeopleStore
 from gateway.store.plans import PlanStore
+from gateway.store.quotas import QuotaStore
 from gateway.store.recalls import RecallStore
 from gateway.store.records import (
     Attempt,
@@ -102,7 +103,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, Protocol):
+class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, QuotaStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

@@ -238,8 +238,10 @@ TABLES: Final = (
     Table(name="people_sessions", columns=people_rows.SESSION),
     Table(name="people_challenges", columns=people_rows.CHALLENGE),
     Table(name="people_tries", columns=("key", "tries", "last_at", "paused_until")),
+    Table(name="people_id_tokens", columns=("token_sha256", "expires_at")),
     Table(name="people_openings", columns=people_rows.OPENING),
     Table(name="people_proposals", columns=people_rows.PROPOSAL),
+    Table(name="caller_quotas", columns=("caller", "day", "used")),
     Table(name="audit_log", columns=ROW_COLUMNS),
     Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
     Table(

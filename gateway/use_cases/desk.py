@@ -10,6 +10,7 @@ from gateway.callers import Caller
 from gateway.config import Configuration, ConnectionSettings
 from gateway.errors import BadRequest, Forbidden, NotFound
 from gateway.store.audit import AuditStore
+from gateway.store.quotas import QuotaStore
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
 
@@ -34,6 +35,11 @@ class Desk:
     @property
     def audit_store(self) -> AuditStore:
         """Where lines of the audit log go that are no use case's."""
+        return self._store
+
+    @property
+    def quota_store(self) -> QuotaStore:
+        """Where what callers took of their day is counted."""
         return self._store
 
     def now(self) -> datetime:

@@ -101,6 +101,7 @@ class Plans(Payments):
         if content.get("beneficiary_id"):
             await active(self._store, _key(caller, PlanKind.BENEFICIARY, content["beneficiary_id"]))
         key = _key(caller, PlanKind.TEMPLATE, plan_id)
+        await self._must_reach(caller, "submit", await self._store.plan(key))
         return await self._put(key, content, by=caller, version=version, reason=reason)
 
     async def end_plan(self, caller: Caller, kind: PlanKind, plan_id: str, reason: str) -> Plan:
@@ -126,10 +127,12 @@ class Plans(Payments):
     async def list_plans(
         self, caller: Caller, kind: PlanKind, *, include_ended: bool, limit: int, token: str | None
     ) -> tuple[list[Plan], str | None]:
-        """The caller's plans of a kind, newest first."""
+        """The caller's plans of a kind, newest first. Without those of connections that it, or the person it carries, may not
+        read: a page may be shorter by them."""
         self._authorise(caller, "read")
         page = self._store.list_plans(kind, caller.name, include_ended=include_ended, limit=page_size(limit), before=token)
-        return await one_page(page)
+        found, following = await one_page(page)
+        return [plan for plan in found if await self._reaches(caller, "read", plan)], following
 
     async def search_beneficiaries(self, caller: Caller, query: str, limit: int) -> list[Plan]:
         """Hints; see plans.proto. Raises BadRequest."""
@@ -145,6 +148,7 @@ class Plans(Payments):
         """The form with its blanks filled; counts a use of both. Raises NotFound, and BadRequest for a value without a blank."""
         self._authorise(caller, "submit")
         source = await source_of(self._store, caller.name, template_id, beneficiary_id)
+        await self._must_reach(caller, "submit", source.template)
         _known_blanks(values, source.blanks, "values")
         for used in (source.template, source.beneficiary):
             if used is not None:
@@ -164,6 +168,7 @@ class Plans(Payments):
             raise BadRequest(f"standing_order.{field}", problem)
         source = await self._source(caller, order)
         known = await self._store.plan(_key(caller, PlanKind.STANDING_ORDER, plan_id))
+        await self._must_reach(caller, "submit", known)
         today = self._days(order, source).today(self.now())
         old = None if known is None or known.state is PlanState.ENDED else decoded(known.content).schedule.start
         if order.schedule.start == STARTS_TODAY:
@@ -226,8 +231,10 @@ class Plans(Payments):
         """What became of the due dates of an order, newest first. Raises NotFound."""
         self._authorise(caller, "read")
         key = _key(caller, PlanKind.STANDING_ORDER, plan_id)
-        if await self._store.plan(key) is None:
-            raise NotFound(f"there is no standing order {plan_id!r} of yours")
+        found = await self._store.plan(key)
+        if found is None:
+            raise NotFound(_none_of_yours(key))
+        await self._must_reach(caller, "read", found)
         return await one_page(self._store.occurrences(key, limit=page_size(limit), before=token))
 
     # -- shared --------------------------------------------------------------------------------------------------------
@@ -264,7 +271,8 @@ class Plans(Payments):
         key = _key(caller, kind, plan_id)
         found = await self._store.plan(key)
         if found is None:
-            raise NotFound(f"there is no {kind.value.replace('_', ' ')} {plan_id!r} of yours")
+            raise NotFound(_none_of_yours(key))
+        await self._must_reach(caller, "submit", found)
         if found.state is PlanState.ENDED and state is not PlanState.ENDED:
             raise NotFound(f"the standing order {plan_id!r} has ended; put it again to take it up again")
         return await self._store.put_plan(
@@ -278,6 +286,23 @@ class Plans(Payments):
                 look_at=self.now() if kind is PlanKind.STANDING_ORDER and state is not PlanState.ENDED else None,
             )
         )
+
+    async def _must_reach(self, caller: Caller, action: str, plan: Plan | None) -> None:
+        """Raises NotFound, in the words for what is not there, where `_reaches` says no."""
+        if plan is not None and not await self._reaches(caller, action, plan):
+            raise NotFound(_none_of_yours(plan.key))
+
+    async def _reaches(self, caller: Caller, action: str, plan: Plan) -> bool:
+        """Whether the caller, narrowed to the person whom it carries, may do this on the connection that the plan pays on.
+        Beneficiaries are of none, and so are templates that leave it open."""
+        if plan.key.kind is PlanKind.BENEFICIARY or caller.connections_for(action) is None:
+            return True
+        template: Plan | None = plan
+        if plan.key.kind is PlanKind.STANDING_ORDER:
+            template = await self._store.plan(_key(caller, PlanKind.TEMPLATE, decoded(plan.content).template_id))
+        content = {} if template is None else json.loads(template.content)
+        connection_id = content.get("payment", {}).get("connection_id")
+        return connection_id not in self._configuration.connections or caller.may(action, connection_id)
 
     async def _source(self, caller: Caller, order: StandingOrder) -> Source:
         """What an order's payments are filled from, fit for standing orders."""
@@ -320,6 +345,10 @@ class Plans(Payments):
 
 def _key(caller: Caller, kind: PlanKind, plan_id: str) -> PlanKey:
     return PlanKey(kind=kind, caller=caller.name, plan_id=plan_id)
+
+
+def _none_of_yours(key: PlanKey) -> str:
+    return f"there is no {key.kind.value.replace('_', ' ')} {key.plan_id!r} of yours"
 
 
 def _known_blanks(values: Mapping[str, str], known: Sequence[str], field: str) -> None:

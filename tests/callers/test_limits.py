@@ -1,6 +1,4 @@
-"""How much is taken of a caller: rates, days, and what is under way at once."""
-
-from datetime import UTC, datetime, timedelta
+"""How much is taken of a caller: rates, and what is under way at once."""
 
 import pytest
 from hypothesis import given
@@ -9,8 +7,6 @@ from hypothesis import strategies as st
 from gateway.config import LimitSettings
 from gateway.errors import LimitReached
 from gateway.limits import BURST_SECONDS, Allowance, Bucket, Limits
-
-NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
 def allowance(**settings: float) -> Allowance:
@@ -66,46 +62,30 @@ def test_calls_and_streams_under_way_are_counted_apart_and_given_back() -> None:
         erp.begin(0.0, stream=stream)
 
 
-def test_the_day_is_counted_in_utc_and_what_was_known_or_refused_is_given_back() -> None:
-    erp = allowance(payments_per_day=10)
-    erp.submit(8, 0.0, NOW)
-    with pytest.raises(LimitReached) as refused:
-        erp.submit(3, 0.0, NOW)
-    assert refused.value.limit == "payments_per_day"
-    assert refused.value.seconds == timedelta(hours=15).total_seconds()
-    erp.give_back(1)
-    erp.submit(3, 0.0, NOW)
-    with pytest.raises(LimitReached) as never:
-        erp.submit(11, 0.0, NOW + timedelta(hours=15))
-    assert never.value.seconds is None
-    erp.submit(10, 0.0, NOW + timedelta(hours=15))
-
-
 def test_a_stream_waits_where_a_call_is_refused_and_not_without_end() -> None:
     erp = allowance(payments_per_second=10)
-    assert erp.submit(20, 0.0, NOW) == 0
-    assert erp.submit(10, 0.0, NOW, patience=20) == pytest.approx(1.0)
-    assert erp.submit(10, 0.0, NOW, patience=20) == pytest.approx(2.0)
+    assert erp.check(20, 0.0) == 0
+    assert erp.check(10, 0.0, patience=20) == pytest.approx(1.0)
+    assert erp.check(10, 0.0, patience=20) == pytest.approx(2.0)
     with pytest.raises(LimitReached):
-        erp.submit(1, 0.0, NOW)
+        erp.check(1, 0.0)
     with pytest.raises(LimitReached):
-        erp.submit(1, 0.0, NOW, patience=1)
+        erp.check(1, 0.0, patience=1)
 
 
-def test_a_refused_call_takes_nothing_of_the_day_or_the_second() -> None:
-    erp = allowance(payments_per_second=10, payments_per_day=100)
-    erp.submit(20, 0.0, NOW)
+def test_a_refused_call_takes_nothing_of_the_second() -> None:
+    erp = allowance(payments_per_second=10)
+    erp.check(20, 0.0)
     for _ in range(100):
         with pytest.raises(LimitReached):
-            erp.submit(20, 0.0, NOW)
-    assert erp.payments_today == 20
-    erp.submit(20, 2.0, NOW)
+            erp.check(20, 0.0)
+    assert erp.check(20, 2.0) == 0
 
 
 def test_other_settings_count_at_once_and_what_was_used_stays_used() -> None:
-    limits = Limits({"erp": LimitSettings(payments_per_day=10)})
-    limits.of("erp").submit(9, 0.0, NOW)
-    limits.change({"erp": LimitSettings(payments_per_day=9, calls_per_second=1)})
+    limits = Limits({"erp": LimitSettings(payments_per_second=10)})
+    limits.of("erp").check(20, 0.0)
+    limits.change({"erp": LimitSettings(payments_per_second=5, calls_per_second=1)})
     with pytest.raises(LimitReached):
-        limits.of("erp").submit(1, 0.0, NOW)
+        limits.of("erp").check(1, 0.0)
     assert limits.of("erp").calls.size == BURST_SECONDS

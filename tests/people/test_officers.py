@@ -117,16 +117,42 @@ async def test_where_there_are_two_officers_the_second_one_confirms(house: House
     assert (await house.actions()).count("proposal.made") == 2
 
 
-async def test_an_officer_does_not_confirm_what_is_about_themselves_and_may_be_helped_by_the_only_other(house: House) -> None:
+async def test_an_officer_does_not_confirm_what_is_about_themselves(house: House) -> None:
     ada, grace = await house.officer(), await house.person("grace", "security_officer")
     edith = await house.person("edith", "security_officer")
     asked = await house.people.reset_factors(await ada.fresh(), "grace")
     with pytest.raises(Forbidden):
         await house.people.confirm(await grace.fresh(), asked.proposal_id)
     await house.people.refuse(await edith.fresh(), asked.proposal_id)
-    await house.people.disable_person(await ada.fresh(), "edith")
-    done = await house.people.reset_factors(await ada.fresh(), "grace")
-    assert done.enrolment_code, "there is no other one to ask"
+
+
+async def test_an_officer_gets_round_the_only_other_one_by_no_way(house: House) -> None:
+    """Neither by taking over their account, nor by taking away their role, nor by disabling them first."""
+    ada, grace = await house.officer(), await house.person("grace", "security_officer")
+    for attempt in (
+        house.people.reset_factors(await ada.fresh(), "grace"),
+        house.people.put_person(await ada.fresh(), wanted("grace", ["viewer"], (), ())),
+    ):
+        with pytest.raises(Forbidden, match="at the machine"):
+            await attempt
+    await house.people.disable_person(await ada.fresh(), "grace")
+    for attempt in (
+        house.people.reset_factors(await ada.fresh(), "grace"),
+        house.people.put_person(await ada.fresh(), wanted("grace", ["security_officer"], (), ())),
+        house.people.put_person(await ada.fresh(), wanted("mallory", ["approver"], (), ("*",))),
+    ):
+        with pytest.raises(Forbidden, match="at the machine"):
+            await attempt
+    assert [account.name for account in await house.store.accounts()] == ["ada", "grace"]
+    with pytest.raises(NotSignedIn):
+        await grace.session()
+    helped = await house.people.put_person("machine: root", wanted("eve", ["viewer"], (), ()))
+    assert helped.enrolment_code, "who runs the commands has the database already"
+    house.clock.advance(days=7)
+    await ada.sign_in()
+    assert (await house.people.put_person(await ada.session(), VIEWER)).proposal_id == "", (
+        "who is gone for good is not waited for"
+    )
 
 
 async def test_a_proposal_grows_old_and_one_about_a_changed_account_is_still_judged_anew(house: House) -> None:
@@ -220,6 +246,28 @@ async def test_a_sealed_account_works_while_it_is_open_loudly_and_waits_for_a_re
     with pytest.raises(TooLate):
         await house.people.review_opening(await ada.session(), waiting.opening_id, "and once more, just to see")
     assert {"emergency.sealed", "emergency.opened", "emergency.reviewed"} <= set(await house.actions())
+
+
+async def test_whoever_uses_an_emergency_account_leaves_no_way_back_into_it(house: House) -> None:
+    codes = await house.people.seal_account(
+        wanted("emergency", ["operator"], (), ("*",)), "sealed in an envelope", "machine: root"
+    )
+    await house.people.open_sealed("emergency", "the bank calls and nobody is in", 30, "machine: root")
+    begun = await house.people.sign_in("emergency", "sealed in an envelope", CONSOLE)
+    opened = await house.people.finish_sign_in(begun.sign_in_id, SecondFactor(recovery_code=codes[0]), CONSOLE)
+    session = await house.people.session_of(opened.token, CONSOLE)
+    assert house.people.is_fresh(session)
+    for attempt in (
+        house.people.enrol_totp(session, "mine"),
+        house.people.begin_passkey(session),
+        house.people.finish_passkey(session, "x", "{}", "mine"),
+        house.people.new_recovery_codes(session),
+        house.people.remove_factor(session, "x"),
+        house.people.change_password(session, "sealed in an envelope", "known to me alone 7"),
+    ):
+        with pytest.raises(Forbidden, match="at the machine"):
+            await attempt
+    assert [one.counter for one in await house.store.factors_of("emergency")].count(1) == 1
 
 
 async def test_an_emergency_account_is_changed_at_the_machine_only_and_is_nobody_s(house: House) -> None:

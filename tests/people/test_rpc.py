@@ -67,7 +67,7 @@ async def serving(house: House, folder: Path, actions: Sequence[Any]) -> RpcServ
         listen=ListenSettings(address="127.0.0.1:0", drain_seconds=1),
         callers=(CallerSettings(name="console", plaintext=True, actions=tuple(actions)),),
     )
-    gateway: Any = SimpleNamespace(people=house.people, audit_store=house.store)
+    gateway: Any = SimpleNamespace(people=house.people, audit_store=house.store, quota_store=house.store)
     server = RpcServer(configuration, gateway, metrics=Metrics(), clock=house.clock)
     await server.start()
     return server

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.config import PeopleOidcSettings
 from gateway.people import pauses, totp
-from gateway.people.oidc import BadToken, identity_of
+from gateway.people.oidc import BadToken, identity_of, one_of_a_kind
 from gateway.people.passwords import LENGTH_MAX, Passwords, problem
 from gateway.people.person import Role
 from gateway.people.records import Pausing
@@ -159,11 +159,14 @@ CLAIMS: Mapping[str, Any] = {
     "preferred_username": "Li.Wei@Example.com",
     "groups": ["pay-approvers", "pay-treasury", "staff"],
     "auth_time": 1_790_000_000,
+    "aud": "bankgate",
+    "exp": 1_790_003_600,
 }
+NOW = datetime.fromtimestamp(1_790_000_600, UTC)
 
 
 def test_claims_say_who_and_what_they_may_do() -> None:
-    found = identity_of(OIDC, CLAIMS, "N")
+    found = identity_of(OIDC, CLAIMS, "N", NOW)
     assert (found.name, found.subject) == ("li.wei@example.com", "https://id.example.com 4711")
     assert (found.roles, found.groups) == ({Role.APPROVER}, {"treasury"})
     assert (found.second_factor_at, found.factor) == (None, "")
@@ -179,15 +182,28 @@ def test_claims_say_who_and_what_they_may_do() -> None:
     ],
 )
 def test_a_second_factor_is_one_that_is_configured(more: dict[str, Any], factor: str) -> None:
-    found = identity_of(OIDC, {**CLAIMS, **more}, "N")
+    found = identity_of(OIDC, {**CLAIMS, **more}, "N", NOW)
     assert found.factor == factor
     assert found.second_factor_at == (datetime.fromtimestamp(1_790_000_000, UTC) if factor else None)
 
 
 def test_a_provider_that_does_not_say_when_gives_no_fresh_factor() -> None:
     claims = {key: value for key, value in CLAIMS.items() if key != "auth_time"}
-    assert identity_of(OIDC, {**claims, "acr": "urn:mfa"}, "N").second_factor_at is None
-    assert identity_of(OIDC, {**claims, "acr": "urn:mfa", "auth_time": True}, "N").second_factor_at is None
+    assert identity_of(OIDC, {**claims, "acr": "urn:mfa"}, "N", NOW).second_factor_at is None
+    assert identity_of(OIDC, {**claims, "acr": "urn:mfa", "auth_time": True}, "N", NOW).second_factor_at is None
+
+
+def test_a_clock_that_is_a_little_ahead_gives_a_factor_of_now_and_never_of_later() -> None:
+    ahead = {**CLAIMS, "acr": "urn:mfa", "auth_time": NOW.timestamp() + 30}
+    assert identity_of(OIDC, ahead, "N", NOW).second_factor_at == NOW
+
+
+def test_a_token_is_known_again_by_its_id_or_else_by_all_it_says() -> None:
+    named = {**CLAIMS, "jti": "7"}
+    assert one_of_a_kind(named) == one_of_a_kind({**named, "nonce": "other"})
+    others = (CLAIMS, named, {**named, "jti": "8"}, {**named, "iss": "x"}, {**CLAIMS, "sub": "1"})
+    assert len({one_of_a_kind(one) for one in others}) == len(others)
+    assert one_of_a_kind(dict(reversed(CLAIMS.items()))) == one_of_a_kind(CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +221,14 @@ def test_a_provider_that_does_not_say_when_gives_no_fresh_factor() -> None:
         {"groups": None},
         {"groups": ["pay-officers", "pay-approvers"]},
         {"acr": "urn:mfa", "auth_time": 1e300},
+        {"acr": "urn:mfa", "auth_time": 1_790_000_700},
+        {"azp": "another-client"},
+        {"aud": ["bankgate", "another-client"]},
+        {"aud": ["bankgate", "another-client"], "azp": "another-client"},
+        {"exp": 1e300},
+        {"exp": None},
     ],
 )
 def test_claims_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(BadToken):
-        identity_of(OIDC, {**CLAIMS, **change}, "N")
+        identity_of(OIDC, {**CLAIMS, **change}, "N", NOW)

@@ -11,6 +11,7 @@ from gateway.people.officers import wanted
 from gateway.people.passwords import Passwords
 from gateway.people.people import People
 from gateway.people.person import Role
+from gateway.people.vault import digest_of
 from gateway.telemetry import Metrics
 from keys.seal import KeyUnavailable
 from tests.people.conftest import CHEAP, CONSOLE, PASSWORD, House
@@ -303,3 +304,16 @@ async def test_secrets_of_factors_open_with_their_key_for_their_person_only(hous
         with pytest.raises(KeyUnavailable):
             vault.opened(of_eve.content, name=name, factor_id=factor_id)
     assert bob.secret != eve.secret
+
+
+async def test_sessions_that_time_has_ended_are_shown_to_nobody(house: House) -> None:
+    """Neither to their owner nor to officers, who would look for somebody who is not there."""
+    ada, eve = await house.officer(), await house.person("eve", "approver")
+    await eve.sign_in()
+    house.clock.advance(minutes=12)
+    await eve.session()
+    house.clock.advance(minutes=12)
+    await ada.sign_in()
+    assert [one.token_sha256 for one in await house.people.own_sessions(await eve.session())] == [digest_of(eve.token)]
+    views, _ = await house.people.list_people(await ada.session())
+    assert {view.account.name: len(view.sessions) for view in views} == {"ada": 1, "eve": 1}

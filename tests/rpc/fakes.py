@@ -15,8 +15,10 @@ from gateway.errors import Conflict, Invalid, NotFound, OrderConflict, OrderViol
 from gateway.lifecycle import PaymentState
 from gateway.payment import PaymentOrder
 from gateway.replay import ReplayedChange, ReplayedFile, ReplayedProblem
+from gateway.store.quotas import Granted, granted
 from gateway.store.recalls import Recall
 from gateway.store.records import Payment, PaymentEventRow, PaymentFilter, Reason
+from gateway.store.store import StoreUnavailable
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WORDY = 120
@@ -39,6 +41,30 @@ def _warnings(index: int, order: PaymentOrder, count: int) -> tuple[OrderViolati
     return (OrderViolation(index=index, payment_reference=order.payment_reference, violation=doubt),) * count
 
 
+class FakeQuotas:
+    """What callers took of their day; `down`: nobody can tell."""
+
+    def __init__(self) -> None:
+        self.used: dict[tuple[str, date], int] = {}
+        self.writes = 0
+        self.down = False
+
+    async def take_quota(self, caller: str, day: date, *, needed: int, wanted: int, most: int) -> Granted:
+        self.writes += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise StoreUnavailable("the disk is full")
+        used = self.used.get((caller, day), 0)
+        count = granted(needed=needed, wanted=wanted, left=most - used)
+        self.used[caller, day] = used + count
+        return Granted(count=count, used=used + count)
+
+    async def give_back_quota(self, caller: str, day: date, count: int) -> None:
+        if self.down:
+            raise StoreUnavailable("the disk is full")
+        self.used[caller, day] -= count
+
+
 @dataclass
 class FakeGateway:
     payments: dict[str, Payment] = field(default_factory=dict)
@@ -52,10 +78,15 @@ class FakeGateway:
     replayed: list[tuple[str, bytes | None]] = field(default_factory=list)
     filters: list[PaymentFilter] = field(default_factory=list)
     audited: list[AuditRecord] = field(default_factory=list)
+    quotas: "FakeQuotas" = field(default_factory=FakeQuotas)
 
     @property
     def audit_store(self) -> "FakeGateway":
         return self
+
+    @property
+    def quota_store(self) -> "FakeQuotas":
+        return self.quotas
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
         self.audited += records

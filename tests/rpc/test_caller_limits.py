@@ -16,6 +16,7 @@ from gateway.config import Configuration
 from gateway.errors import LimitReached
 from gateway.rpc.metadata import DETAILS_KEY
 from gateway.rpc.server import RpcServer
+from gateway.store.store import OutcomeUnknown
 from gateway.telemetry import Metrics
 
 from .fakes import FakeGateway
@@ -25,13 +26,15 @@ Batch = Callable[..., payments_pb2.SubmitPaymentsRequest]
 
 
 @asynccontextmanager
-async def limited(directory: Path, limits: dict[str, Any], **listen: Any) -> AsyncIterator[tuple[RpcServer, Any]]:
+async def limited(
+    directory: Path, limits: dict[str, Any], gateway: FakeGateway | None = None, **listen: Any
+) -> AsyncIterator[tuple[RpcServer, Any]]:
     """A server in the clear on loopback whose one caller is limited, and a client's stub."""
     caller = {"name": "erp", "plaintext": True, "limits": limits}
     configuration = Configuration.model_validate(
         {"directory": directory, "listen": {"address": "127.0.0.1:0", **listen}, "callers": [caller]}
     )
-    server = RpcServer(configuration, FakeGateway(), metrics=Metrics(), clock=clock.now)  # type: ignore[arg-type]
+    server = RpcServer(configuration, gateway or FakeGateway(), metrics=Metrics(), clock=clock.now)  # type: ignore[arg-type]
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
@@ -59,6 +62,12 @@ async def refusal(awaited: Any) -> tuple[grpc.StatusCode, str, float | None]:
     return told(refused.value)
 
 
+async def taken_today(server: RpcServer) -> int:
+    """What the store counts, once the server has given back what it held."""
+    await server._door.quotas.finish()
+    return sum(server._door.gateway.quotas.used.values())  # type: ignore[attr-defined]
+
+
 def counted(server: RpcServer, limit: str) -> float:
     return server._door.metrics.calls_refused_total.labels("erp", limit)._value.get()  # type: ignore[no-any-return]
 
@@ -80,7 +89,7 @@ async def test_calls_payments_and_days_are_limited_each_by_its_name(tmp_path: Pa
         code, limit, seconds = await refusal(stub.SubmitPayments(batch_of("B", "C", "D")))
         assert (code, limit) == (CODE.RESOURCE_EXHAUSTED, "payments_per_day")
         assert 0 < (seconds or 0) <= 86_400
-        assert server._door.limits.of("erp").payments_today == 1
+        assert await taken_today(server) == 1
 
 
 async def test_a_repetition_and_a_refused_payment_cost_nothing_of_the_day(tmp_path: Path, batch_of: Batch) -> None:
@@ -89,7 +98,35 @@ async def test_a_repetition_and_a_refused_payment_cost_nothing_of_the_day(tmp_pa
             await stub.SubmitPayments(batch_of("A"))
             with pytest.raises(grpc.aio.AioRpcError):
                 await stub.SubmitPayments(batch_of("B", currency="XXX"))
-        assert server._door.limits.of("erp").payments_today == 1
+        assert await taken_today(server) == 1
+
+
+async def test_the_day_is_one_for_all_servers_and_over_new_starts(tmp_path: Path, batch_of: Batch) -> None:
+    gateway, quota = FakeGateway(), {"payments_per_day": 200}
+    async with limited(tmp_path, quota, gateway) as (_, one), limited(tmp_path, quota, gateway) as (_, other):
+        for number in range(6):
+            await one.SubmitPayments(batch_of(*(f"A{number}-{n}" for n in range(10))))
+            await other.SubmitPayments(batch_of(*(f"B{number}-{n}" for n in range(10))))
+    async with limited(tmp_path, quota, gateway) as (server, again):
+        assert (await refusal(again.SubmitPayments(batch_of(*(f"C-{n}" for n in range(81))))))[1] == "payments_per_day"
+        await again.SubmitPayments(batch_of(*(f"C-{n}" for n in range(80))))
+        assert (await refusal(again.SubmitPayments(batch_of("D"))))[1] == "payments_per_day"
+        assert await taken_today(server) == len(gateway.payments) == 200
+
+
+async def test_a_day_that_cannot_be_counted_lets_nothing_through(tmp_path: Path, batch_of: Batch) -> None:
+    async with limited(tmp_path, {"payments_per_day": 1000}) as (server, stub):
+        gateway: Any = server._door.gateway
+        gateway.quotas.down = True
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.SubmitPayments(batch_of("A"))
+        assert (refused.value.code(), gateway.payments) == (CODE.UNAVAILABLE, {})
+        gateway.quotas.down = False
+        await stub.SubmitPayments(batch_of("A"))
+        gateway.error = OutcomeUnknown("the connection broke")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.SubmitPayments(batch_of("B"))
+        assert await taken_today(server) == 2, "what may be stored counts"
 
 
 async def test_a_stream_is_slowed_down_and_loses_nothing(tmp_path: Path, batch_of: Batch) -> None:

@@ -11,7 +11,7 @@ from gateway.audit.record import AuditRecord
 from gateway.people.pauses import pause_after
 from gateway.people.person import Role
 from gateway.people.records import Account, Challenge, Factor, FactorKind, Opening, Pausing, Proposal, Session
-from gateway.store.people import AccountChange, FactorUse
+from gateway.store.people import AccountChange, FactorUse, IdTokenUse
 from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
 from tests.store.support.make import START, HandClock
@@ -224,3 +224,36 @@ async def test_an_emergency_is_reviewed_once_and_a_proposal_is_carried_out_once(
     with pytest.raises(Stale):
         await store.change_account(AccountChange(account=replace(EVE, version=3), was=2, proposal_id="p1"), LINE)
     assert not await store.drop_proposal("p1", LINE)
+
+
+async def test_an_id_token_is_used_by_one_of_two_at_once_with_its_challenge_and_session(
+    store: Store, another: OpenAnother, clock: HandClock
+) -> None:
+    await with_eve(store)
+    other = await another()
+    await store.open_session(SESSION, most=5)
+    await store.put_challenge(ASKED)
+    use = IdTokenUse(
+        name="eve",
+        token_sha256="t1",
+        expires_at=START + timedelta(minutes=5),
+        challenge_id="c1",
+        signs_off="s1",
+        proof="oidc mfa",
+    )
+    with pytest.raises(Stale):
+        await store.use_id_token(replace(use, signs_off="gone"), LINE)
+    assert await store.challenge("c1") == ASKED, "a use that fails leaves everything as it was"
+    outcomes = await asyncio.gather(*(one.use_id_token(use, LINE) for one in (store, other)), return_exceptions=True)
+    assert [type(one).__name__ for one in outcomes].count("Stale") == 1
+    found = await store.session("d1")
+    assert found is not None
+    assert (found[0].fresh_at, found[0].factor, found[0].enrolling) == (START, "oidc mfa", False)
+    assert await store.challenge("c1") is None
+    assert await lines(store) == 2
+    again = replace(use, challenge_id=None, signs_off=None)
+    clock.advance(minutes=4)
+    with pytest.raises(Stale):
+        await store.use_id_token(again)
+    clock.advance(minutes=1)
+    await store.use_id_token(again)

@@ -11,7 +11,7 @@ import asyncpg
 from gateway.audit.record import AuditRecord
 from gateway.people.records import Account, Challenge, Factor, Opening, Pausing, Proposal, Session, Tries
 from gateway.store import people_rows
-from gateway.store.people import AccountChange, FactorUse, PauseAfter
+from gateway.store.people import AccountChange, FactorUse, IdTokenUse, PauseAfter
 from gateway.store.people_rows import ACCOUNT, CHALLENGE, FACTOR, OPENING, PROPOSAL, SESSION
 from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection, Question, Row, rows_of
@@ -126,6 +126,19 @@ async def use_factor(tx: Tx, use: FactorUse, audit: Sequence[AuditRecord]) -> No
     )
     _must(changed, "the factor was used meanwhile")
     await _enrolled(tx, use.name)
+    await _sign_off(tx, use.name, use.signs_off, use.proof)
+    append(tx, audit)
+
+
+async def use_id_token(tx: Tx, use: IdTokenUse, audit: Sequence[AuditRecord]) -> None:
+    await _take(tx, "people_challenges", "challenge_id", use.challenge_id)
+    await tx.connection.execute("DELETE FROM people_id_tokens WHERE expires_at <= $1", tx.now)
+    new = await _changed(
+        tx,
+        "INSERT INTO people_id_tokens (token_sha256, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        *(use.token_sha256, use.expires_at),
+    )
+    _must(new, "the token was used before")
     await _sign_off(tx, use.name, use.signs_off, use.proof)
     append(tx, audit)
 
@@ -313,6 +326,9 @@ class PeopleRows(ABC):
 
     async def use_factor(self, use: FactorUse, audit: Sequence[AuditRecord] = ()) -> None:
         await self._write(lambda tx: use_factor(tx, use, audit))
+
+    async def use_id_token(self, use: IdTokenUse, audit: Sequence[AuditRecord] = ()) -> None:
+        await self._write(lambda tx: use_id_token(tx, use, audit))
 
     async def drop_factor(self, name: str, factor_id: str, audit: Sequence[AuditRecord] = ()) -> bool:
         return await self._write(lambda tx: drop_factor(tx, name, factor_id, audit))

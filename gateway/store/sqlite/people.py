@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from gateway.audit.record import AuditRecord
 from gateway.people.records import Account, Challenge, Factor, Opening, Pausing, Proposal, Session, Tries
 from gateway.store import codec, people_rows
-from gateway.store.people import AccountChange, FactorUse, PauseAfter
+from gateway.store.people import AccountChange, FactorUse, IdTokenUse, PauseAfter
 from gateway.store.people_rows import ACCOUNT, CHALLENGE, FACTOR, OPENING, PROPOSAL, SESSION
 from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.writer import Operation, Tx
@@ -103,6 +103,18 @@ def use_factor(tx: Tx, use: FactorUse, audit: Sequence[AuditRecord]) -> None:
     ).rowcount
     _must(changed, "the factor was used meanwhile")
     _enrolled(tx, use.name)
+    _sign_off(tx, use.name, use.signs_off, use.proof)
+    append(tx, audit)
+
+
+def use_id_token(tx: Tx, use: IdTokenUse, audit: Sequence[AuditRecord]) -> None:
+    _take(tx, "people_challenges", "challenge_id", use.challenge_id)
+    tx.db.execute("DELETE FROM people_id_tokens WHERE expires_at <= ?", (tx.now,))
+    new = tx.db.execute(
+        "INSERT INTO people_id_tokens (token_sha256, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (use.token_sha256, codec.micros(use.expires_at)),
+    ).rowcount
+    _must(new, "the token was used before")
     _sign_off(tx, use.name, use.signs_off, use.proof)
     append(tx, audit)
 
@@ -275,6 +287,9 @@ class PeopleRows(ABC):
 
     async def use_factor(self, use: FactorUse, audit: Sequence[AuditRecord] = ()) -> None:
         await self._write(lambda tx: use_factor(tx, use, audit))
+
+    async def use_id_token(self, use: IdTokenUse, audit: Sequence[AuditRecord] = ()) -> None:
+        await self._write(lambda tx: use_id_token(tx, use, audit))
 
     async def drop_factor(self, name: str, factor_id: str, audit: Sequence[AuditRecord] = ()) -> bool:
         return await self._write(lambda tx: drop_factor(tx, name, factor_id, audit))

@@ -75,6 +75,7 @@ from gateway.store.sqlite.payees import PayeeRows
 from gateway.store.sqlite.payments import submit
 from gateway.store.sqlite.people import PeopleRows
 from gateway.store.sqlite.plans import PlanRows
+from gateway.store.sqlite.quotas import QuotaRows
 from gateway.store.sqlite.recalls import RecallRows
 from gateway.store.sqlite.reviews import ReviewRows
 from gateway.store.sqlite.schema import migrate
@@ -95,7 +96,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(ReviewRows, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows):
+class SqliteStore(ReviewRows, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows, QuotaRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:

@@ -512,7 +512,7 @@ class BeginFactorRequest(_message.Message):
 
     BOUND_TO_FIELD_NUMBER: _builtins.int
     bound_to: _builtins.bytes
-    """32 bytes: the digest of what is approved. Empty: for StepUp"""
+    """32 bytes: Approval.bound_to of the choice. Empty: for StepUp"""
     def __init__(
         self,
         *,
