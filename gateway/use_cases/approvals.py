@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final, Protocol
 
 from gateway.audit.record import AuditRecord
@@ -324,17 +323,23 @@ def _may(case: Case, now: Standing, person: Person, choice: Choice, digest: byte
         if not case.intact and choice is not Choice.REFUSE:
             raise TooLate("what is stored is not what was judged: refuse it, and submit the payment anew", CHANGED)
         raise TooLate(f"the payment is {payment.state.value}; that is not decided about it now", payment.state.value)
-    ask = {
-        Choice.APPROVE: partial(may_approve, people=case.people),
-        Choice.REFUSE: may_refuse,
-        Choice.RELEASE: may_release,
-    }[choice]
-    refused: NotAllowed | None = ask(now, person, subject_of(payment))
+    refused = _why_not(case, now, person, choice)
     if refused is None:
         return
     if refused.code in _TOO_LATE:
         raise TooLate(f"{refused.text_en} / {refused.text_zh}", payment.state.value)
     raise Forbidden(f"{refused.text_en} / {refused.text_zh}")
+
+
+def _why_not(case: Case, now: Standing, person: Person, choice: Choice) -> NotAllowed | None:
+    subject = subject_of(case.payment)
+    match choice:
+        case Choice.APPROVE:
+            return may_approve(now, person, subject, case.people)
+        case Choice.REFUSE:
+            return may_refuse(now, person, subject)
+        case Choice.RELEASE:
+            return may_release(now, person, subject)
 
 
 def _line(payment: Payment, signed: Signed, there: PaymentState) -> AuditRecord:
