@@ -24,6 +24,7 @@ from gateway.connection import Connection, certificate_ends, open_connection, st
 from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
+from gateway.in_force import InForce, process_name
 from gateway.intake import Intake
 from gateway.lanes import PLANS_LANE, REVIEW_LANE, fetch_lane
 from gateway.memory import calm_collector
@@ -119,7 +120,8 @@ class Worker:
         self._sending: dict[str, SendLane] = {}
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
-        self._checks = checks_of(configuration, store)
+        self.in_force = InForce(store, process_name("worker"))
+        self._checks = checks_of(configuration, store, self.in_force)
         windows = {one.id: window for one in configuration.connections.values() if (window := send_window(one)) is not None}
         self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows)
         self._alarms: list[Alarms] = []
@@ -233,7 +235,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     calm_collector()
     try:
         worker.check_key_stores()
-        await tell_start(store, configuration.directory, "worker")
+        await tell_start(store, configuration, "worker", worker.in_force)
         await worker.wake_all()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))

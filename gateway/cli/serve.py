@@ -108,6 +108,7 @@ def _check_rules(configuration: Configuration) -> None:
 
 async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     from gateway import clock
+    from gateway.in_force import InForce, process_name
     from gateway.memory import calm_collector
     from gateway.rpc.server import RpcServer
     from gateway.service import Gateway
@@ -118,7 +119,8 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
     await store.open()
     try:
-        await tell_start(store, configuration.directory, "serve")
+        in_force = InForce(store, process_name("serve"))
+        await tell_start(store, configuration, "serve", in_force)
         id_tokens = _id_tokens(configuration, clock.now)
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics(), id_tokens=id_tokens)
         calm_collector()
