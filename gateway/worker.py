@@ -26,6 +26,7 @@ from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
 from gateway.in_force import InForce, process_name
 from gateway.intake import Intake
+from gateway.key_watch import KeyWatch
 from gateway.lanes import PLANS_LANE, REVIEW_LANE, fetch_lane
 from gateway.memory import calm_collector
 from gateway.plan_lane import PlanLane
@@ -236,8 +237,10 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     try:
         worker.check_key_stores()
         await tell_start(store, configuration, "worker", worker.in_force)
+        keys = KeyWatch(configuration, worker.in_force)
+        await keys.look()
         await worker.wake_all()
-        async with asyncio.TaskGroup() as group:
+        async with keys.running(), asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
             queues = group.create_task(_every(QUEUES_EVERY, worker.check_queues))

@@ -109,6 +109,7 @@ def _check_rules(configuration: Configuration) -> None:
 async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     from gateway import clock
     from gateway.in_force import InForce, process_name
+    from gateway.key_watch import KeyWatch
     from gateway.memory import calm_collector
     from gateway.rpc.server import RpcServer
     from gateway.service import Gateway
@@ -124,9 +125,12 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
         id_tokens = _id_tokens(configuration, clock.now)
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics(), id_tokens=id_tokens)
         calm_collector()
-        server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load)
+        watch = KeyWatch(configuration, in_force)
+        await watch.look()
+        server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load, tell=watch.read_again)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reread)
-        await server.run_until(stop)
+        async with watch.running():
+            await server.run_until(stop)
     finally:
         await store.close()
 
