@@ -119,7 +119,7 @@ def _merged(view: View, before: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parts_of(detail: str | None) -> tuple[dict[str, str], str] | None:
-    """Of a line that holds a state; None of one that is not of this form, or was erased: then there is nothing to compare with."""
+    """Of a line that holds a state; None of one of another form, or erased: then there is nothing to compare with."""
     try:
         found: dict[str, Any] = json.loads(detail or "")
         if found["form"] != FORM:

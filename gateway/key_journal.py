@@ -1,15 +1,15 @@
 """The journal of key commands: a small file beside the key store, written where no database may be at hand.
 
 A command that changes or reveals a key appends what it is about to do, does it, and appends how it ended. Each entry is hashed
-together with the one before it, and the file is only ever appended to. Whoever has the database next (the command itself, `serve`,
-`worker`) brings the entries into the audit log, each command as one line, and in the same transaction writes down how far it came:
-so every command is there exactly once, whatever is killed in between. A command that never said how it ended was killed; its line
-says that this is not known.
+together with the one before it, and the file is only ever appended to. Whoever has the database next (the command itself,
+`serve`, `worker`) brings the entries into the audit log, each command as one line, and in the same transaction writes down how
+far it came: so every command is there exactly once, whatever is killed in between. A command that never said how it ended was
+killed; its line says that this is not known.
 
     {"at": …, "hash": …, "kind": "begun" or "ended", "number": 1, "previous": …, …}
 
-The hash is SHA-256 over the entry as JSON without its hash (sorted keys, no blanks, ASCII); before entry 1 stand 64 zeros. The hash
-of entry 1, which holds random digits, is the name of the journal.
+The hash is SHA-256 over the entry as JSON without its hash (sorted keys, no blanks, ASCII); before entry 1 stand 64 zeros. The
+hash of entry 1, which holds random digits, is the name of the journal.
 """
 
 import fcntl
@@ -43,8 +43,8 @@ class JournalUnusable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """What somebody did with a key. `outcome`: "done"; "failed", the command ended with an error, and what it did until then counts;
-    "unknown", it was killed. `number` and `hash` are of the last entry about it."""
+    """What somebody did with a key. `outcome`: "done"; "failed", the command ended with an error, and what it did until then
+    counts; "unknown", it was killed. `number` and `hash` are of the last entry about it."""
 
     action: str
     object_id: str
@@ -76,13 +76,13 @@ class OpenJournal:
         self.number, self._last = self._end()
 
     def _end(self) -> tuple[int, str]:
-        """Of the last entry. What a crash left half written is cut off: what it was to tell had not begun, or is told as unknown."""
+        """Of the last entry. What a crash left half written is cut off: what it was to tell had not begun, or stays unknown."""
         content = self._file.read()
         *lines, torn = content.split(b"\n")
         found = parsed(lines)
         if found.problem:
             raise JournalUnusable(
-                f"{self._path}: {found.problem}. Nothing was done. Keep it, find out who changed it, and move it away: a new one begins"
+                f"{self._path}: {found.problem}. Nothing was done. Find out who changed it, and move it away: a new one begins"
             )
         if torn:
             self._file.truncate(len(content) - len(torn))
@@ -108,7 +108,7 @@ def opened(path: Path) -> Iterator[OpenJournal]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise JournalUnusable(
-            f"{path} cannot be written: {error.strerror}. What is done with keys is written down there: give this user the right to"
+            f"{path} cannot be written: {error.strerror}. What is done with keys is noted there: give this user the right to"
         ) from None
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)

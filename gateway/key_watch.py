@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,7 @@ class KeyWatch:
                 continue
             except JournalUnusable as problem:
                 if path not in self._unreadable:
-                    log.error("key_journal.not-read", problem=str(problem))
+                    log.warning("key_journal.not-read", problem=str(problem))
                 self._unreadable.add(path)
         await self._in_force.tell(await asyncio.to_thread(keys_view, self._configuration))
 
@@ -70,8 +71,8 @@ class KeyWatch:
             await asyncio.sleep(EVERY.total_seconds())
             try:
                 await self.look()
-            except Exception as fault:  # a locked database, a file being replaced: looked at again after the pause
-                log.error("keys.not-looked-at", exc_info=fault)
+            except Exception:  # a locked database, a file being replaced: looked at again after the pause
+                log.exception("keys.not-looked-at")
 
 
 def journals_of(configuration: Configuration) -> list[Path]:
@@ -84,7 +85,7 @@ async def bring_in(store: AuditStore, path: Path) -> int:
     """Brings the entries of a journal that the audit log does not have into it: how many commands. Raises `StoreUnavailable`,
     `JournalBusy`, `JournalUnusable`."""
     found = await asyncio.to_thread(key_journal.read, path)
-    if found is None or not found.name and not found.problem:
+    if found is None or (not found.name and not found.problem):
         return 0
     brought = 0
     for _ in range(TRIES):
@@ -108,6 +109,7 @@ async def bring_in(store: AuditStore, path: Path) -> int:
         )
         if await store.follow_audit(about, last, [*lines, read]):
             brought += len(some)
+            log.info("key_journal.read", file=str(path), commands=len(some), through=upto)
     raise Stale(f"others keep bringing in {path}")
 
 
@@ -133,12 +135,4 @@ async def _tell_problem(store: AuditStore, path: Path, name: str, problem: str) 
 def _line(deed: Deed, path: Path) -> AuditRecord:
     told = deed.detail | {"at": deed.at, "journal": path.name, "entry": deed.number}
     line = by_operator(deed.user, deed.action, deed.action.partition(".")[0], deed.object_id, **told)
-    return AuditRecord(
-        action=line.action,
-        actor=line.actor,
-        object_kind=line.object_kind,
-        object_id=line.object_id,
-        address=deed.host,
-        outcome=deed.outcome,
-        detail=line.detail,
-    )
+    return replace(line, address=deed.host, outcome=deed.outcome)

@@ -1,8 +1,8 @@
 """Which keys and whose certificates count: the fingerprints of everything that a configuration names, for the audit log.
 
-A key that is exchanged by hand leaves no name and no history. What is written down of it is a fingerprint of what is public: SHA-256
-of a certificate, of a public key, of a private key as it rests encrypted in its file. Of a passphrase, a PIN, a token's content or
-any other secret nothing is written down, not even a digest: short secrets can be found by trying.
+A key that is exchanged by hand leaves no name and no history. What is written down of it is a fingerprint of what is public:
+SHA-256 of a certificate, of a public key, of a private key as it rests encrypted in its file. Of a passphrase, a PIN, a token's
+content or any other secret nothing is written down, not even a digest: short secrets can be found by trying.
 """
 
 import base64

@@ -249,8 +249,8 @@ class ConfiguredChecks:
         return sha256("\n".join(f"{check.name} {check.digest(now)}" for check in self.all).encode()).hexdigest()
 
     async def refresh(self) -> None:
-        """Files with mistakes are told in the log each time, and those read before stay in use. No payment is judged by rules that
-        are not in the audit log yet: where that cannot be written this raises `StoreUnavailable`."""
+        """Files with mistakes are told in the log each time, and those read before stay in use. No payment is judged by rules
+        that are not in the audit log yet: where that cannot be written this raises `StoreUnavailable`."""
         for source in self.sources:
             try:
                 await asyncio.to_thread(source.read, self.store)

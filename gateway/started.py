@@ -30,8 +30,8 @@ async def tell_start(store: AuditStore, configuration: Configuration, process: s
 def configuration_view(configuration: Configuration) -> View:
     """The configuration as it counts, whatever file a setting stands in: only names of parts and digests, never a value.
 
-    A part is a setting or a table of the main file, a caller, an issuer of tokens, or a setting or table of a connection. Settings
-    as they are by default are left out.
+    A part is a setting or a table of the main file, a caller, an issuer of tokens, or a setting or table of a connection.
+    Settings as they are by default are left out.
     """
     found = configuration.model_dump(mode="json", exclude={"directory"}, exclude_defaults=True)
     connections: dict[str, Any] = found.pop("connections", {})

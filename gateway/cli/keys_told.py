@@ -1,0 +1,109 @@
+"""What commands do with keys is written down: in the journal beside the key store first, then in the audit log if that can be."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from gateway import clock, key_journal
+from gateway.cli.keys_common import whoever
+from gateway.config_load import MAIN_FILE, ConfigurationProblems, load
+from gateway.key_journal import JournalBusy, JournalUnusable
+from keys.keystore_files import INDEX
+from keys.seal import KeyUnavailable
+
+_ABOVE: Final = 3  # directories above a key in which its configuration is looked for
+
+
+@contextmanager
+def told(
+    action: str,
+    object_id: str,
+    *,
+    near: Path,
+    config: Path | None = None,
+    makes_store: bool = False,
+    by: str | None = None,
+    **detail: Any,
+) -> Iterator[dict[str, Any]]:
+    """Notes what is done within. `near`: the key store, or the directory that a key lies in; `config`: the configuration, where
+    the command knows it; `makes_store`: `near` is a key store once this is done. What is put into the dictionary is written down
+    too: fingerprints, never a secret.
+
+    A key that belongs to no configuration and no key store changes nothing for the gateway, and nothing is noted about it: it is
+    told when a configuration names it. Raises `KeyUnavailable` where it cannot be noted: then nothing was done.
+    """
+    home = config or _configuration_near(near)
+    journal = _journal(near, home, is_store=makes_store or (near / INDEX).is_file())
+    if journal is None:
+        yield {}
+        return
+    if by:
+        detail["by"] = by
+    try:
+        with key_journal.noted(
+            journal, clock.now, action=action, object_id=object_id, user=whoever(None), host=socket.gethostname(), detail=detail
+        ) as found:
+            yield found
+    except JournalUnusable as problem:
+        raise KeyUnavailable(str(problem)) from None
+    finally:
+        if home is not None and (home / MAIN_FILE).is_file():
+            _bring_in(home, journal)
+
+
+def _configuration_near(near: Path) -> Path | None:
+    place = near.absolute()
+    for directory in (place, *list(place.parents)[:_ABOVE]):
+        if (directory / MAIN_FILE).is_file():
+            return directory
+    named = os.environ.get("BANKGATE_CONFIG")
+    return Path(named) if named and (Path(named) / MAIN_FILE).is_file() else None
+
+
+def _journal(near: Path, home: Path | None, *, is_store: bool) -> Path | None:
+    """Where it is noted: beside the configuration; else beside the key store; None for a file that belongs to neither."""
+    if home is not None:
+        return home / key_journal.NAME
+    return near.absolute().with_name(f"{near.absolute().name}.journal") if is_store else None
+
+
+def _bring_in(config: Path, journal: Path) -> None:
+    """Into the audit log at once, if that can be; if not, the next `serve` or `worker` does it, and that is said."""
+    from gateway.key_watch import bring_in
+    from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
+    from gateway.store.factory import open_store
+    from gateway.store.store import Stale, StoreUnavailable
+
+    async def go() -> None:
+        configuration = load(config)
+        if not is_postgres(configuration.store) and not sqlite_file(configuration.store, config).exists():
+            raise StoreUnavailable("there is no database yet")
+        store = open_store(configuration.store, config, clock.now, database=configuration.database)
+        await store.open()
+        try:
+            await bring_in(store, journal)
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(go())
+    except ConfigurationProblems:
+        _say_later(journal, "the configuration has problems")
+    except (StoreUnavailable, BadStoreUrl, JournalBusy, JournalUnusable, Stale) as problem:
+        _say_later(journal, str(problem))
+
+
+def _say_later(journal: Path, why: str) -> None:
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(
+        f"note: not in the audit log yet ({escape(why)}). It stands in {escape(str(journal))}, and the next serve or worker "
+        "brings it in",
+        style="yellow",
+    )
