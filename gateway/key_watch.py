@@ -41,7 +41,11 @@ class KeyWatch:
         """Brings in what commands did, then compares the keys with what the log knows. Raises `StoreUnavailable`."""
         for path in await asyncio.to_thread(journals_of, self._configuration):
             try:
-                await bring_in(self._in_force.store, path)
+                brought, problem = await bring_in(self._in_force.store, path)
+                if brought:
+                    log.warning("key_journal.read", file=str(path), commands=brought)
+                if problem:
+                    log.error("key_journal.altered", file=str(path), problem=problem)
             except JournalBusy:
                 continue
             except JournalUnusable as problem:
@@ -81,12 +85,12 @@ def journals_of(configuration: Configuration) -> list[Path]:
     return list(dict.fromkeys((configuration.directory / key_journal.NAME, *beside)))
 
 
-async def bring_in(store: AuditStore, path: Path) -> int:
-    """Brings the entries of a journal that the audit log does not have into it: how many commands. Raises `StoreUnavailable`,
-    `JournalBusy`, `JournalUnusable`."""
+async def bring_in(store: AuditStore, path: Path) -> tuple[int, str]:
+    """Brings the entries of a journal that the audit log does not have into it: how many commands, and what was found wrong with
+    it and written down now. Raises `StoreUnavailable`, `JournalBusy`, `JournalUnusable`."""
     found = await asyncio.to_thread(key_journal.read, path)
     if found is None or (not found.name and not found.problem):
-        return 0
+        return 0, ""
     brought = 0
     for _ in range(TRIES):
         about = AuditObject(action="key_journal.read", object_kind="key_journal", object_id=found.name[:16] or path.name)
@@ -99,8 +103,7 @@ async def bring_in(store: AuditStore, path: Path) -> int:
             problem = (
                 f"it ends before entry {through}, which was read from it, or has another one there" if lost else found.problem
             )
-            await _tell_problem(store, path, about.object_id, problem)
-            return brought
+            return brought, await _told_problem(store, path, about.object_id, problem)
         some = new[:ROWS]
         upto = some[-1].number if len(new) > ROWS else len(found.hashes)
         lines = [_line(deed, path) for deed in some]
@@ -109,7 +112,6 @@ async def bring_in(store: AuditStore, path: Path) -> int:
         )
         if await store.follow_audit(about, last, [*lines, read]):
             brought += len(some)
-            log.info("key_journal.read", file=str(path), commands=len(some), through=upto)
     raise Stale(f"others keep bringing in {path}")
 
 
@@ -119,17 +121,16 @@ def _read_up_to(detail: str | None) -> tuple[int, str]:
     return int(found.get("through", 0)), str(found.get("hash", ""))
 
 
-async def _tell_problem(store: AuditStore, path: Path, name: str, problem: str) -> None:
-    """Once for each problem of each journal."""
+async def _told_problem(store: AuditStore, path: Path, name: str, problem: str) -> str:
+    """Writes it down, once for each problem of each journal: the problem, if that was done now."""
     if not problem:
-        return
+        return ""
     about = AuditObject(action="key_journal.altered", object_kind="key_journal", object_id=name)
     rows, _ = await store.list_audit(about.filter, limit=1)
     if rows and json.loads(rows[0].detail or "{}").get("problem") == problem:
-        return
+        return ""
     line = by_itself(about.action, about.object_kind, about.object_id, file=str(path), problem=problem)
-    if await store.follow_audit(about, rows[0].number if rows else 0, [line]):
-        log.error("key_journal.altered", file=str(path), problem=problem)
+    return problem if await store.follow_audit(about, rows[0].number if rows else 0, [line]) else ""
 
 
 def _line(deed: Deed, path: Path) -> AuditRecord:
