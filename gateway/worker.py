@@ -18,6 +18,7 @@ import structlog
 from channels.channel import Channel
 from gateway import clock
 from gateway.alarms import Alarms, Queue
+from gateway.approvers import warn_at_start
 from gateway.checkpoints import Checkpointer, signer_of
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
@@ -239,6 +240,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
         await tell_start(store, configuration, "worker", worker.in_force)
         keys = KeyWatch(configuration, worker.in_force)
         await keys.look()
+        await warn_at_start(configuration, store, clock.now())
         await worker.wake_all()
         async with keys.running(), asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))

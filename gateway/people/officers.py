@@ -372,8 +372,8 @@ def _told(opening: Opening) -> NewDiscrepancy:
         key=emergency_key(opening.opening_id),
         connection_id="",
         kind="emergency_access",
-        summary_en=f"An account that is sealed for emergencies was opened until {until}. A security officer looks at what was done"
-        " with it and writes that down; then this resolves by itself.",
+        summary_en=f"An account that is sealed for emergencies was opened until {until}. A security officer looks at what was"
+        " done with it and writes that down; then this resolves by itself.",
         summary_zh=f"封存的应急账户已开启至 {until}。须由安全管理员核查其操作并记录，之后本条自动关闭。",
         evidence=json.dumps(evidence, ensure_ascii=False, sort_keys=True),
     )
