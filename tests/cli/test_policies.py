@@ -119,7 +119,7 @@ def test_check_looks_into_the_store_for_the_members_of_groups_and_makes_no_datab
 
 def test_a_caller_that_may_approve_where_nobody_can_is_a_warning_of_config_check(bankgate: Bankgate, ruled: Path) -> None:
     text = (ruled / "bankgate.toml").read_text(encoding="utf-8")
-    (ruled / "bankgate.toml").write_text(text + 'actions = ["submit", "approve"]\n', encoding="utf-8")
+    (ruled / "bankgate.toml").write_text(text.replace('"submit"', '"submit", "approve"'), encoding="utf-8")
     done = bankgate("config", "check", ruled)
     assert (done.code, "caller erp may carry approvals (approve), and nobody can sign in" in done.err) == (0, True)
     told = json.loads(bankgate("config", "check", ruled, "--json").out)
