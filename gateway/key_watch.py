@@ -75,8 +75,8 @@ class KeyWatch:
             await asyncio.sleep(EVERY.total_seconds())
             try:
                 await self.look()
-            except Exception:  # a locked database, a file being replaced: looked at again after the pause
-                log.exception("keys.not-looked-at")
+            except Exception as fault:  # a locked database, a file being replaced: looked at again after the pause
+                log.exception("keys.not-looked-at", fault=type(fault).__name__)
 
 
 def journals_of(configuration: Configuration) -> list[Path]:

@@ -62,8 +62,7 @@ def change_keys(
     *,
     config: Config,
     order: Annotated[
-        str,
-        typer.Option(help="PUB: the signature key. HCA: authentication and encryption. HCS: all three."),
+        str, typer.Option(help="PUB: the signature key. HCA: authentication and encryption. HCS: all three.")
     ] = "HCS",
     bank_has: Annotated[
         str | None,
@@ -88,7 +87,6 @@ def change_keys(
         raise CommandFailed("--order is PUB, HCA or HCS; --bank-has is old or new", USAGE)
     configuration = loaded(config)
     profile = ebics_profile(configuration, connection)
-    organisation = configuration.connections[connection].initiating_party
 
     async def go() -> "InForce":
         from channels.ebics.key_change import InForce, KeyChange
@@ -101,7 +99,7 @@ def change_keys(
                     profile,
                     configuration.directory,
                     KeyChange(order=kind).replaces,
-                    organisation=organisation,
+                    organisation=configuration.connections[connection].initiating_party,
                     by=by,
                     days=CERTIFICATE_DAYS,
                 )
