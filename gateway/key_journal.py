@@ -38,7 +38,11 @@ class JournalBusy(Exception):
 
 
 class JournalUnusable(Exception):
-    """It cannot be read or written. Names the file and why."""
+    """It cannot be read, or was altered. Names the file and why."""
+
+
+class JournalUnwritable(JournalUnusable):
+    """This process may not write there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +107,12 @@ class OpenJournal:
 
 @contextmanager
 def opened(path: Path) -> Iterator[OpenJournal]:
-    """The journal at a path, made if it is absent. Waits for others that write. Raises `JournalUnusable`."""
+    """The journal at a path, made if it is absent. Waits for others that write. Raises `JournalUnusable`,
+    `JournalUnwritable`."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise JournalUnusable(
+        raise JournalUnwritable(
             f"{path} cannot be written: {error.strerror}. What is done with keys is noted there: give this user the right to"
         ) from None
     with os.fdopen(descriptor, "r+b", buffering=0) as file:

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import structlog
 
@@ -24,6 +25,7 @@ from gateway.store.store import Stale
 
 EVERY: Final = timedelta(minutes=1)
 TRIES: Final = 20  # against other processes that bring in the same journal
+NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
 ROWS: Final = 1_000  # of one transaction
 
 log = structlog.get_logger("keys")
@@ -106,7 +108,7 @@ async def bring_in(store: AuditStore, path: Path) -> tuple[int, str]:
             return brought, await _told_problem(store, path, about.object_id, problem)
         some = new[:ROWS]
         upto = some[-1].number if len(new) > ROWS else len(found.hashes)
-        lines = [_line(deed, path) for deed in some]
+        lines = [line_of(deed, {"journal": path.name, "entry": deed.number}) for deed in some]
         read = by_itself(
             about.action, about.object_kind, about.object_id, file=str(path), through=upto, hash=found.hashes[upto - 1]
         )
@@ -133,7 +135,8 @@ async def _told_problem(store: AuditStore, path: Path, name: str, problem: str) 
     return problem if await store.follow_audit(about, rows[0].number if rows else 0, [line]) else ""
 
 
-def _line(deed: Deed, path: Path) -> AuditRecord:
-    told = deed.detail | {"at": deed.at, "journal": path.name, "entry": deed.number}
+def line_of(deed: Deed, more: Mapping[str, Any] = NOTHING_MORE) -> AuditRecord:
+    """The line of the audit log about what somebody did."""
+    told = deed.detail | {"at": deed.at, **more}
     line = by_operator(deed.user, deed.action, deed.action.partition(".")[0], deed.object_id, **told)
     return replace(line, address=deed.host, outcome=deed.outcome)

@@ -21,6 +21,7 @@ from keys.secrets import file_path, resolve
 from keys.store import STORE_DIRECTORY, StoreReference, store_reference
 
 MISSING: Final = "missing"
+_BYTES_MAX: Final = 1024 * 1024
 _NOT_KEYS: Final = frozenset({"screening", "habits", "directory", "store", "bank_directory"})
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,60})-----(.*?)-----END \1-----", re.DOTALL)
 _NOT_TRUST: Final = frozenset({"X509 CRL"})  # made anew every few days by their authority
@@ -49,7 +50,7 @@ def keys_view(configuration: Configuration) -> View:
         name = f"store:{called}"
         try:
             parts |= {f"{name}{version}": known for version, known in _versions(store_at(directory))}
-        except KeyUnavailable:
+        except (KeyUnavailable, OSError):
             unseen.append(name)
     return View(kind="keys", parts=parts, unseen=tuple(unseen))
 
@@ -115,13 +116,16 @@ def _told(place: str, text: str, base: Path) -> str:
 
 def _of_file(text: str, path: Path) -> str:
     try:
-        content = path.read_bytes() if path.is_file() else b""
-        if not content and not path.exists():
-            return f"{text} {MISSING}"
-    except PermissionError:
-        raise
+        with path.open("rb") as file:
+            content = file.read(_BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{text} {MISSING}"
+    except IsADirectoryError:
+        return ""
     except OSError:
         raise PermissionError from None
+    if len(content) > _BYTES_MAX:
+        return ""  # whoever uses it refuses it
     found = fingerprints(content)
     return " ".join((text, *found)) if found else ""
 

@@ -3,20 +3,24 @@
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 
 from gateway import clock, key_journal
+from gateway.audit.chain import moment_text
 from gateway.cli.keys_common import whoever
 from gateway.config_load import MAIN_FILE, ConfigurationProblems, load
-from gateway.key_journal import JournalBusy, JournalUnusable
+from gateway.key_journal import JournalBusy, JournalUnusable, JournalUnwritable
 from keys.keystore_files import INDEX
 from keys.seal import KeyUnavailable
+
+if TYPE_CHECKING:  # imported by the command that needs it
+    from gateway.store.store import Store
 
 _ABOVE: Final = 3  # directories above a key in which its configuration is looked for
 
@@ -46,16 +50,46 @@ def told(
         return
     if by:
         detail["by"] = by
+    deed: dict[str, Any] = {"action": action, "object_id": object_id, "user": whoever(None), "host": socket.gethostname()}
+    at_hand = home if home is not None and (home / MAIN_FILE).is_file() else None
+    straight = False
     try:
-        with key_journal.noted(
-            journal, clock.now, action=action, object_id=object_id, user=whoever(None), host=socket.gethostname(), detail=detail
-        ) as found:
+        with ExitStack() as stack:
+            try:
+                found = stack.enter_context(key_journal.noted(journal, clock.now, **deed, detail=detail))
+            except JournalUnwritable as problem:
+                found = stack.enter_context(_straight(at_hand, problem, deed, detail))
+                straight = True
+            except JournalUnusable as problem:
+                raise KeyUnavailable(str(problem)) from None
             yield found
-    except JournalUnusable as problem:
-        raise KeyUnavailable(str(problem)) from None
     finally:
-        if home is not None and (home / MAIN_FILE).is_file():
-            _bring_in(home, journal)
+        if at_hand is not None and not straight:
+            _bring_in(at_hand, journal)
+
+
+@contextmanager
+def _straight(
+    config: Path | None, unwritable: JournalUnwritable, deed: dict[str, Any], detail: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Where the directory is read-only and the database at hand, the line is written there once it is known how it ended."""
+    from gateway.key_watch import line_of
+
+    async def look(store: "Store") -> None:
+        await store.audit_head()
+
+    if config is None or _with_store(config, look):
+        raise KeyUnavailable(str(unwritable)) from None
+    found: dict[str, Any] = {}
+    outcome = "failed"
+    try:
+        yield found
+        outcome = "done"
+    finally:
+        at = moment_text(clock.now())
+        line = line_of(key_journal.Deed(**deed, at=at, outcome=outcome, detail=detail | found, number=0, hash=""))
+        if why := _with_store(config, lambda store: store.audit([line])):
+            Console(stderr=True, soft_wrap=True).print(f"NOT WRITTEN DOWN ({escape(why)}): {escape(str(line))}", style="bold red")
 
 
 def _configuration_near(near: Path) -> Path | None:
@@ -77,6 +111,18 @@ def _journal(near: Path, home: Path | None, *, is_store: bool) -> Path | None:
 def _bring_in(config: Path, journal: Path) -> None:
     """Into the audit log at once, if that can be; if not, the next `serve` or `worker` does it, and that is said."""
     from gateway.key_watch import bring_in
+
+    why = _with_store(config, lambda store: bring_in(store, journal))
+    if why:
+        Console(stderr=True, soft_wrap=True).print(
+            f"note: not in the audit log yet ({escape(why)}). It stands in {escape(str(journal))}, and the next serve or worker "
+            "brings it in",
+            style="yellow",
+        )
+
+
+def _with_store(config: Path, work: "Callable[[Store], Awaitable[object]]") -> str:
+    """Does some work over the store of a configuration: "" if it is done, else why not. Makes no database."""
     from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
     from gateway.store.factory import open_store
     from gateway.store.store import Stale, StoreUnavailable
@@ -88,22 +134,14 @@ def _bring_in(config: Path, journal: Path) -> None:
         store = open_store(configuration.store, config, clock.now, database=configuration.database)
         await store.open()
         try:
-            await bring_in(store, journal)
+            await work(store)
         finally:
             await store.close()
 
     try:
         asyncio.run(go())
     except ConfigurationProblems:
-        _say_later(journal, "the configuration has problems")
+        return "the configuration has problems"
     except (StoreUnavailable, BadStoreUrl, JournalBusy, JournalUnusable, Stale) as problem:
-        _say_later(journal, str(problem))
-
-
-def _say_later(journal: Path, why: str) -> None:
-    console = Console(stderr=True, soft_wrap=True)
-    console.print(
-        f"note: not in the audit log yet ({escape(why)}). It stands in {escape(str(journal))}, and the next serve or worker "
-        "brings it in",
-        style="yellow",
-    )
+        return str(problem)
+    return ""

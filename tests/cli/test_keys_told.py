@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from gateway import clock
+from gateway.key_journal import JournalUnwritable
 from gateway.store.audit import AuditFilter
 from gateway.store.sqlite import SqliteStore
 from keys import store
@@ -207,3 +208,23 @@ def test_a_store_or_a_file_of_no_configuration_has_its_own_journal_or_none(
     monkeypatch.setenv("BANKGATE_CONFIG", str(house.directory))
     house.run("new", "them", "--store", "vault", *NEW)
     assert [line["object"] for line in house.lines()] == ["store:them@1"]
+
+
+def test_where_the_directory_is_read_only_the_line_goes_straight_into_the_log_or_nothing_is_done(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.run("new", "us", *NEW, *FILES)
+    Path("keys.journal").unlink()
+
+    def read_only(*_: object, **__: object) -> Any:
+        raise JournalUnwritable("keys.journal cannot be written: Read-only file system")
+
+    monkeypatch.setattr("gateway.key_journal.opened", read_only)
+    house.run("export-public", "us.crt", "--out", "us.pem")
+    assert house.bankgate("keys", "new", "us", *NEW, *FILES).code == 1
+    assert [(line["action"], line["outcome"]) for line in house.lines()] == [
+        *(("key.created", "done"), ("key.exported", "done"), ("key.created", "failed")),
+    ]
+    Path("bankgate.db").rename("away.db")
+    refused = house.bankgate("keys", "new", "them", *NEW, *FILES)
+    assert (refused.code, "Read-only file system" in refused.err, Path("them.key").exists()) == (1, True, False)
