@@ -61,6 +61,7 @@ class Carried:
     """The person of a call, as the door found them: what is asked about them in the same call reads no session again."""
 
     token: str
+    source: Source
     signed_in: SignedIn
 
 
@@ -102,15 +103,15 @@ class Door:
     async def enter(self, context: Context, action: str) -> Caller:
         """The caller, who may do this. Raises `Unauthenticated`, `TokenKeysUnavailable`, `Forbidden` or `Draining`."""
         shown = shown_by(context, self.proxies)
-        caller, signed_in = await self._let_in(shown, action)
-        carried.set(None if signed_in is None else Carried(shown.session, signed_in))
+        caller, person = await self._let_in(shown, action)
+        carried.set(person)
         return caller
 
     async def let_in(self, shown: Shown, action: str, *, used: bool = True) -> Caller:
         """The caller that showed this, likewise. `used`: it is a call, and not a look at one that is under way."""
         return (await self._let_in(shown, action, used=used))[0]
 
-    async def _let_in(self, shown: Shown, action: str, *, used: bool = True) -> tuple[Caller, SignedIn | None]:
+    async def _let_in(self, shown: Shown, action: str, *, used: bool = True) -> tuple[Caller, Carried | None]:
         caller = await self.identity.of(shown)
         if not caller.may(action):
             allowed = ", ".join(sorted(caller.actions)) or "none"
@@ -124,7 +125,7 @@ class Door:
             return caller, None
         return await self._carrying(caller, shown, action, used=used)
 
-    async def _carrying(self, caller: Caller, shown: Shown, action: str, *, used: bool) -> tuple[Caller, SignedIn]:
+    async def _carrying(self, caller: Caller, shown: Shown, action: str, *, used: bool) -> tuple[Caller, Carried]:
         """The caller with no more than the roles of the person whom it carries allow. AccessService looks at sessions itself."""
         if not caller.may(PEOPLE):
             raise Forbidden(f"caller {caller.name!r} may not carry people: it needs the action {PEOPLE}")
@@ -137,7 +138,7 @@ class Door:
         narrowed = caller.within(allowed, person.connections)
         if not narrowed.may(action):
             raise _Closed(f"{person.name} may not {action}: no role of theirs allows it", caller.name)
-        return narrowed, signed_in
+        return narrowed, Carried(shown.session, source, signed_in)
 
     def change(self, callers: Callers, tokens: Tokens) -> None:
         """Other callers from now on; what limits have counted stays counted. Open streams are looked at by `look_at_streams`."""

@@ -43,7 +43,7 @@ async def signed_in_of(door: Door, context: Context, caller: Caller) -> SignedIn
     if len(token) > _TOKEN_LENGTH_MAX:
         raise NotSignedIn(ENDED)
     known, source = carried.get(), source_of(context, caller)
-    if known is not None and (known.token, known.signed_in.source) == (token, source):
+    if known is not None and (known.token, known.source) == (token, source):
         return known.signed_in
     return await door.gateway.people.session_of(token, source)
 
