@@ -14,7 +14,6 @@ from rich.markup import escape
 from gateway import clock, key_journal
 from gateway.audit.chain import moment_text
 from gateway.cli.keys_common import whoever
-from gateway.config_load import MAIN_FILE, ConfigurationProblems, load
 from gateway.key_journal import JournalBusy, JournalUnusable, JournalUnwritable
 from keys.keystore_files import INDEX
 from keys.seal import KeyUnavailable
@@ -22,6 +21,7 @@ from keys.seal import KeyUnavailable
 if TYPE_CHECKING:  # imported by the command that needs it
     from gateway.store.store import Store
 
+_MAIN_FILE: Final = "bankgate.toml"  # the library that reads it is imported where it is read: commands start without waiting
 _ABOVE: Final = 3  # directories above a key in which its configuration is looked for
 
 
@@ -51,7 +51,7 @@ def told(
     if by:
         detail["by"] = by
     deed: dict[str, Any] = {"action": action, "object_id": object_id, "user": whoever(None), "host": socket.gethostname()}
-    at_hand = home if home is not None and (home / MAIN_FILE).is_file() else None
+    at_hand = home if home is not None and (home / _MAIN_FILE).is_file() else None
     straight = False
     try:
         with ExitStack() as stack:
@@ -95,10 +95,10 @@ def _straight(
 def _configuration_near(near: Path) -> Path | None:
     place = near.absolute()
     for directory in (place, *list(place.parents)[:_ABOVE]):
-        if (directory / MAIN_FILE).is_file():
+        if (directory / _MAIN_FILE).is_file():
             return directory
     named = os.environ.get("BANKGATE_CONFIG")
-    return Path(named) if named and (Path(named) / MAIN_FILE).is_file() else None
+    return Path(named) if named and (Path(named) / _MAIN_FILE).is_file() else None
 
 
 def _journal(near: Path, home: Path | None, *, is_store: bool) -> Path | None:
@@ -123,6 +123,7 @@ def _bring_in(config: Path, journal: Path) -> None:
 
 def _with_store(config: Path, work: "Callable[[Store], Awaitable[object]]") -> str:
     """Does some work over the store of a configuration: "" if it is done, else why not. Makes no database."""
+    from gateway.config_load import ConfigurationProblems, load
     from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
     from gateway.store.factory import open_store
     from gateway.store.store import Stale, StoreUnavailable
