@@ -10,12 +10,14 @@ next start.
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
 
+from gateway import clock
 from gateway.audit.lines import by_itself
 from gateway.audit.record import AuditRecord
 from gateway.store.audit import AuditObject, AuditStore
@@ -26,6 +28,8 @@ log = structlog.get_logger("in_force")
 GATEWAY: Final = "gateway"
 TRIES: Final = 20  # against other processes that write the same kind
 FORM: Final = 1
+LOOK_AGAIN: Final = timedelta(days=1)  # at what the log says, while nothing changes here
+RENEW_AFTER: Final = timedelta(days=30)  # so that a state never is as old as lines that are taken away for their age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +69,25 @@ class InForce:
 
     store: AuditStore
     seen_by: str = field(default_factory=lambda: process_name("process"))
-    _told: dict[str, View] = field(default_factory=dict)
+    clock: Callable[[], datetime] = clock.now
+    _told: dict[str, tuple[View, datetime]] = field(default_factory=dict)
 
     async def tell(self, view: View) -> list[AuditRecord]:
         """Compares, and writes what changed: the lines about it, none if nothing did. Raises `StoreUnavailable`, `Stale`."""
-        if self._told.get(view.kind) == view:
+        moment = self.clock()
+        told, at = self._told.get(view.kind, (None, moment))
+        if told == view and moment - at < LOOK_AGAIN:
             return []
         for _ in range(TRIES):
             rows, _ = await self.store.list_audit(view.about.filter, limit=1)
             last = rows[0] if rows else None
             before = None if last is None else _parts_of(last.detail)
             now = _merged(view, before[0] if before else {})
-            if (before == (now, view.whole)) or (before is None and not now):
-                self._told[view.kind] = view
+            same = before == (now, view.whole) and last is not None and moment - last.occurred_at < RENEW_AFTER
+            if same or (before is None and not now):
+                self._told[view.kind] = view, moment
                 return []
-            changes = [] if before is None else self._changes(view, before[0], now)
+            changes = [] if before is None else self._changes(view, *before, now)
             state = by_itself(
                 view.about.action,
                 view.kind,
@@ -91,16 +99,17 @@ class InForce:
                 changes=len(changes),
             )
             if await self.store.follow_audit(view.about, 0 if last is None else last.number, [*changes, state]):
-                self._told[view.kind] = view
+                self._told[view.kind] = view, moment
                 for one in changes:
                     log.warning(one.action, object=one.object_id, seen_by=self.seen_by)
                 return changes
         raise Stale(f"other processes keep writing what is in force ({view.kind})")
 
-    def _changes(self, view: View, before: Mapping[str, str], now: Mapping[str, str]) -> list[AuditRecord]:
+    def _changes(self, view: View, before: Mapping[str, str], whole: str, now: Mapping[str, str]) -> list[AuditRecord]:
         named = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
-        told = [self._line(view.kind, name, before.get(name), now.get(name)) for name in named]
-        return told or [self._line(view.kind, "whole", None, view.whole)]
+        if not named and view.whole != whole:
+            return [self._line(view.kind, "whole", whole, view.whole)]
+        return [self._line(view.kind, name, before.get(name), now.get(name)) for name in named]
 
     def _line(self, kind: str, name: str, was: str | None, now: str | None) -> AuditRecord:
         prefix, thing = next(one for one in _ACTIONS[kind].items() if name.startswith(one[0]))

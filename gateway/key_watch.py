@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import structlog
 
-from gateway import key_journal
+from gateway import clock, key_journal
 from gateway.audit.lines import by_itself, by_operator
 from gateway.audit.record import AuditRecord
 from gateway.config import Configuration
-from gateway.in_force import InForce
+from gateway.in_force import RENEW_AFTER, InForce
 from gateway.key_journal import Deed, JournalBusy, JournalUnusable
 from gateway.keys_in_force import key_stores, keys_view
 from gateway.started import configuration_view
@@ -101,13 +101,14 @@ async def bring_in(store: AuditStore, path: Path) -> tuple[int, str]:
         through, known = _read_up_to(rows[0].detail if rows else None)
         lost = len(found.hashes) < through or bool(through and found.hashes[through - 1] != known)
         new = [] if lost else [deed for deed in found.deeds if deed.number > through]
-        if not new:
+        due = bool(rows) and not lost and clock.now() - rows[0].occurred_at >= RENEW_AFTER
+        if not new and not due:
             problem = (
                 f"it ends before entry {through}, which was read from it, or has another one there" if lost else found.problem
             )
             return brought, await _told_problem(store, path, about.object_id, problem)
         some = new[:ROWS]
-        upto = some[-1].number if len(new) > ROWS else len(found.hashes)
+        upto = some[-1].number if len(new) > ROWS else max(through, len(found.hashes))
         lines = [line_of(deed, {"journal": path.name, "entry": deed.number}) for deed in some]
         read = by_itself(
             about.action, about.object_kind, about.object_id, file=str(path), through=upto, hash=found.hashes[upto - 1]

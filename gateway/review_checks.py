@@ -229,6 +229,8 @@ class ConfiguredChecks:
     sources: Sequence[Source]
     store: Store
     in_force: InForce | None = None  # tells changes of rules in the audit log; None: somebody only asks what they say
+    _seen: Sequence[Check] = ()  # the checks that `_view` is of
+    _view: View | None = None
 
     @property
     def all(self) -> Sequence[Check]:
@@ -257,7 +259,10 @@ class ConfiguredChecks:
             except (ConfigurationProblems, ScreeningProblems) as problems:
                 _tell(source.name, problems)
         if self.in_force is not None:
-            await self.in_force.tell(rules_view(self.all))
+            checks = self.all
+            if self._view is None or [*map(id, checks)] != [*map(id, self._seen)]:
+                self._seen, self._view = checks, await asyncio.to_thread(rules_view, checks)
+            await self.in_force.tell(self._view)
 
 
 def _tell(check: str, problems: Exception) -> None:

@@ -122,7 +122,7 @@ class Worker:
         self._sending: dict[str, SendLane] = {}
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
-        self.in_force = InForce(store, process_name("worker"))
+        self.in_force = InForce(store, process_name("worker"), now)
         self._checks = checks_of(configuration, store, self.in_force)
         windows = {one.id: window for one in configuration.connections.values() if (window := send_window(one)) is not None}
         self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows)

@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway import clock
 from gateway.audit.record import AuditRecord
 from gateway.config import CallerSettings
 from gateway.in_force import InForce, View
@@ -85,6 +87,16 @@ async def test_two_machines_that_are_not_alike_tell_it_when_they_start_and_not_a
             await one.tell(View(kind="rules", parts={"habits": "a"}))
             await other.tell(View(kind="rules", parts={"habits": "b"}))
         assert await changes(store) == [("review_setting.changed", "habits")]
+
+
+async def test_a_state_is_written_anew_before_it_is_as_old_as_lines_that_are_taken_away(opened: Opened) -> None:
+    async with opened() as store:
+        moment = [clock.now()]
+        one, view = InForce(store, "a", lambda: moment[0]), View(kind="rules", parts={"habits": "a"})
+        for day in range(32):
+            moment[0] += timedelta(days=1)
+            assert await one.tell(view) == [], day
+        assert [(action, detail["changes"]) for action, _, detail in await lines(store)] == [("rules.in_force", 0)] * 3
 
 
 async def test_a_line_that_was_erased_or_is_of_another_form_is_not_compared_with(opened: Opened) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway import key_journal
-from gateway.in_force import InForce
+from gateway.in_force import RENEW_AFTER, InForce
 from gateway.key_journal import JournalBusy, JournalUnusable, noted, opened, parsed, read
 from gateway.key_watch import KeyWatch, bring_in
 from gateway.store.audit import AuditFilter, AuditObject
@@ -212,6 +212,23 @@ def test_where_it_cannot_be_written_nothing_is_done(journal: Path) -> None:
     ):
         done.append(1)
     assert done == []
+
+
+async def test_how_far_it_was_read_is_written_anew_before_that_line_can_be_taken_away_for_its_age(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(journal, "store:us@1")
+    moment = [AT]
+    monkeypatch.setattr("gateway.clock.now", lambda: moment[0])
+    store = SqliteStore(journal.parent / "store.db", clock=lambda: moment[0])
+    await store.open()
+    assert await bring_in(store, journal) == (1, "")
+    moment[0] += RENEW_AFTER
+    for _ in range(2):
+        assert await bring_in(store, journal) == (0, "")
+    assert len((await store.list_audit(AuditFilter(action="key_journal.read"), limit=9))[0]) == 2
+    assert len(await told(store)) == 1
+    await store.close()
 
 
 async def test_the_cursor_stands_under_the_name_of_the_journal(journal: Path, store_of: Callable[[], Any]) -> None:
