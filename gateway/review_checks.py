@@ -17,6 +17,7 @@ import structlog
 from gateway import clock as gateway_clock
 from gateway.config import Configuration
 from gateway.config_load import ConfigurationProblems
+from gateway.in_force import InForce, View
 from gateway.lifecycle import PaymentState
 from gateway.payee.check import PayeeCheck, finding_of
 from gateway.payee.https import service_of
@@ -42,6 +43,7 @@ from gateway.store.store import Store
 log = structlog.get_logger("review")
 
 _NO_FILE: Final = (0, 0)
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # of digests that are the same at all times
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,10 @@ class ConfiguredChecks:
 
     sources: Sequence[Source]
     store: Store
+    in_force: InForce | None = None  # tells changes of rules in the audit log; None: somebody only asks what they say
     unread: bool = False
+    _seen: Sequence[Check] = ()  # the checks that `_view` is of
+    _view: View | None = None
 
     @property
     def all(self) -> Sequence[Check]:
@@ -247,7 +252,8 @@ class ConfiguredChecks:
         return sha256("\n".join(f"{check.name} {check.digest(now)}" for check in self.all).encode()).hexdigest()
 
     async def refresh(self) -> None:
-        """Files with mistakes are told in the log each time, and those read before stay in use."""
+        """Files with mistakes are told in the log each time, and those read before stay in use. No payment is judged by rules
+        that are not in the audit log yet: where that cannot be written this raises `StoreUnavailable`."""
         unread = False
         for source in self.sources:
             try:
@@ -256,6 +262,11 @@ class ConfiguredChecks:
                 unread = True
                 _tell(source.name, problems)
         self.unread = unread
+        if self.in_force is not None:
+            checks = self.all
+            if self._view is None or [*map(id, checks)] != [*map(id, self._seen)]:
+                self._seen, self._view = checks, await asyncio.to_thread(rules_view, checks)
+            await self.in_force.tell(self._view)
 
 
 def _tell(check: str, problems: Exception) -> None:
@@ -267,12 +278,31 @@ def sources_of(configuration: Configuration) -> tuple[Source, ...]:
     return (_screening(configuration), _payees(configuration), _habits(configuration), _policies(configuration))
 
 
-def checks_of(configuration: Configuration, store: Store) -> ConfiguredChecks:
+def rules_view(checks: Sequence[Check]) -> View:
+    """The rules that these checks judge by: each policy in each version with the digest of what it says, each screening list with
+    digest, day and size of its file, and the settings of the others."""
+    parts: dict[str, str] = {}
+    for check in checks:
+        match check:
+            case PolicyCheck(policies=policies):
+                parts |= {f"policy {one.id} version {one.version}": fingerprint(one).hex() for one in policies.documents}
+            case ScreenCheck(screen=screen):
+                told = {one.id: f"{one.sha256} of {one.date}, {len(one.entries)} entries, {one.action}" for one in screen.lists}
+                parts |= {f"screening list {name}": text for name, text in told.items()}
+                parts["screening"] = f"hold_score {screen.rules.hold_score}, block_score {screen.rules.block_score}"
+            case PayeesCheck(provider=provider):
+                parts["payees"] = f"{provider.name} {check.digest(_ANY_TIME)}"
+            case _:
+                parts[check.name] = check.digest(_ANY_TIME)
+    return View(kind="rules", parts=parts)
+
+
+def checks_of(configuration: Configuration, store: Store, in_force: InForce | None = None) -> ConfiguredChecks:
     """The checks, read for the first time. Raises `ConfigurationProblems`."""
     sources = sources_of(configuration)
     for source in sources:
         source.read(store)
-    return ConfiguredChecks(sources, store)
+    return ConfiguredChecks(sources, store, in_force)
 
 
 def is_reviewed(configuration: Configuration) -> bool:

@@ -18,13 +18,16 @@ import structlog
 from channels.channel import Channel
 from gateway import clock
 from gateway.alarms import Alarms, Queue
+from gateway.approvers import warn_at_start
 from gateway.checkpoints import Checkpointer, signer_of
 from gateway.config import Configuration, ConnectionSettings
 from gateway.connection import Connection, certificate_ends, open_connection, stored_keys
 from gateway.delivery import Courier
 from gateway.dialogue.channel import DialogueChannel
 from gateway.engine.factory import engine_of
+from gateway.in_force import InForce, process_name
 from gateway.intake import Intake
+from gateway.key_watch import KeyWatch
 from gateway.lanes import PLANS_LANE, REVIEW_LANE, fetch_lane
 from gateway.memory import calm_collector
 from gateway.plan_lane import PlanLane
@@ -119,7 +122,8 @@ class Worker:
         self._sending: dict[str, SendLane] = {}
         self._fetching: dict[str, FetchLane] = {}
         self._connections: list[Connection] = []
-        self._checks = checks_of(configuration, store)
+        self.in_force = InForce(store, process_name("worker"), now)
+        self._checks = checks_of(configuration, store, self.in_force)
         windows = {one.id: window for one in configuration.connections.values() if (window := send_window(one)) is not None}
         self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows)
         self._alarms: list[Alarms] = []
@@ -233,9 +237,12 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     calm_collector()
     try:
         worker.check_key_stores()
-        await tell_start(store, configuration.directory, "worker")
+        await tell_start(store, configuration, "worker", worker.in_force)
+        keys = KeyWatch(configuration, worker.in_force)
+        await keys.look()
+        await warn_at_start(configuration, store, clock.now())
         await worker.wake_all()
-        async with asyncio.TaskGroup() as group:
+        async with keys.running(), asyncio.TaskGroup() as group:
             running = group.create_task(engine.run(worker.pump))
             gauges = group.create_task(_every(GAUGES_EVERY, worker.set_gauges))
             queues = group.create_task(_every(QUEUES_EVERY, worker.check_queues))

@@ -176,6 +176,7 @@ def discrepancy_kinds() -> set[str]:
         "statement_discrepancies.py",
         "plan_discrepancies.py",
         "matching.py",
+        "people/officers.py",
         "replay.py",
         "restored.py",
     ):

@@ -16,7 +16,9 @@ _BYTES: Final = (
 )
 _TEXTS: Final = ("action", "object_kind", "caller", "outcome", "actor", "address", "factor", "object_id", "detail")
 _PEOPLE: Final = ("person: ", "operator: ")
-_OUR_OWN: Final = frozenset({"process", "configuration"})
+_OUR_OWN: Final = frozenset(
+    {"process", "configuration", "rules", "policy", "screening_list", "review_setting", "keys", "key_journal"}
+)
 FIELDS: Final = (
     *("number", "moment", "action", "object_kind", "caller", "outcome", "actor", "address", "factor", "who_salt", "who_digest"),
     *("object_id", "object_salt", "object_digest", "detail", "detail_salt", "detail_digest", "previous_hash", "hash"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gateway.cli.keys_told import told
 from gateway.cli.onboarding import CERTIFICATE_DAYS, Id, access_channel, ebics_profile, tell
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_json, run
 from gateway.cli.serve import Config, loaded
@@ -61,8 +62,7 @@ def change_keys(
     *,
     config: Config,
     order: Annotated[
-        str,
-        typer.Option(help="PUB: the signature key. HCA: authentication and encryption. HCS: all three."),
+        str, typer.Option(help="PUB: the signature key. HCA: authentication and encryption. HCS: all three.")
     ] = "HCS",
     bank_has: Annotated[
         str | None,
@@ -80,14 +80,13 @@ def change_keys(
     Run it again after anything went wrong: it goes on where it stopped, with the same keys. The old ones are at work until the
     bank has the new ones, and stay in the key store."""
     from channels.channel import ChannelError
-    from gateway.cli.onboarding_keys import next_versions, put_in_use
+    from gateway.cli.onboarding_keys import next_versions, own_keys, put_in_use
 
     kind: ChangeOrder | None = next((known for known in _orders() if known == order), None)
     if kind is None or bank_has not in {None, "old", "new"}:
         raise CommandFailed("--order is PUB, HCA or HCS; --bank-has is old or new", USAGE)
     configuration = loaded(config)
     profile = ebics_profile(configuration, connection)
-    organisation = configuration.connections[connection].initiating_party
 
     async def go() -> "InForce":
         from channels.ebics.key_change import InForce, KeyChange
@@ -100,7 +99,7 @@ def change_keys(
                     profile,
                     configuration.directory,
                     KeyChange(order=kind).replaces,
-                    organisation=organisation,
+                    organisation=configuration.connections[connection].initiating_party,
                     by=by,
                     days=CERTIFICATE_DAYS,
                 )
@@ -117,10 +116,13 @@ def change_keys(
                 await changing.close()
             return in_force
 
-    try:
-        in_force = run(go).value
-    except ChannelError as problem:
-        raise CommandFailed(f"{problem}. Nothing is lost: run this again, and it goes on with the same keys") from None
+    asked: dict[str, Any] = {"order": kind, "bank_has": bank_has, "give_up": give_up}
+    with told("connection.keys_changed", connection, near=config, config=config, by=by, **asked) as line:
+        try:
+            in_force = run(go).value
+        except ChannelError as problem:
+            raise CommandFailed(f"{problem}. Nothing is lost: run this again, and it goes on with the same keys") from None
+        line.update(in_force=in_force, keys=own_keys(profile, configuration.directory))
     english, chinese = _IN_FORCE[in_force]
     _say(connection, {"in_force": in_force, "given_up": give_up}, english, chinese, as_json=as_json)
     if in_force == "old" and not give_up:
@@ -153,10 +155,12 @@ def lock(
         async with access_channel(configuration, connection) as channel:
             return await channel.locking.lock()
 
-    try:
-        locked = run(go)
-    except ChannelError as problem:
-        raise CommandFailed(f"{problem}. Telephone the bank if the access must be locked at once") from None
+    with told("connection.locked", connection, near=config, config=config) as line:
+        try:
+            locked = run(go)
+        except ChannelError as problem:
+            raise CommandFailed(f"{problem}. Telephone the bank if the access must be locked at once") from None
+        line["locked_at_bank"] = locked
     english, chinese = _LOCKED if locked else _LOCK_OPEN
     _say(connection, {"locked_at_bank": locked}, english, chinese, as_json=as_json)
     if not locked:
@@ -174,30 +178,32 @@ def begin_anew(
     """After the bank has reset a locked access: new keys, and onboarding from its beginning."""
     from channels.channel import ChannelError
     from channels.ebics.key_change import KeyChange
-    from gateway.cli.onboarding_keys import next_versions, put_in_use
+    from gateway.cli.onboarding_keys import next_versions, own_keys, put_in_use
 
     configuration = loaded(config)
     profile = ebics_profile(configuration, connection)
     if not reset:
         raise CommandFailed("give --bank-has-reset once the bank has said so: until then it knows the present keys", USAGE)
-    _, new = next_versions(
-        profile,
-        configuration.directory,
-        KeyChange(order="HCS").replaces,
-        organisation=configuration.connections[connection].initiating_party,
-        by=by,
-        days=CERTIFICATE_DAYS,
-    )
-    put_in_use(new, configuration.directory, by=by)
 
     async def go() -> None:
         async with access_channel(configuration, connection) as channel:
             await channel.locking.begin_anew()
 
-    try:
-        run(go)
-    except ChannelError as problem:
-        raise CommandFailed(str(problem)) from None
+    with told("connection.begun_anew", connection, near=config, config=config, by=by) as line:
+        _, new = next_versions(
+            profile,
+            configuration.directory,
+            KeyChange(order="HCS").replaces,
+            organisation=configuration.connections[connection].initiating_party,
+            by=by,
+            days=CERTIFICATE_DAYS,
+        )
+        put_in_use(new, configuration.directory, by=by)
+        line["keys"] = own_keys(profile, configuration.directory)
+        try:
+            run(go)
+        except ChannelError as problem:
+            raise CommandFailed(str(problem)) from None
     tell(configuration, connection, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from gateway.cli.keys_told import told
 from gateway.cli.onboarding import Id, access_channel, ebics_profile, open_service_store
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_json, print_table, run
 from gateway.cli.serve import Config, loaded
@@ -140,11 +141,15 @@ def _do(
             act = channel.parked.sign if what == "sign" else channel.parked.cancel
             return (await act(order, content.digest)).value
 
-    done = _asked(go)
+    home = configuration.directory
+    facts: dict[str, Any] = {"connection": connection, "digest": content.digest.hex(), "pays": expected}
+    with told("bank_order.signed" if what == "sign" else "bank_order.cancelled", order, near=home, config=home, **facts) as line:
+        done = _asked(go)
+        line["result"] = done
     english, chinese = _DONE[what][done]
     if as_json:
-        facts = {"connection": connection, "order": order, "digest": content.digest.hex(), "result": done}
-        print_json({**facts, "text_en": english, "text_zh": chinese})
+        shown = {"connection": connection, "order": order, "digest": content.digest.hex(), "result": done}
+        print_json({**shown, "text_en": english, "text_zh": chinese})
     else:
         out().print(f"{order}: {english} / {chinese}", markup=False)
     if done == "open":

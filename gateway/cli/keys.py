@@ -3,11 +3,13 @@
 Keys live in files of their own or, with --store, in a key store. Exit codes: see `keys_common`.
 """
 
+import base64
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from cryptography import x509
@@ -41,7 +43,9 @@ from gateway.cli.keys_common import (
     subject_of,
 )
 from gateway.cli.keys_store import Active, Purposes, StoreOption
+from gateway.cli.keys_told import told
 from keys import keyimport, secrets, sm_keys, store
+from keys.keyring import PrivateKey
 from keys.profiles import build_seal
 from keys.seal import KeyUnavailable, Seal
 
@@ -92,7 +96,7 @@ def new(
         fail(2, "--in and --store: a key is made in a token or in the key store, not in both")
     with explained():
         if token is not None:
-            certificate = _new_in_token(token, passphrase, known, subject, days=days, out=out_dir / f"{name}.crt")
+            certificate = _new_in_token(token, passphrase, known, subject, days=days, out=out_dir / f"{name}.crt", by=by)
         elif store_dir is not None:
             key = store.new_key(known)
             certificate = store.self_signed(key, subject, on=clock.now(), days=days)
@@ -101,21 +105,24 @@ def new(
             word = new_passphrase(passphrase)
             key = store.new_key(known)
             certificate = store.self_signed(key, subject, on=clock.now(), days=days)
-            _write_pair(out_dir, name, key.encrypted_pem(word), certificate.public_bytes(Encoding.PEM))
+            with told("key.created", f"file:{(out_dir / name).absolute()}.key", near=out_dir, by=by, **_known(key, certificate)):
+                _write_pair(out_dir, name, key.encrypted_pem(word), certificate.public_bytes(Encoding.PEM))
     say(f"SHA-256 of the certificate, to agree with the bank: {fingerprint(certificate.public_bytes(Encoding.DER))}")
 
 
 def _new_in_token(
-    reference: str, pin: str | None, kind: store.KeyKind, subject: store.Subject, *, days: int, out: Path
+    reference: str, pin: str | None, kind: store.KeyKind, subject: store.Subject, *, days: int, out: Path, by: str | None
 ) -> x509.Certificate:
     """The certificate's place is looked at first: a key whose certificate could not be written would stay in the token."""
     from keys.hsm_make import new_token_key, token_self_signed
 
     if out.exists():
         raise KeyUnavailable(f"{out} exists already, and certificates are never overwritten; choose another name")
-    key = new_token_key(reference, pin, Path(), kind)
-    certificate = token_self_signed(key, subject, on=clock.now(), days=days)
-    store.write_new(out, certificate.public_bytes(Encoding.PEM), private=False)
+    with told("key.created", reference.partition("?")[0], near=out.parent, by=by) as line:  # a PIN may stand behind the "?"
+        key = new_token_key(reference, pin, Path(), kind)
+        certificate = token_self_signed(key, subject, on=clock.now(), days=days)
+        line.update(_known(key, certificate))
+        store.write_new(out, certificate.public_bytes(Encoding.PEM), private=False)
     say(f"made {escape(repr(key))}")
     say(f"wrote {escape(str(out))} (certificate)")
     return certificate
@@ -148,7 +155,9 @@ def import_(
     with explained():
         data = source.read_bytes()
         if sm2:
-            _import_sm(source, name, data, source_passphrase, passphrase=passphrase, out_dir=out_dir, store_dir=store_dir)
+            if store_dir is not None:
+                fail(2, "--store: keys of SM2 are kept in files of their own; take the option out")
+            _import_sm(source, name, data, source_passphrase, passphrase=passphrase, out_dir=out_dir, by=by)
             return
         if store_dir is not None and b"PRIVATE KEY" not in data and not keyimport.needs_passphrase(data):
             keys_store.attach(store_dir, name, keyimport.certificates_in(str(source), data), by=by)
@@ -161,7 +170,9 @@ def import_(
             keys_store.add(store_dir, name, key, certificates if own else (), purpose, by=by, active=active, what="imported")
         else:
             certificate = own.public_bytes(Encoding.PEM) if own else None
-            _write_pair(out_dir, name, key.encrypted_pem(new_passphrase(passphrase)), certificate)
+            sealed = key.encrypted_pem(new_passphrase(passphrase))
+            with told("key.imported", f"file:{(out_dir / name).absolute()}.key", near=out_dir, by=by, **_known(key, own)):
+                _write_pair(out_dir, name, sealed, certificate)
     say(f"Now delete {escape(str(source))}, and every copy of it.")
 
 
@@ -173,17 +184,19 @@ def _import_sm(
     *,
     passphrase: str | None,
     out_dir: Path,
-    store_dir: Path | None,
+    by: str | None,
 ) -> None:
     """A key of SM2, for [seal] of kind "sm" and "cmb_cloud": into a file, with its public key beside it for the bank."""
-    if store_dir is not None:
-        fail(2, "--store: keys of SM2 are kept in files of their own; take the option out")
     key = sm_keys.take_over(str(source), data, _opening_word(source, source_passphrase, wanted=b"ENCRYPTED" in data))
     public = out_dir / f"{name}.pub"
     if public.exists():
         raise KeyUnavailable(f"{public} exists already, and keys are never overwritten; choose another name")
-    _write_pair(out_dir, name, sm_keys.encrypted_pem(key, new_passphrase(passphrase), store.random_bytes), None)
-    store.write_new(public, sm_keys.public_pem(key.public), private=False)
+    sealed, open_part = sm_keys.encrypted_pem(key, new_passphrase(passphrase), store.random_bytes), sm_keys.public_pem(key.public)
+    known = hashlib.sha256(base64.b64decode(b"".join(open_part.splitlines()[1:-1]))).hexdigest()
+    line = told("key.imported", f"file:{(out_dir / name).absolute()}.key", near=out_dir, by=by, public_key_sha256=known)
+    with line:
+        _write_pair(out_dir, name, sealed, None)
+        store.write_new(public, open_part, private=False)
     say(f"wrote {escape(str(public))} (public key; compare it with what the bank has)")
     say(f"Now delete {escape(str(source))}, and every copy of it.")
 
@@ -218,9 +231,13 @@ def csr(
         if store_dir is not None:
             request = keys_store.request(store_dir, key, subject, by=by)
         elif key.startswith("pkcs11:"):
-            request = _request_of_token(key, passphrase, subject)
+            with told("key.certificate_requested", key.partition("?")[0], near=(out or Path("-")).absolute().parent, by=by):
+                request = _request_of_token(key, passphrase, subject)
         else:
-            request = store.signing_request(_open_key(Path(key), passphrase), subject)
+            own = _open_key(Path(key), passphrase)
+            place = Path(key).absolute()
+            with told("key.certificate_requested", f"file:{place}", near=place.parent, by=by, **_known(own, None)):
+                request = store.signing_request(own, subject)
         deliver(request, out)
 
 
@@ -249,6 +266,10 @@ def export_public(
             path = Path(certificate)
             loaded = store.load_certificate(f"file:{path.name}", path.parent)
         form = Encoding.DER if der else Encoding.PEM
+        place = store_dir or Path(certificate).absolute().parent
+        known = fingerprint(loaded.encoded).lower()
+        with told("key.exported", loaded.name, near=place, certificate_sha256=known, public_key_alone=public_key):
+            pass  # nothing but what everybody may know leaves, to standard output or a new file
         if public_key:
             content = loaded.public_key.public_bytes(form, PublicFormat.SubjectPublicKeyInfo)
         else:
@@ -267,6 +288,15 @@ def _write_pair(directory: Path, name: str, key: bytes, certificate: bytes | Non
     if certificate is not None:
         store.write_new(certificate_path, certificate, private=False)
         say(f"wrote {escape(str(certificate_path))} (certificate)")
+
+
+def _known(key: PrivateKey, certificate: x509.Certificate | None) -> dict[str, Any]:
+    """What a key is known by in the audit log."""
+    public = key.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    found = {"public_key_sha256": hashlib.sha256(public).hexdigest()}
+    if certificate is not None:
+        found["certificate_sha256"] = fingerprint(certificate.public_bytes(Encoding.DER)).lower()
+    return found
 
 
 def _open_key(path: Path, passphrase: str | None) -> store.SoftwareKey:

@@ -1,9 +1,10 @@
 """`bankgate keys` over a key store: the life of a key, backup and restore, and the master key."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from cryptography import x509
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 from gateway import clock
 from gateway.cli.keys_common import By, Days, explained, fail, fingerprint, kind_named, say, whoever
+from gateway.cli.keys_told import told
 from keys import store
 from keys.keyring import Certificate
 from keys.keystore import KeyStore
@@ -64,9 +66,12 @@ def add(
 ) -> None:
     """A new key in a store."""
     keystore, who = KeyStore(directory), whoever(by)
-    keystore.add(name, key, _purposes(purposes), certificates=certificates, who=who, at=clock.now(), what=what)
-    if active:
-        keystore.activate(name, 1, who=who, at=clock.now())
+    known, found = _purposes(purposes), tuple(certificates)
+    with told(f"key.{what}", f"store:{name}@1", near=directory, by=by, purposes=known, active=active) as line:
+        made = keystore.add(name, key, known, certificates=found, who=who, at=clock.now(), what=what)
+        line.update(fingerprints_of(made.last))
+        if active:
+            keystore.activate(name, 1, who=who, at=clock.now())
     say(f"store:{escape(name)}@1: {what}" + (", active" if active else "; put it in use with: bankgate keys activate"))
 
 
@@ -74,8 +79,10 @@ def attach(directory: Path, name: str, certificates: tuple[x509.Certificate, ...
     """The certificate a bank issued, to the version it was issued for."""
     if not certificates:
         raise KeyUnavailable("neither a private key nor a certificate is in this file")
-    found = KeyStore(directory).attach_certificates(name, certificates, who=whoever(by), at=clock.now())
-    version = found.history[-1].version
+    with told("key.certificate_attached", f"store:{name}", near=directory, by=by) as line:
+        found = KeyStore(directory).attach_certificates(name, certificates, who=whoever(by), at=clock.now())
+        version = found.history[-1].version
+        line.update({"version": version, **fingerprints_of(found.version(version or 1))})
     say(f"store:{escape(name)}@{version}: certificate attached; put it in use with: bankgate keys activate")
 
 
@@ -83,14 +90,23 @@ def request(directory: Path, name: str, subject: store.Subject, *, by: str | Non
     """A certificate signing request for the newest version, noted in its history."""
     keystore = KeyStore(directory)
     version = keystore.manifest(name).last
-    made = keystore.signing_request(name, version.number, subject)
-    keystore.request_certificate(name, version.number, who=whoever(by), at=clock.now())
+    with told("key.certificate_requested", f"store:{name}@{version.number}", near=directory, by=by, **fingerprints_of(version)):
+        made = keystore.signing_request(name, version.number, subject)
+        keystore.request_certificate(name, version.number, who=whoever(by), at=clock.now())
     return made
 
 
 def certificate(directory: Path, name: str) -> Certificate:
     """The certificate of the newest version: what a bank is sent before a rotation."""
     return _certificate_of(KeyStore(directory).public_manifest(name))
+
+
+def fingerprints_of(version: Version) -> dict[str, Any]:
+    """What a version is known by in the audit log: SHA-256 of its public key, and of its certificate."""
+    found = {"public_key_sha256": hashlib.sha256(version.public_key).hexdigest()}
+    if version.certificates:
+        found["certificate_sha256"] = hashlib.sha256(version.certificates[0]).hexdigest()
+    return found
 
 
 def _certificate_of(manifest: Manifest) -> Certificate:
@@ -130,7 +146,11 @@ def rotate(
         before = keystore.manifest(name).last
         key = store.new_key(kind_named(kind) if kind else _same_kind(before))
         made = [] if no_certificate else [store.self_signed(key, _same_subject(before), on=clock.now(), days=days)]
-        found = keystore.add_version(name, key, certificates=made, who=whoever(by), at=clock.now())
+        with told(
+            "key.rotated", f"store:{name}@{before.number + 1}", near=store_dir, by=by, version_before=before.number
+        ) as line:
+            found = keystore.add_version(name, key, certificates=made, who=whoever(by), at=clock.now())
+            line.update(fingerprints_of(found.last))
     say(f"store:{escape(name)}@{found.last.number}: created; version {before.number} is {before.state} as before")
     if made:
         say(f"SHA-256 of the certificate, to agree with the bank: {fingerprint(made[0].public_bytes(Encoding.DER))}")
@@ -152,8 +172,11 @@ def activate(
     with explained():
         keystore = KeyStore(store_dir)
         number = version or keystore.manifest(name).last.number
-        keystore.activate(name, number, active_from=starts, active_until=ends, who=whoever(by), at=clock.now())
-        found = keystore.manifest(name)
+        when: dict[str, Any] = {"active_from": starts and starts.isoformat(), "active_until": ends and ends.isoformat()}
+        with told("key.activated", f"store:{name}@{number}", near=store_dir, by=by, **when) as line:
+            keystore.activate(name, number, active_from=starts, active_until=ends, who=whoever(by), at=clock.now())
+            found = keystore.manifest(name)
+            line.update(fingerprints_of(found.version(number)))
     for known in found.versions:
         if known.state in ("active", "overlap"):
             since = f" from {known.active_from:%Y-%m-%d %H:%M} UTC" if known.active_from else ""
@@ -172,7 +195,10 @@ def retire(
     with explained():
         keystore = KeyStore(store_dir)
         number = version or _only_one(keystore.manifest(name), "retired" if undo else "overlap")
-        keystore.move(name, number, "overlap" if undo else "retired", who=whoever(by), at=clock.now())
+        action = "key.retirement_undone" if undo else "key.retired"
+        with told(action, f"store:{name}@{number}", near=store_dir, by=by) as line:
+            found = keystore.move(name, number, "overlap" if undo else "retired", who=whoever(by), at=clock.now())
+            line.update(fingerprints_of(found.version(number)))
     say(
         f"store:{escape(name)}@{number}: "
         + ("in overlap again" if undo else "retired; destroy it once nothing more comes for it")
@@ -192,8 +218,8 @@ def destroy(
         typed: str = typer.prompt(f"To destroy store:{name}@{version} for good, type {name}@{version}")
         if typed != f"{name}@{version}":
             fail(2, "nothing was destroyed")
-    with explained():
-        KeyStore(store_dir).destroy(name, version, who=whoever(by), at=clock.now())
+    with explained(), told("key.destroyed", f"store:{name}@{version}", near=store_dir, by=by) as line:
+        line.update(fingerprints_of(KeyStore(store_dir).destroy(name, version, who=whoever(by), at=clock.now()).version(version)))
     say(f"store:{escape(name)}@{version}: destroyed. Backups from before still hold it, under the master key of that day")
 
 
@@ -248,8 +274,9 @@ def backup(
     store_dir: Store, out: Annotated[Path, typer.Argument(metavar="FILE", help="The backup; must not exist yet.")]
 ) -> None:
     """Write the key store into one file, after the master key has opened every row. Worth nothing without the master key."""
-    with explained():
+    with explained(), told("key_store.backed_up", str(store_dir), near=store_dir, file=str(out.absolute())) as line:
         count = write_backup(KeyStore(store_dir), out, at=clock.now())
+        line.update({"keys": count, "backup_sha256": hashlib.sha256(out.read_bytes()).hexdigest()})
     say(f"wrote {escape(str(out))} ({count} keys, encrypted). Keep the master key elsewhere")
 
 
@@ -260,16 +287,17 @@ def restore(
     by: By = None,
 ) -> None:
     """Make a key store from a backup. It appears only if the master key opens every row of it."""
-    with explained():
+    with explained(), told("key_store.restored", str(store_dir), near=store_dir, makes_store=True, by=by) as line:
         found = read_backup(source, store_dir, master=master_reference, who=whoever(by), at=clock.now())
         count = len(found.public_index().entries)
+        line.update({"keys": count, "backup_sha256": hashlib.sha256(source.read_bytes()).hexdigest()})
     say(f"restored {escape(str(store_dir))}: {count} keys, every one opened")
 
 
 @master.command("new")
 def master_new(out: Annotated[Path, typer.Argument(metavar="FILE", help="Where it goes; must not exist yet.")]) -> None:
     """Make a master key in a file of mode 0600: 32 random bytes as base64."""
-    with explained():
+    with explained(), told("master_key.created", f"file:{out.absolute()}", near=out.absolute().parent):
         store.write_new(out, new_master_text(store.random_bytes), private=True)
     say(f"wrote {escape(str(out))}. Keep a copy where no backup of the key store lies: without it every key is lost")
 
@@ -277,7 +305,8 @@ def master_new(out: Annotated[Path, typer.Argument(metavar="FILE", help="Where i
 @master.command("init")
 def master_init(store_dir: Store, master_reference: MasterOption, by: By = None) -> None:
     """Make an empty key store under a master key. A relative file: starts beside the store."""
-    with explained():
+    line = told("key_store.created", str(store_dir), near=store_dir, makes_store=True, by=by, master=master_reference)
+    with explained(), line:
         KeyStore.create(store_dir, master_reference, who=whoever(by), at=clock.now())
     say(f"made {escape(str(store_dir))} under the master key {escape(master_reference)}")
 
@@ -285,8 +314,9 @@ def master_init(store_dir: Store, master_reference: MasterOption, by: By = None)
 @master.command("rotate")
 def master_rotate(store_dir: Store, master_reference: MasterOption, by: By = None) -> None:
     """Wrap every key anew by another master key. The old one opens only backups from before."""
-    with explained():
+    with explained(), told("key_store.master_changed", str(store_dir), near=store_dir, by=by, master=master_reference) as line:
         index = KeyStore(store_dir).change_master(master_reference, who=whoever(by), at=clock.now())
+        line["master_generation"] = index.master_generation
     say(f"{escape(str(store_dir))}: master key {index.master_generation}, {escape(master_reference)}; {len(index.entries)} keys")
 
 

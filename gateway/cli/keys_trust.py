@@ -1,8 +1,9 @@
 """`bankgate keys trust`: a changed key of a bank waits until a person has compared fingerprints."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from gateway import clock
 from gateway.cli.keys_common import By, Json, explained, fail, say, whoever
+from gateway.cli.keys_told import told
 from keys import store
 from keys.trust_pending import USES, Proposal, TrustDirectory, fingerprint_of
 
@@ -38,17 +40,17 @@ def propose(
         fail(2, f"--use {use}: there are {', '.join(USES)}")
     with explained():
         old = None if replaces is None else store.load_certificate(f"file:{replaces.name}", replaces.parent).parsed
-        found = TrustDirectory(config / "trust").propose(
-            Proposal(
-                connection=connection,
-                use=use,
-                certificate=store.load_certificate(f"file:{certificate.name}", certificate.parent).parsed,
-                replaces=old,
-                source=source,
-                proposed_by=whoever(by),
-                proposed_at=clock.now(),
-            )
+        proposal = Proposal(
+            connection=connection,
+            use=use,
+            certificate=store.load_certificate(f"file:{certificate.name}", certificate.parent).parsed,
+            replaces=old,
+            source=source,
+            proposed_by=whoever(by),
+            proposed_at=clock.now(),
         )
+        with _told("trust.proposed", proposal, config, by):
+            found = TrustDirectory(config / "trust").propose(proposal)
     say(f"{found.id} waits. Compare it with what the bank tells you: bankgate keys trust compare {found.id}")
 
 
@@ -126,7 +128,8 @@ def confirm(
             given.append(typer.prompt("SHA-256 of the new certificate, as the bank told it"))
             if found.replaces is not None:
                 given.append(typer.prompt("SHA-256 of the certificate it replaces"))
-        path = directory.confirm(identifier, given, who=whoever(by), at=clock.now())
+        with _told("trust.confirmed", found, config, by):
+            path = directory.confirm(identifier, given, who=whoever(by), at=clock.now())
     say(f'wrote {escape(str(path))}. Name it in the profile: "file:trust/{escape(path.name)}"')
 
 
@@ -140,5 +143,23 @@ def reject(
 ) -> None:
     """Refuse a waiting certificate for good."""
     with explained():
-        TrustDirectory(config / "trust").reject(identifier, reason, who=whoever(by), at=clock.now())
+        directory = TrustDirectory(config / "trust")
+        with _told("trust.rejected", directory.proposal(identifier), config, by, reason=reason):
+            directory.reject(identifier, reason, who=whoever(by), at=clock.now())
     say(f"{identifier}: rejected")
+
+
+def _told(action: str, proposal: Proposal, config: Path, by: str | None, **detail: Any) -> AbstractContextManager[dict[str, Any]]:
+    return told(
+        action,
+        proposal.id,
+        near=config,
+        config=config,
+        by=by,
+        connection=proposal.connection,
+        use=proposal.use,
+        certificate_sha256=proposal.fingerprint,
+        replaces_sha256=proposal.replaces and fingerprint_of(proposal.replaces),
+        source=proposal.source,
+        **detail,
+    )

@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gateway import clock
-from gateway.audit.lines import by_operator
-from gateway.audit.record import AuditRecord
-from gateway.cli.keys_common import whoever
+from gateway.cli.keys_told import told
 from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_json, run
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration
@@ -49,34 +47,34 @@ def init(
 ) -> None:
     """Make the keys that are missing in the key store, and send to the bank what it does not have of them."""
     from channels.channel import ChannelError
-    from gateway.cli.onboarding_keys import make_missing_keys
+    from gateway.cli.onboarding_keys import make_missing_keys, own_keys
 
     configuration = loaded(config)
     profile = ebics_profile(configuration, connection)
     before = run(lambda: stored_onboarding(configuration, connection))
     made: tuple[str, ...] = ()
-    if before is not None and before.standing == "new":  # later on the bank has our keys, and others would be of no use
-        made = make_missing_keys(
-            profile,
-            configuration.directory,
-            organisation=organisation or configuration.connections[connection].initiating_party,
-            by=by,
-            days=CERTIFICATE_DAYS,
-        )
-
-    line = by_operator(whoever(by), "connection.keys_sent", "connection", connection, made=list(made))
 
     async def go() -> None:
-        async with access_channel(configuration, connection, line) as channel:
+        async with access_channel(configuration, connection) as channel:
             try:
                 await channel.onboarding.initialise()
             except ChannelError as problem:
                 raise CommandFailed(f"{problem}. Run this again: it goes on where it stopped, with the same keys") from None
 
-    if not as_json:
-        for name in made:
-            out().print(f"made {name}", markup=False)
-    run(go)
+    with told("connection.keys_sent", connection, near=config, config=config, by=by) as line:
+        if before is not None and before.standing == "new":  # later on the bank has our keys, and others would be of no use
+            made = make_missing_keys(
+                profile,
+                configuration.directory,
+                organisation=organisation or configuration.connections[connection].initiating_party,
+                by=by,
+                days=CERTIFICATE_DAYS,
+            )
+        line.update(made=list(made), keys=own_keys(profile, configuration.directory))
+        if not as_json:
+            for name in made:
+                out().print(f"made {name}", markup=False)
+        run(go)
     tell(configuration, connection, as_json=as_json, more={"made": list(made)})
 
 
@@ -90,6 +88,7 @@ def letter(
     """Write the letter that proves our keys to the bank: to be signed by hand and sent."""
     from channels.channel import ChannelError
     from channels.ebics.letters import LANGUAGES, LetterFacts
+    from gateway.cli.onboarding_keys import own_keys
     from keys.store import write_new
 
     configuration = loaded(config)
@@ -111,7 +110,9 @@ def letter(
             except ChannelError as problem:
                 raise CommandFailed(str(problem)) from None
 
-    text, pdf = run(go)
+    with told("connection.letter_written", connection, near=config, config=config) as line:
+        text, pdf = run(go)
+        line.update(keys=own_keys(profile, configuration.directory), file=None if to is None else str(to.absolute()))
     if to is None:
         typer.echo(text, nl=False)
         return
@@ -154,18 +155,16 @@ def confirm_bank_keys(
     x002 = authentication or typer.prompt("Fingerprint for X002 (authentication), from the bank's letter")
     e002 = encryption or typer.prompt("Fingerprint for E002 (encryption), from the bank's letter")
 
-    line = by_operator(
-        whoever(None), "connection.bank_keys_confirmed", "connection", connection, authentication=x002, encryption=e002
-    )
-
     async def go() -> None:
-        async with access_channel(configuration, connection, line) as channel:
+        async with access_channel(configuration, connection) as channel:
             try:
                 await channel.onboarding.confirm(authentication=x002, encryption=e002)
             except ChannelError as problem:
                 raise CommandFailed(str(problem)) from None
 
-    run(go)
+    typed: dict[str, Any] = {"authentication": x002, "encryption": e002}
+    with told("connection.bank_keys_confirmed", connection, near=config, config=config, **typed):
+        run(go)
     tell(configuration, connection, as_json=as_json)
 
 
@@ -198,11 +197,8 @@ def _local(configuration: Configuration, connection: str) -> datetime:
 
 
 @asynccontextmanager
-async def access_channel(
-    configuration: Configuration, connection: str, line: AuditRecord | None = None
-) -> "AsyncIterator[EbicsChannel]":
-    """The channel of an EBICS connection, with its notes in the store that the worker uses. `line` is written to the audit log if
-    nothing goes wrong in between."""
+async def access_channel(configuration: Configuration, connection: str) -> "AsyncIterator[EbicsChannel]":
+    """The channel of an EBICS connection, with its notes in the store that the worker uses."""
     from channels.ebics.channel import EbicsChannel
     from gateway.connection import open_connection
 
@@ -212,8 +208,6 @@ async def access_channel(
         assert isinstance(channel, EbicsChannel)  # noqa: S101 - the callers have looked at the profile
         try:
             yield channel
-            if line is not None:
-                await store.audit([line])
         finally:
             await channel.close()
 

@@ -1,7 +1,9 @@
 """The three keys of a subscriber, made where they are missing or new ones are due, before anything of them is sent."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -81,6 +83,18 @@ def put_in_use(references: KeyReferences, base: Path, *, by: str | None) -> None
         assert place.version is not None  # noqa: S101 - as above
         if place.public().version(place.version).state != "active":
             place.store.activate(place.name, place.version, who=whoever(by), at=clock.now())
+
+
+def own_keys(profile: EbicsProfile, base: Path) -> dict[str, str]:
+    """SHA-256 of the public keys that the profile names in key stores, as they are in force: for the audit log."""
+    found = {}
+    for use in _PURPOSES:
+        reference = _settings(profile, use).key
+        with suppress(KeyUnavailable):  # whoever needs it says why it cannot be had
+            place = store_reference(reference, base)
+            if place is not None:
+                found[reference] = sha256(place.chosen(place.public(), clock.now()).public_key).hexdigest()
+    return found
 
 
 def _made(profile: EbicsProfile, use: KeyUse, organisation: str, days: int) -> tuple[datetime, SoftwareKey, x509.Certificate]:

@@ -1,14 +1,16 @@
-"""`bankgate policies`: whether the policies are usable, and what they would say of payments. Reads files alone, no store."""
+"""`bankgate policies`: whether the policies are usable, and what they would say of payments. Reads files alone, unless the
+store is asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway import clock
+from gateway.approvers import groups_asked, too_few, without_people
 from gateway.banks import bank_of
 from gateway.cli.output import (
     PROBLEMS,
@@ -21,13 +23,14 @@ from gateway.cli.output import (
     print_json,
     print_table,
     print_warning,
+    run,
 )
 from gateway.cli.serve import loaded
 from gateway.cli.standalone import orders_of_file
 from gateway.config import Configuration
 from gateway.config_load import MAIN_FILE, ConfigurationProblems, Problem, load
 from gateway.payment import PaymentOrder
-from gateway.policies import load_policies
+from gateway.policies import POLICIES, load_policies
 from gateway.policy.document import Policies
 from gateway.policy.document_rules import groups_of
 from gateway.policy.judge import judge_in_order, questions
@@ -36,6 +39,9 @@ from gateway.policy.subject import Subject
 from gateway.policy.texts import answer
 from gateway.policy.verdict import Finding, Verdict
 from gateway.validation import OrderCheck
+
+if TYPE_CHECKING:
+    from gateway.people.records import Account
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The rules that say what may go.")
 
@@ -57,13 +63,19 @@ def check(
     directory: Annotated[
         Path, typer.Argument(help="Configuration directory, with policies/ in it.", envvar="BANKGATE_CONFIG")
     ] = Path(),
+    *,
+    with_store: Annotated[
+        bool, typer.Option("--store", help="Look into the store too: whether the groups that policies ask have enough members.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say everything that is wrong with the policies, and which are in force today."""
     configuration, policies, problems = _read(directory)
     now = clock.now()
     rows = [] if policies is None else _rows(policies, now)
-    asked = {} if policies is None else groups_of(policies.in_force(now.date()))
+    asked = _groups(configuration, policies, now)
+    if with_store:
+        problems += _without_members(configuration, asked)
     if as_json:
         told = [{"file": one.file, "key": one.key, "problem": one.problem, "hint": one.hint} for one in problems]
         print_json({"ok": not problems, "policies": rows, "groups": asked, "problems": told})
@@ -76,10 +88,8 @@ def check(
             out().print("there are no policies: everything passes")
         for group, count in asked.items():
             out().print(f"group {group}: one payment may need {count} of it", markup=False)
-    if asked and configuration is not None and configuration.people.key is None:
-        print_warning(
-            "these policies ask for approvals, and nobody can sign in to give them: [people] key is not set (docs/people.md)"
-        )
+    for warning in () if configuration is None else without_people(configuration, asked):
+        print_warning(warning)
     if problems:
         raise typer.Exit(PROBLEMS)
 
@@ -138,6 +148,33 @@ def _read(directory: Path) -> tuple[Configuration | None, Policies | None, list[
         return configuration, load_policies(directory, configuration), problems
     except ConfigurationProblems as error:
         return configuration, None, [*problems, *error.problems]
+
+
+def _groups(configuration: Configuration | None, policies: Policies | None, now: datetime) -> dict[str, int]:
+    if policies is None:
+        return {}
+    return groups_of(policies.in_force(now.date())) if configuration is None else groups_asked(configuration, policies, now)
+
+
+def _without_members(configuration: Configuration | None, asked: dict[str, int]) -> list[Problem]:
+    if configuration is None:
+        raise CommandFailed("--store: there is no usable bankgate.toml in this directory that names a store", USAGE)
+    accounts = run(lambda: _accounts(configuration))
+    return [Problem(POLICIES, "", problem, "see: bankgate people list") for problem in too_few(configuration, asked, accounts)]
+
+
+async def _accounts(configuration: Configuration) -> "list[Account]":
+    from gateway.store.address import is_postgres, sqlite_file
+    from gateway.store.factory import open_store
+
+    if not is_postgres(configuration.store) and not sqlite_file(configuration.store, configuration.directory).exists():
+        return []  # nobody yet; a look makes no database
+    store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
+    await store.open()
+    try:
+        return await store.accounts()
+    finally:
+        await store.close()
 
 
 def _rows(policies: Policies, now: datetime) -> list[dict[str, Any]]:

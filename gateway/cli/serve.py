@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
-from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json, run
+from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_error, print_json, print_warning, run
 from gateway.config import Configuration, TokenIssuerSettings
 from gateway.config_load import ConfigurationProblems, load
 from gateway.shielding import close_to_neighbours
@@ -78,36 +78,46 @@ def check(
     """Say everything that is wrong with a configuration directory. Connects to nothing and opens no key."""
     problems = []
     names: list[str] = []
+    warnings: list[str] = []
     try:
         configuration = load(directory)
         names = sorted(configuration.connections)
-        _check_rules(configuration)
+        warnings = _check_rules(configuration)
     except ConfigurationProblems as error:
         problems = error.problems
     if as_json:
         rows = [{"file": p.file, "key": p.key, "problem": p.problem, "hint": p.hint} for p in problems]
-        print_json({"ok": not problems, "connections": names, "problems": rows})
+        print_json({"ok": not problems, "connections": names, "problems": rows, "warnings": warnings})
     elif problems:
         for problem in problems:
             print_error(str(problem))
     else:
+        for warning in warnings:
+            print_warning(warning)
         out().print(f"good: {len(names)} connections ({', '.join(names)})", markup=False)
     if problems:
         raise typer.Exit(PROBLEMS)
 
 
-def _check_rules(configuration: Configuration) -> None:
-    """Raises `ConfigurationProblems` for policies that cannot be used, `ScreeningProblems` for lists."""
+def _check_rules(configuration: Configuration) -> list[str]:
+    """Warnings about approvals that nobody can give. Raises `ConfigurationProblems` for policies that cannot be used,
+    `ScreeningProblems` for lists."""
+    from gateway import clock
+    from gateway.approvers import groups_asked, without_people
     from gateway.policies import load_policies
     from gateway.screening_lists import load_screen
 
-    load_policies(configuration.directory, configuration)
+    policies = load_policies(configuration.directory, configuration)
     if configuration.screening.lists:
         load_screen(configuration.directory, configuration.screening)
+    return list(without_people(configuration, groups_asked(configuration, policies, clock.now())))
 
 
 async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     from gateway import clock
+    from gateway.approvers import warn_at_start
+    from gateway.in_force import InForce, process_name
+    from gateway.key_watch import KeyWatch
     from gateway.memory import calm_collector
     from gateway.rpc.server import RpcServer
     from gateway.service import Gateway
@@ -118,13 +128,18 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
     store = open_store(configuration.store, configuration.directory, clock.now, database=configuration.database)
     await store.open()
     try:
-        await tell_start(store, configuration.directory, "serve")
+        in_force = InForce(store, process_name("serve"))
+        await tell_start(store, configuration, "serve", in_force)
         id_tokens = _id_tokens(configuration, clock.now)
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics(), id_tokens=id_tokens)
         calm_collector()
-        server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load)
+        watch = KeyWatch(configuration, in_force)
+        await watch.look()
+        await warn_at_start(configuration, store, clock.now())
+        server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load, tell=watch.read_again)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reread)
-        await server.run_until(stop)
+        async with watch.running():
+            await server.run_until(stop)
     finally:
         await store.close()
 

@@ -160,8 +160,9 @@ class PeopleDesk:
         open_now = [one for one in await self._store.openings(account.name) if one.opened_at <= now < one.open_until]
         return bool(open_now), open_now[0] if open_now else None
 
-    async def session_of(self, token: str, source: Source) -> SignedIn:
-        """The session of a token, as it stands now: every call reads it, so that what was taken away is gone at once.
+    async def session_of(self, token: str, source: Source, *, used: bool = True) -> SignedIn:
+        """The session of a token, as it stands now: every call reads it, so that what was taken away is gone at once. `used`: a
+        call, which counts as a use of an emergency's account; not a look at a stream that is open.
 
         Raises `NotSignedIn`. A token that another caller brings was stolen: its session ends.
         """
@@ -182,7 +183,7 @@ class PeopleDesk:
             raise NotSignedIn(ENDED)
         if now - session.seen_at >= timedelta(seconds=self._settings.idle_seconds / 20):
             await self._store.seen(session.session_id, now)
-        if opening is not None:
+        if opening is not None and used:
             self._metrics.people_emergency_uses_total.inc()
         return SignedIn(session=session, account=account, source=source, opening=opening)
 

@@ -20,7 +20,8 @@ from gateway.people.permissions import Permission, clash
 from gateway.people.person import Role
 from gateway.people.records import Account, Factor, Opening, Proposal, Session, Tries
 from gateway.people.vault import digest_of, new_token
-from gateway.store.people import AccountChange
+from gateway.store.people import AccountChange, emergency_key
+from gateway.store.records import NewDiscrepancy
 from gateway.store.store import Stale
 
 PROPOSAL_DAYS: Final = 7
@@ -223,7 +224,7 @@ class Officers(Factors, PeopleDesk):
             open_until=now + timedelta(minutes=minutes),
         )
         line = self._record("emergency.opened", name, at_machine, opening=opening.opening_id, reason=reason, minutes=minutes)
-        await self._store.open_sealed(opening, [line])
+        await self._store.open_sealed(opening, [line], [_told(opening)])
         log.error("people.emergency-opened", opening=opening.opening_id, until=str(opening.open_until))
         return opening
 
@@ -371,3 +372,18 @@ class Officers(Factors, PeopleDesk):
 
     def _enrolment_until(self) -> Any:
         return self._clock() + timedelta(hours=self._settings.enrolment_hours)
+
+
+def _told(opening: Opening) -> NewDiscrepancy:
+    """Where operators look: it stays open until a security officer wrote down what was done."""
+    until = f"{opening.open_until:%Y-%m-%d %H:%M} UTC"
+    evidence = {"account": opening.name, "opening": opening.opening_id, "open_until": opening.open_until.isoformat()}
+    return NewDiscrepancy(
+        key=emergency_key(opening.opening_id),
+        connection_id="",
+        kind="emergency_access",
+        summary_en=f"An account that is sealed for emergencies was opened until {until}. A security officer looks at what was"
+        " done with it and writes that down; then this resolves by itself.",
+        summary_zh=f"封存的应急账户已开启至 {until}。须由安全管理员核查其操作并记录，之后本条自动关闭。",
+        evidence=json.dumps(evidence, ensure_ascii=False, sort_keys=True),
+    )

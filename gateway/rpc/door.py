@@ -7,6 +7,7 @@ A servicer's method is written as `async def Method(self, caller, request)` and 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import wraps
@@ -19,7 +20,7 @@ import structlog
 from gateway.callers import Caller, Callers
 from gateway.errors import BadRequest, FactorNeeded, Forbidden, LimitReached, NotSignedIn
 from gateway.limits import Allowance, Limits
-from gateway.people.desk import Source
+from gateway.people.desk import SignedIn, Source
 from gateway.people.permissions import permissions_of
 from gateway.quotas import Quotas
 from gateway.refused_calls import NOBODY, RefusedCalls
@@ -57,6 +58,19 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """The person of a call, as the door found them: what is asked about them in the same call reads no session again."""
+
+    token: str
+    source: Source
+    signed_in: SignedIn
+
+
+carried: ContextVar[Carried | None] = ContextVar("bankgate_rpc_carried", default=None)
+"""Of this call: each call of gRPC is a task of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long streams may stand still; 0: for ever."""
 
@@ -90,10 +104,16 @@ class Door:
 
     async def enter(self, context: Context, action: str) -> Caller:
         """The caller, who may do this. Raises `Unauthenticated`, `TokenKeysUnavailable`, `Forbidden` or `Draining`."""
-        return await self.let_in(shown_by(context, self.proxies), action)
+        shown = shown_by(context, self.proxies)
+        caller, person = await self._let_in(shown, action)
+        carried.set(person)
+        return caller
 
-    async def let_in(self, shown: Shown, action: str) -> Caller:
-        """The caller that showed this, likewise."""
+    async def let_in(self, shown: Shown, action: str, *, used: bool = True) -> Caller:
+        """The caller that showed this, likewise. `used`: it is a call, and not a look at one that is under way."""
+        return (await self._let_in(shown, action, used=used))[0]
+
+    async def _let_in(self, shown: Shown, action: str, *, used: bool = True) -> tuple[Caller, Carried | None]:
         caller = await self.identity.of(shown)
         if not caller.may(action):
             allowed = ", ".join(sorted(caller.actions)) or "none"
@@ -103,15 +123,17 @@ class Door:
             )
         if self.drain.started:
             raise Draining
-        return await self._carrying(caller, shown, action) if shown.session and action != PEOPLE else caller
+        if not shown.session or action == PEOPLE:
+            return caller, None
+        return await self._carrying(caller, shown, action, used=used)
 
-    async def _carrying(self, caller: Caller, shown: Shown, action: str) -> Caller:
+    async def _carrying(self, caller: Caller, shown: Shown, action: str, *, used: bool) -> tuple[Caller, Carried]:
         """The caller with no more than the roles of the person whom it carries allow, and with who that is. AccessService looks
         at sessions itself."""
         if not caller.may(PEOPLE):
             raise Forbidden(f"caller {caller.name!r} may not carry people: it needs the action {PEOPLE}")
         source = Source(caller=caller.name, address=shown.person_address)
-        signed_in = await self.gateway.people.session_of(shown.session, source)
+        signed_in = await self.gateway.people.session_of(shown.session, source, used=used)
         person = signed_in.acting.person
         if signed_in.session.enrolling or person is None:
             raise FactorNeeded(ENROL_FIRST)
@@ -119,7 +141,8 @@ class Door:
         narrowed = caller.within(allowed, person.connections)
         if not narrowed.may(action):
             raise _Closed(f"{person.name} may not {action}: no role of theirs allows it", caller.name)
-        return replace(narrowed, person=person.name, factor=signed_in.session.factor, address=shown.person_address)
+        narrowed = replace(narrowed, person=person.name, factor=signed_in.session.factor, address=shown.person_address)
+        return narrowed, Carried(shown.session, source, signed_in)
 
     def change(self, callers: Callers, tokens: Tokens) -> None:
         """Other callers from now on; what limits have counted stays counted. Open streams are looked at by `look_at_streams`."""
@@ -137,7 +160,7 @@ class Door:
 
     async def _problem_of(self, stream: "_Stream") -> Exception | None:
         try:
-            now = await self.let_in(stream.shown, stream.action)
+            now = await self.let_in(stream.shown, stream.action, used=False)
         except Draining:  # has its own way to end streams
             return None
         except StoreUnavailable:  # whether a session still is one is found out later

@@ -5,7 +5,7 @@ with problems changes nothing: the callers that are known stay, and every proble
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 
 
 class Rereading:
-    """Looks after the callers of one server. `load` reads the directory; None: the callers never change."""
+    """Looks after the callers of one server. `load` reads the directory; None: the callers never change. `tell` is told each
+    configuration that was read, again until it worked: it writes down what is another one."""
 
     def __init__(
         self,
@@ -36,13 +37,16 @@ class Rereading:
         door: Door,
         clock: Callable[[], datetime],
         load: Callable[[Path], Configuration] | None,
+        tell: Callable[[Configuration], Awaitable[None]] | None = None,
     ) -> None:
         self._configuration = configuration
         self._door = door
         self._clock = clock
         self._load = load
+        self._tell = tell
         self._file = configuration.directory / MAIN_FILE
         self._stamp = self._look()
+        self._untold: Configuration | None = None
         self._asked = asyncio.Event()
 
     def now(self) -> None:
@@ -71,6 +75,9 @@ class Rereading:
             self._stamp = stamp
             await self._read(self._load)
         await self._door.look_at_streams()
+        if self._tell is not None and self._untold is not None:
+            await self._tell(self._untold)  # after it counts: who is taken out goes at once, also where nothing can be written
+            self._untold = None
 
     async def _read(self, load: Callable[[Path], Configuration]) -> None:
         known = self._configuration
@@ -87,7 +94,7 @@ class Rereading:
         if problems:
             log.error("callers.not-read", problems=problems, kept="the callers from before")
             return
-        self._configuration = found
+        self._configuration = self._untold = found
         if (found.callers, found.tokens) == (known.callers, known.tokens):
             log.info("callers.unchanged")
         else:

@@ -1,7 +1,7 @@
 """The gRPC server: TLS with client certificates, health, reflection, limits, and a polite end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import ip_network
@@ -97,8 +97,10 @@ class RpcServer:
         metrics: Metrics,
         clock: Callable[[], datetime],
         reload: "Callable[[Path], Configuration] | None" = None,
+        tell: "Callable[[Configuration], Awaitable[None]] | None" = None,
     ) -> None:
-        """`reload` reads a configuration directory again, as `config_load.load` does; None: callers never change."""
+        """`reload` reads a configuration directory again, as `config_load.load` does; None: callers never change. `tell` is told
+        what was read (`gateway.rpc.rereading`)."""
         self._listen = listen = configuration.listen
         self._directory = configuration.directory
         self._tokens = configuration.tokens
@@ -117,7 +119,7 @@ class RpcServer:
             Patience(listen.stream_quiet_seconds, listen.stream_unread_seconds),
             tuple(ip_network(text) for text in listen.proxies),
         )
-        self._rereading = Rereading(configuration, self._door, clock, reload)
+        self._rereading = Rereading(configuration, self._door, clock, reload, tell)
         self._strangers = Strangers(listen.request_seconds)
         self._watching: asyncio.Task[None] | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it

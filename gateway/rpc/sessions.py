@@ -1,7 +1,7 @@
 """Who acts: the caller alone, or a signed-in person whom it carries. For every service.
 
 A person's call has the session's token in the metadata `bankgate-session`, and the person's own address, which only the caller
-sees, in `bankgate-address`. The session is read from the store at each call, so that what was taken away is gone at once.
+sees, in `bankgate-address`. The session is read from the store once in each call, so that what was taken away is gone at once.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from gateway.callers import Caller
 from gateway.errors import FactorNeeded, Forbidden, NotSignedIn
 from gateway.people.desk import ENDED, SignedIn, Source
 from gateway.people.person import Acting
-from gateway.rpc.door import ENROL_FIRST, Context, Door, Servicer, unary
+from gateway.rpc.door import ENROL_FIRST, Context, Door, Servicer, carried, unary
 from gateway.rpc.identity import PERSON_ADDRESS, plain_address, single
 from gateway.rpc.metadata import SESSION_KEY
 
@@ -42,7 +42,10 @@ async def signed_in_of(door: Door, context: Context, caller: Caller) -> SignedIn
         raise Forbidden(f"caller {caller.name!r} may not carry people: it needs the action people")
     if len(token) > _TOKEN_LENGTH_MAX:
         raise NotSignedIn(ENDED)
-    return await door.gateway.people.session_of(token, source_of(context, caller))
+    known, source = carried.get(), source_of(context, caller)
+    if known is not None and (known.token, known.source) == (token, source):
+        return known.signed_in
+    return await door.gateway.people.session_of(token, source)
 
 
 async def acting_of(door: Door, context: Context, caller: Caller) -> Acting:

@@ -46,11 +46,33 @@ class AuditFilter:
         return [one for one in asked if one[2] is not None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditObject:
+    """What a line is about, and which kind of line."""
+
+    action: str
+    object_kind: str
+    object_id: str
+
+    @property
+    def filter(self) -> AuditFilter:
+        """To list them."""
+        return AuditFilter(action=self.action, object_kind=self.object_kind, object_id=self.object_id)
+
+    def is_of(self, record: AuditRecord) -> bool:
+        """Whether a line is one of them."""
+        return (record.action, record.object_kind, record.object_id) == (self.action, self.object_kind, self.object_id)
+
+
 class AuditStore(Protocol):
     """The part of `Store` about the audit log."""
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
         """Writes lines about something that is no write of the store itself."""
+
+    async def follow_audit(self, about: AuditObject, after: int, records: Sequence[AuditRecord]) -> bool:
+        """Writes lines if the newest one of this action about this object still is number `after` (0: there is none); else
+        nothing, and False. So of several processes that compare with what was last written down, one writes what changed."""
 
     async def audit_rows(self, after: int, limit: int) -> list[AuditRow]:
         """Lines with numbers above `after`, in their order."""

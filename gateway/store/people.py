@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.audit.record import AuditRecord
 from gateway.people.records import Account, Challenge, Factor, Opening, Pausing, Proposal, Session, Tries
+from gateway.store.records import NewDiscrepancy
 
 PauseAfter = Callable[[int, Pausing], timedelta]
 """How long after so many tries (`gateway.people.pauses`). Pure."""
@@ -61,6 +62,11 @@ class IdTokenUse:
     challenge_id: str | None = None
     signs_off: str | None = None
     proof: str = ""
+
+
+def emergency_key(opening_id: str) -> str:
+    """How the keys of discrepancies about an opening begin."""
+    return f"emergency:{opening_id}"
 
 
 class PeopleStore(Protocol):
@@ -134,14 +140,15 @@ class PeopleStore(Protocol):
 
     async def tries(self, keys: Sequence[str]) -> dict[str, Tries]: ...
 
-    async def open_sealed(self, opening: Opening, audit: Sequence[AuditRecord] = ()) -> None:
+    async def open_sealed(self, opening: Opening, audit: Sequence[AuditRecord] = (), told: Sequence[NewDiscrepancy] = ()) -> None:
         """A sealed account is open for a while."""
 
     async def openings(self, name: str | None = None) -> list[Opening]:
         """The newest first, of that person or of all."""
 
     async def review_opening(self, opening_id: str, by: str, review: str, audit: Sequence[AuditRecord] = ()) -> None:
-        """Raises `Stale`: there is none that waits for it."""
+        """Also resolves what was told of this opening (keys that begin with `emergency_key`). Raises `Stale`: there is none that
+        waits for it."""
 
     async def propose(self, proposal: Proposal, audit: Sequence[AuditRecord] = ()) -> None:
         """Keeps it; those that have expired go."""

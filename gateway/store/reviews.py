@@ -89,7 +89,6 @@ class Judged:
     told: Reason | None = None
     stands: Reason | None = None
     discrepancies: tuple[NewDiscrepancy, ...] = ()
-    audit: tuple[AuditRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +150,8 @@ class ReviewStore(Protocol):
     async def write_judged(self, fence: int, rules: str, judged: Sequence[Judged]) -> frozenset[str]:
         """Writes what a runner found that read the book at `fence`: all of it, or `Stale` if another one has written since.
 
-        Payments that moved meanwhile (cancelled) are left out; the ids of those that were written are the answer.
+        Payments that moved meanwhile (cancelled) are left out; the ids of those that were written are the answer. Lines of the
+        audit log tell the verdicts that were written (`gateway.store.review_lines`).
         """
 
     async def finish_rules(self, fence: int, rules: str) -> None:

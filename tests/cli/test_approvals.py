@@ -38,7 +38,7 @@ steps = [{ group = "finance" }, { group = "board" }]
 """
 
 
-async def session_of(_: People, token: str, source: Source) -> Any:
+async def session_of(_: People, token: str, source: Source, **__: Any) -> Any:
     """Whoever signs in is who they say, in both groups."""
     person = Person(name=token, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance", "board"}))
     acting = Acting(caller=source.caller, person=person, address=source.address)

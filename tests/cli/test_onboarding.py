@@ -53,6 +53,11 @@ def test_keys_are_made_once_and_kept_when_the_bank_cannot_be_reached(bankgate: A
     again = bankgate("connections", "init", "bank", "--config", ebics)
     assert (again.code, "made" in again.out) == (1, False)
     assert {path.name for path in store.rglob("*")} == before
+    told = json.loads(bankgate("audit", "list", "--config", ebics, "--action", "connection", "--personal", "--json").out)
+    lines = [(line["action"], line["outcome"], json.loads(line["detail"])) for line in reversed(told)]
+    assert [(action, outcome) for action, outcome, _ in lines] == [("connection.keys_sent", "failed")] * 2
+    assert ("store:bank-a" in lines[0][2]["made"], lines[1][2]["made"]) == (True, [])
+    assert {len(known) for known in lines[0][2]["keys"].values()} == {64}
     (row,) = json.loads(bankgate("connections", "check", "bank", "--config", ebics, "--json").out)
     assert "no connection" in row["problems"][0]
 

@@ -108,3 +108,19 @@ def test_explain_takes_no_payment_that_the_service_would_not_take(
     done = bankgate("policies", "explain", request_file, "--config", ruled, *AT)
     assert done.code == 1
     assert "payments[0].amount: " in done.err
+
+
+def test_check_looks_into_the_store_for_the_members_of_groups_and_makes_no_database(bankgate: Bankgate, ruled: Path) -> None:
+    done = bankgate("policies", "check", ruled, "--store")
+    assert done.code == 1
+    assert "group cfo: one payment may need 1 of it, and nobody who may approve is in it" in done.err
+    assert not (ruled / "bankgate.db").exists()
+
+
+def test_a_caller_that_may_approve_where_nobody_can_is_a_warning_of_config_check(bankgate: Bankgate, ruled: Path) -> None:
+    text = (ruled / "bankgate.toml").read_text(encoding="utf-8")
+    (ruled / "bankgate.toml").write_text(text.replace('"submit"', '"submit", "approve"'), encoding="utf-8")
+    done = bankgate("config", "check", ruled)
+    assert (done.code, "caller erp may carry approvals (approve), and nobody can sign in" in done.err) == (0, True)
+    told = json.loads(bankgate("config", "check", ruled, "--json").out)
+    assert (told["ok"], len(told["warnings"])) == (True, 2)

@@ -17,7 +17,6 @@ from gateway.errors import Forbidden, TooLate
 from gateway.lifecycle import DeliveryEvent
 from gateway.refused_calls import NOBODY, RefusedCalls
 from gateway.service import Gateway
-from gateway.started import tell_start
 from gateway.store.audit import AuditFilter
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import StoreUnavailable
@@ -120,26 +119,6 @@ async def test_a_store_that_cannot_be_written_leaves_a_refusal_what_it_is(clock:
             raise StoreUnavailable("the disk is full")
 
     await RefusedCalls(Full(), clock).note("erp", "", "m", "w")
-
-
-async def test_a_start_tells_with_what_and_which_files_changed_since_the_last_one(store: SqliteStore, tmp_path: Path) -> None:
-    (tmp_path / "connections").mkdir()
-    (tmp_path / "bankgate.toml").write_text("a", encoding="utf-8")
-    (tmp_path / "connections" / "one.toml").write_text("b", encoding="utf-8")
-    await tell_start(store, tmp_path, "serve")
-    await tell_start(store, tmp_path, "serve")
-    (tmp_path / "connections" / "one.toml").write_text("c", encoding="utf-8")
-    (tmp_path / "connections" / "two.toml").write_text("d", encoding="utf-8")
-    await tell_start(store, tmp_path, "worker")
-    await tell_start(store, tmp_path, "serve")
-    told = [(action, thing.partition("@")[0]) for action, _, _, thing in await lines(store)]
-    assert told == [
-        *((("process.started", "serve"),) * 2),
-        ("process.started", "worker"),
-        ("configuration.changed", "connections/one.toml"),
-        ("configuration.changed", "connections/two.toml"),
-        ("process.started", "serve"),
-    ]
 
 
 async def test_checkpoints_come_after_so_many_lines_or_so_long_and_go_on_from_one_another(

@@ -47,11 +47,9 @@ def states(house: House) -> dict[str, str]:
 async def house(make_stage: Any) -> House:
     house = House(await make_stage(pace=PACE))
     await house.set_up()
-    await asyncio.gather(
-        house.say("keys", "new", "checkpoints", "--common-name", "checkpoints", "--kind", "ec-p256",
-                  "--passphrase", "env:CHECKPOINTS", "--out-dir", house.gateway / "keys"),
-        house.say("people", "init", "ada"),
-    )  # fmt: skip
+    await house.say("keys", "new", "checkpoints", "--common-name", "checkpoints", "--kind", "ec-p256",
+                    "--passphrase", "env:CHECKPOINTS", "--out-dir", house.gateway / "keys")  # fmt: skip
+    await house.say("people", "init", "ada")  # whose configuration names that key
     rows = {
         "li.wei": ("--role", "submitter", "--role", "approver", "--group", "accounting", "--group", "management"),
         "zhang": ("--role", "approver", "--group", "management"),

@@ -15,6 +15,7 @@ from bankgate.v1 import operations_pb2_grpc, payments_pb2_grpc, plans_pb2_grpc
 from bankgate.v1 import payments_pb2 as pay
 from gateway.callers import Caller, Money, Permission
 from gateway.config import CallerSettings, Configuration, ConnectionSettings, ListenSettings
+from gateway.people.factors import SecondFactor
 from gateway.people.officers import wanted
 from gateway.people.permissions import PERMISSIONS
 from gateway.people.person import Role
@@ -22,7 +23,7 @@ from gateway.rpc.server import RpcServer
 from gateway.service import Gateway
 from gateway.store.plans import PlanKind
 from gateway.telemetry import Metrics
-from tests.people.conftest import House
+from tests.people.conftest import CONSOLE, House
 from tests.rpc.test_authorisation import CALLS, STUBS, Things
 
 ACTIONS: Final = ("submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit", "people")
@@ -149,3 +150,18 @@ def test_narrowing_adds_nothing_and_keeps_every_limit() -> None:
     assert not narrow.may("approve", "one")
     nothing = wide.within(frozenset({"audit"}), ("*",))
     assert not any(nothing.may(action) for action in ACTIONS)
+
+
+async def test_a_call_of_an_emergency_account_is_one_use_whatever_the_method_asks_about_the_person(
+    house: House, place: Path
+) -> None:
+    codes = await house.people.seal_account(wanted("safe", ["approver"], (), ("*",)), "sealed in an envelope", "machine: root")
+    await house.people.open_sealed("safe", "the bank calls and nobody is in", 30, "machine: root")
+    begun = await house.people.sign_in("safe", "sealed in an envelope", CONSOLE)
+    token = (await house.people.finish_sign_in(begun.sign_in_id, SecondFactor(recovery_code=codes[0]), CONSOLE)).token
+    uses = house.people._metrics.people_emergency_uses_total._value
+    async with serving(house, place, *ACTIONS) as service:
+        for method in ("OperationsService.GetApproval", "OperationsService.DecideApproval", "OperationsService.ListConnections"):
+            before = uses.get()
+            await service.code(method, token)
+            assert uses.get() - before == 1, method

@@ -242,10 +242,17 @@ async def test_a_sealed_account_works_while_it_is_open_loudly_and_waits_for_a_re
     views, _ = await house.people.list_people(await ada.session())
     (waiting,) = [one for view in views for one in view.openings]
     assert waiting.reviewed_at is None
+    assert await emergencies(house) == [("emergency_access", None)], "where operators look"
     await house.people.review_opening(await ada.session(), waiting.opening_id, "looked at every line: one delivery resolved")
     with pytest.raises(TooLate):
         await house.people.review_opening(await ada.session(), waiting.opening_id, "and once more, just to see")
     assert {"emergency.sealed", "emergency.opened", "emergency.reviewed"} <= set(await house.actions())
+    assert await emergencies(house) == [("emergency_access", "reviewed by ada")], "and it resolves by the review alone"
+
+
+async def emergencies(house: House) -> list[tuple[str, str | None]]:
+    found, _ = await house.store.list_discrepancies(include_resolved=True, limit=9)
+    return [(one.kind, one.resolution) for one in found]
 
 
 async def test_whoever_uses_an_emergency_account_leaves_no_way_back_into_it(house: House) -> None:

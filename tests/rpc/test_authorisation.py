@@ -334,7 +334,7 @@ class House:
 class Ada:
     """Whoever signs in is Ada, and proves it."""
 
-    async def session_of(self, token: str, source: Source) -> Any:
+    async def session_of(self, token: str, source: Source, **_: Any) -> Any:
         ada = Person(name=token, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance"}))
         acting = Acting(caller=source.caller, person=ada, address=source.address)
         return SimpleNamespace(session=SimpleNamespace(enrolling=False), acting=acting)

@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 
 from bankgate.v1 import payments_pb2, payments_pb2_grpc, types_pb2
 from gateway import clock
+from gateway.config import Configuration
 from gateway.config_load import load
 from gateway.rpc.server import RpcServer
+from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics
 from tests.support.jose import ISSUER, key_set
 
@@ -116,6 +118,24 @@ async def test_a_stream_ends_when_what_its_caller_may_do_has_changed_and_counts_
         await call.read()
     assert changed.value.code() is CODE.UNAVAILABLE
     assert "resume_token" in (changed.value.details() or "")
+
+
+async def test_what_was_read_is_told_until_it_worked_and_counts_before_that(running: Running) -> None:
+    told: list[list[str]] = []
+
+    async def tell(found: Configuration) -> None:
+        told.append([one.name for one in found.callers])
+        if len(told) == 1:
+            raise StoreUnavailable("the disk is full")
+
+    running.server._rereading._tell = tell
+    running.write(MAIN + TOKENS)
+    with pytest.raises(StoreUnavailable):
+        await running.reread()
+    assert (await listing(running.channel, fresh()))[0] is CODE.UNAUTHENTICATED, "whoever is taken out is gone at once"
+    await running.reread()
+    await running.reread()
+    assert told == [["erp"], ["erp"]]
 
 
 async def test_the_server_looks_by_itself_and_at_once_when_it_is_asked(running: Running) -> None:

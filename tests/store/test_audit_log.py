@@ -12,7 +12,7 @@ import pytest
 from gateway.audit.chain import AuditHead, Part, fault_of
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.record import AuditRecord
-from gateway.store.audit import ROW_COLUMNS, AuditFilter
+from gateway.store.audit import ROW_COLUMNS, AuditFilter, AuditObject
 from gateway.store.postgres.audit_lines import LOCK
 from gateway.store.postgres.connection import Database
 from gateway.store.store import Stale, Store
@@ -174,3 +174,20 @@ async def test_checkpoints_are_kept_once_and_in_their_order(store: Store, clock:
     assert [await store.put_checkpoint(one) for one in (first, first, second, first)] == [True, False, True, False]
     assert (await store.checkpoints(0, 9), await store.checkpoints(3, 9)) == ([first, second], [second])
     assert await store.last_checkpoint() == second
+
+
+async def test_of_many_that_compare_with_the_last_line_one_writes_whatever_shares_its_transaction(another: OpenAnother) -> None:
+    stores = [await another(), await another()]
+    about = AuditObject(action="keys.in_force", object_kind="keys", object_id="gateway")
+    state = record("gateway", action=about.action, object_kind=about.object_kind)
+
+    async def follow(turn: int, after: int) -> bool:
+        return await stores[turn % 2].follow_audit(about, after, [record(f"changed-{turn}"), state])
+
+    assert sum(await asyncio.gather(*(follow(turn, 0) for turn in range(8)))) == 1, "also within one group commit"
+    await stores[0].audit([record("gateway", action="keys.told", object_kind="keys"), record("another")])
+    assert not await follow(9, 0)
+    assert sum(await asyncio.gather(*(follow(turn, 2) for turn in range(8)))) == 1
+    rows = await stores[0].audit_rows(0, 99)
+    assert [row.number for row in rows if about.is_of(state) and row.action == about.action] == [2, 6]
+    assert len(rows) == 6, "nothing of those that came too late"

@@ -14,7 +14,7 @@ from gateway.people.records import Account, Challenge, Factor, FactorKind, Openi
 from gateway.store.people import AccountChange, FactorUse, IdTokenUse
 from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
-from tests.store.support.make import START, HandClock
+from tests.store.support.make import START, HandClock, discrepancy
 
 LINE = [AuditRecord(action="person.changed", actor="person: ada", object_kind="person", object_id="eve")]
 EVE = Account(
@@ -201,10 +201,13 @@ async def test_an_emergency_is_reviewed_once_and_a_proposal_is_carried_out_once(
         opened_at=START,
         open_until=START + timedelta(hours=1),
     )
-    await store.open_sealed(opening, LINE)
+    told = discrepancy("emergency:o1")
+    await store.open_sealed(opening, LINE, [told, discrepancy("another")])
     assert await store.openings() == await store.openings("eve") == [opening]
     assert await store.openings("bob") == []
     await store.review_opening("o1", "ada", "looked", LINE)
+    found, _ = await store.list_discrepancies(include_resolved=True, limit=9)
+    assert {one.key: one.resolution for one in found} == {"emergency:o1": "reviewed by ada", "another": None}
     with pytest.raises(Stale):
         await store.review_opening("o1", "ada", "again", LINE)
     assert await store.openings() == [replace(opening, reviewed_at=START, reviewed_by="ada", review="looked")]

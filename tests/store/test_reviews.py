@@ -205,7 +205,8 @@ async def test_a_decision_is_kept_with_its_proof_beside_what_it_leads_to(store: 
         ("awaiting_approval", "person: ada"),
         ("approved", "person: ada"),
     ]
-    assert [row.object_id for row in await store.audit_rows(0, 9)] == [new.payment_id]
+    lines = [(row.action, row.object_id) for row in await store.audit_rows(0, 9)]
+    assert lines == [("payment.judged", new.payment_id), ("approval.decided", new.payment_id)]
 
 
 @pytest.mark.parametrize("outdated", [{"version": 1}, {"review": 7}])

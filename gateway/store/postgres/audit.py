@@ -8,8 +8,8 @@ from gateway.audit.chain import AuditHead, AuditRow, Part
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.record import AuditRecord
 from gateway.store import codec
-from gateway.store.audit import CHECKPOINT_COLUMNS, ERASED, LIST, ROW_COLUMNS, AuditFilter
-from gateway.store.postgres.audit_lines import head
+from gateway.store.audit import CHECKPOINT_COLUMNS, ERASED, LIST, ROW_COLUMNS, AuditFilter, AuditObject
+from gateway.store.postgres.audit_lines import LOCK, head
 from gateway.store.postgres.connection import Connection, Question
 from gateway.store.postgres.writer import Operation, Tx
 
@@ -24,10 +24,23 @@ _CONDITIONS: Final = {
     "prefix": "({0} = ${1} OR starts_with({0}, ${1} || '.'))",
 }
 
+_LAST: Final = "SELECT coalesce(max(number), 0) FROM audit_log WHERE object_kind = $1 AND object_id = $2 AND action = $3"
+
 
 def append(tx: Tx, records: Sequence[AuditRecord]) -> None:
     """Notes lines in an operation's transaction; they are chained and written right before its commit, or go with it."""
     tx.audit.extend((tx.now, record) for record in records)
+
+
+async def follow(tx: Tx, about: AuditObject, after: int, records: Sequence[AuditRecord]) -> bool:
+    """See `Store.follow_audit`. Whoever has the end of the log has it until the commit, so nobody writes such a line in between.
+    Lines that others noted in this transaction are not in the table yet."""
+    await tx.connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+    last = await tx.connection.fetchval(_LAST, about.object_kind, about.object_id, about.action)
+    if last != after or any(about.is_of(record) for _, record in tx.audit):
+        return False
+    append(tx, records)
+    return True
 
 
 async def rows(db: Connection, after: int, limit: int) -> list[AuditRow]:
@@ -101,6 +114,9 @@ class AuditRows(ABC):
             append(tx, records)
 
         await self._write(note)
+
+    async def follow_audit(self, about: AuditObject, after: int, records: Sequence[AuditRecord]) -> bool:
+        return await self._write(lambda tx: follow(tx, about, after, records))
 
     async def audit_rows(self, after: int, limit: int) -> list[AuditRow]:
         return await self._read(lambda db: rows(db, after, limit))

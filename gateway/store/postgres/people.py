@@ -11,11 +11,13 @@ import asyncpg
 from gateway.audit.record import AuditRecord
 from gateway.people.records import Account, Challenge, Factor, Opening, Pausing, Proposal, Session, Tries
 from gateway.store import people_rows
-from gateway.store.people import AccountChange, FactorUse, IdTokenUse, PauseAfter
+from gateway.store.people import AccountChange, FactorUse, IdTokenUse, PauseAfter, emergency_key
 from gateway.store.people_rows import ACCOUNT, CHALLENGE, FACTOR, OPENING, PROPOSAL, SESSION
+from gateway.store.postgres import discrepancies
 from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection, Question, Row, rows_of
 from gateway.store.postgres.writer import Operation, Tx
+from gateway.store.records import NewDiscrepancy
 from gateway.store.store import Stale
 
 T = TypeVar("T")
@@ -256,8 +258,9 @@ async def tries(db: Connection, keys: Sequence[str]) -> dict[str, Tries]:
     return {row[0]: people_rows.tries_of(tuple(row)[1:], _as_is) for row in rows}
 
 
-async def open_sealed(tx: Tx, opening: Opening, audit: Sequence[AuditRecord]) -> None:
+async def open_sealed(tx: Tx, opening: Opening, audit: Sequence[AuditRecord], told: Sequence[NewDiscrepancy]) -> None:
     await _insert(tx, "people_openings", OPENING, opening)
+    await discrepancies.add(tx, told)
     append(tx, audit)
 
 
@@ -271,6 +274,7 @@ async def review_opening(tx: Tx, opening_id: str, by: str, review: str, audit: S
         *(tx.now, by, review, opening_id),
     )
     _must(changed, "no opening waits for this review")
+    await discrepancies.reconcile(tx, emergency_key(opening_id), (), f"reviewed by {by}")
     append(tx, audit)
 
 
@@ -379,8 +383,8 @@ class PeopleRows(ABC):
     async def tries(self, keys: Sequence[str]) -> dict[str, Tries]:
         return await self._read(lambda db: tries(db, keys))
 
-    async def open_sealed(self, opening: Opening, audit: Sequence[AuditRecord] = ()) -> None:
-        await self._write(lambda tx: open_sealed(tx, opening, audit))
+    async def open_sealed(self, opening: Opening, audit: Sequence[AuditRecord] = (), told: Sequence[NewDiscrepancy] = ()) -> None:
+        await self._write(lambda tx: open_sealed(tx, opening, audit, told))
 
     async def openings(self, name: str | None = None) -> list[Opening]:
         asked = "WHERE ($1::text IS NULL OR name = $1) ORDER BY opened_at DESC"

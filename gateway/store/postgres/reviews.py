@@ -20,6 +20,7 @@ from gateway.store.postgres.connection import Question, Row, rows_of
 from gateway.store.postgres.event_rows import NewEvent, tell
 from gateway.store.postgres.writer import Operation, Tx
 from gateway.store.records import Reason
+from gateway.store.review_lines import lines_of
 from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns, still_may
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
 from gateway.store.store import RightsChanged, Stale
@@ -77,7 +78,7 @@ async def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged])
     if new:
         await tx.connection.copy_records_to_table("reviews", records=new, columns=_REVIEW_COLUMNS)
     await tx.connection.execute("UPDATE review_book SET last_number = $1 WHERE book = 1", number)
-    append(tx, [record for one in written for record in one.audit])
+    append(tx, lines_of(rules, written))
     return frozenset(one.payment_id for one in written)
 
 

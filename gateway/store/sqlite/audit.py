@@ -10,7 +10,7 @@ from gateway.audit.chain import AuditHead, AuditRow, Part
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.record import AuditRecord
 from gateway.store import codec
-from gateway.store.audit import CHECKPOINT_COLUMNS, ERASED, LIST, ROW_COLUMNS, AuditFilter
+from gateway.store.audit import CHECKPOINT_COLUMNS, ERASED, LIST, ROW_COLUMNS, AuditFilter, AuditObject
 from gateway.store.sqlite.audit_lines import head, values_of
 from gateway.store.sqlite.writer import Operation, Tx
 
@@ -20,10 +20,21 @@ _COLUMNS: Final = ", ".join(ROW_COLUMNS)
 _CHECKPOINTS: Final = ", ".join(CHECKPOINT_COLUMNS)
 _CONDITIONS: Final = {"=": "{} = ?", ">=": "{} >= ?", "<": "{} < ?", "prefix": "({0} = ? OR substr({0}, 1, length(?)) = ?)"}
 
+_LAST: Final = "SELECT coalesce(max(number), 0) FROM audit_log WHERE object_kind = ? AND object_id = ? AND action = ?"
+
 
 def append(tx: Tx, records: Sequence[AuditRecord]) -> None:
     """Notes lines in an operation's transaction; they are chained and written right before its commit, or go with it."""
     tx.audit.extend((tx.now, record) for record in records)
+
+
+def follow(tx: Tx, about: AuditObject, after: int, records: Sequence[AuditRecord]) -> bool:
+    """See `Store.follow_audit`. Lines that others noted in this transaction are not in the table yet."""
+    (last,) = tx.db.execute(_LAST, (about.object_kind, about.object_id, about.action)).fetchone()
+    if last != after or any(about.is_of(record) for _, record in tx.audit):
+        return False
+    append(tx, records)
+    return True
 
 
 def rows(db: sqlite3.Connection, after: int, limit: int) -> list[AuditRow]:
@@ -102,6 +113,9 @@ class AuditRows(ABC):
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
         await self._write(lambda tx: append(tx, records))
+
+    async def follow_audit(self, about: AuditObject, after: int, records: Sequence[AuditRecord]) -> bool:
+        return await self._write(lambda tx: follow(tx, about, after, records))
 
     async def audit_rows(self, after: int, limit: int) -> list[AuditRow]:
         return await self._read(lambda db: rows(db, after, limit))

@@ -10,8 +10,10 @@ from typing import Any, Final, TypeVar
 from gateway.audit.record import AuditRecord
 from gateway.people.records import Account, Challenge, Factor, Opening, Pausing, Proposal, Session, Tries
 from gateway.store import codec, people_rows
-from gateway.store.people import AccountChange, FactorUse, IdTokenUse, PauseAfter
+from gateway.store.people import AccountChange, FactorUse, IdTokenUse, PauseAfter, emergency_key
 from gateway.store.people_rows import ACCOUNT, CHALLENGE, FACTOR, OPENING, PROPOSAL, SESSION
+from gateway.store.records import NewDiscrepancy
+from gateway.store.sqlite import discrepancies
 from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.writer import Operation, Tx
 from gateway.store.store import Stale
@@ -222,8 +224,9 @@ def tries(db: Db, keys: Sequence[str]) -> dict[str, Tries]:
     return {row[0]: people_rows.tries_of(row[1:], _moment) for row in rows}
 
 
-def open_sealed(tx: Tx, opening: Opening, audit: Sequence[AuditRecord]) -> None:
+def open_sealed(tx: Tx, opening: Opening, audit: Sequence[AuditRecord], told: Sequence[NewDiscrepancy]) -> None:
     _insert(tx, "people_openings", OPENING, opening)
+    discrepancies.add(tx, told)
     append(tx, audit)
 
 
@@ -233,6 +236,7 @@ def review_opening(tx: Tx, opening_id: str, by: str, review: str, audit: Sequenc
         (tx.now, by, review, opening_id),
     ).rowcount
     _must(changed, "no opening waits for this review")
+    discrepancies.reconcile(tx, emergency_key(opening_id), (), f"reviewed by {by}")
     append(tx, audit)
 
 
@@ -340,8 +344,8 @@ class PeopleRows(ABC):
     async def tries(self, keys: Sequence[str]) -> dict[str, Tries]:
         return await self._read(lambda db: tries(db, keys))
 
-    async def open_sealed(self, opening: Opening, audit: Sequence[AuditRecord] = ()) -> None:
-        await self._write(lambda tx: open_sealed(tx, opening, audit))
+    async def open_sealed(self, opening: Opening, audit: Sequence[AuditRecord] = (), told: Sequence[NewDiscrepancy] = ()) -> None:
+        await self._write(lambda tx: open_sealed(tx, opening, audit, told))
 
     async def openings(self, name: str | None = None) -> list[Opening]:
         asked = "WHERE (? IS NULL OR name = ?) ORDER BY opened_at DESC"

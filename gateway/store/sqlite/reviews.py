@@ -12,6 +12,7 @@ from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.subject import Past
 from gateway.store import codec
 from gateway.store.records import Reason
+from gateway.store.review_lines import lines_of
 from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns, still_may
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
 from gateway.store.sqlite import review_questions as questions
@@ -62,7 +63,7 @@ def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged]) -> fr
                 (one.digest, rules, int(one.verdict.outcome), findings_column(one.verdict), tx.now, key),
             )
     tx.db.execute("UPDATE review_book SET last_number = ? WHERE book = 1", (number,))
-    append(tx, [record for one in written for record in one.audit])
+    append(tx, lines_of(rules, written))
     return frozenset(one.payment_id for one in written)
 
 

@@ -13,6 +13,7 @@ from gateway.lifecycle import PaymentState
 from gateway.people.person import Acting, Role
 from gateway.policy.chain import Choice
 from gateway.review_standing import purpose
+from gateway.store.audit import AuditFilter
 from gateway.use_cases.approvals import GivenFactor
 from tests.gateway.review.conftest import BIG, CONSOLE, DAY_LIMIT, ERP, Build, House, person
 
@@ -52,7 +53,7 @@ async def test_a_decision_its_proof_and_the_line_of_the_audit_log_stand_together
     (signed,) = case.signed
     assert (signed.decision.person.name, signed.decision.digest, signed.factor.kind) == ("ada", digest, "totp")
     assert signed.factor.bound_to == purpose(Choice.APPROVE, digest).hex()
-    (row,) = await house.store.audit_rows(0, 10)
+    (row,), _ = await house.store.list_audit(AuditFilter(action="approval.decided"), limit=10)
     assert (row.action, row.object_id, row.caller, row.address) == (
         "approval.decided",
         payment_id,
