@@ -133,7 +133,7 @@ CONTROL: dict[str, Mutant] = {
         world="control", broken=_patched(SimStore, "used", _used_before), seeds=100, says="and the limit never was more than"
     ),
     "judges by rules that were replaced": Mutant(
-        world="control", broken=_patched(Reviewer, "_book", _book_as_it_is), seeds=100, says="after those of age"
+        world="control", broken=_patched(Reviewer, "_book", _book_as_it_is), seeds=100, says="by rules of age"
     ),
     "writes the line of a decision after the decision": Mutant(
         world="control",

@@ -28,6 +28,7 @@ from gateway.store.people import AccountChange
 from gateway.store.sqlite.people import add_factor, change_account
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.writer import Tx
+from gateway.store.store import Stale
 from gateway.use_cases.approvals import Case, GivenFactor
 from tests.sim.people import Callers, call
 from tests.sim.settings import START
@@ -142,7 +143,7 @@ class Approver:
                 continue
             try:
                 await (self._mischief() if self.world.chaos and self.world.dice.random() < 0.35 else self._honest())
-            except GatewayError as error:
+            except (GatewayError, Stale) as error:
                 self.world.seen[f"control: {type(error).__name__}"] += 1
 
     # -- signing in ----------------------------------------------------------------------------------------------------
@@ -283,13 +284,20 @@ class Officer:
             what = dice.choice(["groups", "groups", "role", "disabled", "signed out", "restored"])
             try:
                 await call(self.world, lambda gateway, name=name, what=what: self._change(gateway, name, what))
-            except GatewayError as error:
+            except (GatewayError, Stale) as error:
                 self.world.seen[f"control: {type(error).__name__}"] += 1
             else:
                 self.world.note("officer", f"control: {what}", name)
+        for name in GROUPS:
+            await self._restore(name)
+
+    async def _restore(self, name: str) -> None:
+        """Until it is done: an answer that was lost, and the same again, meet each other."""
         while True:
-            for name in GROUPS:
-                await call(self.world, lambda gateway, name=name: self._change(gateway, name, "restored"))
+            try:
+                await call(self.world, lambda gateway: self._change(gateway, name, "restored"))
+            except Stale:
+                continue
             return
 
     async def _change(self, gateway: Gateway, name: str, what: str) -> None:

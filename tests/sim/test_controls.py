@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sim.control_mutants import CONTROL
 from tests.sim.ebics_mutants import EBICS
 from tests.sim.front_mutants import FRONT
 from tests.sim.mutants import CONTROLS, MUTANTS, Mutant
@@ -37,3 +38,8 @@ def test_the_simulation_catches_an_ebics_channel_that(name: str) -> None:
 @pytest.mark.parametrize("name", FRONT)
 def test_the_simulation_catches_a_gateway_before_a_front_machine_that(name: str) -> None:
     _caught(FRONT[name])
+
+
+@pytest.mark.parametrize("name", CONTROL)
+def test_the_simulation_catches_a_house_that(name: str) -> None:
+    _caught(CONTROL[name])
