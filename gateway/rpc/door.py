@@ -7,7 +7,7 @@ A servicer's method is written as `async def Method(self, caller, request)` and 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import wraps
 from time import perf_counter
@@ -106,7 +106,8 @@ class Door:
         return await self._carrying(caller, shown, action) if shown.session and action != PEOPLE else caller
 
     async def _carrying(self, caller: Caller, shown: Shown, action: str) -> Caller:
-        """The caller with no more than the roles of the person whom it carries allow. AccessService looks at sessions itself."""
+        """The caller with no more than the roles of the person whom it carries allow, and with who that is. AccessService looks
+        at sessions itself."""
         if not caller.may(PEOPLE):
             raise Forbidden(f"caller {caller.name!r} may not carry people: it needs the action {PEOPLE}")
         source = Source(caller=caller.name, address=shown.person_address)
@@ -118,7 +119,7 @@ class Door:
         narrowed = caller.within(allowed, person.connections)
         if not narrowed.may(action):
             raise _Closed(f"{person.name} may not {action}: no role of theirs allows it", caller.name)
-        return narrowed
+        return replace(narrowed, person=person.name, factor=signed_in.session.factor, address=shown.person_address)
 
     def change(self, callers: Callers, tokens: Tokens) -> None:
         """Other callers from now on; what limits have counted stays counted. Open streams are looked at by `look_at_streams`."""
