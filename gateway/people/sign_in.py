@@ -123,12 +123,17 @@ class SigningIn(Factors, PeopleDesk):
         await self._open(opened, source)
         return opened
 
-    async def begin_id_token(self) -> tuple[str, str]:
-        """For a sign-in at the identity provider: the challenge's id, and the nonce to ask the provider with."""
+    async def begin_id_token(self, source: Source) -> tuple[str, str]:
+        """For a sign-in at the identity provider: the challenge's id, and the nonce to ask the provider with. Who began it
+        finishes it: a token that was caught on its way is no good at another caller."""
         challenge_id, nonce = new_token(), new_token()
         await self._keep(
             Challenge(
-                challenge_id=challenge_id, name="", kind=_NONCE, content=json.dumps({"nonce": nonce}), expires_at=self._soon()
+                challenge_id=challenge_id,
+                name="",
+                kind=_NONCE,
+                content=json.dumps({"nonce": nonce, "caller": source.caller}),
+                expires_at=self._soon(),
             )
         )
         return challenge_id, nonce
@@ -140,9 +145,13 @@ class SigningIn(Factors, PeopleDesk):
         asked = await self._store.take_challenge(challenge_id)
         if settings is None or self._id_tokens is None or asked is None or asked.kind != _NONCE:
             raise self._no()
+        content = json.loads(asked.content)
+        if content.get("caller") != source.caller:
+            log.warning("people.id-token-refused", problem="another caller began this sign-in", caller=source.caller)
+            raise self._no()
         try:
             claims = await self._id_tokens.verify(id_token)
-            found = oidc.identity_of(settings, claims, json.loads(asked.content)["nonce"], self._clock())
+            found = oidc.identity_of(settings, claims, content["nonce"], self._clock())
             use = IdTokenUse(name=found.name, token_sha256=found.token_sha256, expires_at=found.expires_at)
             await self._store.use_id_token(use)
         except (oidc.BadToken, ValueError, Stale) as problem:

@@ -44,8 +44,8 @@ class AccessServicer(Servicer, access_pb2_grpc.AccessServiceServicer):
 
     @with_source
     async def BeginIdTokenSignIn(self, source: Source, request: pb.BeginIdTokenSignInRequest) -> pb.BeginIdTokenSignInResponse:
-        _ = (source, request)
-        challenge_id, nonce = await self.people.begin_id_token()
+        _ = request
+        challenge_id, nonce = await self.people.begin_id_token(source)
         return pb.BeginIdTokenSignInResponse(challenge_id=challenge_id, nonce=nonce)
 
     @with_source

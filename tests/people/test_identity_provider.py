@@ -10,6 +10,7 @@ import pytest
 
 from gateway.config import PeopleSettings
 from gateway.errors import FactorRefused, SignInRefused
+from gateway.people.desk import Source
 from gateway.people.factors import SecondFactor
 from gateway.people.people import People
 from gateway.people.person import Role
@@ -43,7 +44,7 @@ def token(nonce: str, **change: Any) -> str:
 
 
 async def sign_in(people: People, **change: Any) -> str:
-    challenge_id, nonce = await people.begin_id_token()
+    challenge_id, nonce = await people.begin_id_token(CONSOLE)
     return (await people.sign_in_with_token(token(nonce, **change), challenge_id, CONSOLE)).token
 
 
@@ -58,8 +59,8 @@ async def test_an_account_follows_its_claims_at_every_sign_in(house: House, peop
 
 
 async def test_a_token_answers_its_own_question_once(people: People) -> None:
-    challenge_id, nonce = await people.begin_id_token()
-    other_id, other = await people.begin_id_token()
+    challenge_id, nonce = await people.begin_id_token(CONSOLE)
+    other_id, other = await people.begin_id_token(CONSOLE)
     for attempt in (
         people.sign_in_with_token(token(nonce), other_id, CONSOLE),
         people.sign_in_with_token("forged" + token(nonce), challenge_id, CONSOLE),
@@ -68,6 +69,14 @@ async def test_a_token_answers_its_own_question_once(people: People) -> None:
     ):
         with pytest.raises(SignInRefused):
             await attempt
+
+
+async def test_a_sign_in_is_finished_by_the_caller_that_began_it(people: People) -> None:
+    """A token that was caught on its way back from the provider is no good at another caller, and its question is gone."""
+    challenge_id, nonce = await people.begin_id_token(CONSOLE)
+    for source in (Source(caller="other", address=CONSOLE.address), CONSOLE):
+        with pytest.raises(SignInRefused):
+            await people.sign_in_with_token(token(nonce), challenge_id, source)
 
 
 async def test_a_name_that_belongs_to_another_account_is_not_taken_over(house: House, people: People) -> None:

@@ -121,7 +121,7 @@ class Whoever(services.Ada):
 
     async def session_of(self, token: str, source: Source) -> Any:
         acting = Acting(caller=source.caller, person=self.person, address=source.address)
-        return SimpleNamespace(session=SimpleNamespace(enrolling=False), acting=acting)
+        return SimpleNamespace(session=SimpleNamespace(enrolling=False, factor="totp 1"), acting=acting)
 
 
 async def carried(house: services.House, method: str) -> tuple[CODE, str, str]:

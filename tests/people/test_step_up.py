@@ -96,7 +96,7 @@ def people(house: House, settings: PeopleSettings, place: Path, provider: Provid
 
 async def signed_in(people: People, provider: Provider, **change: Any) -> SignedIn:
     """Li, signed in; after a while, when nothing is fresh any more."""
-    challenge_id, nonce = await people.begin_id_token()
+    challenge_id, nonce = await people.begin_id_token(CONSOLE)
     opened = await people.sign_in_with_token(provider.token(nonce, **change), challenge_id, CONSOLE)
     provider.clock.advance(minutes=6)
     return await people.session_of(opened.token, CONSOLE)
@@ -218,7 +218,7 @@ async def test_a_token_is_not_replayed_not_even_under_the_nonce_of_another_quest
         provider.clock.advance(seconds=10)
         with pytest.raises(FactorRefused):
             await prove(people, li, question, shown)
-    challenge_id, nonce = await people.begin_id_token()
+    challenge_id, nonce = await people.begin_id_token(CONSOLE)
     with pytest.raises(SignInRefused):
         await people.sign_in_with_token(provider.token(nonce, jti="J-1"), challenge_id, CONSOLE)
 

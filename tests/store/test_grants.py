@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
 from gateway.people.person import Role
 from gateway.people.records import Account, Opening
 from gateway.policy.chain import Choice
-from gateway.store.people import AccountChange
+from gateway.store.people import AccountChange, IdTokenUse
 from gateway.store.plans import NewOccurrence, OccurrenceState, PlanKey, PlanKind, PlanState, PlanWrite
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.grants import statements
@@ -22,7 +23,7 @@ from gateway.store.postgres.store import PostgresStore
 from gateway.store.recalls import NewRecall, RecallAnswer, RecallState
 from gateway.store.records import DeliveryFilter, PaymentFilter, Reason
 from gateway.store.serials import SerialAsk, SerialNote
-from gateway.store.store import StoreUnavailable
+from gateway.store.store import Stale, StoreUnavailable
 from tests.store.support.make import (
     CONNECTION,
     HandClock,
@@ -280,6 +281,16 @@ async def test_both_write_the_audit_log_and_neither_changes_it(worker: PostgresS
     for role, attack in [("t_serve", only_serve), *((role, attack) for role in ("t_serve", "t_worker") for attack in attacks)]:
         with psycopg.connect(roles.url(role)) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(attack)
+
+
+async def test_serve_counts_the_day_of_callers_and_uses_id_tokens_up(serve: PostgresStore, clock: HandClock) -> None:
+    for _ in range(2):
+        await serve.take_quota("erp", clock().date(), needed=1, wanted=5, most=100)
+    await serve.give_back_quota("erp", clock().date(), 1)
+    use = IdTokenUse(name="li", token_sha256="t1", expires_at=clock() + timedelta(minutes=1))
+    await serve.use_id_token(use)
+    with pytest.raises(Stale):
+        await serve.use_id_token(use)
 
 
 async def test_serve_keeps_people_and_can_neither_open_a_sealed_account_nor_forget_one(
