@@ -87,11 +87,23 @@ class Caller:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()  # none: from anywhere
     dated: bool = False  # whether what it may do changes with the day
     address: str = field(default="", compare=False)  # from where this call came; "" where it came from nowhere else
+    person: str = ""  # the signed-in person whom it carries in this call; "": nobody
+    factor: str = field(default="", compare=False)  # the second factor that the person's session was last signed off with
 
     def __post_init__(self) -> None:
         if not self.permissions and not self.dated:
             simple = Permission(actions=self.actions, connections=frozenset(self.connections))
             object.__setattr__(self, "permissions", (simple,))
+
+    @property
+    def acts(self) -> str:
+        """The name of whoever acts: the person's, where it carries one, else its own."""
+        return self.person or self.name
+
+    @property
+    def actor(self) -> str:
+        """Likewise, as histories and the audit log show it (`Acting.name`)."""
+        return f"person: {self.person}" if self.person else f"caller: {self.name}"
 
     def at(self, day: date) -> "Caller":
         """The same caller with the permissions that are in force on a day."""

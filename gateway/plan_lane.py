@@ -9,6 +9,8 @@ Calendars, settings and templates change; each order is therefore looked at once
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import takewhile
 from typing import Final, Protocol
 
 import structlog
@@ -18,9 +20,10 @@ from gateway.callers import Caller, caller_of
 from gateway.config import Configuration
 from gateway.errors import BadRequest, Conflict, Forbidden, GatewayError, Invalid, NotFound
 from gateway.plan_forms import ReadOrder, Source, bank_days_of, source_of
+from gateway.policy.subject import entered_by
 from gateway.schedule import Shift, shifted
 from gateway.standing_order import BankDays, Due, StandingOrder, decoded, dues, own_fields, reference_of, values_of
-from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanState, PlanStore
+from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanState, PlanStore, PlanVersion
 from gateway.store.records import NewDiscrepancy, Payment
 from gateway.store.store import Clock, Stale, StoreUnavailable
 from gateway.telemetry import place_of
@@ -144,7 +147,8 @@ class PlanLane:
             execution = shifted(today, Shift.FOLLOWING, turn.days.bank_day).day
         form = {**filled.form, **own_fields(key.plan_id, due.due_date, execution)}
         try:
-            (done,) = await self.payments.submit(self._caller(key.caller), [self.read(form)])
+            people = await self._authors(turn)
+            (done,) = await self.payments.submit(self._caller(key.caller), [self.read(form)], submitted_by=people)
         except Conflict:  # stored meanwhile, in other words: by whoever had this lane before
             known = await self.store.payment_by_reference(key.caller, form["payment_reference"])
             if known is None:
@@ -154,6 +158,22 @@ class PlanLane:
             if used is not None:
                 await self.store.use_plan(used.key)
         return done.payment_id
+
+    async def _authors(self, turn: _Turn) -> str | None:
+        """Who made the payment what it is: the people of order, template and beneficiary since each says what it says. None of
+        them approves it."""
+        assert turn.source is not None  # noqa: S101 - asked before
+        names: set[str] = set()
+        for plan in (turn.plan, turn.source.template, turn.source.beneficiary):
+            if plan is not None:
+                names |= await self._people_of(plan)
+        return entered_by(names)
+
+    async def _people_of(self, plan: Plan) -> set[str]:
+        """Who made it, changed it or turned it since its content is what it is."""
+        versions = await self.store.plan_versions(plan.key)  # newest first
+        in_force = takewhile(partial(_says, plan.content), versions)
+        return {version.person for version in in_force if version.person}
 
     def _caller(self, name: str) -> Caller:
         """The caller with what it may do today. Raises Forbidden if it is configured no more."""
@@ -192,3 +212,7 @@ class PlanLane:
         told = say.stuck(plan, words)
         await self.store.add_discrepancies([told])
         await self.store.look_at_plan(plan.key, plan.version, self.clock() + STUCK_AGAIN)
+
+
+def _says(content: str, version: PlanVersion) -> bool:
+    return version.content == content

@@ -35,6 +35,10 @@ _OURS: dict[str, tuple[str, str]] = {
         "Held: what was to leave is not what was approved, or approvals are missing. A person has to look.",
         "已暂挂：即将发出的内容与审批内容不一致，或缺少审批，需人工处理。",
     ),
+    "bankgate.approver-gone": (
+        "Held: somebody who approved it no longer has the right to, and the rules look at that again. It is judged again now.",
+        "已暂挂：审批人已失去审批权限，且规则要求复核审批权限，现正重新审核。",
+    ),
     "bankgate.formed-again": (
         "Taken out of a message that was stopped before it left, because of another payment in it; it goes into the next one.",
         "所在报文因另一笔付款在发出前停止，本笔将编入下一报文。",

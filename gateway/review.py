@@ -22,7 +22,19 @@ from gateway.policy.chain import Standing
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
-from gateway.review_standing import asks_the_same, facts_of, may_be_judged_anew, place_of, standing, subject_of, way, why
+from gateway.recheck import people_now
+from gateway.review_standing import (
+    APPROVER_GONE,
+    People,
+    asks_the_same,
+    facts_of,
+    may_be_judged_anew,
+    place_of,
+    standing,
+    subject_of,
+    way,
+    why,
+)
 from gateway.send_window import SendWindow
 from gateway.store.records import Payment, Reason
 from gateway.store.reviews import Judged, Review, Waiting
@@ -194,7 +206,8 @@ class Reviewer:
                 return True  # nothing was written, and it goes on
             verdicts = [Verdict(findings=(check_failed(failed.name),))]
         self._one_by_one = max(0, self._one_by_one - len(found))
-        judged = [self._judged(one, verdict, now) for one, verdict in zip(found, verdicts, strict=True)]
+        people = await people_now(self.store, verdicts)
+        judged = [self._judged(one, verdict, now, people) for one, verdict in zip(found, verdicts, strict=True)]
         try:
             written = await self.store.write_judged(fence, rules, judged)
         except Stale:
@@ -229,14 +242,14 @@ class Reviewer:
             return [Verdict(findings=(NO_RULES,)) for _ in subjects]
         return [Verdict(findings=tuple(own)) for own in findings]
 
-    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime) -> Judged:
+    def _judged(self, waiting: Waiting, verdict: Verdict, now: datetime, people: People) -> Judged:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
         found = standing(subject, verdict, waiting.signed)
         if review is not None and found.digest != review.digest:
             return _void(waiting, review)
-        there = place_of(found)
-        reason = why(found, verdict, self._approved(payment, found, review is not None, now))
+        there = place_of(found, people)
+        reason = why(found, verdict, self._approved(payment, found, review is not None, now), people)
         changed = review is not None and not asks_the_same(review.verdict, verdict)
         return Judged(
             payment_id=payment.payment_id,
@@ -289,4 +302,6 @@ def _is_stale(waiting: Waiting, rules: str) -> bool:
     """Whether a payment has to be judged by these rules."""
     if not may_be_judged_anew(waiting.payment):
         return False
+    if waiting.payment.state is PaymentState.HELD and waiting.payment.reason.code == APPROVER_GONE:
+        return True  # not the rules have changed, but people
     return waiting.review is None or waiting.review.rules != rules

@@ -19,18 +19,20 @@ from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
 from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
-from gateway.review_standing import place_of, standing_now
+from gateway.recheck import people_now
+from gateway.review_standing import People, place_of, standing_now
 from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
 from gateway.store.reviews import Waiting
 from gateway.store.store import Stale, Store
 
 PAGE: Final = 500
 TRIES: Final = 20
-VOID, NOT_REVIEWED = "approval-void", "not-reviewed"
+VOID, NOT_REVIEWED, APPROVER_GONE = "approval-void", "not-reviewed", "approver-gone"
+_JUDGED_ANEW: Final = frozenset({NOT_REVIEWED, APPROVER_GONE})
 
 
 class NotApproved(Exception):
-    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`)."""
+    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `APPROVER_GONE`)."""
 
     def __init__(self, payments: dict[str, str]) -> None:
         self.payments = payments
@@ -110,8 +112,9 @@ class Gate:
         while True:
             page, token = await self.store.delivery_reviews(delivery.delivery_id, limit=PAGE, after=token)
             count += len(page)
+            people = await people_now(self.store, [one.review.verdict for one in page if one.review is not None])
             for one in page:
-                problem = _problem(one, strict=strict)
+                problem = _problem(one, people, strict=strict)
                 if problem is not None:
                     held[one.payment.payment_id] = problem
                 elif one.review is not None:
@@ -131,9 +134,13 @@ class Gate:
             found = await self.store.payment(payment_id)
             if found is not None and found.state is PaymentState.BATCHED:
                 changes.append(_held(found, problem.payments[payment_id]))
-        told = [say.approval_void(origin, delivery, payment_id, word) for payment_id, word in problem.payments.items()]
+        told = [
+            say.approval_void(origin, delivery, payment_id, word)
+            for payment_id, word in problem.payments.items()
+            if word != APPROVER_GONE  # somebody's rights were changed as they should be: nothing to look into
+        ]
         await self.store.change_payments(changes, told)
-        if NOT_REVIEWED in problem.payments.values():
+        if not _JUDGED_ANEW.isdisjoint(problem.payments.values()):
             await self._judge_anew()
         await self.store.change_delivery(
             DeliveryChange(
@@ -157,14 +164,16 @@ class Gate:
         await self.store.wake_lane(REVIEW_LANE)
 
 
-def _problem(waiting: Waiting, *, strict: bool) -> str | None:
+def _problem(waiting: Waiting, people: People, *, strict: bool) -> str | None:
     """Why a payment must not leave; None: it may."""
     if waiting.payment.state is not PaymentState.BATCHED:  # it was taken out already, and the message still lists it
-        return NOT_REVIEWED if waiting.payment.reason == ours(NOT_REVIEWED) else VOID
+        return next((word for word in _JUDGED_ANEW if waiting.payment.reason == ours(word)), VOID)
     if waiting.review is None:
         return NOT_REVIEWED if strict else None
     found = standing_now(waiting)
-    return None if found is not None and place_of(found) is PaymentState.APPROVED else VOID
+    if found is None or place_of(found) is not PaymentState.APPROVED:
+        return VOID
+    return None if place_of(found, people) is PaymentState.APPROVED else APPROVER_GONE
 
 
 def _held(payment: Payment, word: str) -> PaymentChange:

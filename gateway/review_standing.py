@@ -8,6 +8,7 @@ from typing import Final
 from formats.model import RemittanceInformation
 from formats.rules.places import creditor_country
 from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
+from gateway.people.person import Person
 from gateway.policy.chain import Choice, Standing, hold_name, progress, standing_of, state
 from gateway.policy.habits.words import name_key
 from gateway.policy.subject import Past, Subject, account_key
@@ -17,9 +18,11 @@ from gateway.store.records import Payment, Reason
 from gateway.store.reviews import Facts, Signed, Step, Waiting
 
 _P, _E = PaymentState, PaymentEvent
+People = Mapping[str, Person] | None
 
 BY_POLICY: Final = "policy."  # how the codes of reasons begin that rules gave
 NOT_REVIEWED: Final = "bankgate.not-reviewed"
+APPROVER_GONE: Final = "bankgate.approver-gone"
 VOID: Final = "bankgate.approval-void"
 _PURPOSE: Final = b"bankgate decision\x01"
 
@@ -124,7 +127,7 @@ def standing_now(waiting: Waiting) -> Standing | None:
 def may_be_judged_anew(payment: Payment) -> bool:
     """Whether rules decide where it stands: not if it is held for another reason, which only people can end."""
     if payment.state is _P.HELD:
-        return payment.reason.code.startswith(BY_POLICY) or payment.reason.code == NOT_REVIEWED
+        return payment.reason.code.startswith(BY_POLICY) or payment.reason.code in {NOT_REVIEWED, APPROVER_GONE}
     return payment.state in WAITING
 
 
@@ -153,28 +156,28 @@ def way(here: PaymentState, there: PaymentState, reason: Reason) -> tuple[Step, 
     return tuple(steps)
 
 
-def place_of(found: Standing) -> PaymentState:
-    """Where a payment belongs that is neither in a message nor at its end."""
-    return state(found)
+def place_of(found: Standing, people: People = None) -> PaymentState:
+    """Where a payment belongs that is neither in a message nor at its end. `people`: as `gateway.recheck` finds them."""
+    return state(found, people)
 
 
-def why(found: Standing, verdict: Verdict, approved: Reason) -> Reason:
+def why(found: Standing, verdict: Verdict, approved: Reason, people: People = None) -> Reason:
     """The reason that goes with its place, in a person's words; `approved` is that of a payment that may go."""
-    match place_of(found):
+    match place_of(found, people):
         case _P.REJECTED:
             return _told(verdict.leading, "refused", "拒绝") if found.refused is None else ours("refused-by-person")
         case _P.HELD:
             holds = (one for one in verdict.findings if hold_name(one) in found.held_by)
             return _told(next(holds, None), "held", "暂挂")
         case _P.AWAITING_APPROVAL:
-            return _waits(found, verdict)
+            return _waits(found, verdict, people)
         case _:
             return approved
 
 
-def _waits(found: Standing, verdict: Verdict) -> Reason:
+def _waits(found: Standing, verdict: Verdict, people: People) -> Reason:
     """The first chain that is not complete, and whom it waits for."""
-    for one in progress(found):
+    for one in progress(found, people):
         if (due := one.due) is None:
             continue
         done = sum(len(people) for people in one.approved)
@@ -187,11 +190,6 @@ def _waits(found: Standing, verdict: Verdict) -> Reason:
             text_zh=f"{told.text_zh}；下一审批组：{due.group}（已审批 {done}/{asked}）",
         )
     return ours("awaiting-approval")
-
-
-def due_steps(found: Standing) -> tuple[ApprovalStep, ...]:
-    """The steps that somebody has to take next, one of each chain that is not complete."""
-    return tuple(due for one in progress(found) if (due := one.due) is not None)
 
 
 def _told(finding: Finding | None, word_en: str, word_zh: str) -> Reason:

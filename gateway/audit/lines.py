@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.audit.chain import AuditRow
 from gateway.audit.record import AuditRecord
+from gateway.callers import Caller
 
 ITSELF = "bankgate"  # the actor where nobody asked
 ERASED = "audit.erased"
@@ -39,15 +40,16 @@ def erased_by(row: AuditRow) -> Iterator[tuple[int, str]]:
         yield from ((number, part) for number in range(first, min(last, row.number - 1) + 1))
 
 
-def by_caller(caller: str, address: str, action: str, kind: str, object_id: str, **detail: Any) -> AuditRecord:
-    """What a caller did. `detail`: JSON values, without account numbers."""
+def by_caller(caller: Caller, action: str, kind: str, object_id: str, **detail: Any) -> AuditRecord:
+    """What a caller did, or the person whom it carries. `detail`: JSON values, without account numbers."""
     return AuditRecord(
         action=action,
-        actor=f"caller: {caller}",
+        actor=caller.actor,
         object_kind=kind,
         object_id=object_id,
-        caller=caller,
-        address=address,
+        caller=caller.name,
+        address=caller.address,
+        factor=caller.factor,
         detail=detail_text(detail),
     )
 

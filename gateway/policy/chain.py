@@ -18,7 +18,7 @@ from gateway.lifecycle import PaymentState
 from gateway.people.person import Person, Role
 from gateway.policy.digest import digest_of
 from gateway.policy.rules import RECHECK
-from gateway.policy.subject import Subject
+from gateway.policy.subject import Subject, people_of
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
 
 EVERY_CONNECTION: Final = "*"
@@ -292,7 +292,7 @@ def _connected(standing: Standing, person: Person) -> bool:
 
 
 def _submitted(standing: Standing, person: Person) -> bool:
-    return standing.submitted_by is not None and _key(person.name) == _key(standing.submitted_by)
+    return _key(person.name) in {_key(name) for name in people_of(standing.submitted_by)}
 
 
 def _key(name: str) -> str:

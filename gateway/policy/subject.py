@@ -1,5 +1,6 @@
 """What rules judge: a payment as it was asked for, and the payments that came before it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +21,16 @@ def account_key_of(number: str) -> str:
     return "".join(number.split()).upper()
 
 
+def entered_by(names: Iterable[str]) -> str | None:
+    """People as a payment's `submitted_by` names them: apart by blanks, which no name has; None for nobody."""
+    return " ".join(sorted(set(names))) or None
+
+
+def people_of(submitted_by: str | None) -> tuple[str, ...]:
+    """The people whom a payment's `submitted_by` names: more than one where several made the standing order that made it."""
+    return tuple((submitted_by or "").split())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A payment before the judgement. `terms` and `transfer` are what the bank would be told."""
@@ -28,7 +39,7 @@ class Subject:
     caller: str
     connection_id: str
     submitted_at: datetime
-    submitted_by: str | None  # the person who entered it, where one is known; None: the caller's own system
+    submitted_by: str | None  # who entered it, where that is known (`people_of`); None: the caller's own system
     terms: PaymentTerms
     transfer: CreditTransfer
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import wraps
 from time import perf_counter
@@ -126,7 +126,8 @@ class Door:
         return await self._carrying(caller, shown, action, used=used)
 
     async def _carrying(self, caller: Caller, shown: Shown, action: str, *, used: bool) -> tuple[Caller, Carried]:
-        """The caller with no more than the roles of the person whom it carries allow. AccessService looks at sessions itself."""
+        """The caller with no more than the roles of the person whom it carries allow, and with who that is. AccessService looks
+        at sessions itself."""
         if not caller.may(PEOPLE):
             raise Forbidden(f"caller {caller.name!r} may not carry people: it needs the action {PEOPLE}")
         source = Source(caller=caller.name, address=shown.person_address)
@@ -138,7 +139,8 @@ class Door:
         narrowed = caller.within(allowed, person.connections)
         if not narrowed.may(action):
             raise _Closed(f"{person.name} may not {action}: no role of theirs allows it", caller.name)
-        return narrowed, Carried(shown.session, source, signed_in)
+        known = replace(narrowed, person=person.name, factor=signed_in.session.factor, address=shown.person_address)
+        return known, Carried(shown.session, source, signed_in)
 
     def change(self, callers: Callers, tokens: Tokens) -> None:
         """Other callers from now on; what limits have counted stays counted. Open streams are looked at by `look_at_streams`."""

@@ -78,7 +78,7 @@ class PlanWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanVersion:
-    """One version of a plan."""
+    """One version of a plan. `changed_by`: as `gateway.callers.Caller.actor` says."""
 
     version: int
     state: PlanState
@@ -86,6 +86,12 @@ class PlanVersion:
     changed_by: str
     reason: str
     changed_at: datetime
+
+    @property
+    def person(self) -> str:
+        """The person who made it; "" where no person did."""
+        kind, _, name = self.changed_by.partition("person: ")
+        return "" if kind else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

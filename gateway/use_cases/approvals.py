@@ -36,6 +36,7 @@ from gateway.policy.chain import (
 from gateway.policy.cutoff import approve_by, late_words
 from gateway.policy.texts import Words
 from gateway.reasons import ours
+from gateway.recheck import people_now
 from gateway.review_standing import (
     VOID,
     may_be_decided,
@@ -46,6 +47,7 @@ from gateway.review_standing import (
     way,
     why,
 )
+from gateway.review_standing import People as PeopleNow
 from gateway.store.records import Payment
 from gateway.store.reviews import Decided, Review, Signed, Waiting
 from gateway.store.store import Clock, Stale, Store
@@ -143,12 +145,15 @@ class Approvals(Desk):
         found, following = await one_page(
             self._store.waiting(wanted, self._visible(caller, "approve", connection_id), limit=page_size(limit), after=token)
         )
-        return [self._case(one) for one in found if one.review is not None and may_be_decided(one.payment)], following
+        shown = [one for one in found if one.review is not None and may_be_decided(one.payment)]
+        people = await self._people(*shown)
+        return [self._case(one, people) for one in shown], following
 
     async def approval(self, caller: Caller, payment_id: str) -> Case:
         """One payment with what rules found and people decided, wherever it stands. Raises NotFound."""
         self._authorise(caller, "approve")
-        return self._case(await self._judged(caller, payment_id))
+        waiting = await self._judged(caller, payment_id)
+        return self._case(waiting, await self._people(waiting))
 
     async def payee_of(self, payment: Payment) -> PayeeCheck | None:
         """The latest answer about the payee that the payment names now; None if there is none."""
@@ -160,7 +165,7 @@ class Approvals(Desk):
         if not self._judged_once:
             self._judged_once = (await self._store.review_book()).fence > 0
         found = await self._store.review(payment.payment_id) if self._judged_once else None
-        return None if found is None or found.review is None else self._case(found)
+        return None if found is None or found.review is None else self._case(found, await self._people(found))
 
     async def decide(
         self,
@@ -190,14 +195,15 @@ class Approvals(Desk):
         proof: FactorProof | None = None
         for _ in range(TRIES):
             waiting = await self._judged(caller, payment_id)
-            case, subject = self._case(waiting), subject_of(waiting.payment)
+            people = await self._people(waiting)
+            case, subject = self._case(waiting, people), subject_of(waiting.payment)
             now = standing(subject, case.review.verdict, waiting.signed)
             if seen not in {0, case.review.version}:
                 raise TooLate("rules or people have said something else since you looked: look at it again", CHANGED)
-            _may(case, now, person, choice, digest)
+            _may(case, now, _Asking(person, choice, digest), people)
             if proof is None:
                 proof = await self._proof(acting, choice, digest, factor)
-            decided = self._decided(waiting, now, _Wish(choice, acting, person, proof, reason))
+            decided = self._decided(waiting, now, _Wish(choice, acting, person, proof, reason), people)
             try:
                 await self._store.decide(decided)
             except Stale:  # somebody else decided, or rules changed: it is looked at again
@@ -221,7 +227,11 @@ class Approvals(Desk):
             raise Forbidden("the second factor was not given for this decision, or not just now")
         return proof
 
-    def _case(self, waiting: Waiting) -> Case:
+    async def _people(self, *waiting: Waiting) -> PeopleNow:
+        """As they are now, if rules that judged these payments look at approvers again."""
+        return await people_now(self._store, [one.review.verdict for one in waiting if one.review is not None])
+
+    def _case(self, waiting: Waiting, people: PeopleNow) -> Case:
         payment, review = waiting.payment, waiting.review
         subject = subject_of(payment)
         assert review is not None  # noqa: S101 - only payments that were judged are shown
@@ -233,7 +243,7 @@ class Approvals(Desk):
             signed=waiting.signed,
             digest=found.digest,
             intact=found.digest == review.digest,
-            progress=progress(found),
+            progress=progress(found, people),
             holds=found.held_by,
             approve_by=by,
             late=late,
@@ -254,14 +264,14 @@ class Approvals(Desk):
             f"现在审批已晚于 {requested} 的最后发送窗口。{answer.text_zh}",
         )
 
-    def _decided(self, waiting: Waiting, found: Standing, wish: "_Wish") -> Decided:
+    def _decided(self, waiting: Waiting, found: Standing, wish: "_Wish", people: PeopleNow) -> Decided:
         payment, review, now = waiting.payment, waiting.review, self._clock()
         assert review is not None  # noqa: S101 - asked before
         holds = found.held_by if wish.choice is Choice.RELEASE else frozenset()
         decision = Decision(choice=wish.choice, person=wish.person, digest=found.digest, at=now, holds=holds)
-        following = after(found, decision)
-        there = place_of(following)
-        told = why(following, review.verdict, ours("reviewed"))
+        following = after(found, decision, people)
+        there = place_of(following, people)
+        told = why(following, review.verdict, ours("reviewed"), people)
         if there is PaymentState.REJECTED:
             told = ours("refused-by-person", wish.reason[:500])
         signed = Signed(
@@ -301,17 +311,30 @@ _TOLD: Final = {
 }
 
 
-def _may(case: Case, now: Standing, person: Person, choice: Choice, digest: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who wants to decide what, and about which content."""
+
+    person: Person
+    choice: Choice
+    digest: bytes
+
+
+def _may(case: Case, now: Standing, asking: _Asking, people: PeopleNow) -> None:
     """Raises `TooLate` or `Forbidden` where the person may not decide this, or it is not what they saw."""
-    payment = case.payment
-    if digest != case.digest:
+    payment, choice = case.payment, asking.choice
+    if asking.digest != case.digest:
         raise TooLate("the payment is not what you decided about: look at it again", CHANGED)
     if choice not in case.choices:
         if not case.intact and choice is not Choice.REFUSE:
             raise TooLate("what is stored is not what was judged: refuse it, and submit the payment anew", CHANGED)
         raise TooLate(f"the payment is {payment.state.value}; that is not decided about it now", payment.state.value)
-    ask = {Choice.APPROVE: may_approve, Choice.REFUSE: may_refuse, Choice.RELEASE: may_release}[choice]
-    refused: NotAllowed | None = ask(now, person, subject_of(payment))
+    refused: NotAllowed | None
+    if choice is Choice.APPROVE:
+        refused = may_approve(now, asking.person, subject_of(payment), people)
+    else:
+        ask = may_refuse if choice is Choice.REFUSE else may_release
+        refused = ask(now, asking.person, subject_of(payment))
     if refused is None:
         return
     if refused.code in _TOO_LATE:

@@ -47,8 +47,8 @@ class Desk:
             raise Forbidden(f"caller {caller.name!r} may not {action}{where}", missing)
 
     def _line(self, caller: Caller, action: str, kind: str, object_id: str, **detail: Any) -> AuditRecord:
-        """The line of the audit log about what a caller does."""
-        return by_caller(caller.name, caller.address, action, kind, object_id, **detail)
+        """The line of the audit log about what a caller does, or the person whom it carries."""
+        return by_caller(caller, action, kind, object_id, **detail)
 
     def _visible(self, caller: Caller, action: str, connection_id: str | None) -> tuple[str, ...] | None:
         """The connections to look at: the one asked for, else all on which the caller may do this (None: no restriction)."""

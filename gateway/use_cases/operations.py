@@ -93,7 +93,7 @@ class Operations(Desk):
             )
         evidence = Evidence(
             found_at=now,
-            source=f"person: {caller.name}",
+            source=f"person: {caller.acts}",
             verdict="arrived" if arrived else "did_not_arrive",
             detail=reason,
         )
@@ -114,8 +114,8 @@ class Operations(Desk):
                     state=delivery.state,
                     event=event,
                     next_state=advance(DELIVERY_TABLE, delivery.state, event),
-                    reason=ours("decided", f"{caller.name}: {reason}"),
-                    source=f"person: {caller.name}",
+                    reason=ours("decided", f"{caller.acts}: {reason}"),
+                    source=f"person: {caller.acts}",
                     due_at=None if arrived else now,
                     evidence=(evidence,),
                     payment_event=PaymentEvent.MESSAGE_SENT if arrived else None,
@@ -147,7 +147,7 @@ class Operations(Desk):
             raise NotFound("there is no such discrepancy")
         try:
             line = self._line(caller, "discrepancy.resolved", "discrepancy", str(discrepancy_id), key=found.key, reason=reason)
-            return await self._store.resolve_discrepancy(discrepancy_id, caller.name, reason, [line])
+            return await self._store.resolve_discrepancy(discrepancy_id, caller.acts, reason, [line])
         except Stale:
             raise TooLate("the discrepancy is resolved already", "resolved") from None
 

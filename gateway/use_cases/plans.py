@@ -86,7 +86,7 @@ class Plans(Payments):
             tuple(account[name] for name in ("iban", "other_id") if account.get(name)),
         )
         key = _key(caller, PlanKind.BENEFICIARY, plan_id)
-        return await self._put(key, content, version=version, reason=reason, words=words)
+        return await self._put(key, content, by=caller, version=version, reason=reason, words=words)
 
     async def put_template(
         self, caller: Caller, plan_id: str, content: Mapping[str, Any], *, version: int | None, reason: str
@@ -100,7 +100,8 @@ class Plans(Payments):
             self._authorise(caller, "submit", connection_id)
         if content.get("beneficiary_id"):
             await active(self._store, _key(caller, PlanKind.BENEFICIARY, content["beneficiary_id"]))
-        return await self._put(_key(caller, PlanKind.TEMPLATE, plan_id), content, version=version, reason=reason)
+        key = _key(caller, PlanKind.TEMPLATE, plan_id)
+        return await self._put(key, content, by=caller, version=version, reason=reason)
 
     async def end_plan(self, caller: Caller, kind: PlanKind, plan_id: str, reason: str) -> Plan:
         """Ends a plan of any kind; one that has ended is answered as it is. Raises NotFound."""
@@ -184,7 +185,7 @@ class Plans(Payments):
             key=_key(caller, PlanKind.STANDING_ORDER, plan_id),
             state=PlanState.PAUSED if paused else PlanState.ACTIVE,
             content=encoded(order),
-            changed_by=f"caller: {caller.name}",
+            changed_by=caller.actor,
             reason=reason,
             version=version,
             handled_until=today - _DAY,
@@ -232,7 +233,14 @@ class Plans(Payments):
     # -- shared --------------------------------------------------------------------------------------------------------
 
     async def _put(
-        self, key: PlanKey, content: Mapping[str, Any], *, version: int | None, reason: str, words: Sequence[str] = ()
+        self,
+        key: PlanKey,
+        content: Mapping[str, Any],
+        *,
+        by: Caller,
+        version: int | None,
+        reason: str,
+        words: Sequence[str] = (),
     ) -> Plan:
         kind = key.kind
         if not _ID.fullmatch(key.plan_id):
@@ -245,7 +253,7 @@ class Plans(Payments):
                 key=key,
                 state=PlanState.ACTIVE,
                 content=text,
-                changed_by=f"caller: {key.caller}",
+                changed_by=by.actor,
                 reason=reason,
                 version=version,
                 words=tuple(words),
@@ -264,7 +272,7 @@ class Plans(Payments):
                 key=key,
                 state=state,
                 content=found.content,
-                changed_by=f"caller: {caller.name}",
+                changed_by=caller.actor,
                 reason=reason,
                 version=found.version,
                 look_at=self.now() if kind is PlanKind.STANDING_ORDER and state is not PlanState.ENDED else None,

@@ -48,7 +48,7 @@ class Recalls(Payments):
                     connection_id=payment.connection_id,
                     reason=reason,
                     note=note,
-                    requested_by=f"caller: {caller.name}",
+                    requested_by=caller.actor,
                 )
             )
         except Stale:

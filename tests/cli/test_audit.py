@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.audit.lines import by_caller
 from gateway.audit.record import AuditRecord
+from gateway.callers import Caller
 from gateway.store.factory import open_store
 from gateway.store.records import PaymentFilter
 from tests.cli.test_store import configured
@@ -95,7 +96,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def told(by: str, action: str, kind: str, name: str, **detail: Any) -> AuditRecord:
-    line = by_caller("erp", "192.0.2.7", action, kind, name, **detail)
+    line = by_caller(Caller("erp", (), frozenset(), address="192.0.2.7"), action, kind, name, **detail)
     return AuditRecord(
         action=action, actor=by, object_kind=kind, object_id=name, caller="erp", address=line.address, detail=line.detail
     )

@@ -17,11 +17,12 @@ from gateway.errors import BadRequest, Forbidden, Invalid, NotFound
 from gateway.lanes import PLANS_LANE, REVIEW_LANE
 from gateway.payment import PaymentOrder
 from gateway.plan_lane import PlanLane
+from gateway.policy.subject import people_of
 from gateway.rpc.forms import order_of_form
 from gateway.schedule import Frequency, Schedule, Shift, due_dates
 from gateway.service import Gateway
 from gateway.standing_order import StandingOrder, encoded
-from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState
+from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanVersion
 from gateway.store.records import NewDiscrepancy, PaymentFilter
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import StoreUnavailable
@@ -40,6 +41,7 @@ PAYMENT = {
     "remittance_information": {"unstructured": ["Rent {due_month}, payment {number}"]},
 }
 MONTHLY = Schedule(frequency=Frequency.MONTHLY_ON_DAY, start=date(2026, 11, 25), day=28)
+PUT: dict[str, Any] = {"version": None, "reason": "", "read": order_of_form}
 ORDER = StandingOrder(template_id="rent", schedule=MONTHLY, values={"amount": "100.00"})
 
 
@@ -296,6 +298,9 @@ class Memory:
                 self.crashes.pop(0)
                 raise Crash("here")
 
+    async def plan_versions(self, _: PlanKey) -> list[PlanVersion]:
+        return []  # nobody made it but the caller
+
     async def plan(self, key: PlanKey) -> Plan | None:
         return self.template if key.kind is PlanKind.TEMPLATE else None
 
@@ -329,7 +334,8 @@ class Memory:
     async def add_discrepancies(self, new: Sequence[NewDiscrepancy]) -> None:
         raise AssertionError(new)
 
-    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder]) -> list[Any]:
+    async def submit(self, caller: Caller, orders: Sequence[PaymentOrder], *, submitted_by: str | None) -> list[Any]:
+        assert submitted_by is None
         self._crash()
         (order,) = orders
         assert order.payment_reference not in self.payments, "submitted a second time"
@@ -404,3 +410,22 @@ async def test_no_day_is_lost_or_doubled_over_any_pattern_of_crashes_and_restart
     assert len(missed) == len(store.told)
     assert late or not any(one.state is OccurrenceState.LATE for one in missed)
     assert {one.state for one in store.records.values()} <= {*made, OccurrenceState.MISSED}
+
+
+async def test_whoever_made_an_order_or_what_it_is_filled_from_counts_as_who_submits_its_payments(house: House) -> None:
+    """Else they could approve the payment of an order of their own."""
+    by = {name: replace(ERP, person=name) for name in ("ada", "bo", "cai", "dora")}
+    await house.gateway.put_template(by["bo"], "rent", {"payment": PAYMENT, "note": "the flat"}, version=None, reason="")
+    await house.gateway.put_standing_order(by["cai"], "o-1", replace(ORDER, values={"amount": "1.00"}), **PUT)
+    await house.gateway.put_standing_order(by["ada"], "o-1", ORDER, **PUT)
+    await house.gateway.pause_standing_order(by["dora"], "o-1", "")
+    await house.gateway.resume_standing_order(ERP, "o-1", "")
+    await house.at("2026-12-28T09:00")
+    payment = await house.gateway.payment(ERP, payment_reference="o-1/2026-12-28")
+    assert people_of(payment.submitted_by) == ("ada", "bo", "dora"), "not whose words were replaced"
+
+
+async def test_an_order_that_no_person_made_is_the_callers_own(house: House) -> None:
+    await house.put()
+    await house.at("2026-12-28T09:00")
+    assert (await house.gateway.payment(ERP, payment_reference="o-1/2026-12-28")).submitted_by is None

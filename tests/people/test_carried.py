@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from bankgate.v1 import operations_pb2 as ops
-from bankgate.v1 import operations_pb2_grpc, payments_pb2_grpc
+from bankgate.v1 import operations_pb2_grpc, payments_pb2_grpc, plans_pb2_grpc
 from bankgate.v1 import payments_pb2 as pay
 from gateway.callers import Caller, Money, Permission
 from gateway.config import CallerSettings, Configuration, ConnectionSettings, ListenSettings
@@ -21,6 +21,7 @@ from gateway.people.permissions import PERMISSIONS
 from gateway.people.person import Role
 from gateway.rpc.server import RpcServer
 from gateway.service import Gateway
+from gateway.store.plans import PlanKind
 from gateway.telemetry import Metrics
 from tests.people.conftest import CONSOLE, House
 from tests.rpc.test_authorisation import CALLS, STUBS, Things
@@ -119,6 +120,23 @@ async def test_a_caller_that_may_not_carry_people_gets_nowhere_with_a_session(ho
 async def test_a_session_that_is_none_is_not_taken_for_the_caller(house: House, place: Path) -> None:
     async with serving(house, place, *ACTIONS) as service:
         assert await service.code("PaymentService.ListPayments", "x" * 43) is CODE.UNAUTHENTICATED
+
+
+async def test_what_a_person_does_is_written_down_in_their_name_and_not_in_the_callers(house: House, place: Path) -> None:
+    eve, dora = await house.person("eve", "operator"), await house.person("dora", "submitter")
+    async with serving(house, place, *ACTIONS) as service:
+        operations = operations_pb2_grpc.OperationsServiceStub(service.channel)
+        plans = plans_pb2_grpc.PlanServiceStub(service.channel)
+        session = (("bankgate-session", eve.token), ("bankgate-address", "192.0.2.7"))
+        await operations.FetchNow(ops.FetchNowRequest(connection_id="one"), metadata=session)
+        await operations.FetchNow(ops.FetchNowRequest(connection_id="one"))
+        _, put = CALLS["PlanService.PutBeneficiary"]
+        await plans.PutBeneficiary(put(Things("1", "1", "1", "1")), metadata=(("bankgate-session", dora.token),))
+    lines = [row for row in await house.store.audit_rows(0, 1000) if row.action == "connection.fetch_asked"]
+    assert [(row.actor, row.caller) for row in lines] == [("person: eve", "console"), ("caller: console", "console")]
+    assert (lines[0].address, lines[0].factor.partition(" ")[0], lines[1].factor) == ("192.0.2.7", "totp", "")
+    (kept,), _ = await house.store.list_plans(PlanKind.BENEFICIARY, "console", include_ended=False, limit=9, before=None)
+    assert [version.person for version in await house.store.plan_versions(kept.key)] == ["dora"]
 
 
 def test_narrowing_adds_nothing_and_keeps_every_limit() -> None:

@@ -25,7 +25,7 @@ from gateway.policy.chain import (
 )
 from gateway.policy.digest import digest_of
 from gateway.policy.rules import RECHECK
-from gateway.policy.subject import Subject
+from gateway.policy.subject import Subject, entered_by
 from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
 from tests.policy.cases import NOW, person, subject
 
@@ -234,3 +234,12 @@ def test_who_decides_by_role_choice_and_connection(role: Role, choice: Choice, c
     who = person("dora", "clerks", roles=(role,), connections=connections)
     allowed = choice in MAY.get(role, set()) and not {"*", "house"}.isdisjoint(connections)
     assert (CHOICES[choice](one, who, PAYMENT) is None) is allowed
+
+
+@pytest.mark.parametrize("name", ["ada", "bert"])
+def test_of_several_people_who_made_a_payment_none_approves_it(name: str) -> None:
+    one = replace(standing(CLERKS_THEN_CFO), submitted_by=entered_by(["bert", "ada"]))
+    reason = may_approve(one, person(name, "clerks"), PAYMENT)
+    assert reason is not None
+    assert reason.code == "submitter"
+    assert may_approve(one, person("carl", "clerks"), PAYMENT) is None

@@ -56,10 +56,10 @@ def _patched(target: object, name: str, value: object) -> Any:
 
 EBICS: dict[str, Mutant] = {
     "begins a new transaction after a time-out of the last segment": Mutant(
-        world="ebics", broken=_patched(upload, "lost", _timeout_as_not_held), seeds=100, says=DOUBLE
+        world="ebics", broken=_patched(upload, "lost", _timeout_as_not_held), first=28, seeds=100, says=DOUBLE
     ),
     "takes every doubt for 'the bank holds nothing'": Mutant(
-        world="ebics", broken=_patched(upload, "_in_doubt", _doubt_as_not_held), seeds=100, says=DOUBLE
+        world="ebics", broken=_patched(upload, "_in_doubt", _doubt_as_not_held), first=85, seeds=200, says=DOUBLE
     ),
     "takes a customer protocol that does not show the order for one that says it failed": Mutant(
         world="ebics-deaf", broken=_patched(channel, "verdict", _silence_as_failed), seeds=100, says=DOUBLE

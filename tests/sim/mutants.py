@@ -312,7 +312,7 @@ MUTANTS: dict[str, Mutant] = {
         world="queryable",
         kind=replace(WORLDS["queryable"], bad_seconds=8000.0, late_writers=0.6),
         broken=lambda: _sql("fence = ? AND state = ? AND NOT", "(1 OR fence = ?) AND state = ? AND NOT"),
-        first=30,
+        first=320,
         seeds=800,
         says=DOUBLE,
     ),
