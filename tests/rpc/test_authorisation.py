@@ -337,7 +337,7 @@ class Ada:
     async def session_of(self, token: str, source: Source, **_: Any) -> Any:
         ada = Person(name=token, roles=frozenset({Role.APPROVER}), groups=frozenset({"finance"}))
         acting = Acting(caller=source.caller, person=ada, address=source.address)
-        return SimpleNamespace(session=SimpleNamespace(enrolling=False), acting=acting)
+        return SimpleNamespace(session=SimpleNamespace(enrolling=False, factor="totp 1"), acting=acting)
 
     async def prove(self, acting: Acting, factor: GivenFactor, bound_to: bytes) -> FactorProof:
         return FactorProof(kind="totp", factor_id="1", at=NOW, bound_to=bound_to.hex())
