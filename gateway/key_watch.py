@@ -19,9 +19,10 @@ from gateway.config import Configuration
 from gateway.in_force import RENEW_AFTER, InForce
 from gateway.key_journal import Deed, JournalBusy, JournalUnusable
 from gateway.keys_in_force import key_stores, keys_view
+from gateway.onboarding import onboarding_of
 from gateway.started import configuration_view
 from gateway.store.audit import AuditObject, AuditStore
-from gateway.store.store import Stale
+from gateway.store.store import Stale, Store
 
 EVERY: Final = timedelta(minutes=1)
 TRIES: Final = 20  # against other processes that bring in the same journal
@@ -34,8 +35,9 @@ log = structlog.get_logger("keys")
 class KeyWatch:
     """Of one process: looks after the keys that a configuration names, from its start on."""
 
-    def __init__(self, configuration: Configuration, in_force: InForce) -> None:
+    def __init__(self, configuration: Configuration, store: Store, in_force: InForce) -> None:
         self._configuration = configuration
+        self._store = store
         self._in_force = in_force
         self._unreadable: set[Path] = set()
 
@@ -43,7 +45,7 @@ class KeyWatch:
         """Brings in what commands did, then compares the keys with what the log knows. Raises `StoreUnavailable`."""
         for path in await asyncio.to_thread(journals_of, self._configuration):
             try:
-                brought, problem = await bring_in(self._in_force.store, path)
+                brought, problem = await bring_in(self._store, path)
                 if brought:
                     log.warning("key_journal.read", file=str(path), commands=brought)
                 if problem:
@@ -54,7 +56,18 @@ class KeyWatch:
                 if path not in self._unreadable:
                     log.warning("key_journal.not-read", problem=str(problem))
                 self._unreadable.add(path)
-        await self._in_force.tell(await asyncio.to_thread(keys_view, self._configuration))
+        view = await asyncio.to_thread(keys_view, self._configuration)
+        await self._in_force.tell(replace(view, parts={**view.parts, **await self._bank_keys()}))
+
+    async def _bank_keys(self) -> dict[str, str]:
+        """Of EBICS banks: the keys that a person confirmed, which stand in the store."""
+        found = {}
+        for settings in self._configuration.connections.values():
+            onboarding = await onboarding_of(self._store, settings)
+            if onboarding is not None and onboarding.confirmed:
+                told = (f"{process} {kind} {digest.lower()}" for process, kind, digest in onboarding.confirmed)
+                found[f"connections.{settings.id}.bank_keys"] = ", ".join(told)
+        return found
 
     async def read_again(self, configuration: Configuration) -> None:
         """Another configuration was read: what changed in it is written down, and in the keys that it names."""

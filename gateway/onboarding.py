@@ -14,13 +14,14 @@ from gateway.store.store import Store
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Onboarding:
     """`standing`: a word of `channels.ebics.subscriber.Standing`, or "unreadable". `code`: of the bank's last answer that was no
-    success. `fingerprints`: of bank keys that nobody has compared: process, kind, hex."""
+    success. `fingerprints`: of bank keys that nobody has compared: process, kind, hex; `confirmed`: of those that count."""
 
     standing: str
     english: str
     chinese: str
     code: str | None = None
     fingerprints: tuple[tuple[str, str, str], ...] = ()
+    confirmed: tuple[tuple[str, str, str], ...] = ()
 
 
 async def onboarding_of(store: Store, settings: ConnectionSettings) -> Onboarding | None:
@@ -44,4 +45,5 @@ async def onboarding_of(store: Store, settings: ConnectionSettings) -> Onboardin
         chinese=said.chinese,
         code=found.code,
         fingerprints=() if found.offered is None else fingerprints(found.offered),
+        confirmed=() if found.bank is None else fingerprints(found.bank),
     )

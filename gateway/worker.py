@@ -238,7 +238,7 @@ async def run_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     try:
         worker.check_key_stores()
         await tell_start(store, configuration, "worker", worker.in_force)
-        keys = KeyWatch(configuration, worker.in_force)
+        keys = KeyWatch(configuration, store, worker.in_force)
         await keys.look()
         await warn_at_start(configuration, store, clock.now())
         await worker.wake_all()

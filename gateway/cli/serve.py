@@ -133,7 +133,7 @@ async def _serve(configuration: Configuration, stop: asyncio.Event) -> None:
         id_tokens = _id_tokens(configuration, clock.now)
         gateway = Gateway(configuration, store, clock=clock.now, metrics=metrics(), id_tokens=id_tokens)
         calm_collector()
-        watch = KeyWatch(configuration, in_force)
+        watch = KeyWatch(configuration, store, in_force)
         await watch.look()
         await warn_at_start(configuration, store, clock.now())
         server = RpcServer(configuration, gateway, metrics=metrics(), clock=clock.now, reload=load, tell=watch.read_again)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from channels.ebics.notes import SUBSCRIPTION, SubscriberNote
+from channels.ebics.profile import EbicsProfile
+from channels.ebics.subscriber import Sent, Subscription
+from channels.profiles import parse_profile
 from gateway import clock
 from gateway.audit.record import AuditRecord
 from gateway.config import CallerSettings
@@ -24,6 +29,8 @@ from gateway.started import configuration_view, tell_start
 from gateway.store.audit import AuditFilter
 from gateway.store.sqlite import SqliteStore
 from keys import store
+from tests.config.test_ebics import EBICS
+from tests.ebics.test_stored import BARE, CARRIED
 from tests.keys.keystores import certificate_for, made, with_key
 from tests.support.make_config import SECRET_WORDS, configuration_of
 
@@ -197,7 +204,7 @@ async def test_a_certificate_exchanged_by_hand_is_told_with_both_fingerprints(op
     with_key(store_keys, "vault")
     configuration = configuration_of(tmp_path, seal=seal | {"signing_key": "store:vault"})
     async with opened() as log:
-        watch = KeyWatch(configuration, InForce(log, "worker@a"))
+        watch = KeyWatch(configuration, log, InForce(log, "worker@a"))
         await watch.look()
         was = keys_view(configuration).parts
         bank.write_bytes(own.read_bytes())
@@ -212,7 +219,7 @@ async def test_a_certificate_exchanged_by_hand_is_told_with_both_fingerprints(op
         assert fingerprints(own.read_bytes())[0] in told["now"]
         assert second["now"].startswith("created, certificate sha256:")
         own.unlink()
-        await KeyWatch(configuration, InForce(log, "serve@a")).look()
+        await KeyWatch(configuration, log, InForce(log, "serve@a")).look()
         assert (await lines(log, "key.changed"))[-1][2]["now"] == "file:us.crt missing"
         everything = " ".join(row.detail or "" for row in await log.audit_rows(0, 999))
         assert "word" not in everything, "of passphrases not even a digest stands there"
@@ -232,3 +239,25 @@ async def test_a_certificate_exchanged_by_hand_is_told_with_both_fingerprints(op
 )
 def test_nothing_is_written_down_of_what_is_no_key(content: bytes) -> None:
     assert fingerprints(content) == []
+
+
+async def test_a_bank_key_exchanged_in_the_database_is_told_though_no_file_changed(opened: Opened, tmp_path: Path) -> None:
+    channel = tomllib.loads(EBICS)["channel"]
+    house = configuration_of(tmp_path).connections["house"].model_copy(update={"channel": channel})
+    configuration = configuration_of(tmp_path).model_copy(update={"connections": {"house": house}})
+    profile = parse_profile(channel)
+    assert isinstance(profile, EbicsProfile)
+    note = f"{profile.scope}/{SUBSCRIPTION}"
+    async with opened() as log:
+        watch = KeyWatch(configuration, log, InForce(log, "worker@a"))
+        was = None
+        for bank in (BARE, CARRIED):
+            text = SubscriberNote(subscription=Subscription(ini=Sent.YES, hia=Sent.YES, bank=bank)).to_text()
+            assert await log.put_channel_note(note, text, was=was)
+            await watch.look()
+            was = text
+        ((_, place, told),) = await lines(log, "key.changed")
+        assert place == "connections.house.bank_keys"
+        assert told["was"] != told["now"]
+        assert BARE.authentication.public_key_hash.hex() in told["was"]
+        assert (CARRIED.encryption.certificate_hash or b"").hex() in told["now"]

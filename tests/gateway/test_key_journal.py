@@ -142,10 +142,10 @@ async def test_nothing_is_read_while_a_command_is_at_work_and_others_wait(journa
         with pytest.raises(JournalBusy):
             read(journal)
         async with store_of() as store:
-            await KeyWatch(configuration_of(journal.parent), InForce(store, "worker")).look()
+            await KeyWatch(configuration_of(journal.parent), store, InForce(store, "worker")).look()
             assert await told(store) == []
     async with store_of() as store:
-        await KeyWatch(configuration_of(journal.parent), InForce(store, "worker")).look()
+        await KeyWatch(configuration_of(journal.parent), store, InForce(store, "worker")).look()
         assert await told(store) == [("key.created", "store:us@1", "done")]
 
 

@@ -16,7 +16,8 @@ def configuration_of(directory: Path, *, seal: dict[str, Any] | None = None) -> 
         id="house",
         initiating_party="Muster GmbH",
         accounts=(AccountSettings(iban=IBAN, holder="Muster GmbH", agent_bic="COBADEFFXXX"),),
-        channel={"kind": "folder", "upload": "out", "password": "env:hunter2"},
+        channel={"kind": "folder", "upload": "out"},
+        bank_settings={"password": "env:hunter2"},
         seal=seal or {"kind": "plain"},
     )
     callers = (CallerSettings(name="erp", plaintext=True),)
