@@ -26,7 +26,7 @@ import psycopg
 from gateway.store import archive_files as files
 from gateway.store.archive_files import AT_AN_END, BadArchive, Manifest, Totals, plain
 from gateway.store.postgres.migrate import VERSION_TABLE, must_be_current
-from gateway.store.postgres.partitions import SEQUENCES, first_key, month_of, month_of_key, partition_name
+from gateway.store.postgres.partitions import SEQUENCES, first_key, month_of, month_of_key, month_text, partition_name
 from gateway.store.store import StoreUnavailable
 
 LOCK: Final = 0x424B4757_0002  # advisory: one archive at a time
@@ -50,11 +50,6 @@ class Archived:
     month: str
     directory: Path
     manifest: Manifest
-
-
-def month_text(month: int) -> str:
-    """As in "2026-11"."""
-    return f"{1970 + month // 12:04}-{month % 12 + 1:02}"
 
 
 def archive_name(month: int) -> str:

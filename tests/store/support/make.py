@@ -30,6 +30,11 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
+    8: (
+        *("DROP TABLE event_seals", "DROP TRIGGER audit_log_delete", "DROP TRIGGER audit_checkpoints_delete"),
+        *("DROP TABLE audit_anchors", "DROP INDEX delivery_events_sequence", "ALTER TABLE delivery_events DROP COLUMN sequence"),
+        *(f"DROP TRIGGER {table}_{event}" for table in ("events", "delivery_events") for event in ("update", "delete")),
+    ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
         *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
