@@ -5,12 +5,13 @@ that the roots of later checkpoints are computed from. So the lines after it are
 export of those, which was made before they went, joins on to it.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from gateway.audit.chain import AuditHead
+from gateway.audit.chain import AuditHead, AuditRow
 from gateway.audit.checkpoint import Checkpoint, claim_of
 from gateway.audit.lines import by_operator
 from gateway.audit.merkle import Frontier
@@ -51,12 +52,12 @@ def beginning_of(checkpoint: Checkpoint) -> Beginning:
     return Beginning(head=AuditHead(number=claim.size, hash=head), log=claim.log, frontier=checkpoint.frontier)
 
 
-def pruning_line(by: str, anchor: AuditAnchor, checkpoint: Checkpoint, seals: Mapping[str, Any]) -> AuditRecord:
+def pruning_line(by: str, anchor: AuditAnchor, checkpoint: Checkpoint, seals: Mapping[str, str]) -> AuditRecord:
     """That lines were taken out. `seals`: of each stream of events the name and the hash of the last seal that they told of."""
     return by_operator(
         by,
         PRUNED,
-        "audit",
+        "audit_lines",
         f"1-{anchor.size}",
         through=anchor.size,
         head=anchor.head.hex(),
@@ -64,3 +65,39 @@ def pruning_line(by: str, anchor: AuditAnchor, checkpoint: Checkpoint, seals: Ma
         root=claim_of(checkpoint.content).root,
         seals=dict(seals),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """What a line tells of lines that were taken out."""
+
+    number: int
+    through: int
+    head: str
+    export_sha256: str
+    seals: Mapping[str, str]
+
+
+def prunings(rows: Sequence[AuditRow]) -> list[Pruning]:
+    """What these lines tell. One that cannot be read tells of nothing that fits."""
+    return [_pruning(row) for row in rows]
+
+
+def _pruning(row: AuditRow) -> Pruning:
+    try:
+        found = json.loads(row.detail or "")
+        seals = {str(name): str(hash_) for name, hash_ in found["seals"].items()}
+        return Pruning(
+            number=row.number,
+            through=int(found["through"]),
+            head=str(found["head"]),
+            export_sha256=str(found["export_sha256"]),
+            seals=seals,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Pruning(number=row.number, through=0, head="", export_sha256="", seals={})
+
+
+def seals_of_prunings(rows: Sequence[AuditRow]) -> dict[str, tuple[str, int]]:
+    """The seals that these lines hand on: name, hash, and the number of the line."""
+    return {name: (hash_, one.number) for one in prunings(rows) for name, hash_ in one.seals.items()}

@@ -104,6 +104,11 @@ class Comparer:
         return len(self._events) <= AHEAD
 
     @property
+    def done(self) -> bool:
+        """Whether every leaf given was compared."""
+        return not self._wanted
+
+    @property
     def left(self) -> Sequence[LoggedEvent]:
         """Events that no seal given tells of."""
         return tuple(self._events)

@@ -123,7 +123,7 @@ def test_the_life_of_a_log_from_a_proof_to_an_erasure(
 
     bundle = tmp_path / "bundle"
     done = bankgate("audit", "proof", payment_id, "--config", place.config, "--out", bundle)
-    assert (done.code, "2 lines, proved by a checkpoint over 3, signed" in done.out) == (0, True), done.err
+    assert (done.code, "3 lines and 1 events, proved by a checkpoint over 4, signed" in done.out) == (0, True), done.err
     good = checked(bundle, "--key", place.key)
     assert good.returncode == 0, good.stderr
     assert f"payment {payment_id}: 12.50 EUR" in good.stdout
@@ -142,13 +142,13 @@ def test_the_life_of_a_log_from_a_proof_to_an_erasure(
     assert bankgate("audit", "checkpoint", "--config", place.config, "--out", kept).code == 0
     given = ("--checkpoint", kept / "checkpoint.json", "--key", place.key)
     verified = bankgate("audit", "verify", "--config", place.config, *given)
-    assert (verified.code, "good: 6 lines, 1 of them with erased" in verified.out) == (0, True), verified.err
+    assert (verified.code, "good: 7 lines, 1 of them with erased" in verified.out) == (0, True), verified.err
 
     for form, name in (("jsonl", "log.jsonl"), ("csv", "log.csv")):
         assert bankgate("audit", "export", "--config", place.config, "--out", tmp_path / name, "--format", form).code == 0
     monkeypatch.setenv("BANKGATE_CONFIG", str(place.config))  # says nothing against --export
     of_export = json.loads(bankgate("audit", "verify", "--export", tmp_path / "log.jsonl", *given, "--json").out)
-    assert (of_export["ok"], of_export["lines"], of_export["checkpoints_signed"]) == (True, 7, 1)
+    assert (of_export["ok"], of_export["lines"], of_export["checkpoints_signed"]) == (True, 8, 1)
     assert "192.0.2.7" in (tmp_path / "log.csv").read_text()
     assert "operator" not in (tmp_path / "log.csv").read_text()
 
