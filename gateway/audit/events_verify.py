@@ -141,8 +141,6 @@ class Comparer:
 
     def _fault(self) -> EventFault:
         event, wanted = self._events[0], self._wanted[0]
-        if _place(event.cursor) > _place(wanted.seal.last_cursor):
-            return self._missing(wanted.number, wanted.seal.last_number)
         written_as = next((other.number for other in self._wanted if self._fits(event, other)), None)
         near = list(self._events)[1 : AHEAD + 1]
         before = next((count for count, other in enumerate(near, 1) if self._fits(other, wanted)), None)
@@ -151,6 +149,9 @@ class Comparer:
             return self._made(number, event, Kind.REORDERED, f"{named}: reordered: it was sealed as event {written_as}")
         if written_as is not None:
             return self._missing(number, written_as - 1)
+        place = _place(event.cursor)
+        if place > _place(wanted.seal.last_cursor):  # behind all that this seal is over
+            return self._missing(number, max(one.number for one in self._wanted if place > _place(one.seal.last_cursor)))
         if before is not None:
             more = f", and {before - 1} more" if before > 1 else ""
             text = f"inserted: an event of {event.object_id or 'nothing that is known'}{more} stands before event {number}"

@@ -50,9 +50,6 @@ _TOLD: Final = ("number", "moment", "actor", "action", "object", "outcome", "det
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-app.command()(audit_prune.prune)
-
-
 @app.command("list")
 def list_lines(
     *,
@@ -294,6 +291,9 @@ def erase(
         raise CommandFailed("there is no such line")
     told = ", ".join(f"{part.value} of {count} lines" for part, count in gone.items())
     out().print(f"erased: {told}", markup=False)
+
+
+app.command()(audit_prune.prune)
 
 
 async def _numbers(store: Store, where: AuditFilter) -> list[int]:

@@ -60,7 +60,7 @@ def prune(
     target: Annotated[Path, typer.Option("--out", help="The file to be made for the lines. Keep it.", dir_okay=False)],
     before: Annotated[
         datetime | None,
-        typer.Option(help="Lines from before this day (UTC) go. Absent: as [retention] audit_months says.", show_default=False),
+        typer.Option(help="Lines from before this day (UTC) go. Absent: what audit_months allows.", show_default=False),
     ] = None,
     key: Key = None,
     archive: Archive = None,

@@ -24,7 +24,20 @@ from gateway.store.postgres.partitions import month_of
 from gateway.store.records import NewPayment, PaymentChange, PaymentFilter, Reason
 from gateway.store.serials import SerialAsk, SerialTaken
 from gateway.store.store import CursorTooOld, Store, StoreUnavailable
-from tests.store.support.make import CALLER, CONNECTION, HandClock, discrepancy, feed, formed, moved, news, payment, sent, waiting
+from tests.store.support.make import (
+    CALLER,
+    CONNECTION,
+    HandClock,
+    discrepancy,
+    feed,
+    formed,
+    moved,
+    news,
+    payment,
+    seal_events,
+    sent,
+    waiting,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = datetime(2027, 2, 3, tzinfo=UTC)
@@ -37,10 +50,11 @@ def kind() -> str:
 
 
 async def settled(store: Store, count: int = 2, name: str = "1") -> list[NewPayment]:
-    """Payments that a bank has executed."""
+    """Payments that a bank has executed; their events are sealed."""
     delivery = await sent(store, count, name)
     for event, status in ((PaymentEvent.BANK_ACCEPTED, "ACSP"), (PaymentEvent.BANK_SETTLED, "ACSC")):
         await store.apply_message_news(news(delivery, event, status))
+    await seal_events(store)
     page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=99)
     return [payment(row.payment_reference, payment_id=row.payment_id) for row in page]
 
@@ -126,6 +140,7 @@ async def test_the_serial_number_of_an_archived_payment_is_never_given_again_and
     await moved(store, delivery, DeliveryEvent.CONFIRMED, payment_event=PaymentEvent.MESSAGE_SENT)
     await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=asked_at, bank_reference="B1")])
     await store.apply_message_news(news(delivery, PaymentEvent.BANK_SETTLED, "ACSC"))
+    await seal_events(store)
     before = await store.serials_of("delivery-1")
     clock.moment = LATER
     await another()
@@ -190,6 +205,9 @@ async def test_a_month_with_anything_open_stays_and_what_is_open_is_named(
         ]
     )
     await store.resolve_discrepancy(1, "person: ada", "it is right")
+    with pytest.raises(NotAtAnEnd, match="event that is not sealed yet"):
+        await archived(database, tmp_path)
+    await seal_events(store)
     assert [one.month for one in await archived(database, tmp_path)] == ["2026-11", "2026-12"]
 
 

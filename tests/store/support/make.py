@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
+from gateway.config import AuditSettings
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
+from gateway.sealing import Sealer
 from gateway.store.records import (
     Delivery,
     DeliveryChange,
@@ -206,6 +208,11 @@ def discrepancy(key: str, connection_id: str = CONNECTION, **given: Any) -> NewD
         evidence='{"end_to_end_id": "X"}',
         **given,
     )
+
+
+async def seal_events(store: Store, rows: int = 10_000) -> int:
+    """Seals all events; how many it were."""
+    return await Sealer(store, AuditSettings(), lambda: START, rows=rows).seal_all()
 
 
 async def feed(store: Store, cursor: str = "") -> list[PaymentEventRow]:
