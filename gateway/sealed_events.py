@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.audit.chain import moment_text
 from gateway.audit.events import EventSeal, LoggedEvent, Stream, reason_code
 from gateway.audit.events_verify import Comparer, EventFault, SealChain
+from gateway.store import codec
 from gateway.store.archive_files import MANIFEST, BadArchive, digest, rows_of, verify
 from gateway.store.seals import ArchivedMonth, SealStore
 
@@ -39,32 +40,33 @@ class StreamReport:
 
 
 async def newest_seals(store: SealStore) -> dict[Stream, int]:
-    """Up to which event each stream is sealed. Asked for before the log is read, whose lines then tell of all of these seals."""
+    """Up to which event each stream is sealed. Asked for before the log is read, whose lines then tell of all of these seals; the
+    seals are read after it, so that there is one for each line."""
     found = {stream: await store.last_seal(stream) for stream in Stream}
     return {stream: seal.last_number if seal else 0 for stream, seal in found.items()}
 
 
 async def check_events(
-    store: SealStore, upto: Mapping[Stream, int], told: Mapping[str, tuple[str, int]], archives: Path | None
+    store: SealStore, told_to: Mapping[Stream, int], told: Mapping[str, tuple[str, int]], archives: Path | None
 ) -> dict[Stream, StreamReport]:
     """`told`: the seals that the log tells of. `archives`: the directory of `bankgate store archive`; None: archived events are
     left out, and counted."""
     gone = {one.month: one for one in await store.archived_months()}
-    return {stream: await _Check(store, stream, upto[stream], gone, archives).check(told) for stream in Stream}
+    return {stream: await _Check(store, stream, told_to[stream], gone, archives).check(told) for stream in Stream}
 
 
 @dataclass(slots=True)
 class _Check:
     store: SealStore
     stream: Stream
-    upto: int
+    told_to: int
     gone: Mapping[str, ArchivedMonth]
     archives: Path | None
     report: StreamReport = field(default_factory=StreamReport)
 
     async def check(self, told: Mapping[str, tuple[str, int]]) -> StreamReport:
-        chain, by_month = SealChain(self.stream, told), Counter[str]()
-        async for seal in self._seals(lambda _: True):
+        chain, by_month = SealChain(self.stream, told, self.told_to), Counter[str]()
+        async for seal in self._seals(lambda _: True, codec.CURSOR_MAX):
             chain.take(seal)
             by_month[seal.month] += seal.event_count
         self.report.sealed = chain.sealed
@@ -74,7 +76,7 @@ class _Check:
         if self.stream is Stream.PAYMENTS:
             for month in self.gone.values():
                 await self._archived(month, by_month[month.month])
-        left = await self._compare(self._seals(lambda seal: seal.month not in self.gone), self._events())
+        left = await self._compare(self._seals(lambda seal: seal.month not in self.gone, self.report.sealed), self._events())
         if left:
             self.report.unsealed_since = left[0].occurred_at
         self.report.unsealed += len(left)
@@ -91,7 +93,7 @@ class _Check:
         elif self.report.fault is None:
             try:
                 directory = archive_of(self.archives, month)
-                seals = self._seals(lambda seal: seal.month == month.month)
+                seals = self._seals(lambda seal: seal.month == month.month, self.report.sealed)
                 await self._compare(seals, _in_pieces(_archived_events(directory)))
             except BadArchive as error:
                 self.report.problems.append(str(error))
@@ -126,11 +128,11 @@ class _Check:
                 left = some
         return left
 
-    async def _seals(self, wanted: Callable[[EventSeal], bool]) -> AsyncIterator[EventSeal]:
+    async def _seals(self, wanted: Callable[[EventSeal], bool], upto: int) -> AsyncIterator[EventSeal]:
         after = 0
         while found := await self.store.seals(self.stream, after, SEALS):
             for seal in found:
-                if seal.first_number > self.upto:
+                if seal.first_number > upto:
                     return
                 if wanted(seal):
                     yield seal

@@ -30,12 +30,14 @@ class EventFault:
 
 class SealChain:
     """Takes the seals of one stream in their order. `told`: name and hash of the seals that lines of the log tell of, with the
-    number of the line."""
+    number of the line. `told_to`: up to this event lines have to tell; of a seal that was made since the line may not have been
+    read."""
 
-    def __init__(self, stream: str, told: Mapping[str, tuple[str, int]]) -> None:
+    def __init__(self, stream: str, told: Mapping[str, tuple[str, int]], told_to: int) -> None:
         self._stream = stream
         self._told = {name: hash_ for name, hash_ in told.items() if name.startswith(f"{stream}:")}
-        self._untold: EventSeal | None = None  # the last seal, if no line tells of it
+        self._told_to = told_to
+        self._bound = 0  # up to this event by the lines: each binds the seals before it
         self._hash = NO_SEAL_BEFORE
         self.sealed = 0  # events
         self.problem: str | None = None
@@ -50,8 +52,8 @@ class SealChain:
         if self.problem is None and self._told:
             name, (_, line) = next(iter(self._told.items()))
             self.problem = f"line {line} tells of the seal {name}, and there is no such seal"
-        if self.problem is None and self._untold is not None:
-            self.problem = f"{_span(self._untold)}: no line of the log tells of this seal"
+        if self.problem is None and self._bound < self._told_to:
+            self.problem = f"{self._stream} {self._bound + 1} to {self._told_to}: no line of the log tells of a seal over these"
         return self.problem
 
     def _problem_of(self, seal: EventSeal) -> str | None:
@@ -67,7 +69,7 @@ class SealChain:
         said = self._told.pop(seal_name(self._stream, seal.first_number), None)
         if said is not None and said[0] != seal.hash.hex():
             return f"{where}: the seal is not the one that line {said[1]} tells of"
-        self._untold = seal if said is None else None
+        self._bound = self._bound if said is None else seal.last_number
         self._hash, self.sealed = seal.hash, seal.last_number
         return None
 

@@ -103,7 +103,7 @@ class Verifier:
         if row.action == ERASED:
             self._told.update(erased_by(row))
         elif row.action == SEALED and (told := seal_told(row.object_id, row.detail)) is not None:
-            self.seals[told[0]] = (told[1], row.number)
+            self.seals.setdefault(told[0], (told[1], row.number))  # the first: a seal is told of once
         elif row.action == PRUNED:
             self.pruned.append(row)
         self._tree.extend([row.hash])

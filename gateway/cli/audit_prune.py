@@ -49,9 +49,12 @@ REMOVED: Final = 10_000  # lines of one transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pruned:
-    first: int
-    last: int
-    sha256: str
+    """`finished`: lines that a run which was broken off had left."""
+
+    finished: int
+    first: int = 0
+    last: int = 0
+    sha256: str = ""
 
 
 def prune(
@@ -80,6 +83,10 @@ def prune(
         raise CommandFailed(f"--key {key}: {error}", USAGE) from None
     except (CannotPrune, OSError) as error:
         raise CommandFailed(f"nothing was pruned: {error}") from None
+    if done.finished:
+        out().print("lines that an earlier run had written to its file, and not removed, are gone now", markup=False)
+    if not done.last:
+        return
     out().print(
         f"{target}: lines {done.first} to {done.last}, SHA-256 {done.sha256}\nthe log begins with line {done.last + 1} now;"
         " keep the file: with it `bankgate audit verify --config DIR --export FILE` checks all lines",
@@ -103,7 +110,7 @@ def _limit(configuration: Configuration, before: datetime | None) -> datetime:
 
 
 async def _prune(store: Store, limit: datetime, target: Path, asked: Asked, by: str) -> _Pruned:
-    await _remove(store)  # what a run that was broken off has left
+    finished = await _remove(store)
     found = await of_database(store, Vouched(), asked)
     if not found["ok"]:
         problems = [found["fault"]["text"]] if found["fault"] else found["problems"]
@@ -111,6 +118,8 @@ async def _prune(store: Store, limit: datetime, target: Path, asked: Asked, by: 
     anchors = await store.audit_anchors()
     start = anchors[-1].size if anchors else 0
     checkpoints = await _checkpoints(store, start, await _older(store, start, limit))
+    if not checkpoints and finished:
+        return _Pruned(finished=finished)
     if not checkpoints:
         raise CommandFailed(f"there is no checkpoint over lines that are all from before {limit.date().isoformat()}")
     last = checkpoints[-1]
@@ -120,12 +129,14 @@ async def _prune(store: Store, limit: datetime, target: Path, asked: Asked, by: 
     seals = {name: hash_ for name, (hash_, _) in _last_seals(verifier).items()}
     await store.anchor_audit(anchor, pruning_line(by, anchor, last, seals))
     await _remove(store)
-    return _Pruned(first=start + 1, last=last.size, sha256=sha256)
+    return _Pruned(finished=finished, first=start + 1, last=last.size, sha256=sha256)
 
 
-async def _remove(store: Store) -> None:
-    while await store.remove_pruned(REMOVED):
-        pass
+async def _remove(store: Store) -> int:
+    count = 0
+    while gone := await store.remove_pruned(REMOVED):
+        count += gone
+    return count
 
 
 async def _older(store: Store, start: int, limit: datetime) -> int:
@@ -194,7 +205,7 @@ async def _read_back(target: Path, last: Checkpoint, key: str | None) -> tuple[V
 def _last_seals(verifier: Verifier) -> dict[str, tuple[str, int]]:
     """Of each stream the last seal that these lines tell of, or hand on."""
     last: dict[str, tuple[str, tuple[str, int]]] = {}
-    for name, told in {**seals_of_prunings(verifier.pruned), **verifier.seals}.items():
+    for name, told in {**verifier.seals, **seals_of_prunings(verifier.pruned)}.items():
         stream, _, first = name.partition(":")
         if stream not in last or int(first) > int(last[stream][0].partition(":")[2]):
             last[stream] = (name, told)

@@ -189,7 +189,7 @@ async def of_database(store: Store, vouched: Vouched, asked: Asked) -> dict[str,
             vouched.add(one, asked.key, f"the checkpoint over {one.size} lines in the database")
             kept[one.size] = one
         after = found[-1].size
-    upto = await newest_seals(store)
+    told_to = await newest_seals(store)
     anchors = await store.audit_anchors()
     size = anchors[-1].size if anchors else 0
     if asked.exports:
@@ -201,8 +201,8 @@ async def of_database(store: Store, vouched: Vouched, asked: Asked) -> dict[str,
     if told["fault"] is None:
         told["problems"] += await _faults_of_pruning(store, anchors, verifier, asked.exports)
     if asked.events and told["fault"] is None:
-        seals = verifier.seals if asked.exports else {**seals_of_prunings(verifier.pruned), **verifier.seals}
-        reports = await check_events(store, upto, seals, asked.archives)
+        seals = verifier.seals if asked.exports else {**verifier.seals, **seals_of_prunings(verifier.pruned)}
+        reports = await check_events(store, told_to, seals, asked.archives)
         told["events"] = {stream.value: _report(report) for stream, report in reports.items()}
         told["problems"] += [text for report in reports.values() for text in _words(report)]
     return told | {"ok": told["fault"] is None and not told["problems"]}

@@ -143,8 +143,8 @@ def told_of(seals: Sequence[EventSeal]) -> dict[str, tuple[str, int]]:
     return {seal_name(seal.stream, seal.first_number): (seal.hash.hex(), line) for line, seal in enumerate(seals, 5)}
 
 
-def problem(seals: Sequence[EventSeal], told: dict[str, tuple[str, int]]) -> str:
-    chain = SealChain(PAYMENTS, told)
+def problem(seals: Sequence[EventSeal], told: dict[str, tuple[str, int]], told_to: int = 0) -> str:
+    chain = SealChain(PAYMENTS, told, told_to)
     for seal in seals:
         chain.take(seal)
     return chain.finish() or ""
@@ -177,4 +177,6 @@ def test_a_seal_that_was_altered_removed_or_made_anew_is_found() -> None:
     rest = anew(third, previous_hash=other.hash)
     last_only = dict([list(told.items())[-1]])
     assert "payment_events 7 to 7: the seal is not the one that line 7" in problem([first, other, rest], last_only)
-    assert "no line of the log tells of this seal" in problem(SEALS, dict([next(iter(told.items()))]))
+    early = dict([next(iter(told.items()))])
+    assert "4 to 7: no line of the log tells of a seal over these" in problem(SEALS, early, told_to=7)
+    assert problem(SEALS, early, told_to=3) == "", "those behind were made while the log was read"

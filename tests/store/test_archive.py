@@ -13,11 +13,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
-from gateway.store.archive_files import MANIFEST, BadArchive, Manifest, verify
+from gateway.store.archive_files import (
+    MANIFEST,
+    BadArchive,
+    Manifest,
+    digest,
+    read_manifest,
+    verify,
+    write_manifest,
+    write_part,
+)
 from gateway.store.postgres.archive import Archived, Archiver, NotAtAnEnd
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.partitions import month_of
@@ -38,6 +48,7 @@ from tests.store.support.make import (
     sent,
     waiting,
 )
+from tests.store.support.sealed import numbers, reports
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = datetime(2027, 2, 3, tzinfo=UTC)
@@ -111,6 +122,45 @@ async def test_a_month_is_whole_in_its_files_and_gone_from_the_database(
     assert not {name for name in tables(database) if name.endswith(("202611", "202612"))}
     assert {"payments_202701", "events_202702"} <= tables(database)
     assert oct((first.directory / "payments.jsonl.gz").stat().st_mode & 0o777) == "0o600"
+
+
+async def test_events_of_archived_months_are_compared_in_their_archives_or_left_out_with_their_number(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    await waiting(store, 1)
+    await seal_events(store)
+    assert await numbers(store) == [(11, 11, 0), (3, 3, 0)]
+    await archived(database, tmp_path)
+    (without, _) = (await reports(store)).values()
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert (without.fits, without.sealed, without.checked, without.archived, without.unsealed) == (True, 11, 1, 10, 0)
+    assert (found.fits, found.sealed, found.checked, found.archived, found.unsealed) == (True, 11, 11, 0, 0)
+    (missing, _) = (await reports(store, tmp_path / "elsewhere")).values()
+    assert "the archive is missing" in missing.problems[0]
+
+
+async def test_an_archive_that_was_made_anew_with_another_event_does_not_fit(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    """By one who can write the archive's digest into the database, too."""
+    await archived(database, tmp_path)
+    directory = tmp_path / "bankgate-2026-11"
+    rows = [row | {"state": "settled"} if number == 2 else row for number, row in enumerate(lines(directory / "events.jsonl.gz"))]
+    manifest = read_manifest(directory)
+    (directory / "events.jsonl.gz").unlink()
+    (directory / MANIFEST).unlink()
+    write_manifest(directory, msgspec.structs.replace(manifest, events=write_part(directory / "events.jsonl.gz", rows)))
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert "is not the archive by which 2026-11 left this database" in found.problems[0]
+    with psycopg.connect(database.url) as db:
+        db.execute("UPDATE archives SET manifest_sha256 = %s WHERE month = %s", (digest(directory / MANIFEST), NOVEMBER))
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert found.fault is not None
+    assert (found.fault.number, found.fault.kind.value) == (3, "altered")
+    with psycopg.connect(database.url) as db:
+        db.execute("UPDATE archives SET event_count = 9 WHERE month = %s", (NOVEMBER,))
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert found.problems == ["2026-11: 10 events were sealed, and 9 archived"]
 
 
 async def test_a_repeat_of_an_archived_payment_is_known_and_never_paid_again(
@@ -361,6 +411,7 @@ async def test_sums_are_exact_and_amounts_are_kept_as_written(
 ) -> None:
     amounts = [Decimal("0.10"), Decimal("0.20"), Decimal("9007199254740993.01"), Decimal("1.0")]
     await store.submit([payment(amount=amount, state=PaymentState.REJECTED) for amount in amounts])
+    await seal_events(store)
     clock.moment = LATER
     await another()
     first, _ = await archived(database, tmp_path)

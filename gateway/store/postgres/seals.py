@@ -11,6 +11,7 @@ from gateway.audit.anchor import AuditAnchor
 from gateway.audit.chain import moment_text
 from gateway.audit.events import EventSeal, LoggedEvent, Stream, reason_code
 from gateway.audit.record import AuditRecord
+from gateway.store.codec import CURSOR_MAX
 from gateway.store.postgres.audit import AuditRows, append
 from gateway.store.postgres.audit_lines import LOCK, head
 from gateway.store.postgres.connection import Connection
@@ -65,7 +66,7 @@ def _event(row: Sequence[Any], stream: Stream) -> LoggedEvent:
 
 
 async def events_after(db: Connection, stream: Stream, after: str, limit: int) -> list[LoggedEvent]:
-    xid, number = place_of(after)
+    xid, number = place_of(after) if after else (0, -CURSOR_MAX)  # what cannot stand there is to be found, too
     return [_event(row, stream) for row in await db.fetch(_AFTER[stream], str(xid), number, limit)]
 
 

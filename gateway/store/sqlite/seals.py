@@ -63,7 +63,8 @@ def _events(rows: Sequence[Sequence[Any]], stream: Stream, month: str) -> list[L
 
 def events_after(db: sqlite3.Connection, stream: Stream, after: str, limit: int) -> list[LoggedEvent]:
     """See the contract. Months are given as `gateway.store.postgres.move` gives them: none is before that of the event before."""
-    rows = db.execute(_AFTER[stream], (codec.cursor_of(after), limit)).fetchall()
+    start = codec.cursor_of(after) if after else -codec.CURSOR_MAX  # what cannot stand there is to be found, too
+    rows = db.execute(_AFTER[stream], (start, limit)).fetchall()
     last = db.execute(
         "SELECT month FROM event_seals WHERE stream = ? ORDER BY first_number DESC LIMIT 1", (stream.value,)
     ).fetchone()
