@@ -66,7 +66,16 @@ def root_of(what: str, leaf: bytes, index: int, size: int, path: list[str]) -> s
 
 FIELDS = {
     "payment_events": ("payment_id", "moment", "state", "previous_state", "message_id", "reason_code"),
-    "delivery_events": ("delivery_id", "moment", "state", "previous_state", "number", "event", "attempt", "reason_code"),
+    "delivery_events": (
+        "delivery_id",
+        "moment",
+        "state",
+        "previous_state",
+        "number_in_delivery",
+        "event",
+        "attempt",
+        "reason_code",
+    ),
 }
 
 

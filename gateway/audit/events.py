@@ -54,7 +54,9 @@ class Stream(StrEnum):
 
 FIELDS: Final = {
     Stream.PAYMENTS: ("payment_id", "moment", "state", "previous_state", "message_id", "reason_code"),
-    Stream.DELIVERIES: (*("delivery_id", "moment", "state", "previous_state", "number", "event", "attempt", "reason_code"),),
+    Stream.DELIVERIES: (
+        *("delivery_id", "moment", "state", "previous_state", "number_in_delivery", "event", "attempt", "reason_code"),
+    ),
 }
 
 

@@ -46,11 +46,12 @@ class Place:
                 for statement in statements:
                     server.execute(statement)
 
-    def without_triggers(self) -> None:
-        if self.url.startswith("sqlite"):
-            self.sql(*(f"DROP TRIGGER audit_log_{name}" for name in ("update", "delete", "insert")))
-        else:
-            self.sql("ALTER TABLE audit_log DISABLE TRIGGER ALL")
+    def without_triggers(self, *tables: str) -> None:
+        for table in tables or ("audit_log",):
+            if self.url.startswith("sqlite"):
+                self.sql(*(f"DROP TRIGGER {table}_{name}" for name in ("update", "delete", "insert")))
+            else:
+                self.sql(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
 
     def write(self, *records: AuditRecord, at: datetime = AT) -> str:
         """Some lines, after a payment; its id."""
