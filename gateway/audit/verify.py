@@ -136,7 +136,7 @@ class Verifier:
             return None
         if within is not None:
             return self._moved(row, following) or Fault(number=row.number, kind=Kind.ALTERED, text=within)
-        if self.head.number and following and following[0].previous_hash == row.hash:
+        if self.head.number >= self.first and following and following[0].previous_hash == row.hash:
             text = "altered: it was replaced, hash and all, after the line behind it was written"
             return Fault(number=self.head.number, kind=Kind.ALTERED, text=text)
         text = "altered: it does not follow the line before it; one of the two was replaced"
