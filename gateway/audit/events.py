@@ -10,8 +10,8 @@ A leaf is SHA-256 over the netstrings (`gateway.audit.chain`) of
     "bankgate-event-1", stream, the clear texts in the order of `FIELDS`, digest of the hidden texts
 
 An absent text is "". The hidden texts are the source, which may name a person, and the reason as it is stored, which may hold the
-words of a bank. Their digest is HMAC-SHA256 over their netstrings; its key, the event's salt, is HMAC-SHA256 of the event's
-number (decimal) with the seal's salt (32 random bytes) as the key. So one event can be shown to a stranger with or without its
+words of a bank. Their digest is HMAC-SHA256 over their netstrings; its key, the event's salt, is SHA-256 of the seal's salt (32
+random bytes) with the event's number in decimal digits behind it. So one event can be shown to a stranger with or without its
 hidden texts, and without them nobody can try words until one fits.
 
 Seals of a stream hang together. The hash of a seal is SHA-256 over the netstrings of
@@ -23,7 +23,6 @@ events will go to ("2026-11"; "" of deliveries, which are not archived): a seal 
 """
 
 import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -117,7 +116,7 @@ def reason_code(reason: str) -> str:
 
 def event_salt(seal_salt: bytes, number: int) -> bytes:
     """The salt of the event of that number."""
-    return hmac.digest(seal_salt, b"%d" % number, "sha256")
+    return hashlib.sha256(seal_salt + b"%d" % number).digest()
 
 
 def hidden_digest(event: LoggedEvent, salt: bytes) -> bytes:

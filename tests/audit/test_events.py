@@ -59,7 +59,7 @@ def test_a_leaf_and_a_seal_are_what_the_page_says_they_are() -> None:
     def netstrings(*texts: str) -> bytes:
         return b"".join(f"{len(text.encode())}:{text},".encode() for text in texts)
 
-    salt = hmac.new(SALT, b"1", hashlib.sha256).digest()
+    salt = hashlib.sha256(SALT + b"1").digest()
     hidden = hmac.new(salt, netstrings("person: 李伟", '["AC04","","","已销户"]'), hashlib.sha256).hexdigest()
     shown = event(1, source="person: 李伟", reason='["AC04","","","已销户"]', texts=(*EVENTS[0].texts[:5], "AC04"))
     clear = ("payment-1", "2026-11-25T10:00:01.123456Z", "sent", "batched", "MSG-1", "AC04")
