@@ -86,6 +86,11 @@ async def test_a_seal_is_made_when_enough_wait_or_one_waits_too_long(store: Stor
     assert waits["payment_events"] == 0
     await store.submit(payments(4))
     assert await sealer.seal_due() == 3, "three of four are a whole seal"
+    small = Sealer(store, AuditSettings(), clock, rows=1, turns=2)
+    await store.submit(payments(4))
+    assert await small.seal_due() == 2, "very many: some are left for the next time"
+    assert await sealer.seal_due() == 3
+    await store.submit(payments(1))
     clock.advance(hours=-1)
     assert await sealer.seal_due() == 1, "a clock that was ahead holds nothing up"
 
