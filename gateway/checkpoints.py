@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from gateway.audit.checkpoint import Checkpoint, content_of
+from gateway.audit.checkpoint import Checkpoint, claim_of, content_of
 from gateway.audit.merkle import Frontier
 from gateway.config import AuditSettings
 from gateway.store.audit import AuditStore
@@ -97,18 +97,23 @@ class Checkpointer:
         `KeyUnavailable`."""
         last = await self.store.last_checkpoint()
         tree = Frontier(last.size, last.frontier) if last else Frontier()
-        first = await self.store.audit_rows(0, 1)
+        name = bytes.fromhex(claim_of(last.content).log) if last else await self._name()
         head = b""
         while found := await self.store.audit_hashes(tree.size, ROWS):
             if found[-1][0] != tree.size + len(found):
                 raise RuntimeError(f"the audit log lacks lines after {tree.size}: run `bankgate audit verify`")
             tree.extend(one for _, one in found)
             head = found[-1][1]
-        if not first or not head:
+        if not head:
             return last
-        made = self._made(first[0].hash, tree, head, self.clock())
+        made = self._made(name, tree, head, self.clock())
         await self.store.put_checkpoint(made)
         return await self.store.last_checkpoint()
+
+    async def _name(self) -> bytes:
+        """The hash of line 1; b"" of an empty log."""
+        first = await self.store.audit_rows(0, 1)
+        return first[0].hash if first else b""
 
     def _made(self, name: bytes, tree: Frontier, head: bytes, now: datetime) -> Checkpoint:
         content = content_of(log=name, size=tree.size, root=tree.root, head=head, made_at=now)

@@ -178,16 +178,19 @@ class RetentionSettings(Settings):
     """How long the database keeps what is at its end. No payment goes without a verified archive (`bankgate store archive`)."""
 
     months: int | None = Field(default=None, ge=2, le=1200)  # whole months, beside the current one; None: for ever
+    audit_months: int | None = Field(default=None, ge=1, le=1200)  # of lines of the audit log, for `audit prune`; None: for ever
     upload_notes_days: int = Field(default=90, ge=7, le=36_500)  # of an EBICS upload whose message is not to be sent any more
 
 
 class AuditSettings(Settings):
-    """The audit log's checkpoints (docs/audit.md): over so many new lines, or so long after the first of them."""
+    """The audit log's checkpoints (docs/audit.md): over so many new lines, or so long after the first of them; and the seals over
+    events."""
 
     checkpoint_key: str | None = None  # reference, "store:…" or "pkcs11:…"; P-256 or RSA. None: they are not signed
     checkpoint_key_passphrase: str | None = None  # reference; of a key outside the key store
     checkpoint_rows: int = Field(default=1_000, ge=1, le=1_000_000)
     checkpoint_seconds: Annotated[float, Field(ge=60, le=604_800)] = 3600
+    seal_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300  # an event waits for its seal so long, if not for 10,000 others
 
 
 class WorkerSettings(Settings):

@@ -130,6 +130,7 @@ class Metrics:
         self.feed_held_up_seconds = gauge(
             "feed_held_up_seconds", "How long the oldest transaction of the database server has been holding up the event feed."
         )
+        self.audit_unsealed_seconds = gauge("audit_unsealed_seconds", "Age of the oldest event that is not sealed.", "stream")
         self.certificate_days_left = gauge(
             "certificate_days_left", "Days until a certificate expires; negative once it has.", "connection", "certificate"
         )

@@ -37,6 +37,7 @@ from gateway.review import Reviewer
 from gateway.review_checks import checks_of
 from gateway.review_gate import Gate
 from gateway.rpc.forms import order_of_form
+from gateway.sealing import Sealer
 from gateway.started import tell_start
 from gateway.store.factory import open_store
 from gateway.store.store import Clock, Store
@@ -129,6 +130,8 @@ class Worker:
         self._alarms: list[Alarms] = []
         signer = signer_of(configuration.audit, configuration.directory)
         self._checkpoints = Checkpointer(store, configuration.audit, now, signer)
+        waited = self._metrics.audit_unsealed_seconds
+        self._sealer = Sealer(store, configuration.audit, now, lambda stream, seconds: waited.labels(stream).set(seconds))
         self._notes_kept = timedelta(days=configuration.retention.upload_notes_days)
         for settings in configuration.connections.values():
             self._add(open_connection(settings, configuration.directory, now))
@@ -211,7 +214,8 @@ class Worker:
                 await self._store.wake_lane(REVIEW_LANE)
 
     async def make_checkpoint(self) -> None:
-        """Of the audit log, where one is due."""
+        """Of the audit log, where one is due; before it, seals over the events."""
+        await self._sealer.seal_due()
         await self._checkpoints.make_if_due()
 
     async def forget_notes(self) -> None:

@@ -2,7 +2,8 @@
 
     python3 audit_check.py DIRECTORY [--key PUBLIC-KEY.pem]
 
-DIRECTORY holds payment.json, lines.json, checkpoint.json, and checkpoint.sig and checkpoint.pem where the checkpoint is signed.
+DIRECTORY holds payment.json, events.json, lines.json, checkpoint.json, and checkpoint.sig and checkpoint.pem where the checkpoint
+is signed.
 What is computed here stands in docs/audit.md. Exit status: 0 all of it fits; 1 something does not, and it says what.
 """
 
@@ -46,12 +47,12 @@ def check_line(line: dict[str, Any]) -> None:
     need(hashlib.sha256(canonical).hexdigest() == line["hash"], f"line {number} is not what its hash was made of")
 
 
-def root_of(line_hash: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+def root_of(what: str, leaf: bytes, index: int, size: int, path: list[str]) -> str:
     """Where an inclusion proof leads (RFC 9162, 2.1.3.2)."""
-    need(0 <= index < size, f"line {index + 1} is none of the checkpoint's {size}")
-    place, last, found = index, size - 1, hashlib.sha256(b"\0" + line_hash).digest()
-    for beside in path:
-        need(last > 0, f"line {index + 1}: its path is too long")
+    need(0 <= index < size, f"{what} is none of the {size}")
+    place, last, found = index, size - 1, hashlib.sha256(b"\0" + leaf).digest()
+    for beside in map(bytes.fromhex, path):
+        need(last > 0, f"{what}: its path is too long")
         if place & 1 or place == last:
             found = hashlib.sha256(b"\1" + beside + found).digest()
             while not place & 1 and place:
@@ -59,8 +60,79 @@ def root_of(line_hash: bytes, index: int, size: int, path: list[bytes]) -> bytes
         else:
             found = hashlib.sha256(b"\1" + found + beside).digest()
         place, last = place >> 1, last >> 1
-    need(last == 0, f"line {index + 1}: its path is too short")
-    return found
+    need(last == 0, f"{what}: its path is too short")
+    return found.hex()
+
+
+FIELDS = {
+    "payment_events": ("payment_id", "moment", "state", "previous_state", "message_id", "reason_code"),
+    "delivery_events": (
+        "delivery_id",
+        "moment",
+        "state",
+        "previous_state",
+        "number_in_delivery",
+        "event",
+        "attempt",
+        "reason_code",
+    ),
+}
+
+
+def check_event(event: dict[str, Any], seals: dict[tuple[str, int], dict[str, Any]]) -> None:
+    """An event against its digest, and itself against the root of its seal."""
+    stream, number = event["stream"], event["number"]
+    what = f"event {number} of {stream}"
+    if event["salt"] is not None:
+        hidden = netstrings(event["source"], event["reason"])
+        digest = hmac.new(bytes.fromhex(event["salt"]), hidden, hashlib.sha256).hexdigest()
+        need(digest == event["hidden_digest"], f"{what}: source or reason is not what was sealed")
+    texts = (event[name] for name in FIELDS[stream])
+    leaf = hashlib.sha256(netstrings("bankgate-event-1", stream, *texts, event["hidden_digest"])).digest()
+    over = [one for one in seals.values() if one["stream"] == stream and 0 <= number - one["first"] < one["count"]]
+    need(len(over) == 1, f"{what}: its seal is not there")
+    root = root_of(what, leaf, number - over[0]["first"], over[0]["count"], event["path"])
+    need(root == over[0]["root"], f"{what} is not what was sealed")
+
+
+def check_seals(seals: dict[tuple[str, int], dict[str, Any]], lines: list[dict[str, Any]]) -> None:
+    """Each seal against its hash, and that against a line that tells of it, or of one that follows it."""
+    told: dict[str, str] = {}
+    for line in lines:
+        if line["action"] == "events.sealed":
+            told[line["object_id"]] = json.loads(line["detail"])["hash"]
+        elif line["action"] == "audit.pruned" and line["detail"] is not None:
+            told.update(json.loads(line["detail"])["seals"])
+    for (stream, first), seal in sorted(seals.items(), reverse=True):
+        name, after = f"{stream}:{first}", (stream, first + seal["count"])
+        numbers = (str(first), str(seal["count"]))
+        canonical = netstrings("bankgate-seal-1", stream, *numbers, seal["month"], seal["root"], seal["previous_hash"])
+        need(hashlib.sha256(canonical).hexdigest() == seal["hash"], f"the seal {name} is not what its hash was made of")
+        bound = told.get(name) or (seals[after]["previous_hash"] if after in seals else None)
+        need(bound == seal["hash"], f"the seal {name} is not one that the log tells of")
+
+
+def check_events(directory: Path, payment: dict[str, Any], lines: list[dict[str, Any]]) -> str:
+    """All events, and that they are those of the payment; what was found."""
+    found = json.loads((directory / "events.json").read_bytes())
+    seals = {(one["stream"], one["first"]): one for one in found["seals"]}
+    check_seals(seals, lines)
+    for event in found["events"]:
+        check_event(event, seals)
+    ours = [event for event in found["events"] if event["stream"] == "payment_events"]
+    need(all(event["payment_id"] == payment["payment_id"] for event in ours), "there is an event of another payment")
+    numbers = [event["number"] for event in ours]
+    need(numbers == sorted(set(numbers)), "the events of the payment are not in their order")
+    for event, told in zip(ours, payment["events"], strict=False):
+        same = [(told["at"], event["moment"]), (told["state"], event["state"]), (told["reason"], event["reason_code"])]
+        same += [(told["previous_state"] or "", event["previous_state"]), (told["message_id"] or "", event["message_id"])]
+        need(all(left == right for left, right in same), f"event {event['number']} is not the one in payment.json")
+    need(len(ours) <= len(payment["events"]), "payment.json lacks an event")
+    later = len(payment["events"]) - len(ours)
+    more = f"; {later} are not sealed yet, and bound by payment.json alone" if later else ""
+    return (
+        f"{len(ours)} events of the payment and {len(found['events']) - len(ours)} of its message are as they were sealed{more}"
+    )
 
 
 def check_signature(directory: Path, key: Path | None) -> str:
@@ -84,10 +156,10 @@ def check(directory: Path, key: Path | None) -> list[str]:
     lines = json.loads((directory / "lines.json").read_bytes())
     need(bool(lines), "there is no line")
     for item in lines:
-        line, path = item["line"], [bytes.fromhex(text) for text in item["path"]]
+        line, what = item["line"], f"line {item['line']['number']}"
         check_line(line)
-        root = root_of(bytes.fromhex(line["hash"]), line["number"] - 1, checkpoint["size"], path)
-        need(root.hex() == checkpoint["root"], f"line {line['number']} is not one of those that the checkpoint tells of")
+        root = root_of(what, bytes.fromhex(line["hash"]), line["number"] - 1, checkpoint["size"], item["path"])
+        need(root == checkpoint["root"], f"{what} is not one of those that the checkpoint tells of")
         if line["number"] == 1:
             need(line["hash"] == checkpoint["log"], "line 1 is not that of the checkpoint's log")
     content = (directory / "payment.json").read_bytes()
@@ -101,8 +173,10 @@ def check(directory: Path, key: Path | None) -> list[str]:
         and json.loads(line["detail"]).get("payment_sha256") == digest
     ]
     need(bool(bound), "payment.json is not the one that the log tells of")
+    events = check_events(directory, payment, [item["line"] for item in lines])
     return [
         f"payment {payment['payment_id']}: {payment['amount']} {payment['currency']}, {payment['state']}",
+        events,
         f"{len(lines)} lines of the log {checkpoint['log'][:16]}… as it stood at {checkpoint['made_at']}: all fit",
         signed,
     ]

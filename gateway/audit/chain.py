@@ -84,12 +84,15 @@ class AuditHead:
 
 def netstrings(*texts: str) -> bytes:
     """See the module."""
-    return b"".join(b"%d:%b," % (len(data), data) for data in (text.encode() for text in texts))
+    joined = "".join([f"{len(text)}:{text}," for text in texts])
+    if joined.isascii():  # then characters are bytes
+        return joined.encode()
+    return b"".join([b"%d:%b," % (len(data), data) for data in [text.encode() for text in texts]])
 
 
 def moment_text(moment: datetime) -> str:
     """An aware moment as it is hashed."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def part_digest(salt: bytes, *texts: str) -> bytes:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.audit.chain import AuditRow, Part, moment_text
+from gateway.audit.checkpoint import Checkpoint, claim_of
 
 _BYTES: Final = (
     *("who_salt", "who_digest", "object_salt", "object_digest", "detail_salt", "detail_digest", "previous_hash", "hash"),
@@ -18,6 +19,7 @@ _TEXTS: Final = ("action", "object_kind", "caller", "outcome", "actor", "address
 _PEOPLE: Final = ("person: ", "operator: ")
 _OUR_OWN: Final = frozenset(
     {"process", "configuration", "rules", "policy", "screening_list", "review_setting", "keys", "key_journal"}
+    | {"event_seal", "audit_lines"}
 )
 FIELDS: Final = (
     *("number", "moment", "action", "object_kind", "caller", "outcome", "actor", "address", "factor", "who_salt", "who_digest"),
@@ -37,11 +39,16 @@ def without(row: AuditRow, *parts: Part) -> AuditRow:
     return replace(row, **gone)  # type: ignore[arg-type]  # exactly the fields that may be None
 
 
+def names_a_person(who: str) -> bool:
+    """Of an actor of a line, or the source of an event."""
+    return who.startswith(_PEOPLE)
+
+
 def masked(row: AuditRow) -> AuditRow:
     """The line without what names or describes people: the actor where it is one, a person as the object, and the details (but
     for those about our own processes and files)."""
     parts = [] if row.object_kind in _OUR_OWN else [Part.DETAIL]
-    if row.actor is not None and row.actor.startswith(_PEOPLE):
+    if row.actor is not None and names_a_person(row.actor):
         parts.append(Part.WHO)
     if row.object_kind == "person":
         parts.append(Part.OBJECT)
@@ -55,6 +62,33 @@ def as_json(row: AuditRow) -> dict[str, Any]:
         value = getattr(row, name)
         found[name] = value.hex() if isinstance(value, bytes) else value
     return found
+
+
+def checkpoint_as_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A checkpoint as it stands in an export, before the lines."""
+    signature = None if checkpoint.signature is None else checkpoint.signature.hex()
+    told = {"checkpoint": checkpoint.content, "frontier": checkpoint.frontier.hex()}
+    return told | {"public_key": checkpoint.public_key, "signature": signature}
+
+
+def checkpoint_of_json(text: str) -> Checkpoint | None:
+    """The checkpoint of a JSON text; None for a text that is none, and may be a line. Raises ValueError for a broken one."""
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict) or "checkpoint" not in found:
+            return None
+        claim = claim_of(found["checkpoint"])
+        signature, key = found["signature"], found["public_key"]
+        return Checkpoint(
+            size=claim.size,
+            made_at=datetime.fromisoformat(json.loads(found["checkpoint"])["made_at"]),
+            content=found["checkpoint"],
+            frontier=bytes.fromhex(found["frontier"]),
+            public_key=None if key is None else str(key),
+            signature=None if signature is None else bytes.fromhex(signature),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"is not a checkpoint of an export: {error}") from None
 
 
 def of_json(text: str) -> AuditRow:

@@ -45,6 +45,11 @@ class Frontier:
         """All of it, to be kept."""
         return b"".join(self._roots)
 
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """All of it, one by one."""
+        return tuple(self._roots)
+
     def extend(self, leaves: Iterable[bytes]) -> None:
         """Adds leaves, given as data."""
         for data in leaves:
@@ -68,30 +73,37 @@ class Frontier:
 
 
 class Tree:
-    """All hashes of a tree, for many proofs: 64 bytes a leaf."""
+    """All hashes of a tree, for many proofs: 64 bytes a leaf. `before`: of leaves in front of these that are gone, their frontier
+    at that time; the proofs are of the leaves that are there."""
 
-    def __init__(self, leaves: Iterable[bytes]) -> None:
+    def __init__(self, leaves: Iterable[bytes], before: Frontier | None = None) -> None:
+        gone, roots = (before.size, before.roots) if before else (0, ())
+        left = list(roots)
         self._levels = [[leaf_hash(data) for data in leaves]]
-        while len(below := self._levels[-1]) > 1:
-            pairs = [node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)]
+        self._firsts: list[int] = []  # the place of the first node of each level: those before it are not known, nor needed
+        self.size = gone + len(self._levels[0])  # how many leaves there are, the gone ones among them
+        while True:
+            level, place = self._levels[-1], gone >> len(self._firsts)
+            if place & 1:
+                level.insert(0, left.pop())
+                place -= 1
+            self._firsts.append(place)
+            if place + len(level) <= 1:
+                break
+            pairs = [node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
             # A subtree that is not full has no node of its own at this level; its last leaf stands for it until it meets another.
-            self._levels.append(pairs + below[len(below) & ~1 :])
-
-    @property
-    def size(self) -> int:
-        """How many leaves there are."""
-        return len(self._levels[0])
+            self._levels.append(pairs + level[len(level) & ~1 :])
 
     @property
     def root(self) -> bytes:
         """Of all."""
-        return self._levels[-1][0] if self._levels[0] else EMPTY_ROOT
+        return self._levels[-1][0] if self.size else EMPTY_ROOT
 
     def inclusion(self, index: int) -> list[bytes]:
         """PATH(index, all), leaf index from 0: the hashes that lead from the leaf to the root, lowest first."""
         path = []
-        for level in self._levels[:-1]:
-            beside = index ^ 1
+        for level, first in zip(self._levels[:-1], self._firsts, strict=False):
+            beside = (index ^ 1) - first
             if beside < len(level):
                 path.append(level[beside])
             index >>= 1

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from gateway.audit.anchor import PRUNED, Beginning
 from gateway.audit.chain import AuditHead, AuditRow, fault_of, line_hash
 from gateway.audit.checkpoint import Claim
+from gateway.audit.events import SEALED, seal_told
 from gateway.audit.lines import ERASED, erased_by
 from gateway.audit.merkle import Frontier
 
@@ -36,19 +38,26 @@ class Fault:
 
 
 class Verifier:
-    """Takes lines in their order, some at a time. `claims`: what checkpoints say, in any order."""
+    """Takes lines in their order, some at a time. `claims`: what checkpoints say, in any order. `beginning`: of a log whose first
+    lines were taken out; of claims about some of these nothing can be told."""
 
-    def __init__(self, claims: Sequence[Claim] = ()) -> None:
+    def __init__(self, claims: Sequence[Claim] = (), beginning: Beginning | None = None) -> None:
         self.fault: Fault | None = None
-        self.head = AuditHead()
+        self.head = beginning.head if beginning else AuditHead()
+        self.first = self.head.number + 1  # the line that is verified first
+        self.seals: dict[str, tuple[str, int]] = {}  # what lines tell of seals over events: hash, and number of the line
+        self.pruned: list[AuditRow] = []  # the lines that tell of lines taken out
         self.erased = 0  # lines that are without a part
         self._gone: set[tuple[int, str]] = set()
         self._told: set[tuple[int, str]] = set()
-        self.log = ""  # its name
-        self._tree = Frontier()
-        self._left = sorted(claims, key=lambda claim: claim.size)
-        self._agreed = 0  # lines up to the last checkpoint that agreed
+        self.log = beginning.log if beginning else ""  # its name
+        self._tree = Frontier(self.head.number, beginning.frontier) if beginning else Frontier()
+        self._left = sorted((claim for claim in claims if claim.size >= self.head.number), key=lambda claim: claim.size)
+        self.claims_before = len(claims) - len(self._left)  # of which nothing can be told
+        self._agreed = self.head.number  # lines up to the last checkpoint that agreed
         self._waiting: list[AuditRow] = []  # a line is judged when the one after it is known
+        if beginning is not None:
+            self.fault = self._agree()
 
     @property
     def root(self) -> bytes:
@@ -93,17 +102,26 @@ class Verifier:
         self._gone.update((row.number, part.value) for part in row.erased)
         if row.action == ERASED:
             self._told.update(erased_by(row))
+        elif row.action == SEALED and (told := seal_told(row.object_id, row.detail)) is not None:
+            self.seals.setdefault(told[0], (told[1], row.number))  # the first: a seal is told of once
+        elif row.action == PRUNED:
+            self.pruned.append(row)
         self._tree.extend([row.hash])
-        while self._left and self._left[0].size == row.number:
+        return self._agree()
+
+    def _agree(self) -> Fault | None:
+        """Compares with the checkpoints that end at the last line taken."""
+        number = self.head.number
+        while self._left and self._left[0].size == number:
             claim = self._left.pop(0)
-            if (claim.log, claim.head, claim.root) != (self.log, row.hash.hex(), self.root.hex()):
+            if (claim.log, claim.head, claim.root) != (self.log, self.head.hash.hex(), self.root.hex()):
                 return Fault(
-                    number=self._agreed + 1,
+                    number=min(self._agreed + 1, number),
                     kind=Kind.OTHER_LOG,
-                    text=f"lines {self._agreed + 1} to {row.number} are not those of the checkpoint over {claim.size} lines,"
-                    " although they fit among themselves: they were written anew, or the checkpoint is of another log",
+                    text=f"lines {min(self._agreed + 1, number)} to {number} are not those of the checkpoint over {claim.size}"
+                    " lines, although they fit among themselves: they were written anew, or the checkpoint is of another log",
                 )
-            self._agreed = row.number
+            self._agreed = number
         return None
 
     def _fault_of(self, row: AuditRow, following: Sequence[AuditRow]) -> Fault | None:
@@ -118,7 +136,7 @@ class Verifier:
             return None
         if within is not None:
             return self._moved(row, following) or Fault(number=row.number, kind=Kind.ALTERED, text=within)
-        if self.head.number and following and following[0].previous_hash == row.hash:
+        if self.head.number >= self.first and following and following[0].previous_hash == row.hash:
             text = "altered: it was replaced, hash and all, after the line behind it was written"
             return Fault(number=self.head.number, kind=Kind.ALTERED, text=text)
         text = "altered: it does not follow the line before it; one of the two was replaced"

@@ -5,10 +5,10 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -17,36 +17,37 @@ from gateway.audit.chain import AuditRow, Part
 from gateway.audit.form import FIELDS, as_json, masked
 from gateway.audit.lines import by_operator, erasure
 from gateway.checkpoints import Checkpointer, signer_of
-from gateway.cli.audit_verify import PAGE, Vouched, of_export, of_store, read_checkpoint, verdict
+from gateway.cli import audit_prune
+from gateway.cli.audit_common import Archive, By, Key, text_of, with_store
+from gateway.cli.audit_verify import (
+    PAGE,
+    Asked,
+    Vouched,
+    heading_of,
+    of_database,
+    of_files,
+    of_store,
+    read_checkpoint,
+    tell,
+)
 from gateway.cli.keys_common import whoever
-from gateway.cli.onboarding import open_service_store
-from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_error, print_json, print_table, run
+from gateway.cli.output import PROBLEMS, USAGE, CommandFailed, Json, out, print_json, print_table, run
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration
 from gateway.masking import HIDDEN
+from gateway.sealing import Sealer
+from gateway.store.archive_files import BadArchive
 from gateway.store.audit import AuditFilter
 from gateway.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The audit log: reading, checking, proving, exporting.")
-T = TypeVar("T")
 
 OptionalConfig = Annotated[
     Path | None, typer.Option("--config", help="Configuration directory.", envvar="BANKGATE_CONFIG", show_default=False)
 ]
 Personal = Annotated[bool, typer.Option("--personal", help="With names, addresses and details, which are masked otherwise.")]
-By = Annotated[str | None, typer.Option(help="Who does this. Absent: the user.", show_default=False)]
 _TOLD: Final = ("number", "moment", "actor", "action", "object", "outcome", "detail")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-def with_store(configuration: Configuration, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Runs some work over the store of a configuration."""
-
-    async def go() -> T:
-        async with open_service_store(configuration) as store:
-            return await work(store)
-
-    return run(go)
 
 
 @app.command("list")
@@ -97,79 +98,61 @@ def verify(
     *,
     config: OptionalConfig = None,
     export: Annotated[
-        Path | None, typer.Option(help="An export (JSON Lines) instead of the database.", dir_okay=False, show_default=False)
+        list[Path] | None,
+        typer.Option(
+            help="An export (JSON Lines) instead of the database; beside --config: of the lines that were pruned, oldest first.",
+            dir_okay=False,
+            show_default=False,
+        ),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(help="A checkpoint that was kept elsewhere; .sig and .pem beside it.", dir_okay=False, show_default=False),
     ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(help="The public key (PEM) that must have signed.", dir_okay=False, show_default=False),
-    ] = None,
+    key: Key = None,
+    archive: Archive = None,
+    events: Annotated[bool, typer.Option(help="Also compare all events with their seals.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Say whether the log is as it was written; if not, the first line that does not fit, and why."""
+    """Say whether the log is as it was written, and the events as they were sealed; if not, the first that is not, and why."""
     said = context.get_parameter_source("config")
-    if export is not None and said is not None and said.name == "ENVIRONMENT":
+    exports = export or []
+    if exports and said is not None and said.name == "ENVIRONMENT":
         config = None  # the variable stands for what is not said
-    if (config is None) == (export is None):
+    if config is None and not exports:
         raise CommandFailed("name --config DIR or --export FILE", USAGE)
-    pem = None if key is None else _text(key)
+    pem = None if key is None else text_of(key)
     vouched = Vouched()
+    asked = Asked(exports=exports, archives=archive, events=events, key=pem)
     try:
         for path in checkpoint or []:
             vouched.add(read_checkpoint(path), pem, str(path))
-        found = run(lambda: verdict(of_export(export), vouched)) if export else _of_database(config, vouched, pem)
+        if config is None:
+            found = run(lambda: of_files(exports, vouched, pem))
+        else:
+            found = with_store(loaded(config), lambda store: of_database(store, vouched, asked))
     except ValueError as error:  # of the key given
         raise CommandFailed(f"--key {key}: {error}", USAGE) from None
     if as_json:
         print_json(found)
     else:
-        _tell(found)
+        tell(found)
     if not found["ok"]:
         raise typer.Exit(PROBLEMS)
 
 
-def _of_database(config: Path | None, vouched: Vouched, pem: str | None) -> dict[str, Any]:
-    assert config is not None  # noqa: S101 - one of the two was given
-
-    async def look(store: Store) -> dict[str, Any]:
-        after = 0
-        while kept := await store.checkpoints(after, PAGE):
-            for one in kept:
-                vouched.add(one, pem, f"the checkpoint over {one.size} lines in the database")
-            after = kept[-1].size
-        return await verdict(of_store(store), vouched, whole=True)
-
-    return with_store(loaded(config), look)
-
-
-def _tell(found: dict[str, Any]) -> None:
-    if found["fault"]:
-        print_error(f"line {found['fault']['number']}: {found['fault']['text']}")
-    for problem in found["problems"]:
-        print_error(problem)
-    if not found["ok"]:
-        return
-    signed, unsigned = found["checkpoints_signed"], found["checkpoints_unsigned"]
-    out().print(
-        f"good: {found['lines']} lines, {found['lines_with_erased_parts']} of them with erased or masked parts;"
-        f" {signed} signed checkpoints and {unsigned} without a signature fit\nlog  {found['log']}\nroot {found['root']}",
-        markup=False,
-    )
-
-
 @app.command()
 def proof(
+    *,
     payment: Annotated[str, typer.Argument(help="The payment's id.")],
     config: Config,
     target: Annotated[Path, typer.Option("--out", help="A directory to be made, or a file whose name ends in .zip.")],
     personal: Personal = False,
+    archive: Archive = None,
     by: By = None,
 ) -> None:
     """Write the proof bundle of a payment, which a stranger checks with deploy/scripts/audit_check.py."""
-    from gateway.audit_proof import NoSuchPayment, prove
+    from gateway.audit_proof import CannotProve, Prover
 
     configuration = loaded(config)
     if target.exists():
@@ -177,20 +160,29 @@ def proof(
     try:
         bundle = with_store(
             configuration,
-            lambda store: prove(store, _checkpointer(configuration, store), payment, by=whoever(by), personal=personal),
+            lambda store: Prover(
+                store=store,
+                checkpointer=checkpointer_of(configuration, store),
+                sealer=Sealer(store, configuration.audit, clock.now),
+                archives=archive,
+            ).prove(payment, by=whoever(by), personal=personal),
         )
-    except NoSuchPayment as error:
+    except (CannotProve, BadArchive) as error:
         raise CommandFailed(str(error)) from None
     if target.suffix == ".zip":
         packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
             for name, content in bundle.files.items():
-                archive.writestr(name, content)
+                file.writestr(name, content)
         _write_private(target, packed.getvalue())
     else:
         _write_all(target, bundle.files)
     signed = "signed" if bundle.signed else "NOT signed (audit.checkpoint_key is not set)"
-    out().print(f"{target}: {bundle.lines} lines, proved by a checkpoint over {bundle.size}, {signed}", markup=False)
+    later = f"; {bundle.unsealed} events are not sealed yet, make the bundle again" if bundle.unsealed else ""
+    out().print(
+        f"{target}: {bundle.lines} lines and {bundle.events} events, proved by a checkpoint over {bundle.size}, {signed}{later}",
+        markup=False,
+    )
 
 
 @app.command()
@@ -203,7 +195,7 @@ def checkpoint(
     configuration = loaded(config)
     if target.exists():
         raise CommandFailed(f"{target} is there already", USAGE)
-    made = with_store(configuration, lambda store: _checkpointer(configuration, store).make())
+    made = with_store(configuration, lambda store: checkpointer_of(configuration, store).make())
     if made is None:
         raise CommandFailed("the audit log is empty")
     _write_all(target, files_of(made))
@@ -231,6 +223,8 @@ def export(
             table = csv.DictWriter(file, FIELDS) if form == "csv" else None
             if table is not None:
                 table.writeheader()
+            else:
+                file.write(await heading_of(store))
             async for row in _all(store):
                 told = as_json(row if personal else masked(row))
                 if table is not None:
@@ -299,6 +293,9 @@ def erase(
     out().print(f"erased: {told}", markup=False)
 
 
+app.command()(audit_prune.prune)
+
+
 async def _numbers(store: Store, where: AuditFilter) -> list[int]:
     numbers: list[int] = []
     token: str | None = None
@@ -309,15 +306,9 @@ async def _numbers(store: Store, where: AuditFilter) -> list[int]:
             return numbers
 
 
-def _checkpointer(configuration: Configuration, store: Store) -> Checkpointer:
+def checkpointer_of(configuration: Configuration, store: Store) -> Checkpointer:
+    """With the key of a configuration."""
     return Checkpointer(store, configuration.audit, clock.now, signer_of(configuration.audit, configuration.directory))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"{path} cannot be read: {error}", USAGE) from None
 
 
 def _write_all(directory: Path, files: dict[str, bytes]) -> None:

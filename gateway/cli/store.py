@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway import clock
+from gateway.cli.onboarding import open_service_store
 from gateway.cli.output import USAGE, CommandFailed, Json, out, print_json, print_table, run
 from gateway.cli.serve import Config, loaded
 from gateway.config import Configuration
+from gateway.sealing import Sealer
 from gateway.store.address import BadStoreUrl, is_postgres, sqlite_file
 from gateway.store.archive_files import MANIFEST, BadArchive, digest, verify
 from gateway.store.factory import access_to, open_store
@@ -129,6 +131,7 @@ def archive(
         limit = month_of(now) - configuration.retention.months
     else:
         raise CommandFailed("nothing says how long payments are kept: give --before YYYY-MM, or set [retention] months", USAGE)
+    run(lambda: _seal(configuration))
     rows = []
     try:
         for one in Archiver(url=place.url, libpq=place.libpq, out=archive_dir, now=now).before(limit):
@@ -145,6 +148,12 @@ def archive(
         )
     elif not rows:
         out().print("there is no month to archive")
+
+
+async def _seal(configuration: Configuration) -> None:
+    """What leaves the database is sealed before, also where no worker runs."""
+    async with open_service_store(configuration) as store:
+        await Sealer(store, configuration.audit, clock.now).seal_all()
 
 
 def _archived_words(one: Any) -> str:

@@ -16,7 +16,6 @@ from gateway.audit.record import AuditRecord
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
-from gateway.store.audit import AuditStore
 from gateway.store.payees import PayeeStore
 from gateway.store.people import PeopleStore
 from gateway.store.plans import PlanStore
@@ -53,6 +52,7 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.reviews import ReviewStore
+from gateway.store.seals import SealStore
 from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.story import DeliveryEventRow
 
@@ -103,7 +103,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, QuotaStore, Protocol):
+class Store(ReviewStore, SealStore, PeopleStore, PayeeStore, PlanStore, RecallStore, QuotaStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.store import people_rows
 from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
+from gateway.store.seals import ANCHOR_COLUMNS, SEAL_COLUMNS
 
 _MOMENTS: Final = frozenset(
     {
@@ -52,6 +53,8 @@ _MOMENTS: Final = frozenset(
         "changed_at",
         "requested_at",
         "answered_at",
+        "sealed_at",
+        "pruned_at",
     }
 )
 _FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
@@ -120,7 +123,10 @@ TABLES: Final = (
     ),
     Table(
         name="delivery_events",
-        columns=(*("delivery_key", "number", "event", "previous_state", "state", "attempt", "reason", "source", "occurred_at"),),
+        columns=(
+            *("delivery_key", "number", "event", "previous_state", "state", "attempt", "reason", "source", "occurred_at"),
+            "sequence",
+        ),
         of_connection=_OF_DELIVERY,
     ),
     Table(
@@ -244,6 +250,8 @@ TABLES: Final = (
     Table(name="caller_quotas", columns=("caller", "day", "used")),
     Table(name="audit_log", columns=ROW_COLUMNS),
     Table(name="audit_checkpoints", columns=CHECKPOINT_COLUMNS),
+    Table(name="audit_anchors", columns=ANCHOR_COLUMNS),
+    Table(name="event_seals", columns=SEAL_COLUMNS),
     Table(
         name="plans",
         columns=(

@@ -92,3 +92,17 @@ def test_a_frontier_that_was_kept_goes_on_as_if_it_never_stopped(leaves: list[by
     after = Frontier(before.size, before.packed)
     after.extend(leaves[stop:])
     assert after.root == by_definition(leaves)
+
+
+def test_proofs_and_roots_are_the_same_where_the_first_leaves_are_gone() -> None:
+    for size in range(1, 34):
+        leaves = [bytes([number]) * 32 for number in range(size)]
+        whole = Tree(leaves)
+        for gone in range(size):
+            frontier = Frontier()
+            frontier.extend(leaves[:gone])
+            rest = Tree(leaves[gone:], frontier)
+            assert (rest.size, rest.root) == (size, whole.root)
+            assert [rest.inclusion(index) for index in range(gone, size)] == [
+                whole.inclusion(index) for index in range(gone, size)
+            ]

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.audit.anchor import Beginning, beginning_of
 from gateway.audit.chain import AuditHead, AuditRow, Part, chained, line_hash
-from gateway.audit.checkpoint import Claim, claim_of, content_of
-from gateway.audit.form import as_json, masked, of_json, without
-from gateway.audit.merkle import root_of
+from gateway.audit.checkpoint import Checkpoint, Claim, claim_of, content_of
+from gateway.audit.form import as_json, checkpoint_as_json, checkpoint_of_json, masked, of_json, without
+from gateway.audit.merkle import Frontier, root_of
 from gateway.audit.record import AuditRecord
 from gateway.audit.verify import Fault, Kind, Verifier
 
@@ -186,3 +187,52 @@ def test_what_is_no_line_of_an_export_is_refused_in_words(breaking: Callable[[st
 def test_what_is_no_checkpoint_is_refused_in_words(text: str) -> None:
     with pytest.raises(ValueError, match="is not a checkpoint"):
         claim_of(text)
+
+
+def beginning(size: int) -> Beginning:
+    tree = Frontier()
+    tree.extend(row.hash for row in ROWS[:size])
+    content = content_of(log=ROWS[0].hash, size=size, root=tree.root, head=ROWS[size - 1].hash, made_at=AT)
+    return beginning_of(Checkpoint(size=size, made_at=AT, content=content, frontier=tree.packed))
+
+
+@pytest.mark.parametrize("size", range(1, SIZE))
+def test_a_log_whose_first_lines_went_is_verified_from_its_checkpoint_on(size: int) -> None:
+    def of(rows: Sequence[AuditRow], *claims: Claim) -> tuple[int, Kind] | None:
+        verifier = Verifier(claims, beginning(size))
+        verifier.take(rows)
+        return kind_of(verifier.finish())
+
+    rest = ROWS[size:]
+    assert of(rest, claim(ROWS), claim(ROWS[:size]), claim(ROWS[:1])) is None
+    assert of(rest[1:]) == ((size + 1, Kind.MISSING) if rest[1:] else None)
+    assert of([replace(rest[0], outcome="x"), *rest[1:]]) == (size + 1, Kind.ALTERED)
+    assert of(ROWS) == (1, Kind.INSERTED), "lines that were to be gone are there"
+    other = log_of(SIZE, "b")
+    assert of(rest, claim(other[:size])) == (size, Kind.OTHER_LOG)
+    assert of(other[size:]) == (size + 1, Kind.ALTERED)
+    assert of(rest[:-1], claim(ROWS)) == (SIZE, Kind.CUT_OFF)
+
+
+def test_a_checkpoint_whose_frontier_is_not_of_its_root_is_no_beginning() -> None:
+    content = content_of(log=ROWS[0].hash, size=3, root=root_of([row.hash for row in ROWS[:3]]), head=ROWS[2].hash, made_at=AT)
+    for frontier, says in ((bytes(64), "is not of its root"), (bytes(32), "no frontier of 3"), (b"", "no frontier of 3")):
+        with pytest.raises(ValueError, match=says):
+            beginning_of(Checkpoint(size=3, made_at=AT, content=content, frontier=frontier))
+
+
+def test_a_checkpoint_in_an_export_comes_back_as_it_was_and_a_broken_one_is_told() -> None:
+    content = content_of(log=ROWS[0].hash, size=3, root=bytes(32), head=ROWS[2].hash, made_at=AT)
+    kept = Checkpoint(size=3, made_at=AT, content=content, frontier=bytes(64), public_key="pem", signature=b"s")
+    text = json.dumps(checkpoint_as_json(kept))
+    assert checkpoint_of_json(text) == kept
+    assert checkpoint_of_json(json.dumps(as_json(ROWS[0]))) is None
+    for broken in (
+        '{"checkpoint": 7}',
+        text.replace("bankgate-checkpoint-1", "x"),
+        text.replace('"frontier"', '"x"'),
+        "{",
+        "[" * 9999,
+    ):
+        with pytest.raises(ValueError, match="is not a checkpoint of an export"):
+            checkpoint_of_json(broken)

@@ -16,6 +16,7 @@ from gateway.rpc.server import RpcServer
 from gateway.service import Gateway
 from gateway.store.factory import open_store
 from gateway.telemetry import Metrics
+from tests.cli.audited import WORD, Place, placed
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -115,3 +116,10 @@ def service(directory: Path) -> Iterator[str]:
     state["loop"].call_soon_threadsafe(state["stop"].set)  # type: ignore[attr-defined]
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("AUDIT_WORD", WORD)
+    url = "sqlite:///bankgate.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    return placed(tmp_path, url)

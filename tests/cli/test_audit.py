@@ -3,109 +3,22 @@
 import asyncio
 import json
 import shutil
-import sqlite3
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.audit.lines import by_caller
-from gateway.audit.record import AuditRecord
-from gateway.callers import Caller
+from gateway import clock
+from gateway.lifecycle import PaymentEvent
 from gateway.store.factory import open_store
-from gateway.store.records import PaymentFilter
-from tests.cli.test_store import configured
-from tests.store.support.make import payment
-
-AT = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
-CHECK = Path(__file__).resolve().parents[2] / "deploy" / "scripts" / "audit_check.py"
-WORD = "a word for tests only"
-KEY = '\n[audit]\ncheckpoint_key = "file:audit.key"\ncheckpoint_key_passphrase = "env:AUDIT_WORD"\n'
-
-
-@dataclass
-class Place:
-    """A configuration, its store's address, and the public key that checkpoints are signed by."""
-
-    config: Path
-    url: str
-    key: Path
-
-    def sql(self, *statements: str) -> None:
-        """As the owner of the tables."""
-        if self.url.startswith("sqlite"):
-            with closing(sqlite3.connect(self.config / "bankgate.db")) as db, db:
-                for statement in statements:
-                    db.execute(statement)
-        else:
-            with psycopg.connect(self.url) as server:
-                for statement in statements:
-                    server.execute(statement)
-
-    def without_triggers(self) -> None:
-        if self.url.startswith("sqlite"):
-            self.sql(*(f"DROP TRIGGER audit_log_{name}" for name in ("update", "delete", "insert")))
-        else:
-            self.sql("ALTER TABLE audit_log DISABLE TRIGGER ALL")
-
-    def write(self, *records: AuditRecord) -> str:
-        """Some lines, after a payment; its id."""
-
-        async def work() -> str:
-            store = open_store(self.url, self.config, lambda: AT)
-            await store.open()
-            known, _ = await store.list_payments(PaymentFilter(), limit=1)
-            if not known:
-                await store.submit([payment("one", connection_id="house")])
-                known, _ = await store.list_payments(PaymentFilter(), limit=1)
-            await store.audit(records)
-            await store.close()
-            return known[0].payment_id
-
-        return asyncio.run(work())
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    url = "sqlite:///bankgate.db"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-    config = configured(tmp_path / "config", url)
-    key = ec.generate_private_key(ec.SECP256R1())
-    form = serialization.BestAvailableEncryption(WORD.encode())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, form)
-    (config / "audit.key").write_bytes(pem)
-    (config / "audit.key").chmod(0o600)
-    public = tmp_path / "given.pem"
-    known = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    public.write_bytes(known)
-    with (config / "bankgate.toml").open("a", encoding="utf-8") as file:
-        file.write(KEY)
-    monkeypatch.setenv("AUDIT_WORD", WORD)
-    return Place(config, url, public)
-
-
-def told(by: str, action: str, kind: str, name: str, **detail: Any) -> AuditRecord:
-    line = by_caller(Caller("erp", (), frozenset(), address="192.0.2.7"), action, kind, name, **detail)
-    return AuditRecord(
-        action=action, actor=by, object_kind=kind, object_id=name, caller="erp", address=line.address, detail=line.detail
-    )
-
-
-def checked(bundle: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
-    """The stranger's check, in an interpreter that sees nothing of ours."""
-    command = [sys.executable, "-I", str(CHECK), str(bundle), *map(str, more)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=bundle.parent)
+from gateway.store.records import PaymentFilter, Reason
+from tests.cli.audited import AT, Place, checked, told
+from tests.store.support.make import news, seal_events, sent
 
 
 def test_the_life_of_a_log_from_a_proof_to_an_erasure(
@@ -124,7 +37,7 @@ def test_the_life_of_a_log_from_a_proof_to_an_erasure(
 
     bundle = tmp_path / "bundle"
     done = bankgate("audit", "proof", payment_id, "--config", place.config, "--out", bundle)
-    assert (done.code, "2 lines, proved by a checkpoint over 3, signed" in done.out) == (0, True), done.err
+    assert (done.code, "3 lines and 1 events, proved by a checkpoint over 4, signed" in done.out) == (0, True), done.err
     good = checked(bundle, "--key", place.key)
     assert good.returncode == 0, good.stderr
     assert f"payment {payment_id}: 12.50 EUR" in good.stdout
@@ -143,13 +56,13 @@ def test_the_life_of_a_log_from_a_proof_to_an_erasure(
     assert bankgate("audit", "checkpoint", "--config", place.config, "--out", kept).code == 0
     given = ("--checkpoint", kept / "checkpoint.json", "--key", place.key)
     verified = bankgate("audit", "verify", "--config", place.config, *given)
-    assert (verified.code, "good: 6 lines, 1 of them with erased" in verified.out) == (0, True), verified.err
+    assert (verified.code, "good: 7 lines, 1 of them with erased" in verified.out) == (0, True), verified.err
 
     for form, name in (("jsonl", "log.jsonl"), ("csv", "log.csv")):
         assert bankgate("audit", "export", "--config", place.config, "--out", tmp_path / name, "--format", form).code == 0
     monkeypatch.setenv("BANKGATE_CONFIG", str(place.config))  # says nothing against --export
     of_export = json.loads(bankgate("audit", "verify", "--export", tmp_path / "log.jsonl", *given, "--json").out)
-    assert (of_export["ok"], of_export["lines"], of_export["checkpoints_signed"]) == (True, 7, 1)
+    assert (of_export["ok"], of_export["lines"], of_export["checkpoints_signed"]) == (True, 8, 1)
     assert "192.0.2.7" in (tmp_path / "log.csv").read_text()
     assert "operator" not in (tmp_path / "log.csv").read_text()
 
@@ -163,6 +76,28 @@ def altered_file(name: str, was: bytes, now: bytes) -> Callable[[Path], None]:
     return change
 
 
+def of_event(name: str, value: object) -> Callable[[Path], None]:
+    """One field of the first event, changed."""
+
+    def change(bundle: Path) -> None:
+        found = json.loads((bundle / "events.json").read_bytes())
+        found["events"][0][name] = value
+        (bundle / "events.json").write_text(json.dumps(found), encoding="utf-8")
+
+    return change
+
+
+def of_seal(name: str, value: object) -> Callable[[Path], None]:
+    """One field of the first seal, changed."""
+
+    def change(bundle: Path) -> None:
+        found = json.loads((bundle / "events.json").read_bytes())
+        found["seals"][0][name] = value
+        (bundle / "events.json").write_text(json.dumps(found), encoding="utf-8")
+
+    return change
+
+
 TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
     "another amount": (altered_file("payment.json", b'"12.50"', b'"99.50"'), "payment.json is not the one"),
     "another outcome": (altered_file("lines.json", b'"done"', b'"refused"'), "is not what its hash was made of"),
@@ -171,6 +106,13 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
     "another log": (altered_file("checkpoint.json", b'"size":', b'"size":1'), "the signature of the checkpoint is not one of"),
     "no signature": (lambda bundle: (bundle / "checkpoint.sig").unlink(), "is not signed, and a key was given"),
     "no lines": (lambda bundle: (bundle / "lines.json").unlink() or None, "the bundle is not whole"),
+    "another state of an event": (of_event("state", "settled"), "event 1 of payment_events is not what was sealed"),
+    "another payment": (of_event("payment_id", "other"), "event 1 of payment_events is not what was sealed"),
+    "another source": (of_event("source", "person: x"), "source or reason is not what was sealed"),
+    "another number of an event": (of_event("number", 2), "its seal is not there"),
+    "another root": (of_seal("root", "00" * 32), "the seal payment_events:1 is not what its hash was made of"),
+    "another seal": (of_seal("hash", "00" * 32), "the seal payment_events:1 is not what its hash was made of"),
+    "no events": (lambda bundle: (bundle / "events.json").unlink(), "the bundle is not whole"),
     "half erased": (altered_file("lines.json", b'"detail_salt": "', b'"detail_salt": null, "x": "'), "is half erased"),
 }
 
@@ -229,6 +171,25 @@ def test_an_owner_who_drops_the_triggers_is_found_out_at_the_line(bankgate: Any,
     assert bankgate("audit", "verify", *given).code == 0
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # each store's own: tests/store/test_event_seals.py
+def test_an_event_that_was_changed_is_told_with_its_payment_and_what_is_not_sealed_with_its_number(
+    bankgate: Any, place: Place
+) -> None:
+    payment_id = asyncio.run(_settled(place.url, place.config))
+    not_yet = bankgate("audit", "verify", "--config", place.config)
+    assert "payment_events: events up to 0 are sealed, 0 of them compared; 10 are not sealed yet, the oldest of" in not_yet.out
+    asyncio.run(_seal(place))
+    good = bankgate("audit", "verify", "--config", place.config)
+    assert "payment_events: events up to 10 are sealed, 10 of them compared; 0 are not sealed yet" in good.out
+    assert "delivery_events: events up to 3 are sealed" in good.out
+    place.sql("DROP TRIGGER events_update", "UPDATE events SET state = 'rejected' WHERE seq = 10")
+    bad = bankgate("audit", "verify", "--config", place.config)
+    assert (bad.code, f"payment_events: event 10, of {payment_id}: altered: it is not what was sealed" in bad.err) == (1, True)
+    assert bankgate("audit", "verify", "--config", place.config, "--no-events").code == 0
+    refused = bankgate("audit", "proof", payment_id, "--config", place.config, "--out", place.config / "bundle")
+    assert (refused.code, "is not what was sealed: run `bankgate audit verify`" in refused.err) == (1, True)
+
+
 def test_arguments_that_do_not_go_together_are_refused_in_words(bankgate: Any, place: Place, tmp_path: Path) -> None:
     empty = bankgate("audit", "checkpoint", "--config", place.config, "--out", tmp_path / "x")
     assert (empty.code, "the audit log is empty" in empty.err) == (1, True)
@@ -247,3 +208,48 @@ def test_arguments_that_do_not_go_together_are_refused_in_words(bankgate: Any, p
     ):
         done = bankgate("audit", *arguments)
         assert (done.code, says in done.err) == (code, True), (arguments, done.err)
+
+
+async def _seal(place: Place) -> None:
+    store = open_store(place.url, place.config, lambda: AT)
+    await store.open()
+    await seal_events(store)
+    await store.close()
+
+
+async def _settled(url: str, config: Path) -> str:
+    store = open_store(url, config, lambda: AT)
+    await store.open()
+    delivery = await sent(store, 2)
+    for event, status in ((PaymentEvent.BANK_ACCEPTED, "ACSP"), (PaymentEvent.BANK_SETTLED, "ACSC")):
+        await store.apply_message_news(news(delivery, event, status, reason=Reason(code=status, bank_text="ok, 好")))
+    page, _ = await store.list_payments(PaymentFilter(), limit=1)
+    await store.close()
+    return page[0].payment_id
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+def test_the_proof_of_a_payment_whose_month_was_archived(bankgate: Any, place: Place, tmp_path: Path) -> None:
+    payment_id = asyncio.run(_settled(place.url, place.config))
+    config, archives = ("--config", place.config), tmp_path / "archive"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: datetime(2027, 2, 3, tzinfo=UTC))
+        assert bankgate("store", "migrate", *config).code == 0
+        done = bankgate("store", "archive", *config, "--out", archives, "--before", "2026-12")
+        assert (done.code, "2026-11: 2 payments" in done.out) == (0, True), done.err
+        gone = bankgate("audit", "proof", payment_id, *config, "--out", tmp_path / "no")
+        assert (gone.code, "if its month was archived, give --archive DIR" in gone.err) == (1, True)
+        for name, more in (("masked", ()), ("whole", ("--personal",))):
+            made = bankgate("audit", "proof", payment_id, *config, "--archive", archives, "--out", tmp_path / name, *more)
+            assert (made.code, "and 8 events" in made.out) == (0, True), made.err
+            good = checked(tmp_path / name, "--key", place.key)
+            assert good.returncode == 0, good.stderr
+            assert "5 events of the payment and 3 of its message are as they were sealed" in good.stdout
+    assert "12.50" in (tmp_path / "masked" / "payment.json").read_text(encoding="utf-8")
+    assert "Müller" not in (tmp_path / "masked" / "payment.json").read_text(encoding="utf-8")
+    assert "Müller" in (tmp_path / "whole" / "payment.json").read_text(encoding="utf-8")
+    assert "ok, 好" not in (tmp_path / "masked" / "events.json").read_text(encoding="utf-8")
+    assert "ok, 好" in (tmp_path / "whole" / "events.json").read_text(encoding="utf-8")
+    told_of = bankgate("audit", "verify", *config)
+    assert "10 are archived and were not compared: give --archive DIR" in told_of.out, told_of.err
+    assert "10 of them compared" in bankgate("audit", "verify", *config, "--archive", archives).out

@@ -21,6 +21,7 @@ from gateway.store.audit import AuditFilter
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import StoreUnavailable
 from gateway.telemetry import Metrics
+from gateway.worker import Worker
 from tests.store.support.make import CALLER, HandClock, discrepancy, formed, moved, waiting
 
 ADA = Caller("ada", ("*",), frozenset({"operate", "audit"}), address="192.0.2.7")
@@ -151,3 +152,27 @@ async def test_checkpoints_come_after_so_many_lines_or_so_long_and_go_on_from_on
     assert (claim.size, claim.root) == (11, root_of([row.hash for row in rows]).hex())
     assert (claim.log, claim.head) == (rows[0].hash.hex(), rows[-1].hash.hex())
     assert found.made_at - rows[0].occurred_at == timedelta(minutes=10)
+
+
+async def test_the_worker_seals_what_has_waited_and_covers_the_line_with_its_checkpoint(
+    store: SqliteStore, clock: HandClock, tmp_path: Path
+) -> None:
+    settings = AuditSettings(checkpoint_rows=1, seal_seconds=300)
+    metrics = Metrics()
+    worker = Worker(Configuration(directory=tmp_path, audit=settings), store, now=clock, measures=metrics)
+    try:
+        await waiting(store, 2)
+        clock.advance(seconds=60)
+        await worker.make_checkpoint()
+        waited = {"stream": "payment_events"}
+        assert metrics.registry.get_sample_value("bankgate_audit_unsealed_seconds", waited) == 60
+        assert await lines(store) == []
+        clock.advance(seconds=240)
+        await worker.make_checkpoint()
+        assert metrics.registry.get_sample_value("bankgate_audit_unsealed_seconds", waited) == 0
+        assert await lines(store) == [("events.sealed", "bankgate", "event_seal", "payment_events:1")]
+        made = await store.last_checkpoint()
+        assert made is not None
+        assert made.size == 1
+    finally:
+        await worker.close()

@@ -13,18 +13,42 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
-from gateway.store.archive_files import MANIFEST, BadArchive, Manifest, verify
+from gateway.store.archive_files import (
+    MANIFEST,
+    BadArchive,
+    Manifest,
+    digest,
+    read_manifest,
+    verify,
+    write_manifest,
+    write_part,
+)
 from gateway.store.postgres.archive import Archived, Archiver, NotAtAnEnd
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.partitions import month_of
 from gateway.store.records import NewPayment, PaymentChange, PaymentFilter, Reason
 from gateway.store.serials import SerialAsk, SerialTaken
 from gateway.store.store import CursorTooOld, Store, StoreUnavailable
-from tests.store.support.make import CALLER, CONNECTION, HandClock, discrepancy, feed, formed, moved, news, payment, sent, waiting
+from tests.store.support.make import (
+    CALLER,
+    CONNECTION,
+    HandClock,
+    discrepancy,
+    feed,
+    formed,
+    moved,
+    news,
+    payment,
+    seal_events,
+    sent,
+    waiting,
+)
+from tests.store.support.sealed import numbers, reports
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = datetime(2027, 2, 3, tzinfo=UTC)
@@ -37,10 +61,11 @@ def kind() -> str:
 
 
 async def settled(store: Store, count: int = 2, name: str = "1") -> list[NewPayment]:
-    """Payments that a bank has executed."""
+    """Payments that a bank has executed; their events are sealed."""
     delivery = await sent(store, count, name)
     for event, status in ((PaymentEvent.BANK_ACCEPTED, "ACSP"), (PaymentEvent.BANK_SETTLED, "ACSC")):
         await store.apply_message_news(news(delivery, event, status))
+    await seal_events(store)
     page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=99)
     return [payment(row.payment_reference, payment_id=row.payment_id) for row in page]
 
@@ -99,6 +124,45 @@ async def test_a_month_is_whole_in_its_files_and_gone_from_the_database(
     assert oct((first.directory / "payments.jsonl.gz").stat().st_mode & 0o777) == "0o600"
 
 
+async def test_events_of_archived_months_are_compared_in_their_archives_or_left_out_with_their_number(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    await waiting(store, 1)
+    await seal_events(store)
+    assert await numbers(store) == [(11, 11, 0), (3, 3, 0)]
+    await archived(database, tmp_path)
+    (without, _) = (await reports(store)).values()
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert (without.fits, without.sealed, without.checked, without.archived, without.unsealed) == (True, 11, 1, 10, 0)
+    assert (found.fits, found.sealed, found.checked, found.archived, found.unsealed) == (True, 11, 11, 0, 0)
+    (missing, _) = (await reports(store, tmp_path / "elsewhere")).values()
+    assert "the archive is missing" in missing.problems[0]
+
+
+async def test_an_archive_that_was_made_anew_with_another_event_does_not_fit(
+    store: Store, november: list[NewPayment], database: Database, tmp_path: Path
+) -> None:
+    """By one who can write the archive's digest into the database, too."""
+    await archived(database, tmp_path)
+    directory = tmp_path / "bankgate-2026-11"
+    rows = [row | {"state": "settled"} if number == 2 else row for number, row in enumerate(lines(directory / "events.jsonl.gz"))]
+    manifest = read_manifest(directory)
+    (directory / "events.jsonl.gz").unlink()
+    (directory / MANIFEST).unlink()
+    write_manifest(directory, msgspec.structs.replace(manifest, events=write_part(directory / "events.jsonl.gz", rows)))
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert "is not the archive by which 2026-11 left this database" in found.problems[0]
+    with psycopg.connect(database.url) as db:
+        db.execute("UPDATE archives SET manifest_sha256 = %s WHERE month = %s", (digest(directory / MANIFEST), NOVEMBER))
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert found.fault is not None
+    assert (found.fault.number, found.fault.kind.value) == (3, "altered")
+    with psycopg.connect(database.url) as db:
+        db.execute("UPDATE archives SET event_count = 9 WHERE month = %s", (NOVEMBER,))
+    (found, _) = (await reports(store, tmp_path)).values()
+    assert found.problems == ["2026-11: 10 events were sealed, and 9 archived"]
+
+
 async def test_a_repeat_of_an_archived_payment_is_known_and_never_paid_again(
     store: Store, november: list[NewPayment], database: Database, tmp_path: Path
 ) -> None:
@@ -126,6 +190,7 @@ async def test_the_serial_number_of_an_archived_payment_is_never_given_again_and
     await moved(store, delivery, DeliveryEvent.CONFIRMED, payment_event=PaymentEvent.MESSAGE_SENT)
     await store.ask_serials(CONNECTION, [SerialAsk(serial="S1", next_ask_at=asked_at, bank_reference="B1")])
     await store.apply_message_news(news(delivery, PaymentEvent.BANK_SETTLED, "ACSC"))
+    await seal_events(store)
     before = await store.serials_of("delivery-1")
     clock.moment = LATER
     await another()
@@ -190,6 +255,9 @@ async def test_a_month_with_anything_open_stays_and_what_is_open_is_named(
         ]
     )
     await store.resolve_discrepancy(1, "person: ada", "it is right")
+    with pytest.raises(NotAtAnEnd, match="event that is not sealed yet"):
+        await archived(database, tmp_path)
+    await seal_events(store)
     assert [one.month for one in await archived(database, tmp_path)] == ["2026-11", "2026-12"]
 
 
@@ -343,6 +411,7 @@ async def test_sums_are_exact_and_amounts_are_kept_as_written(
 ) -> None:
     amounts = [Decimal("0.10"), Decimal("0.20"), Decimal("9007199254740993.01"), Decimal("1.0")]
     await store.submit([payment(amount=amount, state=PaymentState.REJECTED) for amount in amounts])
+    await seal_events(store)
     clock.moment = LATER
     await another()
     first, _ = await archived(database, tmp_path)

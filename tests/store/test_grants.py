@@ -32,6 +32,7 @@ from tests.store.support.make import (
     formed,
     moved,
     new_delivery,
+    seal_events,
     sent,
     waiting,
 )
@@ -291,6 +292,33 @@ async def test_serve_counts_the_day_of_callers_and_uses_id_tokens_up(serve: Post
     await serve.use_id_token(use)
     with pytest.raises(Stale):
         await serve.use_id_token(use)
+
+
+async def test_the_worker_seals_events_and_nobody_but_the_owner_lets_lines_go(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles, database: Database
+) -> None:
+    await sent(worker, 1)
+    assert await seal_events(worker) == 6
+    await waiting(serve, 1)
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        await seal_events(serve)
+    attacks = (
+        "UPDATE events SET state = 'settled'",
+        "DELETE FROM events",
+        "UPDATE delivery_events SET state = 'sent'",
+        "DELETE FROM delivery_events",
+        "UPDATE event_seals SET leaves = ''",
+        "DELETE FROM event_seals",
+        "INSERT INTO audit_anchors VALUES (1, '', '', now())",
+        "DELETE FROM audit_log",
+        "ALTER TABLE events DISABLE TRIGGER ALL",
+    )
+    with psycopg.connect(database.url) as db:
+        (partition,) = db.execute("SELECT DISTINCT tableoid::regclass::text FROM events").fetchall()
+    for role in ("t_serve", "t_worker"):
+        for attack in (*attacks, f"DELETE FROM {partition[0]}", f"UPDATE {partition[0]} SET state = 'settled'"):
+            with psycopg.connect(roles.url(role)) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(attack)  # type: ignore[call-overload]  # a text of this test
 
 
 async def test_serve_keeps_people_and_can_neither_open_a_sealed_account_nor_forget_one(

@@ -20,7 +20,7 @@ from gateway.store.records import Discrepancy, Payment, PaymentFilter
 from gateway.store.store import Store
 from tests.gateway.conftest import block, camt054, entry, pain002, transaction
 from tests.gateway.talking import TalkingBank
-from tests.store.support.make import CONNECTION, HandClock, formed, moved, news
+from tests.store.support.make import CONNECTION, HandClock, formed, moved, news, seal_events
 from tests.store.support.released import document
 
 LATER = datetime(2027, 2, 3, tzinfo=UTC)
@@ -64,6 +64,7 @@ async def year(
     for event, status in ((PaymentEvent.BANK_ACCEPTED, "ACSP"), (PaymentEvent.BANK_SETTLED, "ACSC")):
         await store.apply_message_news(news(delivery, event, status))
     page, _ = await store.list_payments(PaymentFilter(delivery_id=delivery.delivery_id), limit=9)
+    await seal_events(store)
     clock.moment = LATER
     await another()
     archiver = Archiver(url=database.url, libpq={}, out=tmp_path, now=LATER)

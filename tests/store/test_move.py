@@ -13,6 +13,7 @@ import pytest
 
 from gateway.audit.chain import Part
 from gateway.audit.checkpoint import claim_of
+from gateway.audit.events import Stream
 from gateway.audit.record import AuditRecord
 from gateway.audit.verify import Verifier
 from gateway.checkpoints import Checkpointer
@@ -26,8 +27,21 @@ from gateway.store.records import DeliveryFilter, Keys, PaymentFilter
 from gateway.store.serials import SentFilter, SerialAsk, SerialNote, SerialTaken
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store, StoreUnavailable, UnknownSchema
-from tests.store.support.make import CONNECTION, HandClock, change, feed, formed, moved, payment, sent, states, waiting
+from tests.store.support.make import (
+    CONNECTION,
+    HandClock,
+    change,
+    feed,
+    formed,
+    moved,
+    payment,
+    seal_events,
+    sent,
+    states,
+    waiting,
+)
 from tests.store.support.released import check, document, fill
+from tests.store.support.sealed import numbers
 from tests.support.postgres import Cluster
 
 
@@ -168,6 +182,25 @@ async def test_the_audit_log_moves_whole_and_its_chain_goes_on(
     verifier = Verifier([claim_of(kept.content)] if kept else [])
     verifier.take(await there.audit_rows(0, 9))
     assert (verifier.finish(), verifier.head.number) == (None, 5)
+
+
+async def test_seals_over_events_of_several_months_move_and_sealing_goes_on_behind_them(
+    here: SqliteStore, there: PostgresStore, database: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    for month in (1, 2, 1, 4):  # a clock that was set back in between
+        clock.moment = datetime(2026, month, 15, tzinfo=UTC)
+        await sent(here, 2, str(month) + str(len(await feed(here))))
+    assert await seal_events(here, rows=7) == 36
+    await waiting(here, 1)
+    await here.close()
+    await move(tmp_path / "store.db", database)
+    assert await numbers(there) == [(24, 24, 1), (12, 12, 0)]
+    kept = await there.seals(Stream.PAYMENTS, 0, 99)
+    assert [(seal.month, seal.event_count) for seal in kept] == [("2026-01", 6), ("2026-02", 7), ("2026-02", 5), ("2026-04", 6)]
+    assert {row.month for row in await there.logged_events(Stream.PAYMENTS, "", 99)} == {seal.month for seal in kept}
+    await sent(there, 1, "later")
+    await seal_events(there)
+    assert await numbers(there) == [(28, 28, 0), (15, 15, 0)]
 
 
 async def test_all_that_a_file_holds_is_in_the_database_and_work_goes_on(

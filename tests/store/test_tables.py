@@ -10,7 +10,14 @@ from gateway.store.postgres.connection import Database
 from gateway.store.sqlite import schema
 from gateway.store.tables import NOT_MOVED, TABLES, is_flag, is_moment
 
-SHAPES = {"chunks", "entries", "payments", "transfers", "events"}  # of other columns in PostgreSQL, as the description says
+SHAPES = {
+    "chunks",
+    "entries",
+    "payments",
+    "transfers",
+    "events",
+    "delivery_events",
+}  # of other columns in PostgreSQL, as the description says
 ONLY_IN_POSTGRES = {
     "bankgate_schema",
     "payment_keys",

@@ -1,7 +1,8 @@
 """Taking months out of the database: written to files, read back, and only then dropped.
 
 Oldest month first, since the events of a payment lie in the months in which they happened: a month goes only when every payment
-of it, and every payment that has events in it, is at an end, with its message and its discrepancies. What makes a repeat known
+of it, and every payment that has events in it, is at an end, with its message and its discrepancies, and all its events are
+sealed (`gateway.sealing`). What makes a repeat known
 stays for ever (`payment_keys`, `serial_numbers`), and so do the messages (deliveries, their events, evidence, attempts,
 documents).
 
@@ -23,10 +24,11 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from gateway.audit.events import Stream
 from gateway.store import archive_files as files
 from gateway.store.archive_files import AT_AN_END, BadArchive, Manifest, Totals, plain
 from gateway.store.postgres.migrate import VERSION_TABLE, must_be_current
-from gateway.store.postgres.partitions import SEQUENCES, first_key, month_of, month_of_key, partition_name
+from gateway.store.postgres.partitions import SEQUENCES, first_key, month_of, month_of_key, month_text, partition_name
 from gateway.store.store import StoreUnavailable
 
 LOCK: Final = 0x424B4757_0002  # advisory: one archive at a time
@@ -50,11 +52,6 @@ class Archived:
     month: str
     directory: Path
     manifest: Manifest
-
-
-def month_text(month: int) -> str:
-    """As in "2026-11"."""
-    return f"{1970 + month // 12:04}-{month % 12 + 1:02}"
 
 
 def archive_name(month: int) -> str:
@@ -185,8 +182,17 @@ def must_be_at_an_end(db: psycopg.Connection[Any], month: int) -> None:
                     JOIN {payments} AS p ON p.block_key = b.block_key WHERE d.delivery_id = x.delivery_id))
             """,
         ),
+        (
+            "event that is not sealed yet (the worker seals them)",
+            f"""
+            SELECT e.xid::text || '.' || e.seq::text FROM {events} AS e LEFT JOIN (
+                SELECT split_part(last_cursor, '.', 1)::xid8 AS xid, split_part(last_cursor, '.', 2)::bigint AS seq
+                FROM event_seals WHERE stream = %(stream)s ORDER BY first_number DESC LIMIT 1) AS s ON true
+            WHERE s.xid IS NULL OR (e.xid, e.seq) > (s.xid, s.seq)
+            """,
+        ),
     )
-    given = {"at_an_end": AT_AN_END, "start": first_key(month), "end": first_key(month + 1)}
+    given = {"at_an_end": AT_AN_END, "stream": Stream.PAYMENTS.value, "start": first_key(month), "end": first_key(month + 1)}
     problems = []
     for what, question in questions:
         count = _one(db, f"SELECT count(*) FROM ({question}) AS open", given)

@@ -13,7 +13,8 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 - it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 
-Neither of the two changes or deletes a line of the audit log, nor a checkpoint; only the worker makes checkpoints.
+Neither of the two changes or deletes an event, a line of the audit log, a checkpoint or a seal, nor lets lines of the log go
+(`audit_anchors`); only the worker makes checkpoints and seals. (Of the events' partitions triggers see to it.)
 """
 
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ _SERVE: Final = {
     "caller_quotas": _ALL,
     "audit_log": "SELECT, INSERT",
     "audit_checkpoints": "SELECT",
+    "audit_anchors": "SELECT",
+    "event_seals": "SELECT",
     "payee_checks": "SELECT, INSERT",
     "plans": "SELECT, INSERT, UPDATE",
     "plan_versions": "SELECT, INSERT",
@@ -82,7 +85,9 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
     yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
-    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints, payee_checks FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints, event_seals, payee_checks FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON events, delivery_events FROM {worker}"
+    yield f"REVOKE INSERT, UPDATE, DELETE ON audit_anchors FROM {worker}"
     yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {serve}"
     for table, rights in _SERVE.items():

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.audit.events import Stream
 from gateway.store import codec
 from gateway.store.postgres.connection import Connection, Database, named_errors
 from gateway.store.postgres.migrate import migrate
@@ -60,6 +61,30 @@ class _Months:
         return first_key(self.months[max(0, bisect_right(self._first, key) - 1)]) + key if self.months else key
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What is another value in PostgreSQL. `xid`: of the transaction that writes all of it, by which both streams of events are
+    ordered first."""
+
+    payments: _Months
+    events: _Months
+    xid: int
+
+    def mapped(self, table: Table, row: Sequence[Any]) -> tuple[Any, ...]:
+        """A row as PostgreSQL has it; what stands behind its columns stays."""
+        new = list(row)
+        for place, column in enumerate(table.columns):
+            if column == "payment_key":
+                new[place] = self.payments.key(row[place])
+            elif column == "seq":
+                new[place] = self.events.key(row[place])
+            elif column == "last_cursor":
+                number = int(row[place])
+                of_payment = row[table.columns.index("stream")] == Stream.PAYMENTS
+                new[place] = f"{self.xid}.{self.events.key(number) if of_payment else number}"
+        return tuple(new)
+
+
 async def move(source: Path, database: Database) -> list[Moved]:
     """Copies all that `source` holds into an empty database. Raises `StoreUnavailable`; then nothing was copied, or it is not
     known (the connection broke during the commit): run again, it is copied, or the database is told not to be empty."""
@@ -80,7 +105,8 @@ async def move(source: Path, database: Database) -> list[Moved]:
                 }
                 for month in sorted({month for found in months.values() for month in found.months}):
                     await make_month(new, month)
-                moved = [await _move(old, new, table, months) for table in TABLES]
+                keys = _Keys(months["payments"], months["events"], await new.fetchval("SELECT pg_current_xact_id()"))
+                moved = [await _move(old, new, table, keys) for table in TABLES]
                 await _continue_numbers(new)
                 mark_as_moved(source, place)
                 return moved
@@ -96,10 +122,10 @@ async def _must_be_empty(new: Connection) -> None:
             )
 
 
-async def _move(old: sqlite3.Connection, new: Connection, table: Table, months: dict[str, _Months]) -> Moved:
+async def _move(old: sqlite3.Connection, new: Connection, table: Table, keys: _Keys) -> Moved:
     ours, theirs = _Digest(), _Digest()
     for piece in _pieces(old, table):
-        given = [_mapped(table, row, months) for row in piece]
+        given = [keys.mapped(table, row) for row in piece]
         for told in given:
             ours.take(told[: len(table.columns)])
         await _insert(new, table, given)
@@ -135,12 +161,6 @@ def _pieces(old: sqlite3.Connection, table: Table) -> Iterator[list[tuple[Any, .
     size = 8 if table.name == "chunks" else ROWS
     while piece := rows.fetchmany(size):
         yield piece
-
-
-def _mapped(table: Table, row: Sequence[Any], months: dict[str, _Months]) -> tuple[Any, ...]:
-    keys = {"payment_key": months["payments"], "seq": months["events"]}
-    mapped = (keys[column].key(value) if column in keys else value for column, value in zip(table.columns, row, strict=False))
-    return (*mapped, *row[len(table.columns) :])
 
 
 async def _insert(new: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -34,6 +34,11 @@ def first_key(month: int) -> int:
     return month << MONTH_BITS
 
 
+def month_text(month: int) -> str:
+    """As in "2026-11"."""
+    return f"{1970 + month // 12:04}-{month % 12 + 1:02}"
+
+
 def partition_name(table: str, month: int) -> str:
     """As in payments_202611."""
     return f"{table}_{1970 + month // 12}{month % 12 + 1:02}"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.store.archive_files import AT_AN_END
-from gateway.store.postgres.archive import connected, month_text, months
+from gateway.store.postgres.archive import connected, months
 from gateway.store.postgres.migrate import schema_state
-from gateway.store.postgres.partitions import SEQUENCES, first_key, partition_name
+from gateway.store.postgres.partitions import SEQUENCES, first_key, month_text, partition_name
 
 # Transactions that have written hold the event feed back for everybody (`gateway.store.postgres.events`), also those of other
 # databases of the same server.

@@ -20,7 +20,6 @@ from gateway.store.archived import ArchivedPayment
 from gateway.store.postgres import deliveries, documents, events, payments, refusals
 from gateway.store.postgres import serials as serial_rows
 from gateway.store.postgres.answers import Answers
-from gateway.store.postgres.audit import AuditRows
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
 from gateway.store.postgres.migrate import migrate
@@ -32,6 +31,7 @@ from gateway.store.postgres.plans import PlanRows
 from gateway.store.postgres.quotas import QuotaRows
 from gateway.store.postgres.recalls import RecallRows
 from gateway.store.postgres.reviews import ReviewRows
+from gateway.store.postgres.seals import SealRows
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
 from gateway.store.quiet import Quiet
@@ -67,7 +67,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows, QuotaRows):
+class PostgresStore(ReviewRows, Answers, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, QuotaRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

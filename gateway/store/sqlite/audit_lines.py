@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from gateway.audit.anchor import AuditAnchor
 from gateway.audit.chain import SALT_BYTES, AuditHead, AuditRow, chained
 from gateway.audit.checkpoint import Checkpoint
+from gateway.audit.events import EventSeal
 from gateway.audit.record import AuditRecord
 from gateway.store import codec
 from gateway.store.audit import ROW_COLUMNS
@@ -28,7 +30,7 @@ def head(db: sqlite3.Connection) -> AuditHead:
     return AuditHead() if found is None else AuditHead(number=found[0], hash=found[1])
 
 
-def values_of(of: AuditRow | Checkpoint, columns: Sequence[str]) -> tuple[Any, ...]:
+def values_of(of: AuditRow | Checkpoint | EventSeal | AuditAnchor, columns: Sequence[str]) -> tuple[Any, ...]:
     """As the columns hold them."""
     values = (getattr(of, column) for column in columns)
     return tuple(codec.micros(value) if isinstance(value, datetime) else value for value in values)

@@ -12,9 +12,11 @@ def tell_delivery(tx: Tx, delivery_key: int, event: str, previous: DeliveryState
     """Adds the next row: how the delivery stands now, and by what it came to that."""
     tx.db.execute(
         """
-        INSERT INTO delivery_events (delivery_key, number, event, previous_state, state, attempt, reason, source, occurred_at)
+        INSERT INTO delivery_events (
+            delivery_key, number, event, previous_state, state, attempt, reason, source, occurred_at, sequence
+        )
         SELECT delivery_key, (SELECT coalesce(max(number), 0) + 1 FROM delivery_events WHERE delivery_key = d.delivery_key),
-            ?, ?, state, attempt, reason, ?, ?
+            ?, ?, state, attempt, reason, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery_events)
         FROM deliveries AS d WHERE delivery_key = ?
         """,
         (event, previous.value if previous else None, source, tx.now, delivery_key),

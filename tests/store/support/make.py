@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms, PostalAddress, RemittanceInformation
+from gateway.config import AuditSettings
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
+from gateway.sealing import Sealer
 from gateway.store.records import (
     Delivery,
     DeliveryChange,
@@ -30,7 +32,12 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
-    8: ("DROP TABLE caller_quotas", "DROP TABLE people_id_tokens"),
+    8: (
+        *("DROP TABLE caller_quotas", "DROP TABLE people_id_tokens"),
+        *("DROP TABLE event_seals", "DROP TRIGGER audit_log_delete", "DROP TRIGGER audit_checkpoints_delete"),
+        *("DROP TABLE audit_anchors", "DROP INDEX delivery_events_sequence", "ALTER TABLE delivery_events DROP COLUMN sequence"),
+        *(f"DROP TRIGGER {table}_{event}" for table in ("events", "delivery_events") for event in ("update", "delete")),
+    ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
         *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
@@ -202,6 +209,11 @@ def discrepancy(key: str, connection_id: str = CONNECTION, **given: Any) -> NewD
         evidence='{"end_to_end_id": "X"}',
         **given,
     )
+
+
+async def seal_events(store: Store, rows: int = 10_000) -> int:
+    """Seals all events; how many it were."""
+    return await Sealer(store, AuditSettings(), lambda: START, rows=rows).seal_all()
 
 
 async def feed(store: Store, cursor: str = "") -> list[PaymentEventRow]:

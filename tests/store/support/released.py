@@ -10,11 +10,26 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from formats.report import AccountIdentification, Balance, Entry, EntryTransaction, Statement
+from gateway.audit.events import Stream
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
 from gateway.store.records import DeliveryFilter, EntryRow, Evidence, NewStatement, PaymentFilter, Reason
 from gateway.store.store import Store
 from tests.store.support import make
-from tests.store.support.make import CALLER, CONNECTION, HandClock, discrepancy, feed, formed, moved, news, sent, terms, waiting
+from tests.store.support.make import (
+    CALLER,
+    CONNECTION,
+    HandClock,
+    discrepancy,
+    feed,
+    formed,
+    moved,
+    news,
+    seal_events,
+    sent,
+    terms,
+    waiting,
+)
+from tests.store.support.sealed import numbers
 
 FIRST = datetime(2026, 11, 25, 9, 30, 0, 123456, tzinfo=UTC)
 STATEMENT = Statement(
@@ -98,6 +113,8 @@ async def check(store: Store) -> None:
     await _check_payments(store)
     await _check_deliveries(store)
     await _check_answers(store)
+    await seal_events(store, rows=5)
+    assert [sealed for sealed, _, _ in await numbers(store)] == [13, len(await store.logged_events(Stream.DELIVERIES, "", 99))]
 
 
 async def _check_payments(store: Store) -> None:
