@@ -83,6 +83,7 @@ def lists(config: Config = Path(), as_json: Json = False) -> None:
                         "entries": len(one.entries),
                         "names": one.names,
                         "skipped": one.skipped,
+                        "unknown": list(one.notices),
                         "sha256": one.sha256,
                     }
                     for one in screen.lists
@@ -101,6 +102,9 @@ def lists(config: Config = Path(), as_json: Json = False) -> None:
             ],
         )
         typer.echo(f"screen {screen.digest}")
+    for one in screen.lists:
+        for text in one.notices:
+            print_warning(f"list {one.id} has what no reader knows, and is read without it: {text}")
     for name, age in old.items():
         print_warning(f"list {name} is {age} days old: fetch a newer one")
     if old:

@@ -22,7 +22,7 @@ from gateway.policy.screening.told import Hit, finding_of, unreadable_finding
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome
 
-ALGORITHM: Final = 1  # goes up when the same lists may give other findings
+ALGORITHM: Final = 2  # goes up when the same lists may give other findings
 WEAK_SHARE: Final = 0.9  # of the score of a name that the list itself calls weak
 EXACT: Final = 100.0
 

@@ -1,0 +1,97 @@
+"""The check of screening: the lists as they are on disk, what people decided about hits, and whether the lists are plausible."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from typing import Final
+
+import structlog
+
+from gateway.config import Configuration
+from gateway.policy.screening.plausible import Bounds, Taken, doubts, in_doubt
+from gateway.policy.screening.screen import Screen
+from gateway.policy.subject import Subject
+from gateway.policy.verdict import Finding
+from gateway.review import Judging
+from gateway.screening_lists import bounds_of, load_screen
+from gateway.store.store import Store
+
+log = structlog.get_logger("review")
+
+NAME: Final = "screening"
+
+
+@dataclass(slots=True)
+class ScreenCheck:
+    """The screening lists. The days on which their entries begin and end to count are those of UTC. `refresh` before judging."""
+
+    screen: Screen
+    bounds: Mapping[str, Bounds]
+    store: Store
+    before: dict[str, Taken] = field(default_factory=dict)
+    _refreshed: bool = False
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    async def refresh(self) -> None:
+        """Looks up, once for these lists, how they were when they were last taken into use; and notes them, unless they are in
+        doubt beside those."""
+        if self._refreshed:
+            return
+        self.before = {one.list_id: one for one in await self.store.screening_lists()}
+        doubted = in_doubt(self.screen.lists, self.before, self.bounds)
+        taken = [Taken.of(one) for one in self.screen.lists if one.id not in doubted]
+        new = [one for one in taken if self.before.get(one.list_id) != one]
+        if new:
+            await self.store.note_screening_lists(new)
+        for one in self.screen.lists:
+            if one.notices:
+                log.warning("screening_list_has_unknown_parts", screening_list=one.id, parts=list(one.notices))
+        for list_id in sorted(doubted):
+            log.error("screening_list_in_doubt", screening_list=list_id)
+        self._refreshed = True
+
+    def digest(self, now: datetime) -> str:
+        """It changes with lists, and with what is in doubt about them."""
+        digest = self.screen.digest_on(_day(now))
+        doubted = self._doubts(now)
+        if not doubted:
+            return digest
+        return sha256("\n".join((digest, *(one.text_en for one in doubted))).encode()).hexdigest()
+
+    async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
+        """In a thread: names are compared for long."""
+        return await self.look(judging.subjects, judging.now)
+
+    async def look(self, subjects: Sequence[Subject], now: datetime) -> list[tuple[Finding, ...]]:
+        """What is found in each of the payments."""
+        today, doubted = _day(now), self._doubts(now)
+        return await asyncio.to_thread(lambda: [(*doubted, *self.screen.judge(one, today)) for one in subjects])
+
+    def _doubts(self, now: datetime) -> tuple[Finding, ...]:
+        return doubts(self.screen.lists, self.before, self.bounds, _day(now))
+
+
+def _day(now: datetime) -> date:
+    return now.astimezone(UTC).date()
+
+
+@dataclass(slots=True)
+class ScreenLoader:
+    """Reads the lists of a configuration; those in use stay where new ones are not plausible beside them."""
+
+    configuration: Configuration
+    taken: dict[str, Taken] = field(default_factory=dict)
+
+    def __call__(self, store: Store) -> ScreenCheck | None:
+        """Raises `ScreeningProblems`."""
+        settings = self.configuration.screening
+        if not settings.lists:
+            return None
+        screen = load_screen(self.configuration.directory, settings, self.taken)
+        self.taken = {one.id: Taken.of(one) for one in screen.lists}
+        return ScreenCheck(screen, bounds_of(settings), store)
