@@ -52,6 +52,7 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.reviews import ReviewStore
+from gateway.store.screening import ScreeningStore
 from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.story import DeliveryEventRow
 
@@ -98,7 +99,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, Protocol):
+class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, ScreeningStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.store import people_rows
 from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
+from gateway.store.screening import CLEARANCE_COLUMNS, LIST_COLUMNS, SIGNATURE_COLUMNS
 
 _MOMENTS: Final = frozenset(
     {
@@ -52,9 +53,11 @@ _MOMENTS: Final = frozenset(
         "changed_at",
         "requested_at",
         "answered_at",
+        "taken_at",
+        "begins_at",
     }
 )
-_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
+_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling", "counted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +216,7 @@ TABLES: Final = (
                 "requested_execution_date",
                 "end_to_end_id",
             ),
-            *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at"),
+            *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at", "counted"),
         ),
     ),
     Table(
@@ -224,6 +227,17 @@ TABLES: Final = (
         ),
     ),
     Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
+    Table(
+        name="review_totals",
+        columns=(
+            *("span", "begins_at", "connection_id", "caller", "debtor_account", "currency", "payments", "thousand_millions"),
+            *("units", "hundred_thousandths"),
+        ),
+    ),
+    Table(name="screening_clearances", columns=("clearance_key", *CLEARANCE_COLUMNS)),
+    Table(name="screening_revocations", columns=("clearance_id", *SIGNATURE_COLUMNS)),
+    Table(name="screening_lists", columns=LIST_COLUMNS),
+    Table(name="screening_book", columns=("book", "rescreened")),
     Table(
         name="payee_checks",
         columns=(

@@ -30,6 +30,11 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
+    8: (
+        *("DROP TABLE screening_clearances", "DROP TABLE screening_revocations", "DROP TABLE screening_lists"),
+        *("DROP TABLE screening_book", "DROP INDEX payments_in_messages", "DROP TABLE review_totals"),
+        *("DROP TRIGGER payments_counted", "DROP INDEX reviews_not_counted", "ALTER TABLE reviews DROP COLUMN counted"),
+    ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
         *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
