@@ -1,7 +1,7 @@
 """The check of screening: the lists as they are on disk, what people decided about hits, and whether the lists are plausible."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -10,12 +10,14 @@ from typing import Final
 import structlog
 
 from gateway.config import Configuration
+from gateway.policy.screening.cleared import NOBODY, Cleared, Excuse, Payee
 from gateway.policy.screening.plausible import Bounds, Taken, doubts, in_doubt
 from gateway.policy.screening.screen import Screen
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding
 from gateway.review import Judging
 from gateway.screening_lists import bounds_of, load_screen
+from gateway.store.screening import Clearance
 from gateway.store.store import Store
 
 log = structlog.get_logger("review")
@@ -31,15 +33,21 @@ class ScreenCheck:
     bounds: Mapping[str, Bounds]
     store: Store
     before: dict[str, Taken] = field(default_factory=dict)
+    cleared: Cleared = NOBODY  # also what is over: it is told why it no longer counts
     _refreshed: bool = False
+    _stamp: str = ""
 
     @property
     def name(self) -> str:
         return NAME
 
     async def refresh(self) -> None:
-        """Looks up, once for these lists, how they were when they were last taken into use; and notes them, unless they are in
-        doubt beside those."""
+        """Looks up what people cleared. And, once for these lists, how they were when they were last taken into use; and notes
+        them, unless they are in doubt beside those."""
+        stamp = await self.store.clearances_stamp()
+        if stamp != self._stamp:
+            self.cleared = _by_payee(await self.store.standing_clearances(date.min))
+            self._stamp = stamp
         if self._refreshed:
             return
         self.before = {one.list_id: one for one in await self.store.screening_lists()}
@@ -56,12 +64,12 @@ class ScreenCheck:
         self._refreshed = True
 
     def digest(self, now: datetime) -> str:
-        """It changes with lists, and with what is in doubt about them."""
-        digest = self.screen.digest_on(_day(now))
-        doubted = self._doubts(now)
-        if not doubted:
-            return digest
-        return sha256("\n".join((digest, *(one.text_en for one in doubted))).encode()).hexdigest()
+        """It changes with lists, with what is in doubt about them, and with the clearances that count."""
+        today = _day(now)
+        digest = self.screen.digest_on(today)
+        counting = [one.decision_id for excuses in self.cleared.values() for one in excuses if one.valid_on(today)]
+        more = [*(one.text_en for one in self._doubts(now)), *sorted(counting)]
+        return sha256("\n".join((digest, *more)).encode()).hexdigest() if more else digest
 
     async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
         """In a thread: names are compared for long."""
@@ -69,11 +77,27 @@ class ScreenCheck:
 
     async def look(self, subjects: Sequence[Subject], now: datetime) -> list[tuple[Finding, ...]]:
         """What is found in each of the payments."""
-        today, doubted = _day(now), self._doubts(now)
-        return await asyncio.to_thread(lambda: [(*doubted, *self.screen.judge(one, today)) for one in subjects])
+        today, doubted, cleared = _day(now), self._doubts(now), self.cleared
+        return await asyncio.to_thread(lambda: [(*doubted, *self.screen.judge(one, today, cleared)) for one in subjects])
 
     def _doubts(self, now: datetime) -> tuple[Finding, ...]:
         return doubts(self.screen.lists, self.before, self.bounds, _day(now))
+
+
+def _by_payee(found: Iterable[Clearance]) -> Cleared:
+    by_payee: dict[Payee, list[Excuse]] = {}
+    for one in found:
+        excuse = Excuse(
+            decision_id=one.clearance_id,
+            list_id=one.list_id,
+            entry_id=one.entry_id,
+            digest=one.entry_digest,
+            about=one.signed.reason,
+            person=one.signed.person,
+            valid_until=one.valid_until,
+        )
+        by_payee.setdefault((one.creditor_key, one.creditor_account), []).append(excuse)
+    return by_payee
 
 
 def _day(now: datetime) -> date:

@@ -1,4 +1,4 @@
-"""`bankgate screening`: whether somebody stands on a list, and which lists there are."""
+"""`bankgate screening`: whether somebody stands on a list, which lists there are, and what people decided about hits."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -7,6 +7,7 @@ import typer
 
 from formats import checks
 from gateway import clock
+from gateway.cli import screening_decisions
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, print_json, print_table, print_warning
 from gateway.cli.serve import loaded
 from gateway.config import Configuration
@@ -14,7 +15,12 @@ from gateway.policy.screening.screen import Looked, Screen
 from gateway.policy.verdict import Finding, Outcome, verdict_of
 from gateway.screening_lists import load_screen, old_lists
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Screening lists: who is on them, and which there are.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Screening lists: who is on them, which there are, and who was cleared."
+)
+
+for _name in ("hits", "clear", "cleared", "revoke"):
+    app.command(_name)(getattr(screening_decisions, _name))
 
 Config = Annotated[Path, typer.Option(help="The configuration directory.", envvar="BANKGATE_CONFIG")]
 _DECISION: Final = ("list", "entry", "entry_digest")

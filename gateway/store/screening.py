@@ -69,8 +69,8 @@ class ScreeningStore(Protocol):
         """Those that count on a day, in the order in which they were given."""
         ...
 
-    async def clear_hit(self, clearance: Clearance, audit: Sequence[AuditRecord]) -> None:
-        """Writes a clearance."""
+    async def clear_hits(self, clearances: Sequence[Clearance], audit: Sequence[AuditRecord]) -> None:
+        """Writes clearances, all of them at once."""
         ...
 
     async def revoke_clearance(self, clearance_id: str, signed: Signature, audit: Sequence[AuditRecord]) -> None:

@@ -58,8 +58,8 @@ class ScreeningRows(ABC):
         question = f"{_CLEARANCES} WHERE r.clearance_id IS NULL AND c.valid_until >= $1 ORDER BY c.clearance_key"
         return await self._read(lambda db: _found(db, question, today.isoformat()))
 
-    async def clear_hit(self, clearance: Clearance, audit: Sequence[AuditRecord]) -> None:
-        await self._write(lambda tx: _clear(tx, clearance, audit))
+    async def clear_hits(self, clearances: Sequence[Clearance], audit: Sequence[AuditRecord]) -> None:
+        await self._write(lambda tx: _clear(tx, clearances, audit))
 
     async def revoke_clearance(self, clearance_id: str, signed: Signature, audit: Sequence[AuditRecord]) -> None:
         await self._write(lambda tx: _revoke(tx, clearance_id, signed, audit))
@@ -110,10 +110,10 @@ async def _stamp(db: Connection) -> str:
     return f"{row[0]}.{row[1]}"
 
 
-async def _clear(tx: Tx, clearance: Clearance, audit: Sequence[AuditRecord]) -> None:
+async def _clear(tx: Tx, clearances: Sequence[Clearance], audit: Sequence[AuditRecord]) -> None:
     marks = ", ".join(f"${place}" for place in range(1, len(CLEARANCE_COLUMNS) + 1))
     insert = f"INSERT INTO screening_clearances ({', '.join(CLEARANCE_COLUMNS)}) VALUES ({marks})"
-    await tx.connection.execute(insert, *clearance_values(clearance, _same))
+    await tx.connection.executemany(insert, [clearance_values(one, _same) for one in clearances])
     append(tx, audit)
 
 

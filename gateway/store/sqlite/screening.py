@@ -59,8 +59,8 @@ class ScreeningRows(ABC):
         question = f"{_CLEARANCES} WHERE r.clearance_id IS NULL AND c.valid_until >= ? ORDER BY c.clearance_key"
         return await self._read(lambda db: _found(db, question, (today.isoformat(),)))
 
-    async def clear_hit(self, clearance: Clearance, audit: Sequence[AuditRecord]) -> None:
-        await self._write(lambda tx: _clear(tx, clearance, audit))
+    async def clear_hits(self, clearances: Sequence[Clearance], audit: Sequence[AuditRecord]) -> None:
+        await self._write(lambda tx: _clear(tx, clearances, audit))
 
     async def revoke_clearance(self, clearance_id: str, signed: Signature, audit: Sequence[AuditRecord]) -> None:
         await self._write(lambda tx: _revoke(tx, clearance_id, signed, audit))
@@ -97,10 +97,10 @@ def _note(tx: Tx, taken: Sequence[Taken]) -> None:
     )
 
 
-def _clear(tx: Tx, clearance: Clearance, audit: Sequence[AuditRecord]) -> None:
+def _clear(tx: Tx, clearances: Sequence[Clearance], audit: Sequence[AuditRecord]) -> None:
     marks = ", ".join("?" * len(CLEARANCE_COLUMNS))
     insert = f"INSERT INTO screening_clearances ({', '.join(CLEARANCE_COLUMNS)}) VALUES ({marks})"
-    tx.db.execute(insert, clearance_values(clearance, codec.micros))
+    tx.db.executemany(insert, [clearance_values(one, codec.micros) for one in clearances])
     append(tx, audit)
 
 
