@@ -35,6 +35,10 @@ _OURS: dict[str, tuple[str, str]] = {
         "Held: what was to leave is not what was approved, or approvals are missing. A person has to look.",
         "已暂挂：即将发出的内容与审批内容不一致，或缺少审批，需人工处理。",
     ),
+    "bankgate.hit-in-message": (
+        "Found on a list that changed after it was put into a message. It is taken out of the message before that leaves.",
+        "编入报文后名单变更，本笔命中名单；报文发出前将移出本笔。",
+    ),
     "bankgate.formed-again": (
         "Taken out of a message that was stopped before it left, because of another payment in it; it goes into the next one.",
         "所在报文因另一笔付款在发出前停止，本笔将编入下一报文。",

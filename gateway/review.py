@@ -6,7 +6,7 @@ change, everything that waits is judged again. One lane for the whole gateway, s
 runners be at it all the same (a lease that was lost), the book's fence refuses the slower one, whose payments are judged anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -84,6 +84,13 @@ class Checks(Protocol):
         """Of all of them together."""
 
 
+class Rescreening(Protocol):
+    """What looks at payments that are in a message already (`gateway.rescreening`)."""
+
+    async def look(self, checks: Sequence[Check], between: Callable[[], Awaitable[None]], stopping: Callable[[], bool]) -> None:
+        """`between` is called again and again, so that what is new does not wait."""
+
+
 NO_RULES: Final = Finding(
     rule="no-rules",
     version=0,
@@ -123,6 +130,7 @@ class Reviewer:
     clock: Clock
     metrics: Metrics
     windows: Mapping[str, SendWindow] = field(default_factory=dict)
+    rescreener: Rescreening | None = None  # looks at what is in messages already, when lists change
     winding_down: bool = False  # begins no more judgements: what waits stays for the next start
     _one_by_one: int = 0  # so many more payments are judged alone: a check failed, and it is to be found for which
 
@@ -133,6 +141,8 @@ class Reviewer:
         if not self.checks.configured:
             return None
         await self._judge_anew()
+        if self.rescreener is not None and not self.winding_down:
+            await self.rescreener.look(self.checks.all, self._judge_new, lambda: self.winding_down)
         return self.clock() + LOOK_AGAIN
 
     async def _judge_new(self) -> None:

@@ -19,18 +19,18 @@ from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
 from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
-from gateway.review_standing import place_of, standing_now
+from gateway.review_standing import held_for, is_in_message, place_of, standing_now
 from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
 from gateway.store.reviews import Waiting
 from gateway.store.store import Stale, Store
 
 PAGE: Final = 500
 TRIES: Final = 20
-VOID, NOT_REVIEWED = "approval-void", "not-reviewed"
+VOID, NOT_REVIEWED, ON_LIST = "approval-void", "not-reviewed", "hit-in-message"
 
 
 class NotApproved(Exception):
-    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`)."""
+    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `ON_LIST`)."""
 
     def __init__(self, payments: dict[str, str]) -> None:
         self.payments = payments
@@ -122,18 +122,30 @@ class Gate:
             raise NotApproved(held)
         return watch
 
+    async def hits(self, delivery: Delivery) -> dict[str, str]:
+        """The payments of a message that were found on a list since they were put into it: what `NotApproved` takes."""
+        found: dict[str, str] = {}
+        token: str | None = None
+        while self.configured():
+            page, token = await self.store.delivery_reviews(delivery.delivery_id, limit=PAGE, after=token)
+            found |= {one.payment.payment_id: ON_LIST for one in page if _problem(one, strict=False) == ON_LIST}
+            if token is None:
+                break
+        return found
+
     async def stop(self, delivery: Delivery, problem: NotApproved) -> None:
         """Holds those payments, gives the message up and lets the others go into the next one. Raises `Stale`: then a later look
         finds the same, and goes on from there."""
         origin = Origin(connection_id=self.connection_id, inbound_file_id=0, source="gateway")
         changes: list[PaymentChange] = []
         for payment_id in problem.payments:
-            found = await self.store.payment(payment_id)
-            if found is not None and found.state is PaymentState.BATCHED:
+            found = await self.store.review(payment_id)
+            if found is not None and found.payment.state is PaymentState.BATCHED:
                 changes.append(_held(found, problem.payments[payment_id]))
-        told = [say.approval_void(origin, delivery, payment_id, word) for payment_id, word in problem.payments.items()]
+        void = {payment_id: word for payment_id, word in problem.payments.items() if word != ON_LIST}
+        told = [say.approval_void(origin, delivery, payment_id, word) for payment_id, word in void.items()]
         await self.store.change_payments(changes, told)
-        if NOT_REVIEWED in problem.payments.values():
+        if {NOT_REVIEWED, ON_LIST} & set(problem.payments.values()):
             await self._judge_anew()
         await self.store.change_delivery(
             DeliveryChange(
@@ -164,15 +176,19 @@ def _problem(waiting: Waiting, *, strict: bool) -> str | None:
     if waiting.review is None:
         return NOT_REVIEWED if strict else None
     found = standing_now(waiting)
-    return None if found is not None and place_of(found) is PaymentState.APPROVED else VOID
+    if found is None or place_of(found) is PaymentState.APPROVED:
+        return VOID if found is None else None
+    return ON_LIST if any(map(is_in_message, waiting.review.verdict.findings)) else VOID
 
 
-def _held(payment: Payment, word: str) -> PaymentChange:
+def _held(waiting: Waiting, word: str) -> PaymentChange:
+    """What was found on a list is held by that rule, like what rules hold elsewhere, and is judged anew."""
+    payment, review = waiting.payment, waiting.review
     return PaymentChange(
         payment_id=payment.payment_id,
         version=payment.version,
         event=PaymentEvent.HOLD,
         state=PaymentState.HELD,
-        reason=ours(word),
+        reason=held_for(review.verdict) if word == ON_LIST and review is not None else ours(word),
         source="review",
     )

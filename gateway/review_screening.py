@@ -33,7 +33,7 @@ class ScreenCheck:
     bounds: Mapping[str, Bounds]
     store: Store
     before: dict[str, Taken] = field(default_factory=dict)
-    cleared: Cleared = NOBODY  # also what is over: it is told why it no longer counts
+    cleared: Cleared = field(default_factory=lambda: NOBODY)  # also what is over: it is told why it no longer counts
     _refreshed: bool = False
     _stamp: str = ""
 
@@ -64,12 +64,19 @@ class ScreenCheck:
         self._refreshed = True
 
     def digest(self, now: datetime) -> str:
-        """It changes with lists, with what is in doubt about them, and with the clearances that count."""
+        """It changes with lists, with the clearances that count, and with what is in doubt about lists."""
+        return _with(self.digest_of_hits(now), [one.text_en for one in self._doubts(now)])
+
+    def digest_of_hits(self, now: datetime) -> str:
+        """As `digest`, without what is in doubt: that is no hit."""
         today = _day(now)
-        digest = self.screen.digest_on(today)
-        counting = [one.decision_id for excuses in self.cleared.values() for one in excuses if one.valid_on(today)]
-        more = [*(one.text_en for one in self._doubts(now)), *sorted(counting)]
-        return sha256("\n".join((digest, *more)).encode()).hexdigest() if more else digest
+        counting = (one.decision_id for excuses in self.cleared.values() for one in excuses if one.valid_on(today))
+        return _with(self.screen.digest_on(today), sorted(counting))
+
+    async def hits(self, subjects: Sequence[Subject], now: datetime) -> list[tuple[Finding, ...]]:
+        """As `look`, likewise."""
+        today, cleared = _day(now), self.cleared
+        return await asyncio.to_thread(lambda: [self.screen.judge(one, today, cleared) for one in subjects])
 
     async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
         """In a thread: names are compared for long."""
@@ -77,8 +84,8 @@ class ScreenCheck:
 
     async def look(self, subjects: Sequence[Subject], now: datetime) -> list[tuple[Finding, ...]]:
         """What is found in each of the payments."""
-        today, doubted, cleared = _day(now), self._doubts(now), self.cleared
-        return await asyncio.to_thread(lambda: [(*doubted, *self.screen.judge(one, today, cleared)) for one in subjects])
+        doubted = self._doubts(now)
+        return [(*doubted, *found) for found in await self.hits(subjects, now)]
 
     def _doubts(self, now: datetime) -> tuple[Finding, ...]:
         return doubts(self.screen.lists, self.before, self.bounds, _day(now))
@@ -98,6 +105,10 @@ def _by_payee(found: Iterable[Clearance]) -> Cleared:
         )
         by_payee.setdefault((one.creditor_key, one.creditor_account), []).append(excuse)
     return by_payee
+
+
+def _with(digest: str, more: Sequence[str]) -> str:
+    return sha256("\n".join((digest, *more)).encode()).hexdigest() if more else digest
 
 
 def _day(now: datetime) -> date:

@@ -79,6 +79,7 @@ class ScreeningSettings(_Settings):
     hold_score: int = Field(default=80, ge=60, le=100)
     block_score: int = Field(default=98, ge=60, le=100)  # from which a list with action "block" blocks; below it holds
     told_max: int = Field(default=5, ge=1, le=100)  # hits of one kind that are told one by one
+    rescreen_days: int = Field(default=30, ge=0, le=400)  # so far back payments in messages are looked at again; 0: not
     lists: tuple[ListSettings, ...] = ()
 
     @model_validator(mode="after")

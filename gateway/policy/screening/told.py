@@ -56,6 +56,15 @@ class Hit:
     fallen: str = ""  # why a decision that this is somebody else does not count: "changed", "expired", "blocks"
 
 
+_SAME: Final = ("list", "entry", "entry_digest", "where", "kind")
+
+
+def same_hit(one: Finding, other: Finding) -> bool:
+    """Whether two findings are about the same entry, saying the same, in the same part of a payment."""
+    theirs, ours = dict(other.facts), dict(one.facts)
+    return one.rule == other.rule and all(theirs.get(name) == ours.get(name) for name in _SAME)
+
+
 def finding_of(hit: Hit, outcome: Outcome, *, further: int = 0, excuse: Excuse | None = None) -> Finding:
     """The hit as a finding; with an `excuse`, as one that was decided to be somebody else."""
     english, chinese = _said(hit)
