@@ -1,15 +1,22 @@
 """What is kept about screening: clearances and their ends, for good; lists as they were; payments that are in messages."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.audit.record import AuditRecord
 from gateway.people.person import FactorProof
 from gateway.policy.screening.plausible import Taken
 from gateway.store.audit import AuditFilter
+from gateway.store.postgres.connection import Database
+from gateway.store.postgres.store import PostgresStore
 from gateway.store.screening import Clearance, Signature
+from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Stale, Store
 from tests.store.support.make import CONNECTION, START, HandClock, formed, sent, waiting
 
@@ -100,3 +107,36 @@ async def test_payments_in_messages_and_at_the_bank_are_found_and_no_others(stor
     assert [one.payment.state.value for one in (*found, *more)] == ["sent", "sent", "batched"]
     every, _ = await store.in_messages(START, limit=9)
     assert len(every) == 4
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE screening_clearances SET valid_until = '2099-12-31'",
+        "DELETE FROM screening_clearances",
+        "UPDATE screening_revocations SET reason = ''",
+        "DELETE FROM screening_revocations",
+    ],
+)
+async def test_attack_a_clearance_is_neither_changed_nor_taken_away_by_the_owner_of_the_file(
+    place: Path, clock: HandClock, attack: str
+) -> None:
+    store = SqliteStore(place / "store.db", clock=clock)
+    await store.open()
+    await store.clear_hits([clearance(1)], [])
+    await store.revoke_clearance("c1", SIGNED, [])
+    await store.close()
+    with closing(sqlite3.connect(place / "store.db")) as db, pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        db.execute(attack)
+
+
+async def test_attack_nor_by_the_owner_of_the_tables(database: Database, clock: HandClock) -> None:
+    store = PostgresStore(database, clock=clock)
+    await store.open()
+    await store.clear_hits([clearance(1)], [])
+    await store.revoke_clearance("c1", SIGNED, [])
+    await store.close()
+    for table in ("screening_clearances", "screening_revocations"):
+        for attack in (f"UPDATE {table} SET reason = ''", f"DELETE FROM {table}"):
+            with psycopg.connect(database.url) as db, pytest.raises(psycopg.errors.RaiseException, match="never changed"):
+                db.execute(attack)
