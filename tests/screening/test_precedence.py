@@ -1,4 +1,4 @@
-"""Who wins: lists that block, lists that say who may pass, what people cleared. No way but the one in the settings lifts a block."""
+"""Who wins: lists that block, lists that say who may pass, what people cleared. Only its own settings open a list's blocks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
