@@ -9,16 +9,17 @@ from typing import Final
 
 import structlog
 
+from gateway import clock as gateway_clock
 from gateway.config import Configuration
 from gateway.policy.screening.cleared import NOBODY, Cleared, Excuse, Payee
-from gateway.policy.screening.plausible import Bounds, Taken, doubts, in_doubt
+from gateway.policy.screening.plausible import Bounds, Taken, doubts, in_doubt, is_old
 from gateway.policy.screening.screen import Screen
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding
 from gateway.review import Judging
 from gateway.screening_lists import bounds_of, load_screen
 from gateway.store.screening import Clearance
-from gateway.store.store import Store
+from gateway.store.store import Clock, Store
 
 log = structlog.get_logger("review")
 
@@ -34,7 +35,9 @@ class ScreenCheck:
     store: Store
     before: dict[str, Taken] = field(default_factory=dict)
     cleared: Cleared = field(default_factory=lambda: NOBODY)  # also what is over: it is told why it no longer counts
+    clock: Clock = gateway_clock.now
     _refreshed: bool = False
+    _told_old: date | None = None  # the day on which lists that are old were last told
     _stamp: str = ""
 
     @property
@@ -48,6 +51,7 @@ class ScreenCheck:
         if stamp != self._stamp:
             self.cleared = _by_payee(await self.store.standing_clearances(date.min))
             self._stamp = stamp
+        self._tell_old(_day(self.clock()))
         if self._refreshed:
             return
         self.before = {one.list_id: one for one in await self.store.screening_lists()}
@@ -62,6 +66,15 @@ class ScreenCheck:
         for list_id in sorted(doubted):
             log.error("screening_list_in_doubt", screening_list=list_id)
         self._refreshed = True
+
+    def _tell_old(self, today: date) -> None:
+        """Once a day."""
+        if self._told_old == today:
+            return
+        self._told_old = today
+        for one in self.screen.lists:
+            if is_old(one, self.bounds[one.id], today):
+                log.warning("screening_list_is_old", screening_list=one.id, age_days=(today - one.date).days)
 
     def digest(self, now: datetime) -> str:
         """It changes with lists, with the clearances that count, and with what is in doubt about lists."""

@@ -11,9 +11,10 @@ from gateway.cli import screening_decisions
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, print_json, print_table, print_warning
 from gateway.cli.serve import loaded
 from gateway.config import Configuration
+from gateway.policy.screening.plausible import implausible
 from gateway.policy.screening.screen import Looked, Screen
 from gateway.policy.verdict import Finding, Outcome, verdict_of
-from gateway.screening_lists import load_screen, old_lists
+from gateway.screening_lists import bounds_of, load_screen, old_lists
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Screening lists: who is on them, which there are, and who was cleared."
@@ -68,7 +69,7 @@ def check(  # noqa: PLR0917 - typer's: the options of a command
 
 @app.command("lists")
 def lists(config: Config = Path(), as_json: Json = False) -> None:
-    """Read all lists and say how old and long they are. Exit status 1 if one is older than its settings allow."""
+    """Read all lists and say how old and long they are. Exit status 1 if one is older or shorter than its settings allow."""
     configuration = loaded(config)
     screen = _screen(configuration)
     today = clock.now().date()
@@ -113,7 +114,11 @@ def lists(config: Config = Path(), as_json: Json = False) -> None:
             print_warning(f"list {one.id} has what no reader knows, and is read without it: {text}")
     for name, age in old.items():
         print_warning(f"list {name} is {age} days old: fetch a newer one")
-    if old:
+    bounds = bounds_of(configuration.screening)
+    small = {one.id: words for one in screen.lists if (words := implausible(one, None, bounds[one.id])) is not None}
+    for name, (text, _) in small.items():
+        print_warning(f"list {name} is not plausible: {text}")
+    if old or small:
         raise typer.Exit(PROBLEMS)
 
 

@@ -13,6 +13,7 @@ from gateway.policy.screening.entries import ListEntry
 from gateway.policy.screening.names import name_of
 
 ENTRIES_MAX: Final = 2_000_000
+ROWS_MAX: Final = 20_000_000  # of a table in which an entry has several
 PROBLEMS_MAX: Final = 50  # told one by one; the rest is counted
 NOTICES_MAX: Final = 50
 LINE_CHARACTERS_MAX: Final = 4 * 1024 * 1024

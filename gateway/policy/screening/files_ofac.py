@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 from formats import checks
 from gateway.policy.screening.entries import Kind, ListEntry
-from gateway.policy.screening.files import Broken, Reading, Unreadable, comparable, lines_of
+from gateway.policy.screening.files import ROWS_MAX, Broken, Reading, Unreadable, comparable, lines_of
 
 PLACES_MAX: Final = 10  # of one entry
 REMARKS_MAX: Final = 64 * 1024
@@ -64,6 +64,8 @@ def _rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         rows = csv.reader(text, strict=True)
         try:
             for row in rows:
+                if rows.line_num > ROWS_MAX:
+                    raise Broken(f"has more than {ROWS_MAX:,} rows", rows.line_num)
                 cells = ["" if cell.strip() == _NOTHING else cell.strip() for cell in row]
                 if cells and cells != [""] and cells[0] != _END_OF_FILE:
                     yield rows.line_num, [*cells[:-1], row[-1] if cells[-1] else ""]

@@ -19,6 +19,7 @@ from gateway.policy.screening.files import Broken, Reading, Unreadable
 from gateway.policy.screening.files_ofac import bics_in
 from gateway.policy.screening.files_xml import children, distinct, tell_unknown, text_of
 
+MEANINGS_MAX: Final = 100_000
 _ROOT: Final = "Sanctions"
 _SECTIONS: Final = frozenset(
     (
@@ -78,6 +79,8 @@ def _take(met: _Met, name: str, element: Any, line: int) -> None:
     if name == "DateOfIssue":
         met.reading.dated = _day(element, line)
     elif name in _NEEDED:
+        if len(met.meant) >= MEANINGS_MAX:
+            raise Broken(f"its ReferenceValueSets explain more than {MEANINGS_MAX:,} numbers", line)
         met.meant[name, element.get("ID") or ""] = text_of(element), element.get("PartyTypeID") or ""
     elif name == "DistinctParty":
         met.reading.add(line, lambda: _party(met, element))

@@ -15,8 +15,8 @@ from datetime import date, datetime
 from typing import Any, BinaryIO, Final
 
 from gateway.policy.screening.entries import Kind, ListEntry
-from gateway.policy.screening.files import LINE_CHARACTERS_MAX, Broken, Reading, Unreadable, lines_of
-from gateway.policy.screening.files_ofac import bics_in
+from gateway.policy.screening.files import ENTRIES_MAX, LINE_CHARACTERS_MAX, ROWS_MAX, Broken, Reading, Unreadable, lines_of
+from gateway.policy.screening.files_ofac import PLACES_MAX, bics_in
 
 _EU_NEEDED: Final = ("Entity_LogicalId", "NameAlias_WholeName")
 _EU_PREFIXES: Final = ("Entity_", "NameAlias_", "Address_", "BirthDate_", "Identification_", "Citizenship_")
@@ -63,6 +63,8 @@ def _csv(
                 if not known(name):
                     reading.notice(f"the column {name[:60]!r}")
             for row in rows:
+                if rows.line_num > ROWS_MAX:
+                    raise Broken(f"has more than {ROWS_MAX:,} rows", rows.line_num)
                 if any(row):
                     yield rows.line_num, dict(zip(header, row, strict=True)) if len(row) == len(header) else None
         except csv.Error as error:
@@ -93,7 +95,7 @@ class _Entity:
             names=tuple(self.names),
             weak=tuple(name for name in self.weak if name not in self.names),
             bics=bics_in(self.bics),
-            places=tuple(self.places)[:10],
+            places=tuple(self.places),
             about=self.about,
         )
 
@@ -113,6 +115,8 @@ def read_eu_csv(source: BinaryIO) -> Reading:
         if reading.dated is None and cells.get("fileGenerationDate"):
             reading.dated = _eu_day(cells["fileGenerationDate"], line)
         _eu_row(cells, found.setdefault(cells["Entity_LogicalId"].strip(), _Entity(line)))
+        if len(found) > ENTRIES_MAX:
+            raise Broken(f"has more than {ENTRIES_MAX:,} entries", line)
     for number, one in found.items():
         reading.add(one.line, lambda one=one, number=number: one.entry(number))  # type: ignore[misc]
     return reading
@@ -139,7 +143,7 @@ def _eu_row(cells: Mapping[str, str], one: _Entity) -> None:
     if cells.get("Identification_TypeCode", "").strip().lower() == "swiftbic":
         one.bics += [cells.get(column, "") for column in ("Identification_Number", "Identification_LatinNumber")]
     place = ", ".join(filter(None, (cells.get(f"Address_{part}", "").strip() for part in ("City", "CountryDescription"))))
-    if place:
+    if place and len(one.places) < PLACES_MAX:
         one.places[place] = None
     one.about = one.about or cells.get("Entity_Regulation_Programme", "").strip()
 
