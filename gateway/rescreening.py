@@ -2,9 +2,9 @@
 
 What waits is judged anew by the lane itself (`gateway.review`). This is for what left the lane: a payment in a message that has
 not left yet gets the hit into its review, and the gate takes it out of the message (`gateway.review_gate`); of one that the bank
-has, people are told, with what can still be done. Nothing that the bank has is moved, and no hit is told that was there when the
-payment was judged. Payments of the last days that are not at their end are looked at, once for each change of lists, page by page
-with new payments judged in between.
+has, people are told, with what can still be done. Nothing that the bank has is moved, and no hit is told that held the payment
+when it was judged. Payments of the last days that are not at their end are looked at, once for each change of lists and each
+clearance that ends, page by page with new payments judged in between.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -148,4 +148,6 @@ def _carried(verdict: Verdict) -> list[Finding]:
 
 
 def _told_before(finding: Finding, waiting: Waiting) -> bool:
-    return waiting.review is not None and any(same_hit(finding, one) for one in waiting.review.verdict.findings)
+    """What was cleared then, and no longer is, is news."""
+    before = () if waiting.review is None else waiting.review.verdict.findings
+    return any(one.outcome > Outcome.PASS and same_hit(finding, one) for one in before)

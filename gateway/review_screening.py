@@ -1,7 +1,7 @@
 """The check of screening: the lists as they are on disk, what people decided about hits, and whether the lists are plausible."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -78,16 +78,22 @@ class ScreenCheck:
 
     def digest(self, now: datetime) -> str:
         """It changes with lists, with the clearances that count, and with what is in doubt about lists."""
-        return _with(self.digest_of_hits(now), [one.text_en for one in self._doubts(now)])
+        today = _day(now)
+        counting = sorted(one.decision_id for one in self._excuses() if one.valid_on(today))
+        return _with(self.screen.digest_on(today), [*counting, *(one.text_en for one in self._doubts(now))])
 
     def digest_of_hits(self, now: datetime) -> str:
-        """As `digest`, without what is in doubt: that is no hit."""
+        """It changes when there may be hits where there were none: with lists, and with each clearance that ends."""
         today = _day(now)
-        counting = (one.decision_id for excuses in self.cleared.values() for one in excuses if one.valid_on(today))
-        return _with(self.screen.digest_on(today), sorted(counting))
+        ended = sorted(one.decision_id for one in self._excuses() if not one.valid_on(today))
+        revoked = self._stamp.partition(".")[2]
+        return _with(self.screen.digest_on(today), [*ended, *([revoked] if int(revoked or 0) else [])])
+
+    def _excuses(self) -> Iterator[Excuse]:
+        return (one for excuses in self.cleared.values() for one in excuses)
 
     async def hits(self, subjects: Sequence[Subject], now: datetime) -> list[tuple[Finding, ...]]:
-        """As `look`, likewise."""
+        """As `look`, without what is in doubt: that is no hit."""
         today, cleared = _day(now), self.cleared
         return await asyncio.to_thread(lambda: [self.screen.judge(one, today, cleared) for one in subjects])
 

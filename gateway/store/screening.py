@@ -62,7 +62,7 @@ class ScreeningStore(Protocol):
         ...
 
     async def clearances_stamp(self) -> str:
-        """Another one whenever a clearance was added or revoked."""
+        """How many were ever given, and after a point how many revoked: another one whenever something was decided."""
         ...
 
     async def standing_clearances(self, today: date) -> list[Clearance]:

@@ -8,6 +8,8 @@ import pytest
 from formats.model import Account, Party, PostalAddress
 from gateway.errors import BadRequest, Forbidden, NotFound, TooLate
 from gateway.people.person import Role
+from gateway.rescreening import Rescreener
+from gateway.review_screening import ScreenCheck
 from gateway.screening_settings import ScreeningSettings
 from gateway.store.audit import AuditFilter
 from gateway.store.screening import Clearance
@@ -144,6 +146,29 @@ async def test_what_was_revoked_counts_no_more_and_is_listed_among_what_ended(de
     assert found == ended
     with pytest.raises(NotFound):
         await desk.revoke("cai", "0" * 32)
+
+
+async def test_what_was_sent_on_a_clearance_that_is_revoked_is_told_and_a_new_clearance_looks_at_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = desk.house
+    house.reviewer.rescreener = Rescreener(house.store, house.now, 30)
+    paid = await desk.pay("A")
+    (cleared,) = await desk.clear("ada", paid)
+    assert await house.send() == 1
+    looks, hits = [], ScreenCheck.hits
+
+    async def counted(check: ScreenCheck, subjects: object, now: object) -> object:
+        looks.append(subjects)
+        return await hits(check, subjects, now)  # type: ignore[arg-type]
+
+    await desk.clear("ada", await desk.pay("B", creditor_account=Account(iban="NL84MOCK0000000003")))
+    monkeypatch.setattr(ScreenCheck, "hits", counted)
+    await house.reviewer.pump()
+    assert (looks, await house.discrepancies()) == ([], [])
+    await desk.revoke("cai", cleared.clearance_id)
+    assert await house.discrepancies() == [("screening_hit_after_sending", paid)]
+    assert await desk.state(paid) == "sent"
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
