@@ -1,12 +1,25 @@
 """`make bench`: every measurement, one after the other; or those named.
 
-python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas|screening|habits|hints …] [--quick]
+python -m bench [messages|reading|seals|xml_signing|ingest|latency|journey|replicas|screening|habits|hints|limits …] [--quick]
 """
 
 import subprocess
 import sys
 
-ALL = ("messages", "reading", "seals", "xml_signing", "ingest", "latency", "journey", "replicas", "screening", "habits", "hints")
+ALL = (
+    "messages",
+    "reading",
+    "seals",
+    "xml_signing",
+    "ingest",
+    "latency",
+    "journey",
+    "replicas",
+    "screening",
+    "habits",
+    "hints",
+    "limits",
+)
 QUICK = {
     "messages": ["--count", "2000", "--rounds", "1", "--streamed", "100000"],
     "reading": ["--count", "5000", "--rounds", "1"],
@@ -19,6 +32,7 @@ QUICK = {
     "screening": ["--names", "5000", "--payments", "1000", "--each", "50"],
     "habits": ["--scale", "0.2", "--plantings", "8"],
     "hints": ["--beneficiaries", "2000"],
+    "limits": ["--past", "2000", "--judged", "100"],
 }
 
 

@@ -105,7 +105,7 @@ class Courier:
                 await self.recorder.postponed(delivery, standing.opens_at or now + NEVER_OPEN)
             elif delivery.document_id is None:
                 await self._prepare_and_send(delivery)
-            else:
+            elif await self.preparer.may_leave(delivery):
                 await self._send(delivery, DeliveryEvent.STARTED)
         elif delivery.state is DeliveryState.SENDING:
             if (delivery.delivery_id, delivery.attempt) not in self.started:

@@ -12,8 +12,9 @@ from datetime import datetime
 from formats.report import CancellationStatus
 from gateway.masking import mask_text
 from gateway.matching import News, NoMatch
+from gateway.policy.verdict import Finding
 from gateway.store.archived import ArchivedPayment
-from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy
+from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy, Payment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +322,21 @@ def approval_void(origin: Origin, delivery: Delivery | None, payment_id: str, wo
         {"message_id": delivery.message_id if delivery else None, "why": word},
         payment_id=payment_id,
         delivery_id=delivery.delivery_id if delivery else None,
+    )
+
+
+def hit_after_sending(origin: Origin, payment: Payment, finding: Finding) -> NewDiscrepancy:
+    """A finding of the screening lists about a payment that the bank has."""
+    facts = dict(finding.facts)
+    named = {name: facts.get(name) for name in ("list", "list_date", "entry", "entry_digest", "where", "kind", "value", "score")}
+    return origin.discrepancy(
+        f"screening-after:{payment.payment_id}:{facts.get('list')}:{facts.get('entry')}:{facts.get('entry_digest', '')[:16]}",
+        "screening_hit_after_sending",
+        f"A payment that the bank has is on a list that changed since: {finding.text_en} It was not stopped, and is as it was. "
+        "Ask whoever answers for sanctions whether to have it recalled, and the bank to stop it.",
+        f"银行已收到的付款在名单变更后命中：{finding.text_zh}付款未被拦截，状态不变。请询问合规负责人是否撤回。",
+        {**named, "state": payment.state.value, "outcome": finding.outcome.name.lower()},
+        payment_id=payment.payment_id,
     )
 
 

@@ -139,6 +139,15 @@ class Preparer:
                     await self.gate.stop(delivery, problem)
             return None
 
+    async def may_leave(self, delivery: Delivery) -> bool:
+        """Whether a message that was sealed before may still leave; not if lists changed since and some of its payments are on
+        them: then it is given up, and the others go into the next one."""
+        hits = {} if self.gate is None else await self.gate.hits(delivery)
+        if hits and self.gate is not None:
+            with suppress(Stale):  # somebody else has moved it; the next look decides
+                await self.gate.stop(delivery, NotApproved(hits))
+        return not hits
+
     async def _sealed(self, delivery: Delivery, watch: Watch | None) -> Delivery | None:
         try:
             if delivery.message_name.startswith("camt.055"):

@@ -39,6 +39,10 @@ _OURS: dict[str, tuple[str, str]] = {
         "Held: somebody who approved it no longer has the right to, and the rules look at that again. It is judged again now.",
         "已暂挂：审批人已失去审批权限，且规则要求复核审批权限，现正重新审核。",
     ),
+    "bankgate.hit-in-message": (
+        "Found on a list that changed after it was put into a message. It is taken out of the message before that leaves.",
+        "编入报文后名单变更，本笔命中名单；报文发出前将移出本笔。",
+    ),
     "bankgate.formed-again": (
         "Taken out of a message that was stopped before it left, because of another payment in it; it goes into the next one.",
         "所在报文因另一笔付款在发出前停止，本笔将编入下一报文。",

@@ -10,7 +10,7 @@ page first, so that a runner which was stopped meanwhile, with the old ones in i
 Where they cannot be read, and are not those by which the book was kept last, nothing is judged until they can.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -105,6 +105,13 @@ class Checks(Protocol):
         """Of all of them together."""
 
 
+class Rescreening(Protocol):
+    """What looks at payments that are in a message already (`gateway.rescreening`)."""
+
+    async def look(self, checks: Sequence[Check], between: Callable[[], Awaitable[None]], stopping: Callable[[], bool]) -> None:
+        """`between` is called again and again, so that what is new does not wait."""
+
+
 NO_RULES: Final = Finding(
     rule="no-rules",
     version=0,
@@ -144,6 +151,7 @@ class Reviewer:
     clock: Clock
     metrics: Metrics
     windows: Mapping[str, SendWindow] = field(default_factory=dict)
+    rescreener: Rescreening | None = None  # looks at what is in messages already, when lists change
     winding_down: bool = False  # begins no more judgements: what waits stays for the next start
     _fence: int = -1  # of the book when rules were read last
     _one_by_one: int = 0  # so many more payments are judged alone: a check failed, and it is to be found for which
@@ -155,6 +163,8 @@ class Reviewer:
         if not self.checks.configured:
             return None
         await self._judge_anew()
+        if self.rescreener is not None and not self.winding_down:
+            await self.rescreener.look(self.checks.all, self._judge_new, lambda: self.winding_down)
         return self.clock() + LOOK_AGAIN
 
     async def _judge_new(self) -> None:

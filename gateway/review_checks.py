@@ -31,12 +31,12 @@ from gateway.policy.habits.history import History, HistoryNeeds
 from gateway.policy.habits.judge import Habits, Profiles
 from gateway.policy.judge import judge, judge_in_order, questions
 from gateway.policy.known import Known, Needs
-from gateway.policy.screening.screen import Screen
 from gateway.policy.subject import Past, Subject
 from gateway.policy.verdict import Finding
 from gateway.review import Check, Judging
+from gateway.review_screening import ScreenCheck, ScreenLoader
 from gateway.review_standing import past_of
-from gateway.screening_lists import ScreeningProblems, load_screen
+from gateway.screening_lists import ScreeningProblems
 from gateway.store.reviews import PastBy
 from gateway.store.store import Store
 
@@ -80,25 +80,6 @@ class PolicyCheck:
             usage=await self.store.used(tuple(needs.usage), below=below) if needs.usage else {},
             creditors=await self.store.first_paid(tuple(needs.creditors)) if needs.creditors else {},
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ScreenCheck:
-    """The screening lists. The days on which their entries begin and end to count are those of UTC."""
-
-    screen: Screen
-
-    @property
-    def name(self) -> str:
-        return "screening"
-
-    def digest(self, now: datetime) -> str:
-        return self.screen.digest_on(now.astimezone(UTC).date())
-
-    async def judge(self, judging: Judging) -> Sequence[Sequence[Finding]]:
-        """In a thread: names are compared for long."""
-        today = judging.now.astimezone(UTC).date()
-        return await asyncio.to_thread(lambda: [self.screen.judge(subject, today) for subject in judging.subjects])
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +243,9 @@ class ConfiguredChecks:
                 unread = True
                 _tell(source.name, problems)
         self.unread = unread
+        for check in self.all:
+            if isinstance(check, ScreenCheck):
+                await check.refresh()
         if self.in_force is not None:
             checks = self.all
             if self._view is None or [*map(id, checks)] != [*map(id, self._seen)]:
@@ -312,12 +296,12 @@ def is_reviewed(configuration: Configuration) -> bool:
 
 def _screening(configuration: Configuration) -> Source:
     settings, directory = configuration.screening, configuration.directory
-    files = (name for one in settings.lists for name in (one.file, one.alias_file) if name is not None)
+    files = (name for one in settings.lists for name in one.files.values())
     return Source(
         name="screening",
         watched=tuple(directory / name for name in files),
         there=lambda: bool(settings.lists),
-        load=lambda _: ScreenCheck(load_screen(directory, settings)) if settings.lists else None,
+        load=ScreenLoader(configuration),
     )
 
 

@@ -20,19 +20,21 @@ from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, Payme
 from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
 from gateway.review_people import approvers_of
-from gateway.review_standing import Approvers, place_of, standing_now
+from gateway.review_standing import Approvers, held_for, is_in_message, place_of, standing_now
 from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
 from gateway.store.reviews import Waiting
 from gateway.store.store import Stale, Store
 
 PAGE: Final = 500
 TRIES: Final = 20
-VOID, NOT_REVIEWED, APPROVER_GONE = "approval-void", "not-reviewed", "approver-gone"
-_JUDGED_ANEW: Final = frozenset({NOT_REVIEWED, APPROVER_GONE})
+VOID, NOT_REVIEWED, APPROVER_GONE, ON_LIST = "approval-void", "not-reviewed", "approver-gone", "hit-in-message"
+_JUDGED_ANEW: Final = frozenset({NOT_REVIEWED, APPROVER_GONE, ON_LIST})
+_AS_IT_SHOULD_BE: Final = frozenset({APPROVER_GONE, ON_LIST})
+"""Rights and lists are changed by those who should: nobody has to look for who wrote into the database."""
 
 
 class NotApproved(Exception):
-    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `APPROVER_GONE`)."""
+    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `APPROVER_GONE`, `ON_LIST`)."""
 
     def __init__(self, payments: dict[str, str]) -> None:
         self.payments = payments
@@ -125,19 +127,30 @@ class Gate:
             raise NotApproved(held)
         return watch
 
+    async def hits(self, delivery: Delivery) -> dict[str, str]:
+        """The payments of a message that were found on a list since they were put into it: what `NotApproved` takes."""
+        found: dict[str, str] = {}
+        token: str | None = None
+        while self.configured():
+            page, token = await self.store.delivery_reviews(delivery.delivery_id, limit=PAGE, after=token)
+            found |= {one.payment.payment_id: ON_LIST for one in page if _problem(one, None, strict=False) == ON_LIST}
+            if token is None:
+                break
+        return found
+
     async def stop(self, delivery: Delivery, problem: NotApproved) -> None:
         """Holds those payments, gives the message up and lets the others go into the next one. Raises `Stale`: then a later look
         finds the same, and goes on from there."""
         origin = Origin(connection_id=self.connection_id, inbound_file_id=0, source="gateway")
         changes: list[PaymentChange] = []
         for payment_id in problem.payments:
-            found = await self.store.payment(payment_id)
-            if found is not None and found.state is PaymentState.BATCHED:
+            found = await self.store.review(payment_id)
+            if found is not None and found.payment.state is PaymentState.BATCHED:
                 changes.append(_held(found, problem.payments[payment_id]))
         told = [
             say.approval_void(origin, delivery, payment_id, word)
             for payment_id, word in problem.payments.items()
-            if word != APPROVER_GONE  # somebody's rights were changed as they should be: nothing to look into
+            if word not in _AS_IT_SHOULD_BE
         ]
         await self.store.change_payments(changes, told)
         if not _JUDGED_ANEW.isdisjoint(problem.payments.values()):
@@ -167,22 +180,32 @@ class Gate:
 def _problem(waiting: Waiting, people: Approvers | None, *, strict: bool) -> str | None:
     """Why a payment must not leave; None: it may."""
     if waiting.payment.state is not PaymentState.BATCHED:  # it was taken out already, and the message still lists it
+        if _is_on_list(waiting):
+            return ON_LIST
         return next((word for word in _JUDGED_ANEW if waiting.payment.reason == ours(word)), VOID)
     if waiting.review is None:
         return NOT_REVIEWED if strict else None
     found = standing_now(waiting)
-    if found is None or place_of(found) is not PaymentState.APPROVED:
+    if found is None:
         return VOID
+    if place_of(found) is not PaymentState.APPROVED:
+        return ON_LIST if _is_on_list(waiting) else VOID
     # Complete, but for who has lost the right since, where that counts: it waits for others to approve it.
     return None if place_of(found, people) is PaymentState.APPROVED else APPROVER_GONE
 
 
-def _held(payment: Payment, word: str) -> PaymentChange:
+def _is_on_list(waiting: Waiting) -> bool:
+    return waiting.review is not None and any(map(is_in_message, waiting.review.verdict.findings))
+
+
+def _held(waiting: Waiting, word: str) -> PaymentChange:
+    """What was found on a list is held by that rule, like what rules hold elsewhere, and is judged anew."""
+    payment, review = waiting.payment, waiting.review
     return PaymentChange(
         payment_id=payment.payment_id,
         version=payment.version,
         event=PaymentEvent.HOLD,
         state=PaymentState.HELD,
-        reason=ours(word),
+        reason=held_for(review.verdict) if word == ON_LIST and review is not None else ours(word),
         source="review",
     )

@@ -27,6 +27,9 @@ APPROVER_GONE: Final = "bankgate.approver-gone"
 VOID: Final = "bankgate.approval-void"
 _PURPOSE: Final = b"bankgate decision\x01"
 
+IN_MESSAGE: Final = ("found", "after it was put into a message")
+"""The fact that marks a finding which came when its payment was in a message already."""
+
 _WAYS: Final[Mapping[tuple[PaymentState, PaymentState], tuple[PaymentEvent, ...]]] = {
     (_P.RECEIVED, _P.APPROVED): (_E.APPROVE,),
     (_P.RECEIVED, _P.AWAITING_APPROVAL): (_E.REQUIRE_APPROVAL,),
@@ -199,6 +202,16 @@ def _waits(found: Standing, verdict: Verdict, people: Approvers | None) -> Reaso
             text_zh=f"{told.text_zh}；下一审批组：{due.group}（已审批 {done}/{asked}）",
         )
     return ours("awaiting-approval")
+
+
+def is_in_message(finding: Finding) -> bool:
+    """Whether a finding came when its payment was in a message already, and stops it."""
+    return finding.outcome is not Outcome.PASS and IN_MESSAGE in finding.facts
+
+
+def held_for(verdict: Verdict) -> Reason:
+    """Why a payment is taken out of a message: the first finding that came when it was in there."""
+    return _told(next((one for one in verdict.findings if is_in_message(one)), None), "held", "暂挂")
 
 
 def _told(finding: Finding | None, word_en: str, word_zh: str) -> Reason:

@@ -8,18 +8,19 @@ from gateway.people.oidc import IdTokens
 from gateway.people.people import People
 from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
-from gateway.use_cases.approvals import Approvals, PeopleProver
+from gateway.use_cases.approvals import PeopleProver
 from gateway.use_cases.auditing import Auditing
 from gateway.use_cases.operations import Operations
 from gateway.use_cases.payments import Submitted
 from gateway.use_cases.plans import Plans
 from gateway.use_cases.recalls import Recalls
+from gateway.use_cases.screening import ScreeningDecisions
 from gateway.use_cases.statements import Statements
 
 __all__ = ["Gateway", "Submitted"]
 
 
-class Gateway(Recalls, Plans, Statements, Operations, Approvals, Auditing):
+class Gateway(Recalls, Plans, Statements, Operations, ScreeningDecisions, Auditing):
     """Every use case over one store and one configuration.
 
     Every method takes the caller first and refuses what the caller may not do (`Forbidden`) before it looks at anything.

@@ -33,6 +33,7 @@ from gateway.memory import calm_collector
 from gateway.plan_lane import PlanLane
 from gateway.prepare import Preparer
 from gateway.recall_lane import Recaller
+from gateway.rescreening import Rescreener
 from gateway.review import Reviewer
 from gateway.review_checks import checks_of
 from gateway.review_gate import Gate
@@ -126,7 +127,8 @@ class Worker:
         self.in_force = InForce(store, process_name("worker"), now)
         self._checks = checks_of(configuration, store, self.in_force)
         windows = {one.id: window for one in configuration.connections.values() if (window := send_window(one)) is not None}
-        self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows)
+        rescreener = Rescreener(store, now, configuration.screening.rescreen_days)
+        self._reviewer = Reviewer(store, self._checks, now, self._metrics, windows, rescreener)
         self._alarms: list[Alarms] = []
         signer = signer_of(configuration.audit, configuration.directory)
         self._checkpoints = Checkpointer(store, configuration.audit, now, signer)

@@ -1,4 +1,4 @@
-"""`bankgate screening`: whether somebody stands on a list, and which lists there are."""
+"""`bankgate screening`: whether somebody stands on a list, which lists there are, and what people decided about hits."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -7,14 +7,21 @@ import typer
 
 from formats import checks
 from gateway import clock
+from gateway.cli import screening_decisions
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, Language, print_json, print_table, print_warning
 from gateway.cli.serve import loaded
 from gateway.config import Configuration
+from gateway.policy.screening.plausible import implausible
 from gateway.policy.screening.screen import Looked, Screen
 from gateway.policy.verdict import Finding, Outcome, verdict_of
-from gateway.screening_lists import load_screen, old_lists
+from gateway.screening_lists import bounds_of, load_screen, old_lists
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Screening lists: who is on them, and which there are.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Screening lists: who is on them, which there are, and who was cleared."
+)
+
+for _name in ("hits", "clear", "cleared", "revoke"):
+    app.command(_name)(getattr(screening_decisions, _name))
 
 Config = Annotated[Path, typer.Option(help="The configuration directory.", envvar="BANKGATE_CONFIG")]
 _DECISION: Final = ("list", "entry", "entry_digest")
@@ -62,7 +69,7 @@ def check(  # noqa: PLR0917 - typer's: the options of a command
 
 @app.command("lists")
 def lists(config: Config = Path(), as_json: Json = False) -> None:
-    """Read all lists and say how old and long they are. Exit status 1 if one is older than its settings allow."""
+    """Read all lists and say how old and long they are. Exit status 1 if one is older or shorter than its settings allow."""
     configuration = loaded(config)
     screen = _screen(configuration)
     today = clock.now().date()
@@ -83,6 +90,7 @@ def lists(config: Config = Path(), as_json: Json = False) -> None:
                         "entries": len(one.entries),
                         "names": one.names,
                         "skipped": one.skipped,
+                        "unknown": list(one.notices),
                         "sha256": one.sha256,
                     }
                     for one in screen.lists
@@ -101,9 +109,16 @@ def lists(config: Config = Path(), as_json: Json = False) -> None:
             ],
         )
         typer.echo(f"screen {screen.digest}")
+    for one in screen.lists:
+        for text in one.notices:
+            print_warning(f"list {one.id} has what no reader knows, and is read without it: {text}")
     for name, age in old.items():
         print_warning(f"list {name} is {age} days old: fetch a newer one")
-    if old:
+    bounds = bounds_of(configuration.screening)
+    small = {one.id: words for one in screen.lists if (words := implausible(one, None, bounds[one.id])) is not None}
+    for name, (text, _) in small.items():
+        print_warning(f"list {name} is not plausible: {text}")
+    if old or small:
         raise typer.Exit(PROBLEMS)
 
 

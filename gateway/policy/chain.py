@@ -195,6 +195,14 @@ def may_release(standing: Standing, person: Person, subject: Subject) -> NotAllo
     return _changed(standing, subject) or _may_release(standing, person)
 
 
+def may_clear(standing: Standing, person: Person, subject: Subject) -> NotAllowed | None:
+    """Likewise, for saying that the payee is not somebody on a list: who may release it; of a payment that a list refused for
+    good, for those after it, an approver for the connection who did not submit it."""
+    if (reason := _changed(standing, subject)) is not None or not standing.blocked:
+        return reason or _may_release(standing, person)
+    return None if _may_at_all(standing, person) else _NO_CLEARING
+
+
 def after(standing: Standing, decision: Decision, people: Mapping[str, Person] | None = None) -> Standing:
     """The standing with a decision more. Raises `DecisionRefused`, and nothing has changed, where it may not be given."""
     if decision.digest != standing.digest:
@@ -329,6 +337,11 @@ _SUBMITTER: Final = NotAllowed(
     code="submitter", text_en="who submits a payment does not decide about it", text_zh="提交人不得审批自己的付款"
 )
 _TWICE: Final = NotAllowed(code="twice", text_en="you have approved it already", text_zh="您已审批过")
+_NO_CLEARING: Final = NotAllowed(
+    code="not-yours",
+    text_en="hits are cleared by an approver for the connection who did not submit the payment",
+    text_zh="命中只能由该连接的审批人（非提交人）认定",
+)
 _NOT_HELD: Final = NotAllowed(code="not-held", text_en="nothing of that holds the payment", text_zh="该付款未因此被暂挂")
 
 

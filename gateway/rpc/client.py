@@ -28,6 +28,8 @@ from bankgate.v1 import (
     plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
+    screening_pb2,
+    screening_pb2_grpc,
     statements_pb2,
     statements_pb2_grpc,
     types_pb2,
@@ -55,6 +57,7 @@ _STUBS: Final[Mapping[str, tuple[Any, Any]]] = {
     "StatementService": (statements_pb2_grpc.StatementServiceStub, statements_pb2),
     "OperationsService": (operations_pb2_grpc.OperationsServiceStub, operations_pb2),
     "PlanService": (plans_pb2_grpc.PlanServiceStub, plans_pb2),
+    "ScreeningService": (screening_pb2_grpc.ScreeningServiceStub, screening_pb2),
     "AccessService": (access_pb2_grpc.AccessServiceStub, access_pb2),
 }
 

@@ -33,6 +33,8 @@ from bankgate.v1 import (
     plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
+    screening_pb2,
+    screening_pb2_grpc,
     statements_pb2,
     statements_pb2_grpc,
 )
@@ -52,6 +54,7 @@ from gateway.rpc.payments import PaymentServicer
 from gateway.rpc.plans import PlanServicer
 from gateway.rpc.replay import ReplayServicer
 from gateway.rpc.rereading import Rereading
+from gateway.rpc.screening import ScreeningServicer
 from gateway.rpc.statements import StatementServicer
 from gateway.rpc.strangers import Strangers
 from gateway.telemetry import Metrics
@@ -71,6 +74,7 @@ SERVICES: Final = (
     access_pb2.DESCRIPTOR.services_by_name["AccessService"].full_name,
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     plans_pb2.DESCRIPTOR.services_by_name["PlanService"].full_name,
+    screening_pb2.DESCRIPTOR.services_by_name["ScreeningService"].full_name,
 )
 
 STREAMS_PER_CONNECTION_MAX: Final = 256
@@ -221,6 +225,7 @@ class RpcServer:
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(OperationsServicer(self._door), server)
         replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)
         plans_pb2_grpc.add_PlanServiceServicer_to_server(PlanServicer(self._door), server)
+        screening_pb2_grpc.add_ScreeningServiceServicer_to_server(ScreeningServicer(self._door), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 

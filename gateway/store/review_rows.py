@@ -27,7 +27,6 @@ PAST_COLUMNS: Final = (
     *("amount", "currency", "requested_execution_date", "end_to_end_id", "remittance"),
 )
 PAID: Final = ("sent", "accepted", "settled")  # the bank has it, and it did not come back
-NOT_COUNTED: Final = ("rejected", "cancelled")
 
 _findings_of = msgspec.json.Decoder(list[dict[str, Any]]).decode
 

@@ -52,6 +52,7 @@ from gateway.store.records import (
     WaitingGroup,
 )
 from gateway.store.reviews import ReviewStore
+from gateway.store.screening import ScreeningStore
 from gateway.store.seals import SealStore
 from gateway.store.serials import DeliverySerials, GivenSerial, SentFilter, SentPayment, SerialAsk, SerialNote
 from gateway.store.story import DeliveryEventRow
@@ -103,7 +104,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, SealStore, PeopleStore, PayeeStore, PlanStore, RecallStore, QuotaStore, Protocol):
+class Store(ReviewStore, SealStore, PeopleStore, PayeeStore, PlanStore, RecallStore, QuotaStore, ScreeningStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:

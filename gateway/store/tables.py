@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.store import people_rows
 from gateway.store.audit import CHECKPOINT_COLUMNS, ROW_COLUMNS
+from gateway.store.screening import CLEARANCE_COLUMNS, LIST_COLUMNS, SIGNATURE_COLUMNS
 from gateway.store.seals import ANCHOR_COLUMNS, SEAL_COLUMNS
 
 _MOMENTS: Final = frozenset(
@@ -55,9 +56,11 @@ _MOMENTS: Final = frozenset(
         "answered_at",
         "sealed_at",
         "pruned_at",
+        "taken_at",
+        "begins_at",
     }
 )
-_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling"})
+_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling", "counted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +222,7 @@ TABLES: Final = (
                 "requested_execution_date",
                 "end_to_end_id",
             ),
-            *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at"),
+            *("remittance", "submitted_at", "digest", "rules", "outcome", "findings", "judged_at", "counted"),
         ),
     ),
     Table(
@@ -230,6 +233,17 @@ TABLES: Final = (
         ),
     ),
     Table(name="review_book", columns=("book", "fence", "last_number", "rules")),
+    Table(
+        name="review_totals",
+        columns=(
+            *("span", "begins_at", "connection_id", "caller", "debtor_account", "currency", "payments", "thousand_millions"),
+            *("units", "hundred_thousandths"),
+        ),
+    ),
+    Table(name="screening_clearances", columns=("clearance_key", *CLEARANCE_COLUMNS)),
+    Table(name="screening_revocations", columns=("clearance_id", *SIGNATURE_COLUMNS)),
+    Table(name="screening_lists", columns=LIST_COLUMNS),
+    Table(name="screening_book", columns=("book", "rescreened")),
     Table(
         name="payee_checks",
         columns=(

@@ -225,8 +225,10 @@ class Approvals(Desk):
 
     async def _proof(self, acting: Acting, choice: Choice, digest: bytes, factor: GivenFactor) -> FactorProof:
         """A second factor given just now for this decision, and for nothing else."""
+        return await self._proven(acting, purpose(choice, digest), factor)
+
+    async def _proven(self, acting: Acting, bound_to: bytes, factor: GivenFactor) -> FactorProof:
         assert self.prover is not None  # noqa: S101 - asked before
-        bound_to = purpose(choice, digest)
         proof = await self.prover.prove(acting, factor, bound_to)
         age = self._clock() - proof.at
         if proof.bound_to != bound_to.hex() or not -FRESH <= age <= FRESH:

@@ -49,6 +49,18 @@ def test_a_name_on_a_list_is_said_with_what_a_decision_needs(bankgate: Bankgate,
     assert "收款人名称" in bankgate("screening", "check", "Boris Frolov", "--config", config, "--language", "zh").out
 
 
+def test_a_list_that_is_too_short_or_has_unknown_parts_is_told(bankgate: Bankgate, config: Path) -> None:
+    """The first asks somebody to look (status 1), the second is told alone."""
+    lists = '[[screening.lists]]\nid = "os"\nfile = "os.csv"\nkind = "opensanctions-csv"\nage_days_max = 3650\n'
+    (config / "bankgate.toml").write_text(MAIN + lists, encoding="utf-8")
+    (config / "os.csv").write_text("id,schema,name,aliases,risk\n1,Person,Boris Frolov,,high\n", encoding="utf-8")
+    done = bankgate("screening", "lists", "--config", config)
+    assert (done.code, "list os has what no reader knows" in done.err, "the column 'risk'" in done.err) == (0, True, True)
+    (config / "bankgate.toml").write_text(f"{MAIN}{lists}entries_min = 2\n", encoding="utf-8")
+    done = bankgate("screening", "lists", "--config", config)
+    assert (done.code, "list os is not plausible: it has 1 entries" in done.err) == (1, True)
+
+
 def test_a_name_on_no_list_is_said_to_be_on_none(bankgate: Bankgate, config: Path) -> None:
     done = bankgate("screening", "check", "Anna Berg", "--config", config)
     assert (done.code, done.out) == (0, "outcome  score  rule  why  for a decision: list, entry, digest\nnothing on 1 lists\n")

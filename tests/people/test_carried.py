@@ -24,7 +24,7 @@ from gateway.service import Gateway
 from gateway.store.plans import PlanKind
 from gateway.telemetry import Metrics
 from tests.people.conftest import CONSOLE, House
-from tests.rpc.test_authorisation import CALLS, STUBS, Things
+from tests.rpc.test_authorisation import CALLS, OF_PEOPLE, STUBS, Things
 
 ACTIONS: Final = ("submit", "read", "cancel", "statements", "operate", "replay", "approve", "audit", "people")
 CODE = grpc.StatusCode
@@ -91,7 +91,7 @@ async def test_a_role_opens_its_own_methods_and_no_other_whatever_the_caller_may
             if (code is CODE.PERMISSION_DENIED) is (action in PERMISSIONS[role]):
                 wrong[method] = (action, code)
     # What an open method says next (no such payment, a factor that is not right) is its own; deciding refuses by itself too.
-    decisions = {"OperationsService.DecideApproval", "OperationsService.ReleaseHeldPayment"}
+    decisions = OF_PEOPLE
     everywhere = {"OperationsService.ListInboundFiles", "AuditService.ListAuditRecords"}
     assert not {method: found for method, found in wrong.items() if method not in decisions | everywhere}
 

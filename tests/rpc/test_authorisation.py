@@ -31,6 +31,7 @@ from bankgate.v1 import (
     plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
+    screening_pb2_grpc,
     statements_pb2,
     statements_pb2_grpc,
     types_pb2,
@@ -42,17 +43,16 @@ from gateway.config import CallerSettings, Configuration, ConnectionSettings, Li
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentState
 from gateway.people.desk import Source
 from gateway.people.person import Acting, FactorProof, Person, Role
-from gateway.policy.verdict import ApprovalStep, Finding, Outcome, Verdict
+from gateway.policy.verdict import ApprovalStep, Finding, Outcome
 from gateway.reasons import ours
-from gateway.review_standing import facts_of, place_of, standing, subject_of, way, why
 from gateway.rpc.server import SERVICES, RpcServer
 from gateway.service import Gateway
 from gateway.store.records import DeliveryChange, NewDelivery, NewDiscrepancy, NewPayment, NewStatement, PlannedBlock
-from gateway.store.reviews import Judged
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
 from gateway.tokens import Tokens
 from gateway.use_cases.approvals import GivenFactor
+from tests.rpc import screened
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
@@ -72,6 +72,7 @@ class Things:
     delivery_id: str = "d1"
     awaiting: tuple[str, str] = ("", "")  # a payment that waits for approval, and the digest to approve
     held: tuple[str, str] = ("", "")
+    listed: str = ""  # the digest of a payment that a screening list holds
 
 
 def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
@@ -160,18 +161,20 @@ CALLS: dict[str, tuple[str, Make]] = {
     "PlanService.ListOccurrences": ("read", lambda _: pln.ListOccurrencesRequest(standing_order_id="kept-o")),
     "PlanService.EndTemplate": ("submit", lambda _: pln.EndTemplateRequest(template_id="kept-t")),
     "PlanService.PutBeneficiary": ("submit", lambda _: pln.PutBeneficiaryRequest(beneficiary=BENEFICIARY)),
+    **screened.CALLS,
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
 }
 # In the contract, not in this release: these answer nothing to anybody.
 NOT_YET = {"OperationsService.ListKeys"}
 # What a signed-in person decides: the caller that carries them needs the action people beside.
-OF_PEOPLE = {"OperationsService.DecideApproval", "OperationsService.ReleaseHeldPayment"}
+OF_PEOPLE = {"OperationsService.DecideApproval", "OperationsService.ReleaseHeldPayment", *screened.OF_PEOPLE}
 # These name no connection; what they give is cut to the caller's own instead.
 UNNAMED = {
     "OperationsService.ListConnections": "connections",
     "OperationsService.ListDeliveries": "deliveries",
     "OperationsService.ListDiscrepancies": "discrepancies",
     "OperationsService.ListApprovals": "approvals",
+    "ScreeningService.ListScreeningClearances": "clearances",
     "StatementService.ListStatements": "statements",
 }
 MINE = {
@@ -185,6 +188,7 @@ STUBS = {
     "ReplayService": replay_pb2_grpc.ReplayServiceStub,
     "AuditService": audit_pb2_grpc.AuditServiceStub,
     "PlanService": plans_pb2_grpc.PlanServiceStub,
+    "ScreeningService": screening_pb2_grpc.ScreeningServiceStub,
 }
 
 
@@ -249,7 +253,9 @@ async def fill(store: SqliteStore) -> Things:
     things = await the_rest(store, new[1].payment_id)
     awaiting, held = await stopped(store, new[2], Outcome.APPROVAL), await stopped(store, new[3], Outcome.HOLD)
     await store.submit(new[4:])
-    return replace(things, awaiting=awaiting, held=held)
+    await screened.cleared(store, NOW)
+    listed = await screened.stopped_by(store, screened.on_a_list(new[3]), screened.HIT)
+    return replace(things, awaiting=awaiting, held=held, listed=listed)
 
 
 async def one_in_doubt(store: SqliteStore) -> None:
@@ -345,23 +351,9 @@ class Ada:
 
 async def stopped(store: SqliteStore, new: NewPayment, outcome: Outcome) -> tuple[str, str]:
     """A payment that rules stopped: its id, and the digest that decisions name."""
-    await store.submit([replace(new, state=PaymentState.RECEIVED)])
-    (waiting,) = await store.unjudged(1)
     steps = (ApprovalStep(group="finance", count=1),) if outcome is Outcome.APPROVAL else ()
     finding = Finding(rule="r", version=1, outcome=outcome, text_en="e", text_zh="z", steps=steps)
-    subject, verdict = subject_of(waiting.payment), Verdict(findings=(finding,))
-    found = standing(subject, verdict, ())
-    judged = Judged(
-        payment_id=new.payment_id,
-        version=1,
-        review=None,
-        facts=facts_of(waiting.payment),
-        digest=found.digest,
-        verdict=verdict,
-        steps=way(PaymentState.RECEIVED, place_of(found), why(found, verdict, ours("approved"))),
-    )
-    await store.write_judged((await store.review_book()).fence, "rules", [judged])
-    return new.payment_id, found.digest.hex()
+    return new.payment_id, await screened.stopped_by(store, new, finding)
 
 
 @asynccontextmanager

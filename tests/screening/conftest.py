@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from formats.model import Account, Agent, CreditTransfer, Party, PaymentTerms
 from gateway.policy.screening.entries import ListAction, ListEntry, ScreeningList
 from gateway.policy.screening.screen import Screen, ScreenRules
 from gateway.policy.subject import Subject
+from gateway.screening_lists import ScreeningProblems, read_list
+from gateway.screening_settings import ListSettings
 
 TODAY = date(2026, 11, 26)
 MakeScreen = Callable[..., Screen]
@@ -65,3 +68,31 @@ def subject() -> MakeSubject:
         )
 
     return make
+
+
+ALT = '36,1,"aka","FROLOFF, Boris",-0- \r\n36,2,"fka","THE HAMMER",-0- \r\n'
+
+
+class Lists:
+    """A directory of lists; reading one gives the list."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def settings(self, content: str | bytes, kind: str = "own", file: str = "list.csv", **more: Any) -> ListSettings:
+        (self.path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return ListSettings.model_validate({"id": "watch", "file": file, "kind": kind, **more})
+
+    def read(self, content: str | bytes, kind: str = "own", file: str = "list.csv", **more: Any) -> ScreeningList:
+        return read_list(self.path, self.settings(content, kind, file, **more))
+
+    def problems(self, content: str | bytes, kind: str = "own", file: str = "list.csv", **more: Any) -> list[str]:
+        with pytest.raises(ScreeningProblems) as error:
+            self.read(content, kind, file, **more)
+        return [str(problem) for problem in error.value.problems]
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Lists:
+    (tmp_path / "alt.csv").write_text(ALT, encoding="utf-8")
+    return Lists(tmp_path)

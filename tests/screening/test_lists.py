@@ -3,14 +3,14 @@
 import hashlib
 import json
 from datetime import date
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.policy.screening.entries import Kind, ScreeningList
+from gateway.policy.screening.entries import Kind
 from gateway.screening_lists import ListProblem, ScreeningProblems, files_stamp, load_screen, old_lists, read_list
 from gateway.screening_settings import ListSettings, ScreeningSettings
+
+from .conftest import Lists
 
 OWN_CSV = """id,name,account,bic,country,term,valid_from,valid_until,reason
 b1,王偉,CH93 0076 2011 6238 5295 7,,,,2026-01-01,2026-12-31,fraud
@@ -22,7 +22,6 @@ SDN = (
     '36,"FROLOV, Boris Ilyich","individual","PROG-1",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"DOB 1970."\r\n'
     '37,"DAWN STAR SHIPPING",-0- ,"PROG-2",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- \r\n\x1a\r\n'
 )
-ALT = '36,1,"aka","FROLOFF, Boris",-0- \r\n36,2,"fka","THE HAMMER",-0- \r\n'
 SDN_XML = """<?xml version="1.0"?><sdnList xmlns="urn:sdn"><publshInformation><Publish_Date>11/20/2026</Publish_Date>
 <Record_Count>2</Record_Count></publshInformation>
 <sdnEntry><uid>36</uid><firstName>Boris</firstName><lastName>FROLOV</lastName><sdnType>Individual</sdnType>
@@ -70,31 +69,6 @@ FTM = [
 
 def ftm(*content: object) -> str:
     return "\n".join(json.dumps(one) for one in content) + "\n"
-
-
-class Lists:
-    """A directory of lists; reading one gives the list."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def settings(self, content: str | bytes, kind: str = "own", file: str = "list.csv", **more: Any) -> ListSettings:
-        (self.path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-        return ListSettings.model_validate({"id": "watch", "file": file, "kind": kind, **more})
-
-    def read(self, content: str | bytes, kind: str = "own", file: str = "list.csv", **more: Any) -> ScreeningList:
-        return read_list(self.path, self.settings(content, kind, file, **more))
-
-    def problems(self, content: str | bytes, kind: str = "own", file: str = "list.csv", **more: Any) -> list[str]:
-        with pytest.raises(ScreeningProblems) as error:
-            self.read(content, kind, file, **more)
-        return [str(problem) for problem in error.value.problems]
-
-
-@pytest.fixture
-def lists(tmp_path: Path) -> Lists:
-    (tmp_path / "alt.csv").write_text(ALT, encoding="utf-8")
-    return Lists(tmp_path)
 
 
 # -- what is read -------------------------------------------------------------------------------------------------------------

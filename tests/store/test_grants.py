@@ -13,6 +13,7 @@ from gateway.lifecycle import DeliveryEvent, PaymentEvent, PaymentState
 from gateway.people.person import Role
 from gateway.people.records import Account, Opening
 from gateway.policy.chain import Choice
+from gateway.policy.known import UsageKey
 from gateway.store.people import AccountChange, IdTokenUse
 from gateway.store.plans import NewOccurrence, OccurrenceState, PlanKey, PlanKind, PlanState, PlanWrite
 from gateway.store.postgres.connection import Database
@@ -21,11 +22,12 @@ from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.status import status
 from gateway.store.postgres.store import PostgresStore
 from gateway.store.recalls import NewRecall, RecallAnswer, RecallState
-from gateway.store.records import DeliveryFilter, PaymentFilter, Reason
+from gateway.store.records import DeliveryFilter, PaymentChange, PaymentFilter, Reason
 from gateway.store.serials import SerialAsk, SerialNote
 from gateway.store.store import Stale, StoreUnavailable
 from tests.store.support.make import (
     CONNECTION,
+    START,
     HandClock,
     discrepancy,
     feed,
@@ -38,6 +40,7 @@ from tests.store.support.make import (
 )
 from tests.store.support.released import check, document, fill
 from tests.store.test_reviews import HELD, decided, judge_all
+from tests.store.test_screening_rows import SIGNED, clearance
 from tests.support.postgres import Cluster
 
 
@@ -164,6 +167,31 @@ async def test_the_worker_judges_and_serve_writes_what_people_decide_and_changes
     ):
         with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(attack)
+
+
+async def test_serve_writes_clearances_and_cancels_and_changes_neither_sums_nor_clearances(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles
+) -> None:
+    (new,) = await waiting(serve, 1, state=PaymentState.RECEIVED)
+    await judge_all(worker, [new], PaymentEvent.REQUIRE_APPROVAL, verdict=HELD)
+    await serve.clear_hits([clearance(1)], [])
+    await serve.revoke_clearance("c1", SIGNED, [])
+    assert await serve.clearances_stamp() == await worker.clearances_stamp() == "1.1"
+    day = UsageKey(since=START - timedelta(days=1), until=START + timedelta(days=1))
+    assert (await serve.used([day]))[day].count == 1
+    reason = Reason(code="bankgate.cancelled")
+    change = {"event": PaymentEvent.CANCEL, "state": PaymentState.CANCELLED, "reason": reason, "source": "caller"}
+    await serve.change_payments([PaymentChange(payment_id=new.payment_id, version=2, **change)], [])  # type: ignore[arg-type]
+    assert (await serve.used([day]))[day].count == 0, "serve moves payments, and whether they count moves with them"
+    for role in ("t_serve", "t_worker"):
+        for attack in (
+            "UPDATE screening_clearances SET valid_until = '2099-12-31'",
+            "DELETE FROM screening_clearances",
+            "DELETE FROM screening_revocations",
+            *(("UPDATE review_totals SET payments = 0", "DELETE FROM screening_lists") if role == "t_serve" else ()),
+        ):
+            with psycopg.connect(roles.url(role)) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(attack)
 
 
 async def test_serve_keeps_plans_and_asks_for_recalls_and_the_worker_makes_something_of_them(

@@ -48,6 +48,7 @@ class ListEntry:
     bics: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()  # of addresses, as people are shown them; not compared
     about: str = ""  # the list's words on why: a programme, a reason
     valid_from: date | None = None
     valid_until: date | None = None  # the last day
@@ -59,6 +60,7 @@ class ListEntry:
         content = [
             *(sorted(values) for values in (self.names, self.weak, self.accounts, self.bics, self.countries, self.terms)),
             self.kind.value,
+            *([sorted(self.places)] if self.places else []),
         ]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -78,6 +80,8 @@ class ScreeningList:
     action: ListAction
     entries: tuple[ListEntry, ...] = field(repr=False)
     skipped: int = 0  # rows that could not be read, of a list that is taken all the same
+    notices: tuple[str, ...] = ()  # what the file has that no reader knows
+    lift_blocks: bool = False  # whether a decision that somebody is not the one of an entry counts where the entry blocks
 
     @cached_property
     def names(self) -> int:

@@ -13,7 +13,9 @@ from gateway.policy.screening.entries import ListEntry
 from gateway.policy.screening.names import name_of
 
 ENTRIES_MAX: Final = 2_000_000
+ROWS_MAX: Final = 20_000_000  # of a table in which an entry has several
 PROBLEMS_MAX: Final = 50  # told one by one; the rest is counted
+NOTICES_MAX: Final = 50
 LINE_CHARACTERS_MAX: Final = 4 * 1024 * 1024
 
 
@@ -31,12 +33,14 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Reading:
-    """Filled while a file is read. `problems`: (line, text), the first of them; `failed` counts all."""
+    """Filled while a file is read. `problems`: (line, text), the first of them; `failed` counts all. `notices`: what the file has
+    and no reader knows (a column, an element, a code), and how often: people are told, and the list is taken."""
 
     entries: list[ListEntry] = field(default_factory=list)
     dated: date | None = None
     problems: list[tuple[int | None, str]] = field(default_factory=list)
     failed: int = 0
+    notices: dict[str, int] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
 
     def add(self, line: int | None, make: Callable[[], ListEntry | None]) -> None:
@@ -56,6 +60,11 @@ class Reading:
         self._ids.add(entry.entry_id)
         self.entries.append(entry)
 
+    def notice(self, text: str) -> None:
+        """Something that no reader knows."""
+        if text in self.notices or len(self.notices) < NOTICES_MAX:
+            self.notices[text] = self.notices.get(text, 0) + 1
+
     def fail(self, line: int | None, text: str) -> None:
         self.failed += 1
         if len(self.problems) < PROBLEMS_MAX:
@@ -71,6 +80,12 @@ def _check(entry: ListEntry) -> None:
             raise Unreadable("a name is too long to be one")
     if not (entry.names or entry.weak or entry.accounts or entry.bics or entry.countries or entry.terms):
         raise Unreadable("says nothing that payments could be compared with: no name, account, BIC, country or term")
+
+
+def comparable(name: str) -> bool:
+    """Whether there is something in a name that could be compared."""
+    read = name_of.__wrapped__(name)
+    return not read.is_empty and read.is_whole
 
 
 @contextmanager

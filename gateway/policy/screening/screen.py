@@ -8,13 +8,15 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import product
 from typing import Final
 
 from formats.model import Agent, Party
 from gateway.policy.screening.chinese import han_of
+from gateway.policy.screening.cleared import NOBODY, Cleared, Excuse, Payee, excuse_of, payee_key
 from gateway.policy.screening.entries import ListAction, ListEntry, ScreeningList, day_limits
 from gateway.policy.screening.index import NameIndex
 from gateway.policy.screening.names import latin_words, name_of, parts_of
@@ -22,7 +24,7 @@ from gateway.policy.screening.told import Hit, finding_of, unreadable_finding
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome
 
-ALGORITHM: Final = 1  # goes up when the same lists may give other findings
+ALGORITHM: Final = 2  # goes up when the same lists may give other findings
 WEAK_SHARE: Final = 0.9  # of the score of a name that the list itself calls weak
 EXACT: Final = 100.0
 
@@ -110,14 +112,14 @@ class Screen:
         self._names: list[tuple[_Place, str, bool]] = []
         self._exact: dict[tuple[str, str], list[_Place]] = defaultdict(list)
         self._terms: list[tuple[_Place, str, tuple[str, ...], str]] = []
-        self._good: dict[tuple[tuple[tuple[str, ...], str], str], list[_Place]] = defaultdict(list)
+        self._good: dict[Payee, list[Excuse]] = defaultdict(list)
         for one in lists:
             for entry in one.entries:
                 place = _Place(one, entry)
                 if one.action is ListAction.PASS:
-                    for text in entry.names:
-                        for account in entry.accounts:
-                            self._good[name_of(text).key, account].append(place)
+                    if (excuse := excuse_of(entry)) is not None:
+                        for payee in product(map(payee_key, entry.names), entry.accounts):
+                            self._good[payee].append(excuse)
                 else:
                     self._place(place)
         self._index = NameIndex([name_of(text) for _, text, _ in self._names])
@@ -135,11 +137,12 @@ class Screen:
         """As `digest`, and different on days on which other entries count: they have a first and a last day."""
         return f"{self.digest}.{bisect_right(self._days, today)}"
 
-    def judge(self, subject: Subject, today: date) -> tuple[Finding, ...]:
-        """What stands against a payment, the strongest first. `today`: which entries count, at the gateway."""
-        return self.look(looked_at(subject), today)
+    def judge(self, subject: Subject, today: date, cleared: Cleared = NOBODY) -> tuple[Finding, ...]:
+        """What stands against a payment, the strongest first. `today`: which entries count, at the gateway. `cleared`: what
+        people decided here, beside what lists say."""
+        return self.look(looked_at(subject), today, cleared)
 
-    def look(self, looked: Looked, today: date) -> tuple[Finding, ...]:
+    def look(self, looked: Looked, today: date, cleared: Cleared = NOBODY) -> tuple[Finding, ...]:
         """As `judge`, for what is looked at alone."""
         hits: list[Hit] = []
         findings: list[Finding] = []
@@ -150,8 +153,8 @@ class Screen:
             hits += self._name_hits(where, text, today)
         hits += self._exact_hits(looked, today)
         hits += self._term_hits(looked.texts, today)
-        names = {where: name_of(text).key for where, text in looked.names}
-        judged = [self._excused(hit, names, looked.account, today) for hit in hits]
+        excuses = self._excuses(looked, cleared) if hits else {}
+        judged = [self._excused(hit, excuses.get(_named_by(hit), ()), today) for hit in hits]
         standing = [hit for hit, excuse in judged if excuse is None]
         for hit, further in self._told(standing):
             findings.append(finding_of(hit, self._outcome(hit), further=further))
@@ -210,24 +213,34 @@ class Screen:
             ):
                 yield Hit(place.of, place.entry, "remittance_information", "term", term, EXACT)
 
-    def _excused(
-        self, hit: Hit, names: Mapping[str, tuple[tuple[str, ...], str]], account: str, today: date
-    ) -> tuple[Hit, ListEntry | None]:
-        """The entry by which a person decided that this payee is somebody else, if it counts; else the hit says why not."""
-        if hit.kind not in {"name", "account"}:
-            return hit, None
-        name = names.get("creditor" if hit.kind == "account" else hit.where)
-        for place in self._good.get((name, account), ()) if name is not None and account else ():
-            decided = place.entry.not_the_same
-            if decided is None or (decided.list_id, decided.entry_id) != (hit.of.id, hit.entry.entry_id):
+    def _excuses(self, looked: Looked, cleared: Cleared) -> dict[str, tuple[Excuse, ...]]:
+        """By the part of a payment that a name stands in: the decisions about that name with the account that is paid."""
+        if not looked.account:
+            return {}
+        payees = {where: (payee_key(text), looked.account) for where, text in looked.names}
+        return {where: (*self._good.get(payee, ()), *cleared.get(payee, ())) for where, payee in payees.items() if payee[0]}
+
+    def _excused(self, hit: Hit, excuses: Sequence[Excuse], today: date) -> tuple[Hit, Excuse | None]:
+        """The decision that this payee is somebody else, if it counts; else the hit says why not."""
+        for excuse in excuses:
+            if (excuse.list_id, excuse.entry_id) != (hit.of.id, hit.entry.entry_id):
                 continue
-            if not place.entry.valid_on(today):
+            if not excuse.valid_on(today):
                 hit = replace(hit, fallen="expired")
-            elif decided.digest != hit.entry.digest:
+            elif excuse.digest != hit.entry.digest:
                 hit = replace(hit, fallen="changed")
+            elif self._outcome(hit) is Outcome.BLOCK and not hit.of.lift_blocks:
+                hit = replace(hit, fallen="blocks")
             else:
-                return hit, place.entry
+                return hit, excuse
         return hit, None
+
+
+def _named_by(hit: Hit) -> str:
+    """The part of a payment whose name, with the account, a decision about the hit is bound to; "": none is about such hits."""
+    if hit.kind == "account":
+        return "creditor"
+    return hit.where if hit.kind == "name" else ""
 
 
 def _covering(bic: str) -> str:
@@ -244,6 +257,6 @@ def _digest(lists: Sequence[ScreeningList], rules: ScreenRules) -> str:
     content = [
         ALGORITHM,
         [rules.hold_score, rules.block_score, rules.told_max],
-        [[one.id, one.kind, one.date.isoformat(), one.sha256, one.action.value, one.skipped] for one in lists],
+        [[one.id, one.kind, one.date.isoformat(), one.sha256, one.action.value, one.skipped, one.lift_blocks] for one in lists],
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.masking import mask_text, masked_number
+from gateway.policy.screening.cleared import Excuse
 from gateway.policy.screening.entries import ListEntry, ScreeningList
 from gateway.policy.screening.score import Comparison, Pair
 from gateway.policy.verdict import Finding, Outcome
@@ -29,6 +30,10 @@ _FALLEN: Final[Mapping[str, tuple[str, str]]] = {
         "；名单条目已变更，先前“非同一人”认定失效",
     ),
     "expired": ("; an earlier decision that it is somebody else is no longer valid", "；先前“非同一人”认定已过期"),
+    "blocks": (
+        "; a decision that it is somebody else does not count where this list blocks (decisions_lift_blocks)",
+        "；该名单为“阻止”名单，“非同一人”认定不解除阻止（decisions_lift_blocks）",
+    ),
 }
 
 
@@ -48,16 +53,26 @@ class Hit:
     comparison: Comparison | None = None
     by_reading: bool = False
     weak: bool = False
-    fallen: str = ""  # why a decision that this is somebody else does not count: "changed", "expired"
+    fallen: str = ""  # why a decision that this is somebody else does not count: "changed", "expired", "blocks"
 
 
-def finding_of(hit: Hit, outcome: Outcome, *, further: int = 0, excuse: ListEntry | None = None) -> Finding:
+_SAME: Final = ("list", "entry", "entry_digest", "where", "kind")
+
+
+def same_hit(one: Finding, other: Finding) -> bool:
+    """Whether two findings are about the same entry, saying the same, in the same part of a payment."""
+    theirs, ours = dict(other.facts), dict(one.facts)
+    return one.rule == other.rule and all(theirs.get(name) == ours.get(name) for name in _SAME)
+
+
+def finding_of(hit: Hit, outcome: Outcome, *, further: int = 0, excuse: Excuse | None = None) -> Finding:
     """The hit as a finding; with an `excuse`, as one that was decided to be somebody else."""
     english, chinese = _said(hit)
     if excuse is not None:
         why = f": {mask_text(excuse.about)}" if excuse.about else ""
-        english += f"; decided before that it is somebody else{why}"
-        chinese += f"；先前已认定非同一人{why.replace(': ', '：')}"
+        by_english, by_chinese = _by(excuse)
+        english += f"; {by_english}{why}"
+        chinese += f"；{by_chinese}{why.replace(': ', '：')}"
     else:
         more_english, more_chinese = _FALLEN.get(hit.fallen, ("", ""))
         english, chinese = english + more_english, chinese + more_chinese
@@ -72,6 +87,13 @@ def finding_of(hit: Hit, outcome: Outcome, *, further: int = 0, excuse: ListEntr
         score=int(hit.score),
         facts=_facts(hit, excuse),
     )
+
+
+def _by(excuse: Excuse) -> tuple[str, str]:
+    if not excuse.person:
+        return "decided before that it is somebody else", "先前已认定非同一人"
+    until = "" if excuse.valid_until is None else excuse.valid_until.isoformat()
+    return f"cleared by {excuse.person} until {until} as somebody else", f"{excuse.person} 已认定非同一人，有效期至 {until}"
 
 
 def _said(hit: Hit) -> tuple[str, str]:
@@ -121,7 +143,7 @@ def _pair(pair: Pair, language: int) -> str:
     return f"{pair.ours} for {pair.theirs}: {how}" if language == 0 else f"{pair.ours} 对 {pair.theirs}：{how}"
 
 
-def _facts(hit: Hit, excuse: ListEntry | None) -> tuple[tuple[str, str], ...]:
+def _facts(hit: Hit, excuse: Excuse | None) -> tuple[tuple[str, str], ...]:
     facts = [
         *(("list", hit.of.id), ("list_date", hit.of.date.isoformat()), ("list_sha256", hit.of.sha256)),
         *(("entry", hit.entry.entry_id), ("entry_digest", hit.entry.digest), ("where", hit.where), ("kind", hit.kind)),
@@ -130,6 +152,8 @@ def _facts(hit: Hit, excuse: ListEntry | None) -> tuple[tuple[str, str], ...]:
     ]
     if hit.entry.about:
         facts.append(("about", mask_text(hit.entry.about)))
+    if hit.entry.places:
+        facts.append(("places", mask_text("; ".join(hit.entry.places))))
     if hit.comparison is not None:
         facts.append(("words", _words(hit.comparison)[0]))
     if hit.by_reading:
@@ -137,7 +161,11 @@ def _facts(hit: Hit, excuse: ListEntry | None) -> tuple[tuple[str, str], ...]:
     if hit.weak:
         facts.append(("name", "weak"))
     if excuse is not None:
-        facts.append(("decision", excuse.entry_id))
+        facts.append(("decision", excuse.decision_id))
+        if excuse.person:
+            facts.append(("cleared_by", excuse.person))
+        if excuse.valid_until is not None:
+            facts.append(("cleared_until", excuse.valid_until.isoformat()))
     return tuple(facts)
 
 

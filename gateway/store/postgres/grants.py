@@ -9,7 +9,7 @@ callers, can do less, so that whoever takes it over still cannot change what goe
   another serial number to a message or a payment;
 - it deletes nothing that happened: events, payments, keys, evidence, answers about payees (nor does the worker change
   those), versions of beneficiaries and standing orders; what became of the days of a standing order the worker alone writes;
-- it writes what people decide about payments, and changes neither decisions nor what was judged;
+- it writes what people decide about payments and hits, and changes neither decisions nor what was judged;
 - it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 
@@ -45,6 +45,11 @@ _SERVE: Final = {
     "reviews": "SELECT",
     "review_book": "SELECT",
     "approvals": "SELECT, INSERT",
+    "review_totals": "SELECT",
+    "screening_clearances": "SELECT, INSERT",
+    "screening_revocations": "SELECT, INSERT",
+    "screening_lists": "SELECT",
+    "screening_book": "SELECT",
     "people": "SELECT, INSERT, UPDATE",
     "people_factors": _ALL,
     "people_sessions": _ALL,
@@ -69,6 +74,10 @@ _SERVE: Final = {
     "procrastinate_jobs": "SELECT, INSERT",
     "procrastinate_events": "SELECT, INSERT",
 }
+_KEPT: Final = (
+    *("audit_log", "audit_checkpoints", "event_seals", "payee_checks"),
+    *("screening_clearances", "screening_revocations"),
+)
 _WHERE_A_DELIVERY_STANDS: Final = (
     *("state", "reason", "attempt", "fence", "lease_until", "due_at", "updated_at", "doubt_since", "stopped"),
 )
@@ -85,7 +94,7 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA public TO {serve}, {worker}"
     yield f"GRANT {_ALL} ON ALL TABLES IN SCHEMA public TO {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON bankgate_schema, archives FROM {worker}"
-    yield f"REVOKE UPDATE, DELETE ON audit_log, audit_checkpoints, event_seals, payee_checks FROM {worker}"
+    yield f"REVOKE UPDATE, DELETE ON {', '.join(_KEPT)} FROM {worker}"
     yield f"REVOKE UPDATE, DELETE ON events, delivery_events FROM {worker}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON audit_anchors FROM {worker}"
     yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {serve}, {worker}"
@@ -93,7 +102,8 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
     for table, rights in _SERVE.items():
         yield f"GRANT {rights} ON {table} TO {serve}"
     yield f"GRANT SELECT, UPDATE ({', '.join(_WHERE_A_DELIVERY_STANDS)}) ON deliveries TO {serve}"
-    yield f"GRANT UPDATE (version) ON reviews TO {serve}"  # that a decision was taken: what was judged is the worker's to write
+    # That a decision was taken, and by a trigger whether the payment counts; what was judged is the worker's to write.
+    yield f"GRANT UPDATE (version, counted) ON reviews TO {serve}"
     yield f"GRANT UPDATE (reviewed_at, reviewed_by, review) ON people_openings TO {serve}"
     yield f"GRANT UPDATE (bank_reference, returned_line) ON serial_numbers TO {serve}"  # what `replay --commit` reads in files
     yield f"GRANT UPDATE (told, answer, answer_status, answer_reason, answered_at) ON recalls TO {serve}"  # likewise

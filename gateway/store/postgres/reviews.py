@@ -24,6 +24,7 @@ from gateway.store.review_lines import lines_of
 from gateway.store.review_rows import REVIEWER, changes_of, facts_columns, findings_column, signed_columns, still_may
 from gateway.store.reviews import Book, Decided, Judged, PastBy, Waiting
 from gateway.store.store import RightsChanged, Stale
+from gateway.store.totals import NOT_COUNTED, Sum, TotalKey, grown
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ _REVIEW_COLUMNS = (
         "remittance",
         "submitted_at",
     ),
-    *("digest", "rules", "outcome", "findings", "judged_at"),
+    *("digest", "rules", "outcome", "findings", "judged_at", "counted"),
 )
 
 
@@ -65,7 +66,9 @@ async def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged])
         if one.review is None:
             number += 1
             facts = (*facts_columns(one.facts), one.facts.submitted_at)
-            new.append((key, number, 1, connection_id, caller, *facts, one.digest, rules, outcome, findings, tx.now))
+            there = one.steps[-1].state if one.steps else codec.PAYMENT_STATES[state]
+            more = (one.digest, rules, outcome, findings, tx.now, there not in NOT_COUNTED)
+            new.append((key, number, 1, connection_id, caller, *facts, *more))
         else:
             await tx.connection.execute(
                 """
@@ -77,6 +80,7 @@ async def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged])
     await tell(tx, told)
     if new:
         await tx.connection.copy_records_to_table("reviews", records=new, columns=_REVIEW_COLUMNS)
+    await _add_up(tx, grown((*standing[one.payment_id][4:], one.facts) for one in written if one.review is None))
     await tx.connection.execute("UPDATE review_book SET last_number = $1 WHERE book = 1", number)
     append(tx, lines_of(rules, written))
     return frozenset(one.payment_id for one in written)
@@ -115,6 +119,19 @@ async def decide(tx: Tx, decided: Decided) -> None:
     if not decided.steps:
         await tell(tx, [_event(key, state, decided.told, source)])
         await _stands(tx, key, decided.stands)
+
+
+async def _add_up(tx: Tx, sums: Mapping[TotalKey, Sum]) -> None:
+    """Whoever judges has the book, so that nobody else is at these rows."""
+    await tx.connection.executemany(
+        """
+        INSERT INTO review_totals AS t VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (span, begins_at, connection_id, caller, debtor_account, currency) DO UPDATE SET
+            payments = t.payments + excluded.payments, thousand_millions = t.thousand_millions + excluded.thousand_millions,
+            units = t.units + excluded.units, hundred_thousandths = t.hundred_thousandths + excluded.hundred_thousandths
+        """,
+        [(*key, *values) for key, values in sums.items()],
+    )
 
 
 async def _stands(tx: Tx, key: int, reason: Reason | None) -> None:

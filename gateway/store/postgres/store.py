@@ -31,6 +31,7 @@ from gateway.store.postgres.plans import PlanRows
 from gateway.store.postgres.quotas import QuotaRows
 from gateway.store.postgres.recalls import RecallRows
 from gateway.store.postgres.reviews import ReviewRows
+from gateway.store.postgres.screening import ScreeningRows
 from gateway.store.postgres.seals import SealRows
 from gateway.store.postgres.watch import Watch
 from gateway.store.postgres.writer import Grouped, Operation, Tx, Writer
@@ -67,7 +68,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(ReviewRows, Answers, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, QuotaRows):
+class PostgresStore(ReviewRows, Answers, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, QuotaRows, ScreeningRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from gateway.lifecycle import PaymentState
@@ -11,7 +10,6 @@ from gateway.policy.known import CreditorKey, UsageKey, Used
 from gateway.policy.subject import Past
 from gateway.store import codec
 from gateway.store.review_rows import (
-    NOT_COUNTED,
     PAID,
     PAST_COLUMNS,
     REVIEW_COLUMNS,
@@ -23,9 +21,9 @@ from gateway.store.review_rows import (
 from gateway.store.reviews import Book, PastBy, Review, Signed, Waiting
 from gateway.store.rows import payment_of
 from gateway.store.sqlite import payments
+from gateway.store.totals import KEYS, WHOLE, Piece, Sum, is_summed, pieces, used_of
 
 _WAITING = "state IN ('received', 'held', 'awaiting_approval')"  # as the index of these few has it
-_WHOLE = 1_000_000_000  # sums are made of halves, so that none of them leaves 64 bits
 _UNITS = "CAST(r.amount AS INTEGER)"
 _POINT = "instr(r.amount, '.')"
 _HUNDRED_THOUSANDTHS = f"CAST(substr(iif({_POINT}, substr(r.amount, {_POINT} + 1), '') || '00000', 1, 5) AS INTEGER)"
@@ -76,7 +74,7 @@ def waiting(
         f"{' UNION ALL '.join(parts)} ORDER BY 1 LIMIT :limit",
         {"start": start, "connections": codec.json_list(connection_ids or ()), "limit": limit + 1},
     )
-    return _page(db, [key for (key,) in rows], limit)
+    return page_of_keys(db, [key for (key,) in rows], limit)
 
 
 def one(db: sqlite3.Connection, payment_id: str) -> Waiting | None:
@@ -95,10 +93,10 @@ def of_delivery(db: sqlite3.Connection, delivery_id: str, *, limit: int, after: 
         """,
         (delivery_id, 0 if after is None else codec.page_key("waiting", after), limit + 1),
     )
-    return _page(db, [key for (key,) in rows], limit)
+    return page_of_keys(db, [key for (key,) in rows], limit)
 
 
-def _page(db: sqlite3.Connection, keys: Sequence[int], limit: int) -> tuple[list[Waiting], str | None]:
+def page_of_keys(db: sqlite3.Connection, keys: Sequence[int], limit: int) -> tuple[list[Waiting], str | None]:
     """Of one key more than a page has."""
     more = codec.page_token("waiting", keys[limit - 1]) if len(keys) > limit else None
     return _with_reviews(db, keys[:limit]), more
@@ -155,36 +153,69 @@ def _with_reviews(db: sqlite3.Connection, keys: Sequence[int]) -> list[Waiting]:
 
 
 def used(db: sqlite3.Connection, keys: Sequence[UsageKey], below: int | None) -> dict[UsageKey, Used]:
-    """See `ReviewStore.used`. Summed as whole units and hundred thousandths: SQLite would sum decimals as floating point."""
+    """See `ReviewStore.used` and `gateway.store.totals`."""
     return {key: _used(db, key, below) for key in keys}
 
 
 def _used(db: sqlite3.Connection, key: UsageKey, below: int | None) -> Used:
-    condition, values = _of_key(key)
+    """What is taken off is asked for before what it is taken from, which only grows: rather too much than too little."""
+    if not is_summed(key):
+        return used_of([_single(db, key, key.since, key.until, "r.counted = 1", below)])
+    parts = list(pieces(key.since, key.until))
+    summed = [piece for piece in parts if piece.span]
+    sums = [_single(db, key, piece.since, piece.until, "r.counted = 1", below) for piece in parts if not piece.span]
+    if summed:
+        since, until = summed[0].since, summed[-1].until
+        off = [_single(db, key, since, until, "r.counted = 0", None, "reviews_not_counted")]
+        if below is not None:
+            off.append(
+                _single(db, key, since, until, f"r.counted = 1 AND r.number >= {below}", None, "sqlite_autoindex_reviews_1")
+            )
+        sums += [(-count, -high, -low, -rest) for count, high, low, rest in off]
+        sums += [_summed(db, key, piece) for piece in summed]
+    return used_of(sums)
+
+
+def _single(  # noqa: PLR0917 - which reviews
+    db: sqlite3.Connection, key: UsageKey, since: datetime, until: datetime, which: str, below: int | None, index: str = ""
+) -> Sum:
+    """Of reviews one by one. Summed as integers: SQLite would sum decimals as floating point."""
+    condition, values = _of_key(key, indexed=not index)
     if below is not None:
-        condition += " AND r.number < ?"
-        values.append(below)
+        condition += f" AND r.number < {below}"
     row = db.execute(
         f"""
-        SELECT count(*), coalesce(sum({_UNITS} / {_WHOLE}), 0), coalesce(sum({_UNITS} % {_WHOLE}), 0),
+        SELECT count(*), coalesce(sum({_UNITS} / {WHOLE}), 0), coalesce(sum({_UNITS} % {WHOLE}), 0),
             coalesce(sum({_HUNDRED_THOUSANDTHS}), 0)
-        FROM reviews AS r CROSS JOIN payments AS p ON p.payment_key = r.payment_key
-        WHERE r.submitted_at >= ? AND r.submitted_at < ? AND p.state NOT IN {NOT_COUNTED} AND {condition}
+        FROM reviews AS r {f"INDEXED BY {index}" if index else ""}
+        WHERE r.submitted_at >= ? AND r.submitted_at < ? AND {which} AND {condition}
         """,
-        (codec.micros(key.since), codec.micros(key.until), *values),
+        (codec.micros(since), codec.micros(until), *values),
     ).fetchone()
-    count, high, low, parts = row
-    return Used(amount=(Decimal(high * _WHOLE + low) * 100_000 + parts) / 100_000, count=count)
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
 
 
-def _of_key(key: UsageKey | CreditorKey) -> tuple[str, list[Any]]:
-    """The narrowest of what is given uses its index; the others (`+`) are tested row by row."""
+def _summed(db: sqlite3.Connection, key: UsageKey, piece: Piece) -> Sum:
+    given = {name: getattr(key, name) for name in KEYS if getattr(key, name)}
+    row = db.execute(
+        f"""
+        SELECT coalesce(sum(payments), 0), coalesce(sum(thousand_millions), 0), coalesce(sum(units), 0),
+            coalesce(sum(hundred_thousandths), 0)
+        FROM review_totals WHERE span = ? AND begins_at >= ? AND begins_at < ? {"".join(f" AND {name} = ?" for name in given)}
+        """,
+        (piece.span, codec.micros(piece.since), codec.micros(piece.until), *given.values()),
+    ).fetchone()
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
+
+
+def _of_key(key: UsageKey | CreditorKey, *, indexed: bool = True) -> tuple[str, list[Any]]:
+    """The narrowest of what is given uses its index, unless another one is named; the others (`+`) are tested row by row."""
     parts: list[str] = []
     values: list[Any] = []
     for column in ("creditor_account", "debtor_account", "caller", "connection_id", "currency"):
         value = getattr(key, column, "")
         if value:
-            parts.append(f"{'+' if parts else ''}r.{column} = ?")
+            parts.append(f"{'+' if parts or not indexed else ''}r.{column} = ?")
             values.append(value)
     return " AND ".join(parts) or "TRUE", values
 

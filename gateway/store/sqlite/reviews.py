@@ -21,14 +21,16 @@ from gateway.store.sqlite.changes import change_payments
 from gateway.store.sqlite.events import INSERT_EVENT
 from gateway.store.sqlite.writer import Operation, Tx
 from gateway.store.store import RightsChanged, Stale
+from gateway.store.totals import Sum, TotalKey, grown
 
 T = TypeVar("T")
 
 _INSERT_REVIEW = """
 INSERT INTO reviews (payment_key, number, version, connection_id, caller, debtor_account, creditor_account, creditor_name,
     creditor_key, creditor_country, amount, currency, requested_execution_date, end_to_end_id, remittance, submitted_at, digest,
-    rules, outcome, findings, judged_at)
-SELECT payment_key, ?, 1, connection_id, caller, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    rules, outcome, findings, judged_at, counted)
+SELECT payment_key, ?, 1, connection_id, caller, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    state NOT IN ('rejected', 'cancelled')
 FROM payments WHERE payment_key = ?
 """
 _INSERT_DECISION = """
@@ -42,12 +44,12 @@ def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged]) -> fr
     """See `ReviewStore.write_judged`. Raises `Stale`."""
     _turn_page(tx, fence)
     standing = _standing(tx.db, [one.payment_id for one in judged])
-    written = [one for one in judged if standing.get(one.payment_id, (0, 0, None))[1:3] == (one.version, one.review)]
+    written = [one for one in judged if (found := standing.get(one.payment_id)) and found[1:3] == (one.version, one.review)]
     changes = [change for one in written for change in changes_of(one, REVIEWER)]
     change_payments(tx, changes, [found for one in written for found in one.discrepancies])
     (number,) = tx.db.execute("SELECT last_number FROM review_book WHERE book = 1").fetchone()
     for one in written:
-        key, _, _, state = standing[one.payment_id]
+        key, _, _, state, *_ = standing[one.payment_id]
         if one.told is not None and not one.steps:
             _tell(tx, key, state, one.told, REVIEWER)
             _stands(tx, key, one.stands)
@@ -62,6 +64,7 @@ def write_judged(tx: Tx, fence: int, rules: str, judged: Sequence[Judged]) -> fr
                 """,
                 (one.digest, rules, int(one.verdict.outcome), findings_column(one.verdict), tx.now, key),
             )
+    _add_up(tx, grown((*standing[one.payment_id][4:], one.facts) for one in written if one.review is None))
     tx.db.execute("UPDATE review_book SET last_number = ? WHERE book = 1", (number,))
     append(tx, lines_of(rules, written))
     return frozenset(one.payment_id for one in written)
@@ -79,7 +82,7 @@ def decide(tx: Tx, decided: Decided) -> None:
     if found is None or found[1:3] != (decided.version, decided.review):
         raise Stale(f"payment {decided.payment_id} or its review has moved on")
     _must_still_be(tx.db, decided.signed.decision.person)
-    key, _, _, state = found
+    key, _, _, state, *_ = found
     tx.db.execute("UPDATE reviews SET version = version + 1 WHERE payment_key = ?", (key,))
     tx.db.execute(_INSERT_DECISION, (key, *signed_columns(decided.signed, codec.micros)))
     append(tx, decided.audit)
@@ -107,11 +110,23 @@ def _turn_page(tx: Tx, fence: int) -> None:
         raise Stale("another runner has judged payments since")
 
 
-def _standing(db: sqlite3.Connection, payment_ids: Sequence[str]) -> dict[str, tuple[int, int, int | None, str]]:
-    """By payment id: its key, its version, the version of its review, its state."""
+def _add_up(tx: Tx, sums: Mapping[TotalKey, Sum]) -> None:
+    tx.db.executemany(
+        """
+        INSERT INTO review_totals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (span, begins_at, connection_id, caller, debtor_account, currency) DO UPDATE SET
+            payments = payments + excluded.payments, thousand_millions = thousand_millions + excluded.thousand_millions,
+            units = units + excluded.units, hundred_thousandths = hundred_thousandths + excluded.hundred_thousandths
+        """,
+        [(span, codec.micros(at), *names, *values) for (span, at, *names), values in sums.items()],
+    )
+
+
+def _standing(db: sqlite3.Connection, payment_ids: Sequence[str]) -> dict[str, tuple[int, int, int | None, str, str, str]]:
+    """By payment id: its key, its version, the version of its review, its state, its connection, its caller."""
     rows = db.execute(
         """
-        SELECT p.payment_id, p.payment_key, p.version, r.version, p.state
+        SELECT p.payment_id, p.payment_key, p.version, r.version, p.state, p.connection_id, p.caller
         FROM json_each(?) AS w CROSS JOIN payments AS p ON p.payment_id = w.value
         LEFT JOIN reviews AS r ON r.payment_key = p.payment_key
         """,

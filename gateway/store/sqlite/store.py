@@ -78,6 +78,7 @@ from gateway.store.sqlite.quotas import QuotaRows
 from gateway.store.sqlite.recalls import RecallRows
 from gateway.store.sqlite.reviews import ReviewRows
 from gateway.store.sqlite.schema import migrate
+from gateway.store.sqlite.screening import ScreeningRows
 from gateway.store.sqlite.seals import SealRows
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, Watch
@@ -96,7 +97,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(ReviewRows, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows, QuotaRows):
+class SqliteStore(ReviewRows, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows, QuotaRows, ScreeningRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:

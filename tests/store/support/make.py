@@ -37,6 +37,9 @@ _UNDO = {  # by the schema version that each step made
         *("DROP TABLE event_seals", "DROP TRIGGER audit_log_delete", "DROP TRIGGER audit_checkpoints_delete"),
         *("DROP TABLE audit_anchors", "DROP INDEX delivery_events_sequence", "ALTER TABLE delivery_events DROP COLUMN sequence"),
         *(f"DROP TRIGGER {table}_{event}" for table in ("events", "delivery_events") for event in ("update", "delete")),
+        *("DROP TABLE screening_clearances", "DROP TABLE screening_revocations", "DROP TABLE screening_lists"),
+        *("DROP TABLE screening_book", "DROP INDEX payments_in_messages", "DROP TABLE review_totals"),
+        *("DROP TRIGGER payments_counted", "DROP INDEX reviews_not_counted", "ALTER TABLE reviews DROP COLUMN counted"),
     ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
