@@ -17,6 +17,7 @@ from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
 from gateway.store.audit import AuditStore
+from gateway.store.groups import GroupStore
 from gateway.store.payees import PayeeStore
 from gateway.store.people import PeopleStore
 from gateway.store.plans import PlanStore
@@ -98,7 +99,7 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, Protocol):
+class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallStore, GroupStore, Protocol):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:
@@ -106,7 +107,7 @@ class Store(ReviewStore, AuditStore, PeopleStore, PayeeStore, PlanStore, RecallS
 
         The key is (caller, payment_reference); a reference that stands twice in one call counts as known the second time.
         One event row per new payment; wakes the connections of those that are APPROVED, and the lane that judges those that are
-        RECEIVED. Concurrent calls share a commit.
+        RECEIVED. Concurrent calls share a commit. Raises `GroupNotOpen` where new ones name a release group that takes no more.
         """
 
     async def payment(self, payment_id: str) -> Payment | None: ...

@@ -23,6 +23,7 @@ from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.audit import AuditRows
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
+from gateway.store.postgres.groups import GroupRows
 from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
 from gateway.store.postgres.payees import PayeeRows
@@ -66,7 +67,7 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows):
+class PostgresStore(ReviewRows, Answers, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows, GroupRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
+from gateway.store.groups import GroupKey
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
 from gateway.store.rows import candidates_of, payment_of
+from gateway.store.sqlite.groups import keys_for
 from gateway.store.sqlite.writer import Tx
 
 CALLER = "caller"  # the source of a payment's first event
@@ -19,8 +21,8 @@ _APPROVED, _RECEIVED = PaymentState.APPROVED.value, PaymentState.RECEIVED.value
 
 _INSERT_PAYMENT = """
 INSERT INTO payments (payment_key, payment_id, caller, payment_reference, connection_id, terms_id, end_to_end_id, uetr, amount,
-    currency, state, version, reason, created_at, updated_at, instant, may_fall_back, submitted_by)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)
+    currency, state, version, reason, created_at, updated_at, instant, may_fall_back, submitted_by, release_key, release_waits)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_TRANSFER = "INSERT INTO transfers (payment_key, content_sha256, content) VALUES (?, ?, ?)"
 _INSERT_EVENTS = """
@@ -73,12 +75,15 @@ def _known(db: sqlite3.Connection, payments: Sequence[NewPayment]) -> list[Known
 
 def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
     db, now = tx.db, tx.now
+    groups = keys_for(tx, [payment for payment, _ in new])
     (last,) = db.execute("SELECT coalesce(max(payment_key), 0) FROM payments").fetchone()
     rows: list[tuple[Any, ...]] = []
     transfers: list[tuple[int, bytes, bytes]] = []
     for key, (payment, content) in enumerate(new, last + 1):
         transfer = payment.transfer
-        state = payment.state.value
+        state, group = payment.state.value, None
+        if payment.release_group is not None:
+            group = groups[GroupKey(payment.caller, payment.connection_id, payment.release_group)]
         rows.append(
             (
                 key,
@@ -98,6 +103,8 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
                 payment.instant,
                 payment.may_fall_back,
                 payment.submitted_by,
+                group,
+                int(group is not None),
             )
         )
         transfers.append((key, payment.content_sha256, content))
@@ -117,7 +124,7 @@ SELECT p.payment_key, p.payment_id, p.caller, p.payment_reference, p.connection_
     p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
     p.account_servicer_reference, p.created_at, p.updated_at, p.instant, p.may_fall_back,
     r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at,
-    p.submitted_by
+    p.submitted_by, g.group_id, g.name, p.release_waits
 """
 _FROM = "FROM payments AS p"
 _JOINS = """
@@ -128,6 +135,7 @@ LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
 LEFT JOIN refused_attempts AS r ON r.payment_key = p.payment_key
 LEFT JOIN blocks AS rb ON rb.block_key = r.block_key
 LEFT JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key
+LEFT JOIN release_groups AS g ON g.release_key = p.release_key
 """
 
 

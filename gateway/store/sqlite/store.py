@@ -69,6 +69,7 @@ from gateway.store.sqlite import (
 from gateway.store.sqlite import serials as serial_rows
 from gateway.store.sqlite.audit import AuditRows
 from gateway.store.sqlite.changes import apply_message_news, change_payments
+from gateway.store.sqlite.groups import GroupRows
 from gateway.store.sqlite.lanes import claim_lane, extend_lane, release_lane
 from gateway.store.sqlite.notes import NoteRows
 from gateway.store.sqlite.payees import PayeeRows
@@ -95,7 +96,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(ReviewRows, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows):
+class SqliteStore(ReviewRows, AuditRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows, GroupRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:
