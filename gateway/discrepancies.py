@@ -324,6 +324,19 @@ def approval_void(origin: Origin, delivery: Delivery | None, payment_id: str, wo
     )
 
 
+def group_not_released(origin: Origin, delivery: Delivery, payment_id: str) -> NewDiscrepancy:
+    return origin.discrepancy(
+        f"group-not-released:{payment_id}:{delivery.delivery_id}",
+        "group_not_released",
+        "A payment was to leave before the payments of its release group. It is held; nothing of it left. Find out who changed "
+        "what in the database, and cancel the payment.",
+        "一笔付款在其放行组放行之前即将发出；现已暂挂，未发出任何内容。请查明何人在数据库中作了何种改动，并撤销该付款。",
+        {"message_id": delivery.message_id},
+        payment_id=payment_id,
+        delivery_id=delivery.delivery_id,
+    )
+
+
 def gave_up(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"gave-up:{delivery.delivery_id}",

@@ -22,6 +22,7 @@ from gateway.policy.chain import Standing
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
+from gateway.release_groups import waits_for
 from gateway.review_standing import asks_the_same, facts_of, may_be_judged_anew, place_of, standing, subject_of, way, why
 from gateway.send_window import SendWindow
 from gateway.store.records import Payment, Reason
@@ -252,6 +253,8 @@ class Reviewer:
 
     def _approved(self, payment: Payment, found: Standing, again: bool, now: datetime) -> Reason:
         """What is said of a payment that may go: as where nothing is judged, unless people or new rules had a hand in it."""
+        if payment.group is not None and payment.group.waits:
+            return waits_for(payment.group.name)
         if again or found.decisions:
             return ours("judged-again" if again else "reviewed")
         either = payment.instant is InstantChoice.INSTANT_ELSE_NORMAL

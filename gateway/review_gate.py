@@ -3,7 +3,7 @@
 Whatever happened in between (a state written by hand, a process that knew no rules, content changed in the database): each
 payment of a message must have been judged, every approval that its review asks for must be there, and the digest of what is being
 written must be the one that was judged and approved. It is reckoned from the very records that are rendered, while they are
-rendered.
+rendered. Nor does anything leave of a release group that was not released, whether rules are configured or not.
 """
 
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, Payme
 from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
 from gateway.review_standing import place_of, standing_now
-from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
+from gateway.store.records import Delivery, DeliveryChange, NewDiscrepancy, Payment, PaymentChange
 from gateway.store.reviews import Waiting
 from gateway.store.store import Stale, Store
 
 PAGE: Final = 500
 TRIES: Final = 20
-VOID, NOT_REVIEWED = "approval-void", "not-reviewed"
+VOID, NOT_REVIEWED, GROUP = "approval-void", "not-reviewed", "group-not-released"
 
 
 class NotApproved(Exception):
-    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`)."""
+    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `GROUP`)."""
 
     def __init__(self, payments: dict[str, str]) -> None:
         self.payments = payments
@@ -98,6 +98,9 @@ class Gate:
 
     async def watch(self, delivery: Delivery) -> Watch | None:
         """What to look for while the message is written; None: nothing was ever judged here. Raises `NotApproved`."""
+        early = await self.store.unreleased_in(delivery.delivery_id)
+        if early:
+            raise NotApproved(dict.fromkeys(early, GROUP))
         strict = self.configured()
         if not strict and not self._begun:
             self._begun = (await self.store.review_book()).fence > 0
@@ -131,7 +134,7 @@ class Gate:
             found = await self.store.payment(payment_id)
             if found is not None and found.state is PaymentState.BATCHED:
                 changes.append(_held(found, problem.payments[payment_id]))
-        told = [say.approval_void(origin, delivery, payment_id, word) for payment_id, word in problem.payments.items()]
+        told = [_told(origin, delivery, payment_id, word) for payment_id, word in problem.payments.items()]
         await self.store.change_payments(changes, told)
         if NOT_REVIEWED in problem.payments.values():
             await self._judge_anew()
@@ -165,6 +168,12 @@ def _problem(waiting: Waiting, *, strict: bool) -> str | None:
         return NOT_REVIEWED if strict else None
     found = standing_now(waiting)
     return None if found is not None and place_of(found) is PaymentState.APPROVED else VOID
+
+
+def _told(origin: Origin, delivery: Delivery, payment_id: str, word: str) -> NewDiscrepancy:
+    if word == GROUP:
+        return say.group_not_released(origin, delivery, payment_id)
+    return say.approval_void(origin, delivery, payment_id, word)
 
 
 def _held(payment: Payment, word: str) -> PaymentChange:

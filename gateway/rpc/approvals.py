@@ -53,10 +53,10 @@ class ApprovalMethods(Servicer):
             await acting_in(self, caller),
             request.approval_id,
             Choice.APPROVE if request.approve else Choice.REFUSE,
-            digest=_digest(request.digest),
+            digest=digest_of(request.digest),
             seen=request.review_version,
-            reason=_reason(request.reason),
-            factor=_factor(request.second_factor),
+            reason=reason_of(request.reason),
+            factor=factor_of(request.second_factor),
         )
         return pb.DecideApprovalResponse(approval=approval_message(case))
 
@@ -68,15 +68,16 @@ class ApprovalMethods(Servicer):
             await acting_in(self, caller),
             request.payment_id,
             Choice.RELEASE,
-            digest=_digest(request.digest),
+            digest=digest_of(request.digest),
             seen=request.review_version,
-            reason=_reason(request.reason),
-            factor=_factor(request.second_factor),
+            reason=reason_of(request.reason),
+            factor=factor_of(request.second_factor),
         )
         return pb.ReleaseHeldPaymentResponse(approval=approval_message(case))
 
 
-def _digest(text: str) -> bytes:
+def digest_of(text: str) -> bytes:
+    """The digest of what a person saw. Raises BadRequest."""
     try:
         digest = bytes.fromhex(text)
     except ValueError:
@@ -86,14 +87,16 @@ def _digest(text: str) -> bytes:
     return digest
 
 
-def _reason(text: str) -> str:
+def reason_of(text: str) -> str:
+    """Likewise, what a person says about it."""
     reason = text.strip()
     if len(reason) > REASON_MAX:
         raise BadRequest("reason", f"at most {REASON_MAX} characters")
     return reason
 
 
-def _factor(given: pb.DecisionFactor) -> GivenFactor:
+def factor_of(given: pb.DecisionFactor) -> GivenFactor:
+    """Likewise, what a person gives beside the session."""
     values = (given.totp_code, given.recovery_code, given.assertion, given.id_token)
     if sum(bool(value) for value in values) != 1:
         raise BadRequest("second_factor", "give one: a code, a recovery code, a passkey's assertion or an ID token")

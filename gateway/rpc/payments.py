@@ -25,6 +25,7 @@ from gateway.rpc.present import (
     send_window_message,
     violation_message,
 )
+from gateway.rpc.present_groups import standing_message
 from gateway.rpc.present_recalls import recall_message
 from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
@@ -102,6 +103,9 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         if case is not None:
             shown.review.CopyFrom(review_message(case))
         shown.recalls.extend(recall_message(recall) for recall in await self.gateway.recalls_of(payment))
+        group = await self.gateway.group_of(payment)
+        if group is not None:
+            shown.release_group.CopyFrom(standing_message(group, waits=shown.release_group.waits))
         return pb.GetPaymentResponse(payment=shown)
 
     @unary("read")

@@ -73,11 +73,14 @@ def reason_message(reason: Reason) -> pb.PaymentReason:
 
 def payment_message(payment: Payment) -> pb.Payment:
     """A stored payment, with the request as it stands after the connection's defaults were filled in."""
+    group = payment.group
+    request = request_message(
+        payment.payment_reference, payment.connection_id, payment.asked_terms, payment.asked_transfer, payment.instant
+    )
+    request.release_group = "" if group is None else group.name
     return pb.Payment(
         payment_id=payment.payment_id,
-        request=request_message(
-            payment.payment_reference, payment.connection_id, payment.asked_terms, payment.asked_transfer, payment.instant
-        ),
+        request=request,
         state=PAYMENT_STATES[payment.state],
         reason=reason_message(payment.reason),
         caller=payment.caller,
@@ -91,6 +94,7 @@ def payment_message(payment: Payment) -> pb.Payment:
         updated_at=moment(payment.updated_at),
         version=payment.version,
         attempts=_attempts(payment),
+        release_group=None if group is None else pb.ReleaseGroupStanding(group_id=group.group_id, waits=group.waits),
     )
 
 

@@ -1,13 +1,13 @@
 """Payments that leave together, as a store keeps them: release groups, and what each of them needs to be one transaction.
 
-A payment may name a group of its caller's and its connection's. From its first row on it then waits (`payments.release_waits`), and
-the claim of a bank's lane, and the index that it goes by, pass over what waits: whatever state the payment gets, by whomever, no
-message takes it. One statement ends the waiting of all members at once, in the transaction that makes the group RELEASED; nothing
+A payment may name a group of its caller's and its connection's. From its first row on it then waits (`payments.release_waits`),
+and the claim of a bank's lane, and the index that it goes by, pass over what waits: whatever state the payment gets, by whomever,
+no message takes it. One statement ends the waiting of all members at once, in the transaction that makes the group RELEASED; nothing
 else does.
 
     OPEN ──close──▶ CLOSED ──release──▶ RELEASED        OPEN, CLOSED ──cancel──▶ CANCELLED
 
-To an OPEN group payments are added. It is CLOSED by saying how many they are and what they come to; from then on nothing is added.
+To an OPEN group payments are added. It is CLOSED by saying how many they are and what they come to; then nothing is added.
 It is RELEASED when exactly that many are approved, and come to exactly that. A name is used once, for good.
 """
 
@@ -47,7 +47,7 @@ class GroupKey:
 
     @property
     def group_id(self) -> str:
-        """32 hex digits, the same for the same key: the first of SHA-256 over the three texts, each with a byte 0x00 behind it."""
+        """32 hex digits, the same for the same key: the first of SHA-256 over the three texts, each with a byte 0x00 behind."""
         return sha256("".join(f"{part}\0" for part in (self.caller, self.connection_id, self.name)).encode()).hexdigest()[:32]
 
 
@@ -104,7 +104,7 @@ class GroupNotOpen(Exception):
 
 
 class GroupStore(Protocol):
-    """The part of the store about release groups. `Store.submit` opens a group with its first payment, and raises `GroupNotOpen`."""
+    """The part of the store about release groups. `Store.submit` opens a group with its first payment."""
 
     async def release_group(self, group_id: str) -> ReleaseGroup | None: ...
 
@@ -123,7 +123,7 @@ class GroupStore(Protocol):
         """Its payments with their reviews, in the order in which they were stored."""
 
     async def group_terms(self, group_id: str) -> list[PaymentTerms]:
-        """The different terms of its payments that are not lost, at most `TERMS_MAX`, the earliest requested date first."""
+        """The different terms of its payments that are not lost, the earliest requested date first; at most `TERMS_MAX`."""
 
     async def close_group(self, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGroup:
         """Closes an OPEN group whose payments, but for `NO_MEMBER`, come to this. As it then stands: still OPEN where they do not,

@@ -36,6 +36,7 @@ from gateway.policy.chain import (
 from gateway.policy.cutoff import approve_by, late_words
 from gateway.policy.texts import Words
 from gateway.reasons import ours
+from gateway.release_groups import waits_for
 from gateway.review_standing import (
     VOID,
     may_be_decided,
@@ -194,10 +195,10 @@ class Approvals(Desk):
             now = standing(subject, case.review.verdict, waiting.signed)
             if seen not in {0, case.review.version}:
                 raise TooLate("rules or people have said something else since you looked: look at it again", CHANGED)
-            _may(case, now, person, choice, digest)
+            may_decide(case, now, person, choice, digest)
             if proof is None:
                 proof = await self._proof(acting, choice, digest, factor)
-            decided = self._decided(waiting, now, _Wish(choice, acting, person, proof, reason))
+            decided = self._decided(waiting, now, Wish(choice, acting, person, proof, reason))
             try:
                 await self._store.decide(decided)
             except Stale:  # somebody else decided, or rules changed: it is looked at again
@@ -254,14 +255,15 @@ class Approvals(Desk):
             f"现在审批已晚于 {requested} 的最后发送窗口。{answer.text_zh}",
         )
 
-    def _decided(self, waiting: Waiting, found: Standing, wish: "_Wish") -> Decided:
+    def _decided(self, waiting: Waiting, found: Standing, wish: "Wish") -> Decided:
         payment, review, now = waiting.payment, waiting.review, self._clock()
         assert review is not None  # noqa: S101 - asked before
         holds = found.held_by if wish.choice is Choice.RELEASE else frozenset()
         decision = Decision(choice=wish.choice, person=wish.person, digest=found.digest, at=now, holds=holds)
         following = after(found, decision)
         there = place_of(following)
-        told = why(following, review.verdict, ours("reviewed"))
+        group = payment.group
+        told = why(following, review.verdict, waits_for(group.name) if group and group.waits else ours("reviewed"))
         if there is PaymentState.REJECTED:
             told = ours("refused-by-person", wish.reason[:500])
         signed = Signed(
@@ -284,7 +286,7 @@ class Approvals(Desk):
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     """A decision before it is put to the payment."""
 
     choice: Choice
@@ -301,7 +303,7 @@ _TOLD: Final = {
 }
 
 
-def _may(case: Case, now: Standing, person: Person, choice: Choice, digest: bytes) -> None:
+def may_decide(case: Case, now: Standing, person: Person, choice: Choice, digest: bytes) -> None:
     """Raises `TooLate` or `Forbidden` where the person may not decide this, or it is not what they saw."""
     payment = case.payment
     if digest != case.digest:

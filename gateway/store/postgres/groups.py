@@ -217,9 +217,7 @@ async def _unreleased_in(db: Connection, delivery_id: str) -> list[str]:
 
 async def _locked(tx: Tx, group_id: str) -> Row:
     """The row, held alone. Raises `Stale` if there is none."""
-    row = await tx.connection.fetchrow(
-        f"SELECT {COLUMNS} FROM release_groups AS g WHERE g.group_id = $1 FOR UPDATE", group_id
-    )
+    row = await tx.connection.fetchrow(f"SELECT {COLUMNS} FROM release_groups AS g WHERE g.group_id = $1 FOR UPDATE", group_id)
     if row is None:
         raise Stale(f"there is no release group {group_id}")
     return tuple(row)

@@ -233,7 +233,10 @@ def _take_rest(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> Relea
     if there.state is not GroupState.CLOSED or there.rest != expected or there.expected == expected:
         return there
     tx.db.execute(
-        "UPDATE release_groups SET version = version + 1, number_of_transactions = ?, control_sums = ?, reason = ? WHERE group_id = ?",
+        """
+        UPDATE release_groups SET version = version + 1, number_of_transactions = ?, control_sums = ?, reason = ?
+        WHERE group_id = ?
+        """,
         (expected.number_of_transactions, sums_column(expected), act.reason, group_id),
     )
     append(tx, act.audit)
@@ -259,7 +262,7 @@ def _cancel(tx: Tx, group_id: str, act: GroupAct, told: Reason) -> ReleaseGroup:
     if row[4] in {_OPEN, _CLOSED}:
         which = "release_key = ? AND state IN (SELECT value FROM json_each(?))"
         values, reason = (row[0], codec.json_list(CANCELLABLE)), codec.reason_column(told)
-        _tell(tx, which, values, PaymentState.CANCELLED, reason, act.by)
+        _tell(tx, which, values, PaymentState.CANCELLED, (reason, act.by))
         tx.db.execute(
             f"""
             UPDATE payments SET state = 'cancelled', version = version + 1, reason = ?, updated_at = ? WHERE {which}
@@ -276,7 +279,7 @@ def _free(tx: Tx, group_id: str, version: int, act: GroupAct, told: Reason) -> N
         raise Stale(f"release group {group_id} is not closed at version {version} any more")
     approved = {key: total for key, total in _totals(tx.db, row[0]).items() if key[1] is PaymentState.APPROVED}
     which, values, reason = "release_key = ? AND state = 'approved' AND release_waits = 1", (row[0],), codec.reason_column(told)
-    _tell(tx, which, values, PaymentState.APPROVED, reason, act.by)
+    _tell(tx, which, values, PaymentState.APPROVED, (reason, act.by))
     freed = tx.db.execute(
         f"UPDATE payments SET release_waits = 0, version = version + 1, reason = ?, updated_at = ? WHERE {which}",
         (reason, tx.now, *values),
@@ -287,13 +290,14 @@ def _free(tx: Tx, group_id: str, version: int, act: GroupAct, told: Reason) -> N
     tx.wake(row[2])
 
 
-def _tell(tx: Tx, which: str, values: tuple[Any, ...], state: PaymentState, reason: str | None, source: str) -> None:
+def _tell(tx: Tx, which: str, values: tuple[Any, ...], state: PaymentState, why: tuple[str | None, str]) -> None:
+    """An event of each that fits, before it moves; `why`: the reason's column and the source."""
     tx.db.execute(
         f"""
         INSERT INTO events (payment_key, state, previous_state, reason, source, occurred_at)
         SELECT payment_key, ?, state, ?, ?, ? FROM payments WHERE {which} ORDER BY payment_key
         """,
-        (state.value, reason, source, tx.now, *values),
+        (state.value, *why, tx.now, *values),
     )
 
 

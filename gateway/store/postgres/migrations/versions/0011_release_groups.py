@@ -1,6 +1,6 @@
 """Release groups, and what payments know of theirs (`gateway.store.groups`).
 
-What is approved and waits for its group is in no index that forming messages goes by: `payments_approved` is made anew without it.
+What is approved and waits for its group is in no index that forming messages goes by: `payments_approved` is made anew.
 """
 
 from alembic import op
