@@ -2,8 +2,8 @@
 
 A payment may name a group of its caller's and its connection's. From its first row on it then waits (`payments.release_waits`),
 and the claim of a bank's lane, and the index that it goes by, pass over what waits: whatever state the payment gets, by whomever,
-no message takes it. One statement ends the waiting of all members at once, in the transaction that makes the group RELEASED; nothing
-else does.
+no message takes it. One statement ends the waiting of all members at once, in the transaction that makes the group RELEASED;
+nothing else does.
 
     OPEN ──close──▶ CLOSED ──release──▶ RELEASED        OPEN, CLOSED ──cancel──▶ CANCELLED
 
@@ -126,8 +126,8 @@ class GroupStore(Protocol):
         """The different terms of its payments that are not lost, the earliest requested date first; at most `TERMS_MAX`."""
 
     async def close_group(self, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGroup:
-        """Closes an OPEN group whose payments, but for `NO_MEMBER`, come to this. As it then stands: still OPEN where they do not,
-        and as it was where it was not open. Wakes the lane."""
+        """Closes an OPEN group whose payments, but for `NO_MEMBER`, come to this. As it then stands: still OPEN where they do
+        not, and as it was where it was not open. Wakes the lane."""
 
     async def take_rest(self, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGroup:
         """Lets a CLOSED group go without what is lost, if the others come to this: `expected` becomes it. As it then stands."""

@@ -30,6 +30,11 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
+    8: (
+        *("DROP INDEX payments_approved", "DROP INDEX payments_of_group", "ALTER TABLE payments DROP COLUMN release_key"),
+        *("ALTER TABLE payments DROP COLUMN release_waits", "DROP TABLE release_groups"),
+        "CREATE INDEX payments_approved ON payments (connection_id, terms_id) WHERE state = 'approved'",
+    ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
         *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
