@@ -1,7 +1,7 @@
 """`bankgate groups`: payments that leave together.
 
-Callers close, release and cancel their own groups; people look at closed groups and approve or refuse all payments of one that wait
-for approval, with the session and the second factor as in `bankgate approvals`.
+Callers close, release and cancel their own groups; people look at closed groups and approve or refuse all payments of one that
+wait for approval, with the session and the second factor as in `bankgate approvals`.
 """
 
 from typing import Annotated, Any, Final

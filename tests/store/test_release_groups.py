@@ -1,4 +1,4 @@
-"""Release groups: no payment is taken before its group goes, and then exactly those that it was closed with are, at one moment."""
+"""Release groups: no payment is taken before its group goes, and then exactly those that it was closed with, at one moment."""
 
 import asyncio
 import sqlite3
