@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli import connect
 from gateway.cli.connect import Connection, Limit, ReasonOption, service_call
-from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, state_word
+from gateway.cli.output import USAGE, CommandFailed, Json, Language, out, print_json, print_table, reason_words, state_word
 from gateway.cli.session import SessionFile, second_factor, token_if_any, token_of
 
 app = typer.Typer(
@@ -250,6 +250,9 @@ def _show(group: dict[str, Any], language: Language, *, as_json: bool) -> None:
     for word in ("closed", "ended"):
         if group.get(f"{word}_at"):
             lines.append(f"{word:15} {group[f'{word}_at'][:19]} by {group.get(f'{word}_by', '')}")
+    for one in group.get("keeping_back", ()):
+        why = reason_words(one.get("reason"), language)
+        lines.append(f"{'keeps it back':15} {one['payment_reference']}  {state_word(one.get('state'))}  {why}")
     lines += [f"{'window':15} {one.get(f'description_{language.value}', '')}" for one in group.get("send_windows", ())]
     late = group.get(f"late_{language.value}")
     for line in [*lines, late] if late else lines:

@@ -10,7 +10,7 @@ from formats.errors import Violation
 from gateway.errors import BadRequest
 from gateway.release_groups import standing_words
 from gateway.rpc.convert import amount_of
-from gateway.rpc.present import PAYMENT_STATES, decimal_text, moment, send_window_message
+from gateway.rpc.present import PAYMENT_STATES, decimal_text, moment, reason_message, send_window_message
 from gateway.store.groups import Figures, GroupState, ReleaseGroup
 from gateway.use_cases.groups import GroupName, ShownGroup
 
@@ -46,6 +46,15 @@ def group_message(group: ReleaseGroup, shown: ShownGroup | None = None) -> pb.Re
         send_windows=[one for window in windows if (one := send_window_message(window)) is not None],
         late_en=late_en,
         late_zh=late_zh,
+        keeping_back=[
+            pb.KeepingBack(
+                payment_id=one.payment_id,
+                payment_reference=one.payment_reference,
+                state=PAYMENT_STATES[one.state],
+                reason=reason_message(one.reason),
+            )
+            for one in (() if shown is None else shown.keeping_back)
+        ],
     )
 
 

@@ -12,7 +12,7 @@ It is RELEASED when exactly that many are approved, and come to exactly that. A 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -119,8 +119,10 @@ class GroupStore(Protocol):
     ) -> tuple[list[ReleaseGroup], str | None]:
         """Newest first; `before` is the second value of the previous answer (None at the end)."""
 
-    async def group_members(self, group_id: str, *, limit: int, after: str | None = None) -> tuple[list[Waiting], str | None]:
-        """Its payments with their reviews, in the order in which they were stored."""
+    async def group_members(
+        self, group_id: str, *, states: Sequence[PaymentState] = (), limit: int, after: str | None = None
+    ) -> tuple[list[Waiting], str | None]:
+        """Its payments (in these states, if any are named) with their reviews, in the order in which they were stored."""
 
     async def group_terms(self, group_id: str) -> list[PaymentTerms]:
         """The different terms of its payments that are not lost, the earliest requested date first; at most `TERMS_MAX`."""
@@ -147,6 +149,17 @@ class GroupStore(Protocol):
 
     async def decide_group(self, group_id: str, version: int, decided: Sequence[Decided]) -> None:
         """Writes one decision about each of several payments of a CLOSED group, all or none. Raises `Stale`."""
+
+
+def closed(there: ReleaseGroup, expected: Figures, act: GroupAct, now: datetime) -> ReleaseGroup:
+    """The group after it was closed."""
+    state, version = GroupState.CLOSED, there.version + 1
+    return replace(there, state=state, version=version, expected=expected, closed_at=now, closed_by=act.by)
+
+
+def rest_taken(there: ReleaseGroup, expected: Figures, act: GroupAct) -> ReleaseGroup:
+    """The group after the rest was taken for it."""
+    return replace(there, version=there.version + 1, expected=expected, reason=act.reason)
 
 
 def figures_of(totals: Mapping[tuple[str, PaymentState], tuple[int, Decimal]], without: frozenset[PaymentState]) -> Figures:

@@ -13,11 +13,12 @@ from gateway.audit.record import AuditRecord
 from gateway.banks import bank_of
 from gateway.callers import Caller, Missing
 from gateway.errors import BadRequest, NotFound, TooLate
+from gateway.lifecycle import PaymentState
 from gateway.people.person import Acting
 from gateway.policy.texts import Words
 from gateway.reasons import ours
 from gateway.release_groups import KIND, figures_detail, figures_words, passed_words, without_zeros
-from gateway.store.groups import Figures, GroupAct, GroupKey, GroupState, ReleaseGroup
+from gateway.store.groups import LOST, Figures, GroupAct, GroupKey, GroupState, ReleaseGroup
 from gateway.store.records import Payment
 from gateway.use_cases.desk import Desk, page_of_own
 from gateway.use_cases.permitted import money_of, refusal
@@ -25,7 +26,10 @@ from gateway.window_answer import WindowAnswer, window_answer
 from gateway.window_settings import send_window
 
 MEMBERS_READ: Final = 500
+TOLD_MAX: Final = 20  # payments that keep a group back
 _NONE: Final = "there is no such release group of yours"
+_BACK: Final = (PaymentState.RECEIVED, PaymentState.HELD, PaymentState.AWAITING_APPROVAL)
+_BACK_OR_LOST: Final = (*_BACK, *sorted(LOST))
 _WAITS: Final = frozenset({GroupState.OPEN, GroupState.CLOSED})
 
 
@@ -46,6 +50,7 @@ class ShownGroup:
     group: ReleaseGroup
     windows: tuple[WindowAnswer, ...] = ()
     late: Words | None = None
+    keeping_back: tuple[Payment, ...] = ()  # the first of the payments that it waits for, or lost
 
 
 class Groups(Desk):
@@ -179,8 +184,11 @@ class Groups(Desk):
         window = send_window(settings)
         zone = ZoneInfo(settings.time_zone or bank_of(settings).capabilities.time_zone)
         terms = await self._store.group_terms(group.group_id)
+        back = _BACK if group.rest == (group.expected or group.submitted) else _BACK_OR_LOST
+        found, _ = await self._store.group_members(group.group_id, states=back, limit=TOLD_MAX)
         return ShownGroup(
             group=group,
+            keeping_back=tuple(one.payment for one in found),
             windows=() if window is None else tuple(window_answer(window, one, now) for one in terms),
             late=passed_words(terms[0].requested_execution_date if terms else None, now.astimezone(zone).date()),
         )

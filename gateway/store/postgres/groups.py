@@ -22,7 +22,9 @@ from gateway.store.groups import (
     GroupNotOpen,
     GroupState,
     ReleaseGroup,
+    closed,
     figures_of,
+    rest_taken,
 )
 from gateway.store.postgres import review_questions, reviews
 from gateway.store.postgres.audit import append
@@ -65,8 +67,10 @@ class GroupRows(ABC):
     ) -> tuple[list[ReleaseGroup], str | None]:
         return await self._read(lambda db: _list(db, (caller, connection_ids, states), limit, before))
 
-    async def group_members(self, group_id: str, *, limit: int, after: str | None = None) -> tuple[list[Waiting], str | None]:
-        return await self._read(lambda db: review_questions.of_group(db, group_id, limit=limit, after=after))
+    async def group_members(
+        self, group_id: str, *, states: Sequence[PaymentState] = (), limit: int, after: str | None = None
+    ) -> tuple[list[Waiting], str | None]:
+        return await self._read(lambda db: review_questions.of_group(db, group_id, states, limit=limit, after=after))
 
     async def group_terms(self, group_id: str) -> list[PaymentTerms]:
         return await self._read(lambda db: _terms(db, group_id))
@@ -135,8 +139,9 @@ async def _group(db: Connection, group_id: str) -> ReleaseGroup | None:
     return None if row is None else group_of(row, _same, totals=await _totals(db, row[0]))
 
 
-async def _totals(db: Connection, key: int) -> Totals:
-    return totals_of(await db.fetch("SELECT currency, state, amount FROM payments WHERE release_key = $1", key))
+async def _totals(db: Connection, key: int, seconds: float | None = None) -> Totals:
+    query = "SELECT currency, state, amount FROM payments WHERE release_key = $1"
+    return totals_of(await db.fetch(query, key, timeout=seconds))
 
 
 async def _list(
@@ -224,7 +229,7 @@ async def _locked(tx: Tx, group_id: str) -> Row:
 
 
 async def _standing(tx: Tx, row: Row) -> ReleaseGroup:
-    return group_of(row, _same, totals=await _totals(tx.connection, row[0]))
+    return group_of(row, _same, totals=await _totals(tx.connection, row[0], tx.message_seconds))
 
 
 async def _close(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGroup:
@@ -244,7 +249,7 @@ async def _close(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> Rel
     )
     append(tx, act.audit)
     tx.wake(there.key.connection_id)
-    return await _standing(tx, await _locked(tx, group_id))
+    return closed(there, expected, act, tx.now)
 
 
 async def _take_rest(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGroup:
@@ -263,7 +268,7 @@ async def _take_rest(tx: Tx, group_id: str, expected: Figures, act: GroupAct) ->
     )
     append(tx, act.audit)
     tx.wake(there.key.connection_id)
-    return await _standing(tx, await _locked(tx, group_id))
+    return rest_taken(there, expected, act)
 
 
 async def _end(tx: Tx, key: int, state: GroupState, act: GroupAct) -> None:

@@ -105,16 +105,19 @@ async def of_delivery(db: Connection, delivery_id: str, *, limit: int, after: st
     return await _page(db, [row[0] for row in rows], limit)
 
 
-async def of_group(db: Connection, group_id: str, *, limit: int, after: str | None) -> tuple[list[Waiting], str | None]:
+async def of_group(
+    db: Connection, group_id: str, states: Sequence[PaymentState], *, limit: int, after: str | None
+) -> tuple[list[Waiting], str | None]:
     """See `GroupStore.group_members`."""
     rows = await db.fetch(
         """
         SELECT p.payment_key FROM release_groups AS g JOIN payments AS p USING (release_key)
-        WHERE g.group_id = $1 AND p.payment_key > $2 ORDER BY p.payment_key LIMIT $3
+        WHERE g.group_id = $1 AND p.payment_key > $2 AND p.state = ANY($4) ORDER BY p.payment_key LIMIT $3
         """,
         group_id,
         0 if after is None else codec.page_key("waiting", after),
         limit + 1,
+        [state.value for state in states or PaymentState],
     )
     return await _page(db, [row[0] for row in rows], limit)
 

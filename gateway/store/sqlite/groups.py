@@ -19,7 +19,9 @@ from gateway.store.groups import (
     GroupNotOpen,
     GroupState,
     ReleaseGroup,
+    closed,
     figures_of,
+    rest_taken,
 )
 from gateway.store.records import NewPayment, Reason
 from gateway.store.reviews import Decided, Waiting
@@ -60,8 +62,10 @@ class GroupRows(ABC):
     ) -> tuple[list[ReleaseGroup], str | None]:
         return await self._read(lambda db: _list(db, (caller, connection_ids, states), limit, before))
 
-    async def group_members(self, group_id: str, *, limit: int, after: str | None = None) -> tuple[list[Waiting], str | None]:
-        return await self._read(lambda db: review_questions.of_group(db, group_id, limit=limit, after=after))
+    async def group_members(
+        self, group_id: str, *, states: Sequence[PaymentState] = (), limit: int, after: str | None = None
+    ) -> tuple[list[Waiting], str | None]:
+        return await self._read(lambda db: review_questions.of_group(db, group_id, states, limit=limit, after=after))
 
     async def group_terms(self, group_id: str) -> list[PaymentTerms]:
         return await self._read(lambda db: _terms(db, group_id))
@@ -225,7 +229,7 @@ def _close(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGr
     )
     append(tx, act.audit)
     tx.wake(there.key.connection_id)
-    return _known(tx.db, group_id)
+    return closed(there, expected, act, codec.moment(tx.now))
 
 
 def _take_rest(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> ReleaseGroup:
@@ -241,7 +245,7 @@ def _take_rest(tx: Tx, group_id: str, expected: Figures, act: GroupAct) -> Relea
     )
     append(tx, act.audit)
     tx.wake(there.key.connection_id)
-    return _known(tx.db, group_id)
+    return rest_taken(there, expected, act)
 
 
 def _end(tx: Tx, key: int, state: GroupState, act: GroupAct) -> None:

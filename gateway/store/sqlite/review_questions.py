@@ -105,14 +105,18 @@ def of_delivery(db: sqlite3.Connection, delivery_id: str, *, limit: int, after: 
     return _page(db, [key for (key,) in rows], limit)
 
 
-def of_group(db: sqlite3.Connection, group_id: str, *, limit: int, after: str | None) -> tuple[list[Waiting], str | None]:
+def of_group(
+    db: sqlite3.Connection, group_id: str, states: Sequence[PaymentState], *, limit: int, after: str | None
+) -> tuple[list[Waiting], str | None]:
     """See `GroupStore.group_members`."""
+    wanted = codec.json_list(state.value for state in states or PaymentState)
     rows = db.execute(
         """
-        SELECT p.payment_key FROM release_groups AS g CROSS JOIN payments AS p ON p.release_key = g.release_key
+        SELECT p.payment_key FROM release_groups AS g CROSS JOIN payments AS p INDEXED BY payments_of_group
+            ON p.release_key = g.release_key AND p.state IN (SELECT value FROM json_each(?))
         WHERE g.group_id = ? AND p.payment_key > ? ORDER BY p.payment_key LIMIT ?
         """,
-        (group_id, 0 if after is None else codec.page_key("waiting", after), limit + 1),
+        (wanted, group_id, 0 if after is None else codec.page_key("waiting", after), limit + 1),
     )
     return _page(db, [key for (key,) in rows], limit)
 

@@ -122,6 +122,7 @@ class ReleaseGroup(_message.Message):
     SEND_WINDOWS_FIELD_NUMBER: _builtins.int
     LATE_EN_FIELD_NUMBER: _builtins.int
     LATE_ZH_FIELD_NUMBER: _builtins.int
+    KEEPING_BACK_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
     release_group: _builtins.str
     """the caller's name for it"""
@@ -168,6 +169,10 @@ class ReleaseGroup(_message.Message):
     def send_windows(self) -> _containers.RepeatedCompositeFieldContainer[_payments_pb2.SendWindow]:
         """Not of lists: of its different dates and kinds of payments, at most 20, where the connection has a send window."""
 
+    @_builtins.property
+    def keeping_back(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeepingBack]:
+        """Not of lists: the first 20 of its payments that are not approved, and of those that were lost, with their reasons."""
+
     def __init__(
         self,
         *,
@@ -191,14 +196,44 @@ class ReleaseGroup(_message.Message):
         send_windows: _abc.Iterable[_payments_pb2.SendWindow] | None = ...,
         late_en: _builtins.str = ...,
         late_zh: _builtins.str = ...,
+        keeping_back: _abc.Iterable[Global___KeepingBack] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_at", b"closed_at", "created_at", b"created_at", "ended_at", b"ended_at", "expected", b"expected", "rest", b"rest", "submitted", b"submitted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "closed_at", b"closed_at", "closed_by", b"closed_by", "connection_id", b"connection_id", "counts", b"counts", "created_at", b"created_at", "ended_at", b"ended_at", "ended_by", b"ended_by", "expected", b"expected", "group_id", b"group_id", "late_en", b"late_en", "late_zh", b"late_zh", "reason", b"reason", "release_group", b"release_group", "rest", b"rest", "send_windows", b"send_windows", "state", b"state", "submitted", b"submitted", "text_en", b"text_en", "text_zh", b"text_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "closed_at", b"closed_at", "closed_by", b"closed_by", "connection_id", b"connection_id", "counts", b"counts", "created_at", b"created_at", "ended_at", b"ended_at", "ended_by", b"ended_by", "expected", b"expected", "group_id", b"group_id", "keeping_back", b"keeping_back", "late_en", b"late_en", "late_zh", b"late_zh", "reason", b"reason", "release_group", b"release_group", "rest", b"rest", "send_windows", b"send_windows", "state", b"state", "submitted", b"submitted", "text_en", b"text_en", "text_zh", b"text_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseGroup: _TypeAlias = ReleaseGroup  # noqa: Y015
+
+@_typing.final
+class KeepingBack(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    payment_reference: _builtins.str
+    state: _types_pb2.PaymentState.ValueType
+    @_builtins.property
+    def reason(self) -> _types_pb2.PaymentReason: ...
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        payment_reference: _builtins.str = ...,
+        state: _types_pb2.PaymentState.ValueType = ...,
+        reason: _types_pb2.PaymentReason | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id", "payment_reference", b"payment_reference", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepingBack: _TypeAlias = KeepingBack  # noqa: Y015
 
 @_typing.final
 class GroupCount(_message.Message):

@@ -44,6 +44,11 @@ async def words(house: House) -> tuple[str, str]:
     return standing_words((await house.gateway.release_group(ERP, GROUP)).group)
 
 
+async def back(house: House) -> list[str]:
+    """Which payments keep the group back."""
+    return [one.payment_reference for one in (await house.gateway.release_group(ERP, GROUP)).keeping_back]
+
+
 async def decide(house: House, name: str, choice: Choice = Choice.APPROVE, *, digest: bytes | None = None) -> int:
     acting = await house.doorkeeper.acting("console", name, "ipv4:10.0.0.1:1")
     seen = (await house.gateway.group_case(CONSOLE, ID)).digest if digest is None else digest
@@ -88,9 +93,11 @@ async def test_a_member_that_waits_for_people_keeps_all_back_and_that_is_told_in
         "Waits for its group: 1 of 3 not approved yet.",
         "等待同组付款：3 笔中尚有 1 笔未审批通过。",
     )
+    assert await back(house) == ["PAY-1"]
     await house.decide("ada", ids[1])
     await house.decide("bo", ids[1])
     assert (await house.payment(ids[1])).reason.code == "bankgate.waits-for-group"
+    assert await back(house) == []
     assert await house.send() == 1
     assert await house.states(ids) == ["sent"] * 3
 
@@ -113,9 +120,11 @@ async def test_a_refused_member_keeps_the_group_until_somebody_releases_the_rest
     await house.decide("ada", ids[1], Choice.REFUSE)
     assert await house.send() == 0
     assert "3 (EUR 260.00) are to go, and 2 (EUR 110.00) are left" in (await words(house))[0]
+    assert await back(house) == ["PAY-1"], "what was lost is named"
     with pytest.raises(TooLate, match=r"2 \(EUR 110.00\) of it are left"):
         await house.gateway.release_rest(ERP, CALLER, GROUP, figures("50.00", "61.00"), "")
     rest = await house.gateway.release_rest(ERP, CALLER, GROUP, figures("50.00", "60.00"), "without Li")
+    assert await back(house) == []
     assert (rest.group.expected, rest.group.reason) == (figures("50.00", "60.00"), "without Li")
     assert await house.send() == 1
     assert await house.states(ids) == ["sent", "rejected", "sent"]
