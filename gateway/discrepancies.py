@@ -425,6 +425,7 @@ def queue_age(
 _QUEUES = {
     "in_review": ("Payments were stored and have not been judged by the rules of this house", "付款已保存，但尚未按内部规则审核"),
     "awaiting_approval": ("Payments wait for people to approve them", "付款等待人工审批"),
+    "release_group": ("Payments wait for their release group, which has not gone", "付款等待其放行组放行"),
     "approved": ("Approved payments are in no message although the window is open", "已批准的付款在发送窗口内仍未编入报文"),
     "ready": ("A message that may be sent has not left", "可发送的报文尚未发出"),
     "in_doubt": ("It is not known whether the bank has a message", "银行是否收到某报文仍不确定"),
