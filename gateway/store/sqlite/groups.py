@@ -2,7 +2,7 @@
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from formats.model import PaymentTerms
@@ -95,9 +95,18 @@ class GroupRows(ABC):
 # -- payments come in --------------------------------------------------------------------------------------------------
 
 
-def keys_for(tx: Tx, payments: Sequence[NewPayment]) -> dict[GroupKey, int]:
-    """The groups that new payments name, opened where they are new. Raises `GroupNotOpen`."""
-    named = {GroupKey(one.caller, one.connection_id, one.release_group) for one in payments if one.release_group is not None}
+def join_groups(tx: Tx, payments: Sequence[tuple[int, NewPayment]]) -> None:
+    """Puts payments that were stored in this transaction (key and payment) into the groups they name, where they wait from then
+    on. Groups are opened where they are new. Raises `GroupNotOpen`."""
+    named = {key: GroupKey(one.caller, one.connection_id, one.release_group or "") for key, one in payments}
+    groups = _keys_for(tx, set(named.values()))
+    tx.db.executemany(
+        "UPDATE payments SET release_key = ?, release_waits = 1 WHERE payment_key = ?",
+        [(groups[group], key) for key, group in named.items()],
+    )
+
+
+def _keys_for(tx: Tx, named: Collection[GroupKey]) -> dict[GroupKey, int]:
     found: dict[GroupKey, int] = {}
     shut: dict[GroupKey, GroupState] = {}
     for key in sorted(named):

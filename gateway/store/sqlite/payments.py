@@ -7,10 +7,9 @@ from typing import Any
 from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
-from gateway.store.groups import GroupKey
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
 from gateway.store.rows import candidates_of, payment_of
-from gateway.store.sqlite.groups import keys_for
+from gateway.store.sqlite.groups import join_groups
 from gateway.store.sqlite.writer import Tx
 
 CALLER = "caller"  # the source of a payment's first event
@@ -21,8 +20,8 @@ _APPROVED, _RECEIVED = PaymentState.APPROVED.value, PaymentState.RECEIVED.value
 
 _INSERT_PAYMENT = """
 INSERT INTO payments (payment_key, payment_id, caller, payment_reference, connection_id, terms_id, end_to_end_id, uetr, amount,
-    currency, state, version, reason, created_at, updated_at, instant, may_fall_back, submitted_by, release_key, release_waits)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)
+    currency, state, version, reason, created_at, updated_at, instant, may_fall_back, submitted_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_TRANSFER = "INSERT INTO transfers (payment_key, content_sha256, content) VALUES (?, ?, ?)"
 _INSERT_EVENTS = """
@@ -75,15 +74,15 @@ def _known(db: sqlite3.Connection, payments: Sequence[NewPayment]) -> list[Known
 
 def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
     db, now = tx.db, tx.now
-    groups = keys_for(tx, [payment for payment, _ in new])
     (last,) = db.execute("SELECT coalesce(max(payment_key), 0) FROM payments").fetchone()
     rows: list[tuple[Any, ...]] = []
     transfers: list[tuple[int, bytes, bytes]] = []
+    grouped: list[tuple[int, NewPayment]] = []
     for key, (payment, content) in enumerate(new, last + 1):
         transfer = payment.transfer
-        state, group = payment.state.value, None
+        state = payment.state.value
         if payment.release_group is not None:
-            group = groups[GroupKey(payment.caller, payment.connection_id, payment.release_group)]
+            grouped.append((key, payment))
         rows.append(
             (
                 key,
@@ -103,8 +102,6 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
                 payment.instant,
                 payment.may_fall_back,
                 payment.submitted_by,
-                group,
-                int(group is not None),
             )
         )
         transfers.append((key, payment.content_sha256, content))
@@ -113,6 +110,8 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
         elif state == _RECEIVED:
             tx.wake(REVIEW_LANE)
     db.executemany(_INSERT_PAYMENT, rows)
+    if grouped:
+        join_groups(tx, grouped)
     db.executemany(_INSERT_TRANSFER, transfers)
     db.execute(_INSERT_EVENTS, (CALLER, last))
 
