@@ -56,12 +56,9 @@ async def store_payments(store: Store, payments: Sequence[NewPayment]) -> Submit
 
 async def shut_groups(store: Store, keys: Iterable[GroupKey]) -> dict[GroupKey, Violation]:
     """Which of these groups take no more, and what is said of a payment that names one."""
-    found: dict[GroupKey, Violation] = {}
-    for key in set(keys):
-        group = await store.release_group(key.group_id)
-        if group is not None and group.state is not GroupState.OPEN:
-            found[key] = not_open(key.name, group.state)
-    return found
+    by_id = {key.group_id: key for key in keys}
+    shut = await store.shut_groups(list(by_id)) if by_id else {}
+    return {by_id[group_id]: not_open(by_id[group_id].name, state) for group_id, state in shut.items()}
 
 
 def not_open(name: str, state: GroupState) -> Violation:

@@ -106,7 +106,11 @@ class GroupNotOpen(Exception):
 class GroupStore(Protocol):
     """The part of the store about release groups. `Store.submit` opens a group with its first payment."""
 
-    async def release_group(self, group_id: str) -> ReleaseGroup | None: ...
+    async def release_group(self, group_id: str, *, figures: bool = True) -> ReleaseGroup | None:
+        """One group. Without `figures` as in a list, which costs little for a large one."""
+
+    async def shut_groups(self, group_ids: Sequence[str]) -> dict[str, GroupState]:
+        """Of these groups those that take no more payments, by id, and where they stand."""
 
     async def release_groups(
         self,

@@ -81,7 +81,7 @@ class Groups(Desk):
 
     async def group_of(self, payment: Payment) -> ReleaseGroup | None:
         """The group of a payment that its caller was shown."""
-        return None if payment.group is None else await self._store.release_group(payment.group.group_id)
+        return None if payment.group is None else await self._store.release_group(payment.group.group_id, figures=False)
 
     async def close_group(self, caller: Caller, acting: Acting, which: GroupName, expected: Figures) -> ShownGroup:
         """Closes a group whose payments come to what is expected. Done before with the same figures, it is answered alike.

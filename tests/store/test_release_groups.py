@@ -215,6 +215,10 @@ async def test_groups_are_their_callers_and_their_connections_own(store: Store) 
     own, _ = await store.release_groups(caller=CALLER, connection_ids=[CONNECTION], states=[GroupState.CLOSED], limit=9)
     assert [(one.key, one.members) for one in own] == [(KEY, {PaymentState.APPROVED: 1})]
     assert (await store.release_groups(states=[GroupState.RELEASED], limit=9))[0] == []
+    assert await store.release_group(KEY.group_id, figures=False) == own[0]
+    assert await store.release_group("0" * 32, figures=False) is None
+    others = [GroupKey("other", CONNECTION, NAME).group_id, "0" * 32]
+    assert await store.shut_groups([KEY.group_id, *others]) == {KEY.group_id: GroupState.CLOSED}
     with pytest.raises(ValueError, match="page token"):
         await store.release_groups(limit=1, before="nonsense")
 

@@ -53,8 +53,11 @@ class GroupRows(ABC):
     @abstractmethod
     async def _read(self, question: Question[T]) -> T: ...
 
-    async def release_group(self, group_id: str) -> ReleaseGroup | None:
-        return await self._read(lambda db: _group(db, group_id))
+    async def release_group(self, group_id: str, *, figures: bool = True) -> ReleaseGroup | None:
+        return await self._read(lambda db: _group(db, group_id) if figures else _light(db, group_id))
+
+    async def shut_groups(self, group_ids: Sequence[str]) -> dict[str, GroupState]:
+        return await self._read(lambda db: _shut(db, group_ids))
 
     async def release_groups(
         self,
@@ -165,13 +168,30 @@ async def _list(
         limit + 1,
     )
     more = codec.page_token("groups", rows[limit - 1][0]) if len(rows) > limit else None
+    return await _counted(db, rows[:limit]), more
+
+
+async def _counted(db: Connection, rows: Sequence[Any]) -> list[ReleaseGroup]:
+    """With the payments by state, of groups that are not over."""
     counts: dict[int, list[Row]] = {}
-    counted = [row[0] for row in rows[:limit] if row[4] in {_OPEN, _CLOSED}]
+    wanted = [row[0] for row in rows if row[4] in {_OPEN, _CLOSED}]
     for row in await db.fetch(
-        "SELECT release_key, state, count(*) FROM payments WHERE release_key = ANY($1) GROUP BY release_key, state", counted
+        "SELECT release_key, state, count(*) FROM payments WHERE release_key = ANY($1) GROUP BY release_key, state", wanted
     ):
         counts.setdefault(row[0], []).append(tuple(row)[1:])
-    return [group_of(row, _same, counts=counts.get(row[0], ())) for row in rows[:limit]], more
+    return [group_of(row, _same, counts=counts.get(row[0], ())) for row in rows]
+
+
+async def _light(db: Connection, group_id: str) -> ReleaseGroup | None:
+    rows = await db.fetch(f"SELECT {COLUMNS} FROM release_groups AS g WHERE g.group_id = $1", group_id)
+    return next(iter(await _counted(db, rows)), None)
+
+
+async def _shut(db: Connection, group_ids: Sequence[str]) -> dict[str, GroupState]:
+    rows = await db.fetch(
+        f"SELECT group_id, state FROM release_groups WHERE state <> '{_OPEN}' AND group_id = ANY($1)", list(group_ids)
+    )
+    return {row[0]: GroupState(row[1]) for row in rows}
 
 
 async def _terms(db: Connection, group_id: str) -> list[PaymentTerms]:

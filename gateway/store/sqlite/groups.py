@@ -48,8 +48,11 @@ class GroupRows(ABC):
     @abstractmethod
     async def _read(self, question: Callable[[sqlite3.Connection], T]) -> T: ...
 
-    async def release_group(self, group_id: str) -> ReleaseGroup | None:
-        return await self._read(lambda db: _group(db, group_id))
+    async def release_group(self, group_id: str, *, figures: bool = True) -> ReleaseGroup | None:
+        return await self._read(lambda db: _group(db, group_id) if figures else _in_list(db, _row(db, group_id)))
+
+    async def shut_groups(self, group_ids: Sequence[str]) -> dict[str, GroupState]:
+        return await self._read(lambda db: _shut(db, group_ids))
 
     async def release_groups(
         self,
@@ -165,12 +168,23 @@ def _list(
         (*values, limit + 1),
     ).fetchall()
     more = codec.page_token("groups", rows[limit - 1][0]) if len(rows) > limit else None
-    found: list[ReleaseGroup] = []
-    for row in rows[:limit]:
-        counted = row[4] in {_OPEN, _CLOSED}
-        counts = db.execute(f"SELECT p.state, count(*) {_MEMBERS} GROUP BY p.state", (row[0],)) if counted else ()
-        found.append(group_of(row, codec.moment, counts=counts))
-    return found, more
+    return [group for row in rows[:limit] if (group := _in_list(db, row)) is not None], more
+
+
+def _in_list(db: sqlite3.Connection, row: Any) -> ReleaseGroup | None:
+    if row is None:
+        return None
+    counted = row[4] in {_OPEN, _CLOSED}
+    counts = db.execute(f"SELECT p.state, count(*) {_MEMBERS} GROUP BY p.state", (row[0],)) if counted else ()
+    return group_of(row, codec.moment, counts=counts)
+
+
+def _shut(db: sqlite3.Connection, group_ids: Sequence[str]) -> dict[str, GroupState]:
+    rows = db.execute(
+        "SELECT group_id, state FROM release_groups WHERE state <> 'open' AND group_id IN (SELECT value FROM json_each(?))",
+        (codec.json_list(group_ids),),
+    )
+    return {group_id: GroupState(state) for group_id, state in rows}
 
 
 def _terms(db: sqlite3.Connection, group_id: str) -> list[PaymentTerms]:
