@@ -103,8 +103,7 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         if case is not None:
             shown.review.CopyFrom(review_message(case))
         shown.recalls.extend(recall_message(recall) for recall in await self.gateway.recalls_of(payment))
-        group = await self.gateway.group_of(payment)
-        if group is not None:
+        if payment.group is not None and (group := await self.gateway.group_of(payment)) is not None:
             shown.release_group.CopyFrom(standing_message(group, waits=shown.release_group.waits))
         return pb.GetPaymentResponse(payment=shown)
 
