@@ -168,7 +168,7 @@ async def live(folder: Path, steps: list[tuple[str, int]]) -> GroupState | None:
         await store.close()
 
 
-@settings(max_examples=30)
+@settings(max_examples=16)
 @given(STEPS)
 def test_no_order_of_events_lets_a_group_go_in_parts(steps: list[tuple[str, int]]) -> None:
     lived(steps)
