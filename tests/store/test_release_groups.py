@@ -16,7 +16,7 @@ from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
 from gateway.reasons import ours
 from gateway.store.groups import Figures, GroupAct, GroupKey, GroupNotOpen, GroupState, ReleaseGroup
 from gateway.store.postgres.store import PostgresStore
-from gateway.store.records import Delivery, NewPayment, PaymentChange, PaymentFilter, PlannedBlock
+from gateway.store.records import Delivery, NewPayment, NextAttempt, PaymentChange, PaymentFilter, PlannedBlock
 from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
 from tests.store.support.make import CALLER, CONNECTION, HandClock, new_delivery, payment, payments, states, waiting
@@ -47,12 +47,19 @@ async def members(store: Store, count: int, **given: Any) -> list[NewPayment]:
 
 
 async def move(store: Store, new: NewPayment, *events: PaymentEvent) -> None:
+    refused = NextAttempt(uetr=None, report_created=None)
     for event in events:
         there = await store.payment(new.payment_id)
         assert there is not None
         following = advance(PAYMENT_TABLE, there.state, event)
         change = PaymentChange(
-            payment_id=new.payment_id, version=there.version, event=event, state=following, reason=ours("decided"), source="t"
+            payment_id=new.payment_id,
+            version=there.version,
+            event=event,
+            state=following,
+            reason=ours("decided"),
+            source="t",
+            next_attempt=refused if event is PaymentEvent.INSTANT_REFUSED else None,
         )
         await store.change_payments([change])
 
@@ -313,10 +320,10 @@ async def test_whoever_writes_approved_into_the_database_gets_nothing_out_and_wh
     assert await store.unreleased_in(taken.delivery_id) == [new[0].payment_id]
 
 
-async def test_a_released_payment_goes_out_again_when_its_message_is_given_up_and_messages_have_nothing_to_hide(
+async def test_a_released_payment_goes_out_again_after_a_message_was_given_up_or_refused_as_instant(
     store: Store,
 ) -> None:
-    new = await members(store, 1)
+    new = await members(store, 1, may_fall_back=True)
     await store.close_group(KEY.group_id, figures(1), act())
     assert await freed(store) == 1
     new += await waiting(store, 1)
@@ -329,6 +336,10 @@ async def test_a_released_payment_goes_out_again_when_its_message_is_given_up_an
     again = await formed(store, "2")
     assert again is not None
     assert again.payment_count == 2
+    await move(store, new[0], PaymentEvent.MESSAGE_SENT, PaymentEvent.INSTANT_REFUSED)
+    last = await formed(store, "3")
+    assert last is not None
+    assert (last.payment_count, await store.unreleased_in(last.delivery_id)) == (1, [])
 
 
 async def test_a_group_is_there_only_with_a_payment(store: Store) -> None:
