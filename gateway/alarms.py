@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,9 @@ from gateway.banks import bank_of
 from gateway.config import ConnectionSettings
 from gateway.discrepancies import Origin
 from gateway.lifecycle import UNRESOLVED, DeliveryState, PaymentState
+from gateway.release_groups import earliest_date
 from gateway.send_window import SendWindow
+from gateway.store.groups import GroupState
 from gateway.store.records import BY_ITSELF, Delivery, DeliveryFilter, Discrepancy
 from gateway.store.store import Clock, Stale, Store
 from gateway.telemetry import Metrics
@@ -31,6 +33,7 @@ class Queue(StrEnum):
 
     IN_REVIEW = "in_review"  # payments that the rules of this house have not been applied to
     AWAITING_APPROVAL = "awaiting_approval"  # payments that wait for people
+    RELEASE_GROUP = "release_group"  # payments that wait for the others of their group
     APPROVED = "approved"  # payments in no message, although their window is open
     READY = "ready"  # messages that have not left, although they may
     IN_DOUBT = "in_doubt"  # messages the bank may or may not have
@@ -55,6 +58,7 @@ async def queue_ages(store: Store, settings: ConnectionSettings, window: SendWin
     """The queues of a connection in which something waits."""
     found = [
         *await _before_the_bank(store, settings, now),
+        await _groups(store, settings, now),
         await _approved(store, settings, window, now),
         await _ready(store, settings.id, now),
         await _in_doubt(store, settings.id),
@@ -77,9 +81,24 @@ async def _before_the_bank(store: Store, settings: ConnectionSettings, now: date
         if state is PaymentState.RECEIVED:
             found.append(QueueAge(queue=Queue.IN_REVIEW, since=since, late=False))
             continue
-        today = now.astimezone(ZoneInfo(settings.time_zone or bank_of(settings).capabilities.time_zone)).date()
-        found.append(QueueAge(queue=Queue.AWAITING_APPROVAL, since=since, late=False, overdue=on is not None and on < today))
+        overdue = on is not None and on < _today(settings, now)
+        found.append(QueueAge(queue=Queue.AWAITING_APPROVAL, since=since, late=False, overdue=overdue))
     return found
+
+
+async def _groups(store: Store, settings: ConnectionSettings, now: datetime) -> QueueAge | None:
+    """Release groups that were not released: overdue once a day on which one of their payments was to be executed is over."""
+    states = (GroupState.OPEN, GroupState.CLOSED)
+    found, _ = await store.release_groups(connection_ids=[settings.id], states=states, limit=READ_MAX)
+    if not found:
+        return None
+    dates = [await earliest_date(store, group) for group in found]
+    overdue = any(on is not None and on < _today(settings, now) for on in dates)
+    return QueueAge(queue=Queue.RELEASE_GROUP, since=min(one.created_at for one in found), late=False, overdue=overdue)
+
+
+def _today(settings: ConnectionSettings, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(settings.time_zone or bank_of(settings).capabilities.time_zone)).date()
 
 
 async def _approved(store: Store, settings: ConnectionSettings, window: SendWindow | None, now: datetime) -> QueueAge | None:

@@ -285,6 +285,7 @@ class AlarmSettings(Settings):
 
     in_review_seconds: Seconds = 900.0  # a payment that the rules of this house have not been applied to
     awaiting_approval_seconds: Seconds = 14_400.0  # a payment that waits for people; and once its execution date is over, anyway
+    release_group_seconds: Seconds = 604_800.0  # a release group that did not go; and once a date of its payments is over, anyway
     approved_seconds: Seconds = 900.0  # an approved payment that is in no message although the window is open
     ready_seconds: Seconds = 900.0  # a message that has not left although it may
     in_doubt_seconds: Seconds = 3600.0  # a message the bank may or may not have

@@ -45,6 +45,8 @@ def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked, sto
     found: list[str] = []
     if stored.connection_id != order.connection_id:
         found.append("connection_id")
+    if (None if stored.group is None else stored.group.name) != order.release_group:
+        found.append("release_group")
     if _effective(stored.instant, stored.asked_terms) is not _effective(order.instant, checked.terms):
         found.append("instant")
     for name in _TERMS:
@@ -61,7 +63,7 @@ def differing_fields(stored: Payment, order: PaymentOrder, checked: Checked, sto
 
 def differing_orders(first: PaymentOrder, first_checked: Checked, order: PaymentOrder, checked: Checked) -> tuple[str, ...]:
     """The same for two orders of one call: where the later one says something else than the first."""
-    found = ["connection_id"] if first.connection_id != order.connection_id else []
+    found = [name for name in ("connection_id", "release_group") if getattr(first, name) != getattr(order, name)]
     if _effective(first.instant, first_checked.terms) is not _effective(order.instant, checked.terms):
         found.append("instant")
     for name in _TERMS:

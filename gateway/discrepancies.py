@@ -12,9 +12,8 @@ from datetime import datetime
 from formats.report import CancellationStatus
 from gateway.masking import mask_text
 from gateway.matching import News, NoMatch
-from gateway.policy.verdict import Finding
 from gateway.store.archived import ArchivedPayment
-from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy, Payment
+from gateway.store.records import Candidate, Delivery, Discrepancy, MessageNewsResult, NewDiscrepancy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,35 +310,6 @@ def unrenderable(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrep
     )
 
 
-def approval_void(origin: Origin, delivery: Delivery | None, payment_id: str, word: str) -> NewDiscrepancy:
-    """`delivery`: the message it was to leave in; None: it was found before."""
-    return origin.discrepancy(
-        f"approval-void:{payment_id}:{delivery.delivery_id if delivery else word}",
-        "approval_void",
-        "A payment was to leave that had not been judged, or without the approvals that its review asks for, or with another "
-        "content than was approved. It is held; nothing of it left. Find out who changed what in the database.",
-        "一笔付款未经审核、缺少所需审批或内容与审批不一致而即将发出；现已暂挂，未发出任何内容。请查明何人在数据库中作了何种改动。",
-        {"message_id": delivery.message_id if delivery else None, "why": word},
-        payment_id=payment_id,
-        delivery_id=delivery.delivery_id if delivery else None,
-    )
-
-
-def hit_after_sending(origin: Origin, payment: Payment, finding: Finding) -> NewDiscrepancy:
-    """A finding of the screening lists about a payment that the bank has."""
-    facts = dict(finding.facts)
-    named = {name: facts.get(name) for name in ("list", "list_date", "entry", "entry_digest", "where", "kind", "value", "score")}
-    return origin.discrepancy(
-        f"screening-after:{payment.payment_id}:{facts.get('list')}:{facts.get('entry')}:{facts.get('entry_digest', '')[:16]}",
-        "screening_hit_after_sending",
-        f"A payment that the bank has is on a list that changed since: {finding.text_en} It was not stopped, and is as it was. "
-        "Ask whoever answers for sanctions whether to have it recalled, and the bank to stop it.",
-        f"银行已收到的付款在名单变更后命中：{finding.text_zh}付款未被拦截，状态不变。请询问合规负责人是否撤回。",
-        {**named, "state": payment.state.value, "outcome": finding.outcome.name.lower()},
-        payment_id=payment.payment_id,
-    )
-
-
 def gave_up(origin: Origin, delivery: Delivery, problem: str) -> NewDiscrepancy:
     return origin.discrepancy(
         f"gave-up:{delivery.delivery_id}",
@@ -428,6 +398,7 @@ def queue_age(
 _QUEUES = {
     "in_review": ("Payments were stored and have not been judged by the rules of this house", "付款已保存，但尚未按内部规则审核"),
     "awaiting_approval": ("Payments wait for people to approve them", "付款等待人工审批"),
+    "release_group": ("Payments wait for their release group, which has not gone", "付款等待其放行组放行"),
     "approved": ("Approved payments are in no message although the window is open", "已批准的付款在发送窗口内仍未编入报文"),
     "ready": ("A message that may be sent has not left", "可发送的报文尚未发出"),
     "in_doubt": ("It is not known whether the bank has a message", "银行是否收到某报文仍不确定"),

@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "policies": ("gateway.cli.policies", "app"),
     "audit": ("gateway.cli.audit", "app"),
     "plans": ("gateway.cli.plans", "app"),
+    "groups": ("gateway.cli.groups", "app"),
     "recall": ("gateway.cli.recall", "recall"),
     "config": ("gateway.cli.serve", "app"),
     "store": ("gateway.cli.store", "app"),

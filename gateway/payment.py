@@ -49,6 +49,7 @@ class PaymentOrder:
     remittance_information: RemittanceInformation | None = None
     supplementary: tuple[tuple[str, str], ...] = ()
     instant: InstantChoice | None = None
+    release_group: str | None = None
     problems: tuple[Violation, ...] = ()
 
 

@@ -28,6 +28,7 @@ from gateway.discrepancies import Origin
 from gateway.lifecycle import DELIVERY_TABLE, UNRESOLVED, DeliveryEvent, DeliveryState, PaymentEvent, advance
 from gateway.reasons import ours
 from gateway.recall import cancellation_request
+from gateway.release_groups import release_complete
 from gateway.review_gate import Gate, NotApproved, Watch
 from gateway.serial_numbers import Below, draw
 from gateway.store.records import Delivery, DeliveryBlock, DeliveryChange, DeliveryFilter, NewDelivery
@@ -72,6 +73,7 @@ class Preparer:
         """
         if self.gate is not None and not await self.gate.ready():
             return self.clock() + FIRST_JUDGEMENT_PAUSE
+        await release_complete(self.store, self.connection.id, self.clock(), self._time_zone())
         settings, window = self.connection.settings.batching, self.connection.settings.send_window
         lead = timedelta(seconds=0 if window is None else window.lead_seconds)
         most = self.connection.settings.retry.in_flight_max

@@ -64,6 +64,18 @@ _OURS: dict[str, tuple[str, str]] = {
         "Passed every check; it goes into a message when the bank's next send window opens.",
         "已通过全部检查，将在银行下一发送窗口开放时编入报文。",
     ),
+    "bankgate.waits-for-group": (
+        "Passed every check; it leaves together with the payments of its release group, once all of them are approved.",
+        "已通过全部检查，待同一放行组的付款全部审批通过后一并发出。",
+    ),
+    "bankgate.released-with-group": (
+        "Released with its group: every payment of it is approved, and they go into messages together.",
+        "已随放行组放行：组内付款均已审批通过，将一并编入报文。",
+    ),
+    "bankgate.group-not-released": (
+        "Held: it was in a message although its release group was not released. Find out who changed the database.",
+        "已暂挂：所属放行组尚未放行，该付款却已编入报文，需查明何人改动了数据库。",
+    ),
     "bankgate.lost-track": (
         "The process that was sending stopped before it knew the outcome.",
         "发送进程在得知结果之前中止。",

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from gateway import discrepancies as say
+from gateway import review_discrepancies as say
 from gateway.discrepancies import Origin
 from gateway.lifecycle import PaymentState
 from gateway.policy.screening.told import same_hit

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from formats.instant import asks_instant
-from gateway import discrepancies as say
+from gateway import review_discrepancies as say
 from gateway.discrepancies import Origin
 from gateway.instant import InstantChoice
 from gateway.lifecycle import PaymentState
@@ -26,6 +26,7 @@ from gateway.policy.chain import Standing
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome, Verdict
 from gateway.reasons import ours
+from gateway.release_groups import waits_for
 from gateway.review_people import people_now
 from gateway.review_standing import (
     APPROVER_GONE,
@@ -313,6 +314,8 @@ class Reviewer:
 
     def _approved(self, payment: Payment, found: Standing, again: bool, now: datetime) -> Reason:
         """What is said of a payment that may go: as where nothing is judged, unless people or new rules had a hand in it."""
+        if payment.group is not None and payment.group.waits:
+            return waits_for(payment.group.name)
         if again or found.decisions:
             return ours("judged-again" if again else "reviewed")
         either = payment.instant is InstantChoice.INSTANT_ELSE_NORMAL

@@ -3,7 +3,7 @@
 Whatever happened in between (a state written by hand, a process that knew no rules, content changed in the database): each
 payment of a message must have been judged, every approval that its review asks for must be there, and the digest of what is being
 written must be the one that was judged and approved. It is reckoned from the very records that are rendered, while they are
-rendered.
+rendered. Nor does anything leave of a release group that was not released, whether rules are configured or not.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import Final
 
 from formats.instant import as_instant
 from formats.model import CreditTransfer, PaymentTerms
-from gateway import discrepancies as say
+from gateway import review_discrepancies as say
 from gateway.discrepancies import Origin
 from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import DELIVERY_TABLE, DeliveryEvent, PaymentEvent, PaymentState, advance
@@ -21,20 +21,22 @@ from gateway.policy.digest import approval_digest
 from gateway.reasons import ours
 from gateway.review_people import approvers_of
 from gateway.review_standing import Approvers, held_for, is_in_message, place_of, standing_now
-from gateway.store.records import Delivery, DeliveryChange, Payment, PaymentChange
+from gateway.store.records import Delivery, DeliveryChange, NewDiscrepancy, Payment, PaymentChange
 from gateway.store.reviews import Waiting
 from gateway.store.store import Stale, Store
 
 PAGE: Final = 500
 TRIES: Final = 20
-VOID, NOT_REVIEWED, APPROVER_GONE, ON_LIST = "approval-void", "not-reviewed", "approver-gone", "hit-in-message"
+VOID, NOT_REVIEWED, GROUP = "approval-void", "not-reviewed", "group-not-released"
+APPROVER_GONE, ON_LIST = "approver-gone", "hit-in-message"
 _JUDGED_ANEW: Final = frozenset({NOT_REVIEWED, APPROVER_GONE, ON_LIST})
 _AS_IT_SHOULD_BE: Final = frozenset({APPROVER_GONE, ON_LIST})
 """Rights and lists are changed by those who should: nobody has to look for who wrote into the database."""
 
 
 class NotApproved(Exception):
-    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `APPROVER_GONE`, `ON_LIST`)."""
+    """Payments of a message must not leave: by payment id, why (`VOID`, `NOT_REVIEWED`, `APPROVER_GONE`, `ON_LIST`,
+    `GROUP`)."""
 
     def __init__(self, payments: dict[str, str]) -> None:
         self.payments = payments
@@ -102,6 +104,9 @@ class Gate:
 
     async def watch(self, delivery: Delivery) -> Watch | None:
         """What to look for while the message is written; None: nothing was ever judged here. Raises `NotApproved`."""
+        early = await self.store.unreleased_in(delivery.delivery_id)
+        if early:
+            raise NotApproved(dict.fromkeys(early, GROUP))
         strict = self.configured()
         if not strict and not self._begun:
             self._begun = (await self.store.review_book()).fence > 0
@@ -148,7 +153,7 @@ class Gate:
             if found is not None and found.payment.state is PaymentState.BATCHED:
                 changes.append(_held(found, problem.payments[payment_id]))
         told = [
-            say.approval_void(origin, delivery, payment_id, word)
+            _told(origin, delivery, payment_id, word)
             for payment_id, word in problem.payments.items()
             if word not in _AS_IT_SHOULD_BE
         ]
@@ -196,6 +201,12 @@ def _problem(waiting: Waiting, people: Approvers | None, *, strict: bool) -> str
 
 def _is_on_list(waiting: Waiting) -> bool:
     return waiting.review is not None and any(map(is_in_message, waiting.review.verdict.findings))
+
+
+def _told(origin: Origin, delivery: Delivery, payment_id: str, word: str) -> NewDiscrepancy:
+    if word == GROUP:
+        return say.group_not_released(origin, delivery, payment_id)
+    return say.approval_void(origin, delivery, payment_id, word)
 
 
 def _held(waiting: Waiting, word: str) -> PaymentChange:

@@ -10,6 +10,8 @@ from gateway.store.store import Clock, Store
 from gateway.telemetry import Metrics
 from gateway.use_cases.approvals import PeopleProver
 from gateway.use_cases.auditing import Auditing
+from gateway.use_cases.group_approvals import GroupApprovals
+from gateway.use_cases.groups import Groups
 from gateway.use_cases.operations import Operations
 from gateway.use_cases.payments import Submitted
 from gateway.use_cases.plans import Plans
@@ -20,7 +22,7 @@ from gateway.use_cases.statements import Statements
 __all__ = ["Gateway", "Submitted"]
 
 
-class Gateway(Recalls, Plans, Statements, Operations, ScreeningDecisions, Auditing):
+class Gateway(Recalls, Plans, Statements, Operations, Groups, GroupApprovals, ScreeningDecisions, Auditing):
     """Every use case over one store and one configuration.
 
     Every method takes the caller first and refuses what the caller may not do (`Forbidden`) before it looks at anything.

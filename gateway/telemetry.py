@@ -115,8 +115,8 @@ class Metrics:
         )
         self.queue_age_seconds = gauge(
             "queue_age_seconds",
-            "How long the oldest of a queue has waited: in_review, awaiting_approval, approved, ready, in_doubt, unanswered,"
-            " unread.",
+            "How long the oldest of a queue has waited: in_review, awaiting_approval, release_group, approved, ready, in_doubt,"
+            " unanswered, unread.",
             "connection",
             "queue",
         )

@@ -39,6 +39,7 @@ from gateway.window_answer import WindowAnswer, window_answer
 from gateway.window_settings import send_window
 
 REFERENCE_LENGTH_MAX = 64
+GROUP_LENGTH_MAX = 35  # [Max35Text], as names of batches are
 TOLD_MAX = 50  # violations, and as many warnings, of one payment; a call has a thousand payments and one answer
 _REFERENCE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/")
 # What every scheme takes in an identifier (EPC132-08, 2025, section 1.4: no slash at either end, no two in a row).
@@ -353,7 +354,21 @@ def _required(order: PaymentOrder, unreadable: set[str]) -> list[Violation]:
                 message_zh=f"最多 {REFERENCE_LENGTH_MAX} 个字符，仅限字母、数字及 - . _ : / 。",
             )
         )
+    if order.release_group and not _is_group_name(order.release_group):
+        missing.append(
+            Violation(
+                field="release_group",
+                rule="release-group.form",
+                source=_SOURCE,
+                message_en=f"At most {GROUP_LENGTH_MAX} characters, of letters, digits and - . _ : / only.",
+                message_zh=f"最多 {GROUP_LENGTH_MAX} 个字符，仅限字母、数字及 - . _ : / 。",
+            )
+        )
     return missing
+
+
+def _is_group_name(text: str) -> bool:
+    return len(text) <= GROUP_LENGTH_MAX and _REFERENCE_CHARACTERS.issuperset(text)
 
 
 def _missing(field: str, name_zh: str) -> Violation:

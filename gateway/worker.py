@@ -210,7 +210,7 @@ class Worker:
         """
         for connection, alarms in zip(self._connections, self._alarms, strict=True):
             waiting = await alarms.check()
-            if waiting & {Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
+            if waiting & {Queue.RELEASE_GROUP, Queue.APPROVED, Queue.READY, Queue.IN_DOUBT}:
                 await self._store.wake_lane(connection.id)
             if Queue.IN_REVIEW in waiting:
                 await self._store.wake_lane(REVIEW_LANE)

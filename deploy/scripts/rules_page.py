@@ -87,6 +87,8 @@ ELSEWHERE: tuple[tuple[str, Severity, str], ...] = (
     ("debtor-account.required", "error", "The connection has several accounts, and the payment does not say which pays."),
     ("debtor-account.unknown", "error", "The paying account is not one of the connection's."),
     ("payment-reference.form", "error", "The payment reference is too long, or holds other characters than it may."),
+    ("release-group.form", "error", "The name of the release group is too long, or holds other characters than it may."),
+    ("release-group.not-open", "error", "The release group was closed, released or cancelled: nothing is added to it."),
     ("amount.format", "error", "The text is no amount."),
     ("date.format", "error", "The text is no calendar date."),
     ("text.length-max", "error", "The text is longer than any bank message could carry."),

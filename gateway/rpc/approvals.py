@@ -77,7 +77,7 @@ class ApprovalMethods(Servicer):
 
 
 def digest_of(text: str) -> bytes:
-    """The digest of a payment's content, from hex. Raises BadRequest."""
+    """The digest of what a person saw. Raises BadRequest."""
     try:
         digest = bytes.fromhex(text)
     except ValueError:
@@ -88,7 +88,7 @@ def digest_of(text: str) -> bytes:
 
 
 def reason_of(text: str) -> str:
-    """A reason without blanks around it. Raises BadRequest."""
+    """Likewise, what a person says about it."""
     reason = text.strip()
     if len(reason) > REASON_MAX:
         raise BadRequest("reason", f"at most {REASON_MAX} characters")
@@ -96,7 +96,7 @@ def reason_of(text: str) -> str:
 
 
 def factor_of(given: pb.DecisionFactor) -> GivenFactor:
-    """The second factor that was given. Raises BadRequest."""
+    """Likewise, what a person gives beside the session."""
     values = (given.totp_code, given.recovery_code, given.assertion, given.id_token)
     if sum(bool(value) for value in values) != 1:
         raise BadRequest("second_factor", "give one: a code, a recovery code, a passkey's assertion or an ID token")

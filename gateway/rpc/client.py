@@ -20,6 +20,8 @@ from google.rpc import status_pb2
 from bankgate.v1 import (
     access_pb2,
     access_pb2_grpc,
+    groups_pb2,
+    groups_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -58,6 +60,7 @@ _STUBS: Final[Mapping[str, tuple[Any, Any]]] = {
     "OperationsService": (operations_pb2_grpc.OperationsServiceStub, operations_pb2),
     "PlanService": (plans_pb2_grpc.PlanServiceStub, plans_pb2),
     "ScreeningService": (screening_pb2_grpc.ScreeningServiceStub, screening_pb2),
+    "ReleaseGroupService": (groups_pb2_grpc.ReleaseGroupServiceStub, groups_pb2),
     "AccessService": (access_pb2_grpc.AccessServiceStub, access_pb2),
 }
 

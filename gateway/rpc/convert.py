@@ -69,7 +69,7 @@ def order_of(request: pb.PaymentRequest) -> PaymentOrder:
     return PaymentOrder(
         payment_reference=request.payment_reference,
         connection_id=request.connection_id,
-        amount=_amount(amount_text, "amount", problems) if amount_text else None,
+        amount=amount_of(amount_text, "amount", problems) if amount_text else None,
         currency=request.currency or None,
         content_sha256=sha256(content).digest(),
         requested_execution_date=_date(date_text, "requested_execution_date", problems) if date_text else None,
@@ -94,6 +94,7 @@ def order_of(request: pb.PaymentRequest) -> PaymentOrder:
         remittance_information=(_remittance(request.remittance_information, problems) if has("remittance_information") else None),
         supplementary=tuple((field.name, field.value) for field in request.supplementary),
         instant=_instant(request.instant, problems) if request.instant else None,
+        release_group=request.release_group or None,
         problems=tuple(problems),
     )
 
@@ -320,14 +321,14 @@ def _structured(item: pb.StructuredRemittance, field: str, problems: list[Violat
         document_type=item.document_type or None,
         document_number=item.document_number or None,
         document_date=_date(item.document_date, f"{field}.document_date", problems) if item.document_date else None,
-        remitted_amount=_amount(item.remitted_amount, f"{field}.remitted_amount", problems) if item.remitted_amount else None,
+        remitted_amount=amount_of(item.remitted_amount, f"{field}.remitted_amount", problems) if item.remitted_amount else None,
         creditor_reference_type=item.creditor_reference_type or None,
         creditor_reference=item.creditor_reference or None,
         additional_information=item.additional_information or None,
     )
 
 
-def _amount(text: str, field: str, problems: list[Violation]) -> Decimal | None:
+def amount_of(text: str, field: str, problems: list[Violation]) -> Decimal | None:
     if _AMOUNT.fullmatch(text):
         return Decimal(text)
     problems.append(

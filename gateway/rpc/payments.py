@@ -26,6 +26,7 @@ from gateway.rpc.present import (
     send_window_message,
     violation_message,
 )
+from gateway.rpc.present_groups import standing_message
 from gateway.rpc.present_recalls import recall_message
 from gateway.rpc.present_review import review_message
 from gateway.rpc.present_serials import add_serial
@@ -104,6 +105,8 @@ class PaymentServicer(Servicer, services.PaymentServiceServicer):
         if case is not None:
             shown.review.CopyFrom(review_message(case))
         shown.recalls.extend(recall_message(recall) for recall in await self.gateway.recalls_of(payment))
+        if payment.group is not None and (group := await self.gateway.group_of(payment)) is not None:
+            shown.release_group.CopyFrom(standing_message(group, waits=shown.release_group.waits))
         return pb.GetPaymentResponse(payment=shown)
 
     @unary("read")

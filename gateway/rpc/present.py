@@ -73,11 +73,18 @@ def reason_message(reason: Reason) -> pb.PaymentReason:
 
 def payment_message(payment: Payment) -> pb.Payment:
     """A stored payment, with the request as it stands after the connection's defaults were filled in."""
+    group = payment.group
+    request = request_message(
+        payment.payment_reference,
+        payment.connection_id,
+        payment.asked_terms,
+        payment.asked_transfer,
+        payment.instant,
+        release_group="" if group is None else group.name,
+    )
     return pb.Payment(
         payment_id=payment.payment_id,
-        request=request_message(
-            payment.payment_reference, payment.connection_id, payment.asked_terms, payment.asked_transfer, payment.instant
-        ),
+        request=request,
         state=PAYMENT_STATES[payment.state],
         reason=reason_message(payment.reason),
         caller=payment.caller,
@@ -91,6 +98,7 @@ def payment_message(payment: Payment) -> pb.Payment:
         updated_at=moment(payment.updated_at),
         version=payment.version,
         attempts=_attempts(payment),
+        release_group=None if group is None else pb.ReleaseGroupStanding(group_id=group.group_id, waits=group.waits),
     )
 
 
@@ -127,6 +135,8 @@ def request_message(
     terms: PaymentTerms,
     transfer: CreditTransfer,
     instant: InstantChoice | None = None,
+    *,
+    release_group: str = "",
 ) -> pb.PaymentRequest:
     """The request that terms and transfer came from, defaults filled in."""
     return pb.PaymentRequest(
@@ -152,6 +162,7 @@ def request_message(
         remittance_information=_remittance(transfer.remittance_information),
         supplementary=[pb.SupplementaryField(name=name, value=value) for name, value in transfer.supplementary],
         instant=INSTANT_CHOICES[instant] if instant else pb.INSTANT_CHOICE_UNSPECIFIED,
+        release_group=release_group,
     )
 
 

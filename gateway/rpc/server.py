@@ -25,6 +25,8 @@ from bankgate.v1 import (
     access_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
+    groups_pb2,
+    groups_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
@@ -48,6 +50,7 @@ from gateway.rpc.access import AccessServicer
 from gateway.rpc.audit import AuditServicer
 from gateway.rpc.door import Door, Patience
 from gateway.rpc.drain import Drain
+from gateway.rpc.groups import ReleaseGroupServicer
 from gateway.rpc.identity import Identity
 from gateway.rpc.operations import OperationsServicer
 from gateway.rpc.payments import PaymentServicer
@@ -75,6 +78,7 @@ SERVICES: Final = (
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     plans_pb2.DESCRIPTOR.services_by_name["PlanService"].full_name,
     screening_pb2.DESCRIPTOR.services_by_name["ScreeningService"].full_name,
+    groups_pb2.DESCRIPTOR.services_by_name["ReleaseGroupService"].full_name,
 )
 
 STREAMS_PER_CONNECTION_MAX: Final = 256
@@ -226,6 +230,7 @@ class RpcServer:
         replay_pb2_grpc.add_ReplayServiceServicer_to_server(ReplayServicer(self._door), server)
         plans_pb2_grpc.add_PlanServiceServicer_to_server(PlanServicer(self._door), server)
         screening_pb2_grpc.add_ScreeningServiceServicer_to_server(ScreeningServicer(self._door), server)
+        groups_pb2_grpc.add_ReleaseGroupServiceServicer_to_server(ReleaseGroupServicer(self._door), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 

@@ -10,6 +10,7 @@ from formats.report import Entry, Statement
 from gateway.audit.record import AuditRecord
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.lifecycle import DeliveryEvent, DeliveryState, PaymentEvent, PaymentState
+from gateway.store.membership import Membership
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class NewPayment:
     instant: InstantChoice | None = None
     may_fall_back: bool = False
     submitted_by: str | None = None  # the person who entered it, where one is known
+    release_group: str | None = None  # it leaves with this group of its caller's and its connection's, and waits for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class Payment:
     may_fall_back: bool = False
     refused: RefusedAttempt | None = None
     submitted_by: str | None = None
+    group: Membership | None = None
 
     @property
     def asked_terms(self) -> PaymentTerms:
@@ -426,8 +429,7 @@ STORED, READ, QUARANTINED = "stored", "read", "quarantined"  # the states of an 
 class InboundFile:
     """A file from a bank. `state`: "stored" (raw bytes only) → "read" | "quarantined"; quarantined → read after a fix.
 
-    `opened`: it was kept as it is inside its seal, so there is none to open when it is read: by a replay, or out of an archive,
-    below whose name it then goes ("day.zip/1.xml").
+    `opened`: kept as it is inside its seal, so that there is none to open: by a replay, or out of an archive ("day.zip/1.xml").
     """
 
     inbound_file_id: int

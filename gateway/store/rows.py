@@ -12,6 +12,7 @@ from typing import Any
 from formats.dialects.facts import number_of
 from gateway.instant import InstantChoice, instruction_id_of
 from gateway.store import codec
+from gateway.store.membership import Membership
 from gateway.store.plans import Occurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanVersion
 from gateway.store.recalls import Recall, RecallState, state_of
 from gateway.store.records import (
@@ -34,7 +35,7 @@ def payment_of(row: Sequence[Any], moment: Moment) -> Payment:
     """payment_key, payment_id, caller, payment_reference, connection_id, terms, transfer, content_sha256, state, version, reason,
     delivery_id, message_id, payment_information_id, bank_status, account_servicer_reference, created_at, updated_at, instant,
     may_fall_back; of the refused attempt: uetr, delivery_id, message_id, payment_information_id, reason, report_created,
-    refused_at; and submitted_by."""
+    refused_at; submitted_by; and of the release group: group_id, name, and whether it is waited for."""
     transfer = codec.transfer_of(row[6])
     return Payment(
         payment_id=row[1],
@@ -58,6 +59,7 @@ def payment_of(row: Sequence[Any], moment: Moment) -> Payment:
         may_fall_back=bool(row[19]),
         refused=None if row[21] is None else refused_of((row[1], str(transfer.amount), *row[20:27]), moment),
         submitted_by=row[27],
+        group=None if row[28] is None else Membership(group_id=row[28], name=row[29], waits=bool(row[30])),
     )
 
 

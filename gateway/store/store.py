@@ -16,6 +16,7 @@ from gateway.audit.record import AuditRecord
 from gateway.continuity import StatementFacts
 from gateway.lifecycle import PaymentState
 from gateway.store.archived import ArchivedPayment
+from gateway.store.groups import GroupStore
 from gateway.store.payees import PayeeStore
 from gateway.store.people import PeopleStore
 from gateway.store.plans import PlanStore
@@ -104,7 +105,18 @@ class DocumentWriter(Protocol):
     def discard(self) -> None: ...
 
 
-class Store(ReviewStore, SealStore, PeopleStore, PayeeStore, PlanStore, RecallStore, QuotaStore, ScreeningStore, Protocol):
+class Store(
+    ReviewStore,
+    SealStore,
+    PeopleStore,
+    PayeeStore,
+    PlanStore,
+    RecallStore,
+    QuotaStore,
+    ScreeningStore,
+    GroupStore,
+    Protocol,
+):
     # -- payments ------------------------------------------------------------------------------------------------------
 
     async def submit(self, payments: Sequence[NewPayment]) -> SubmitResult:
@@ -112,7 +124,7 @@ class Store(ReviewStore, SealStore, PeopleStore, PayeeStore, PlanStore, RecallSt
 
         The key is (caller, payment_reference); a reference that stands twice in one call counts as known the second time.
         One event row per new payment; wakes the connections of those that are APPROVED, and the lane that judges those that are
-        RECEIVED. Concurrent calls share a commit.
+        RECEIVED. Concurrent calls share a commit. Raises `GroupNotOpen` where new ones name a release group that takes no more.
         """
 
     async def payment(self, payment_id: str) -> Payment | None: ...

@@ -58,9 +58,12 @@ _MOMENTS: Final = frozenset(
         "pruned_at",
         "taken_at",
         "begins_at",
+        "closed_at",
     }
 )
-_FLAGS: Final = frozenset({"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling", "counted"})
+_FLAGS: Final = frozenset(
+    {"stopped", "may_fall_back", "opened", "disabled", "sealed", "confirmed", "enrolling", "counted", "release_waits"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +143,19 @@ TABLES: Final = (
     Table(name="attempts", columns=("delivery_key", "number", "started_at", "ended_at", "outcome", "detail")),
     Table(name="evidence", columns=("evidence_key", "delivery_key", "found_at", "source", "verdict", "detail")),
     Table(
+        name="release_groups",
+        columns=(
+            *("release_key", "group_id", "caller", "connection_id", "name", "state", "version", "number_of_transactions"),
+            *("control_sums", "created_at", "closed_at", "closed_by", "ended_at", "ended_by", "reason"),
+        ),
+        of_connection="t.connection_id = %s",
+    ),
+    Table(
         name="payments",
         columns=(
             *("payment_key", "payment_id", "caller", "payment_reference", "connection_id", "terms_id", "end_to_end_id", "uetr"),
             *("amount", "currency", "state", "version", "reason", "block_key", "bank_status", "account_servicer_reference"),
-            *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by"),
+            *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by", "release_key", "release_waits"),
         ),
         source=f"payments AS t {_KEYS}",
         postgres={name: f"k.{name}" for name in ("payment_id", "caller", "payment_reference")},

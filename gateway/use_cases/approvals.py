@@ -36,6 +36,7 @@ from gateway.policy.chain import (
 from gateway.policy.cutoff import approve_by, late_words
 from gateway.policy.texts import Words
 from gateway.reasons import ours
+from gateway.release_groups import waits_for
 from gateway.review_people import approvers_of
 from gateway.review_standing import (
     VOID,
@@ -60,7 +61,7 @@ FRESH: Final = timedelta(minutes=5)  # so old a second factor may be
 TRIES: Final = 5
 CHANGED: Final = "changed"
 _LISTED: Final = (PaymentState.AWAITING_APPROVAL, PaymentState.HELD)
-_RIGHTS_CHANGED: Final = "your rights were changed while you decided: look again / 您的权限在决定期间已变更，请重新查看"
+RIGHTS_CHANGED: Final = "your rights were changed while you decided: look again / 您的权限在决定期间已变更，请重新查看"
 _TOO_LATE: Final = frozenset({"ended", "complete", "not-held", CHANGED})
 
 
@@ -204,14 +205,14 @@ class Approvals(Desk):
             now = standing(subject, case.review.verdict, waiting.signed)
             if seen not in {0, case.review.version}:
                 raise TooLate("rules or people have said something else since you looked: look at it again", CHANGED)
-            _may(case, now, person, choice, digest)
+            may_decide(case, now, person, choice, digest)
             if proof is None:
                 proof = await self._proof(acting, choice, digest, factor)
-            decided = self._decided(case, now, _Wish(choice, acting, person, proof, reason))
+            decided = self._decided(case, now, Wish(choice, acting, person, proof, reason))
             try:
                 await self._store.decide(decided)
             except RightsChanged:
-                raise Forbidden(_RIGHTS_CHANGED) from None
+                raise Forbidden(RIGHTS_CHANGED) from None
             except Stale:  # somebody else decided, or rules changed: it is looked at again
                 continue
             return await self.approval(caller, payment_id)
@@ -269,14 +270,16 @@ class Approvals(Desk):
             f"现在审批已晚于 {requested} 的最后发送窗口。{answer.text_zh}",
         )
 
-    def _decided(self, case: Case, found: Standing, wish: "_Wish") -> Decided:
+    def _decided(self, case: Case, found: Standing, wish: "Wish") -> Decided:
         payment, review, now = case.payment, case.review, self._clock()
         holds = found.held_by if wish.choice is Choice.RELEASE else frozenset()
         decision = Decision(choice=wish.choice, person=wish.person, digest=found.digest, at=now, holds=holds)
         people = None if case.people is None else {**case.people, wish.person.name: wish.person}
         following = after(found, decision, people)
         there = place_of(following, people)
-        told = why(following, review.verdict, ours("reviewed"), people)
+        group = payment.group
+        approved = waits_for(group.name) if group and group.waits else ours("reviewed")
+        told = why(following, review.verdict, approved, people)
         if there is PaymentState.REJECTED:
             told = ours("refused-by-person", wish.reason[:500])
         signed = Signed(
@@ -299,7 +302,7 @@ class Approvals(Desk):
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     """A decision before it is put to the payment."""
 
     choice: Choice
@@ -316,7 +319,7 @@ _TOLD: Final = {
 }
 
 
-def _may(case: Case, now: Standing, person: Person, choice: Choice, digest: bytes) -> None:
+def may_decide(case: Case, now: Standing, person: Person, choice: Choice, digest: bytes) -> None:
     """Raises `TooLate` or `Forbidden` where the person may not decide this, or it is not what they saw."""
     payment = case.payment
     if digest != case.digest:

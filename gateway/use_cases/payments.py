@@ -18,9 +18,11 @@ from gateway.payment import PaymentOrder, new_payment_id
 from gateway.policy.subject import Subject
 from gateway.policy.verdict import Finding, Outcome
 from gateway.reasons import ours
+from gateway.release_groups import shut_groups, store_payments, waits_for
 from gateway.review import Check, Judging
 from gateway.review_checks import is_reviewed, policy_check
 from gateway.review_standing import BY_POLICY
+from gateway.store.groups import GroupKey
 from gateway.store.records import NewPayment, Payment, PaymentChange, PaymentEventRow, PaymentFilter, Reason
 from gateway.store.serials import GivenSerial
 from gateway.store.store import Clock, CursorTooOld, Stale, Store
@@ -115,6 +117,8 @@ class Payments(Desk):
         examined = self._permitted(caller, self._examine_all(caller, orders, on))
         known = await self._store.payments_by_reference(caller.name, [order.payment_reference for order in orders])
         alike = _alike(examined, known)
+        shut = await shut_groups(self._store, [key for one in examined if (key := _group_key(caller, one)) is not None])
+        examined = [_with(one, shut[key]) if (key := _group_key(caller, one)) in shut else one for one in examined]
         violations = tuple(v for one in examined if one.index not in alike for v in one.violations)
         warnings = tuple(warning for one in examined for warning in one.warnings)
         if self._rules is not None:
@@ -326,13 +330,14 @@ class Payments(Desk):
                 instant=one.order.instant,
                 may_fall_back=one.checked.may_fall_back,
                 submitted_by=submitted_by,
+                release_group=one.order.release_group,
             )
             for one in examined
         ]
-        result = await self._store.submit(rows)
+        result = await store_payments(self._store, rows)
         if not result.stored:
             rows = await self._reconcile(caller, examined, rows)
-            result = await self._store.submit(rows)
+            result = await store_payments(self._store, rows)
             if not result.stored:
                 raise Conflict(
                     tuple(
@@ -428,8 +433,15 @@ def _examined(index: int, order: PaymentOrder, checked: Checked, payment_id: str
     )
 
 
+def _group_key(caller: Caller, one: _Examined) -> GroupKey | None:
+    name = one.order.release_group
+    return None if name is None else GroupKey(caller.name, one.order.connection_id, name)
+
+
 def _reason(one: _Examined) -> Reason:
-    """Of a payment whose checks were all: approved, perhaps until its window opens."""
+    """Of a payment whose checks were all: approved, perhaps until its window opens, or its group goes."""
+    if one.order.release_group is not None:
+        return waits_for(one.order.release_group)
     return one.checked.reason if one.window is None else waits_reason(one.window, one.checked.reason)
 
 

@@ -117,6 +117,31 @@ def test_a_person_looks_approves_and_another_completes_it(
     assert (done.code, done.out.splitlines()[2].split()[:2]) == (0, ["state", "approved"])
 
 
+def test_all_payments_of_a_closed_group_are_approved_with_one_code(
+    bankgate: Any, service: str, examples: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = (examples / "payments.jsonl").read_text(encoding="utf-8").splitlines()
+    file = tmp_path / "group.jsonl"
+    file.write_text("".join(line[:-1] + ', "release_group": "PAYROLL"}\n' for line in lines), encoding="utf-8")
+    assert bankgate("submit", file, "--connection", "house", "--target", service).code == 0
+    judge(directory)
+    group = json.loads(bankgate("groups", "list", "--json", "--target", service).out)[0]
+    there = bankgate("groups", "show", group["group_id"], "--json", "--target", service).out
+    sums = [f"--sum={currency}={amount}" for currency, amount in json.loads(there)["submitted"]["control_sums"].items()]
+    done = bankgate("groups", "close", "PAYROLL", "--connection", "house", "--payments", "3", *sums, "--target", service)
+    assert (done.code, "Waits for its group: 3 of 3 not approved yet." in done.out) == (0, True)
+    monkeypatch.setenv("BANKGATE_CODE", "123456")
+    for person in ("ada", "bo"):
+        shown = bankgate("groups", "review", group["group_id"], "--target", service).out
+        assert "waits for approval" in shown
+        monkeypatch.setenv("BANKGATE_SESSION", person)
+        done = bankgate("groups", "approve", group["group_id"], "--digest", digest_of(shown), "--target", service)
+        assert (done.code, "decided         3 payments" in done.out) == (0, True)
+    assert "All 3 are approved" in done.out
+    again = bankgate("groups", "approve", group["group_id"], "--digest", digest_of(shown), "--target", service)
+    assert (again.code, "no payment of the group waits" in again.err) == (1, True)
+
+
 def test_the_name_under_which_an_account_is_held_is_shown_to_people_and_its_initials_to_a_caller(
     bankgate: Any, service: str, waiting: str, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """What waits too long in a queue: told once, and resolved by itself; what may not move is not late."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from gateway.alarms import Alarms, Queue, queue_ages
 from gateway.lifecycle import PAYMENT_TABLE, PaymentEvent, PaymentState, advance
 from gateway.policy.verdict import Verdict
 from gateway.review_standing import facts_of
+from gateway.store.groups import GroupAct
 from gateway.store.records import PaymentChange, PaymentFilter, Reason
 from gateway.store.reviews import Judged, Step
 from gateway.telemetry import Metrics
@@ -17,6 +18,7 @@ from gateway.telemetry import Metrics
 ALARMS = {
     "in_review_seconds": 600,
     "awaiting_approval_seconds": 600,
+    "release_group_seconds": 600,
     "approved_seconds": 600,
     "ready_seconds": 600,
     "in_doubt_seconds": 600,
@@ -100,9 +102,21 @@ async def _moved(desk, event: PaymentEvent) -> PaymentChange:
     )
 
 
+async def grouped(desk, files) -> None:
+    assert (await desk.store.submit([replace(desk.row("INV-1"), release_group="G")])).stored
+
+
+async def let_go(desk, files) -> None:
+    ((group,), _) = await desk.store.release_groups(limit=1)
+    there = await desk.store.release_group(group.group_id)
+    await desk.store.close_group(group.group_id, there.submitted, GroupAct(by="caller: erp"))
+    await desk.pump()
+
+
 WAYS = {
     Queue.IN_REVIEW: (in_review, judge),
     Queue.AWAITING_APPROVAL: (awaiting_approval, judge),
+    Queue.RELEASE_GROUP: (grouped, let_go),
     Queue.APPROVED: (approved, form_and_send),
     Queue.READY: (ready, form_and_send),
     Queue.IN_DOUBT: (in_doubt, find_it),
@@ -139,6 +153,16 @@ async def test_a_queue_that_waits_too_long_is_told_once_and_resolves_by_itself(m
     all_of_them = (await desk.store.list_discrepancies(include_resolved=True, limit=100))[0]
     (told,) = [one for one in all_of_them if one.kind == "queue_age" and f'"{queue.value}"' in one.evidence]
     assert told.resolved_by == "bankgate (by itself)"
+
+
+async def test_a_group_that_waits_past_a_requested_date_is_told_at_once(make_desk, files) -> None:
+    desk = await make_desk(alarms={"release_group_seconds": 30 * 86_400})
+    await grouped(desk, files)
+    (age,) = await queue_ages(desk.store, desk.connection.settings, None, desk.clock())
+    assert (age.queue, age.late) == (Queue.RELEASE_GROUP, False)
+    later = desk.row("INV-1").terms.requested_execution_date + timedelta(days=1)
+    (age,) = await queue_ages(desk.store, desk.connection.settings, None, datetime.combine(later, time(1), UTC))
+    assert (age.late, age.overdue) == (True, True)
 
 
 async def test_a_payment_that_waits_for_people_past_its_execution_date_is_told_at_once(make_desk, files) -> None:

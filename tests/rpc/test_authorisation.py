@@ -23,11 +23,11 @@ import bankgate.v1
 from bankgate.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    groups_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
-    plans_pb2,
     plans_pb2_grpc,
     replay_pb2,
     replay_pb2_grpc,
@@ -53,6 +53,7 @@ from gateway.telemetry import Metrics
 from gateway.tokens import Tokens
 from gateway.use_cases.approvals import GivenFactor
 from tests.rpc import screened
+from tests.rpc.matrix import GROUP_CALLS, PLAN_CALLS, fill_groups
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 IBAN = "NL41MOCK0000000001"
@@ -73,6 +74,7 @@ class Things:
     awaiting: tuple[str, str] = ("", "")  # a payment that waits for approval, and the digest to approve
     held: tuple[str, str] = ("", "")
     listed: str = ""  # the digest of a payment that a screening list holds
+    group: tuple[str, str] = ("1", "ab" * 32)  # likewise of a release group
 
 
 def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
@@ -86,12 +88,9 @@ def payment(reference: str = "NEW") -> types_pb2.PaymentRequest:
     )
 
 
-pay, ops, stm, rep, pln = payments_pb2, operations_pb2, statements_pb2, replay_pb2, plans_pb2
+pay, ops, stm, rep = payments_pb2, operations_pb2, statements_pb2, replay_pb2
 Make = Callable[[Things], Any]
 THERE = "there".ljust(32, "0")  # a payment that the bank has
-BENEFICIARY = pln.Beneficiary(beneficiary_id="kept-b", creditor=types_pb2.Party(name="kept"))
-TEMPLATE = pln.Template(template_id="kept-t", payment=types_pb2.PaymentRequest(connection_id="one", amount="{amount}"))
-ORDER = pln.StandingOrder(standing_order_id="kept-o", template_id="kept-t", schedule=pln.Schedule(frequency=pln.FREQUENCY_DAILY))
 # Method → the action it needs, and a call about things of connection "one".
 CALLS: dict[str, tuple[str, Make]] = {
     "PaymentService.SubmitPayments": ("submit", lambda _: pay.SubmitPaymentsRequest(payments=[payment()])),
@@ -146,28 +145,18 @@ CALLS: dict[str, tuple[str, Make]] = {
         ),
     ),
     "AuditService.ListAuditRecords": ("audit", lambda _: audit_pb2.ListAuditRecordsRequest(object_kind="process")),
-    "PlanService.EndBeneficiary": ("submit", lambda _: pln.EndBeneficiaryRequest(beneficiary_id="kept-b")),
-    "PlanService.GetBeneficiary": ("read", lambda _: pln.GetBeneficiaryRequest(beneficiary_id="kept-b")),
-    "PlanService.ListBeneficiaries": ("read", lambda _: pln.ListBeneficiariesRequest()),
-    "PlanService.SearchBeneficiaries": ("read", lambda _: pln.SearchBeneficiariesRequest(query="kept")),
-    "PlanService.PutTemplate": ("submit", lambda _: pln.PutTemplateRequest(template=TEMPLATE)),
-    "PlanService.ListTemplates": ("read", lambda _: pln.ListTemplatesRequest()),
-    "PlanService.FillTemplate": ("submit", lambda _: pln.FillTemplateRequest(template_id="kept-t")),
-    "PlanService.PutStandingOrder": ("submit", lambda _: pln.PutStandingOrderRequest(standing_order=ORDER)),
-    "PlanService.PauseStandingOrder": ("submit", lambda _: pln.PauseStandingOrderRequest(standing_order_id="kept-o")),
-    "PlanService.ResumeStandingOrder": ("submit", lambda _: pln.ResumeStandingOrderRequest(standing_order_id="kept-o")),
-    "PlanService.EndStandingOrder": ("submit", lambda _: pln.EndStandingOrderRequest(standing_order_id="kept-o")),
-    "PlanService.ListStandingOrders": ("read", lambda _: pln.ListStandingOrdersRequest()),
-    "PlanService.ListOccurrences": ("read", lambda _: pln.ListOccurrencesRequest(standing_order_id="kept-o")),
-    "PlanService.EndTemplate": ("submit", lambda _: pln.EndTemplateRequest(template_id="kept-t")),
-    "PlanService.PutBeneficiary": ("submit", lambda _: pln.PutBeneficiaryRequest(beneficiary=BENEFICIARY)),
     **screened.CALLS,
     "ReplayService.Replay": ("replay", lambda _: [rep.ReplayRequest(connection_id="one", name="f", chunk=b"<x/>")]),
+    **PLAN_CALLS,
+    **GROUP_CALLS,
 }
 # In the contract, not in this release: these answer nothing to anybody.
 NOT_YET = {"OperationsService.ListKeys"}
 # What a signed-in person decides: the caller that carries them needs the action people beside.
-OF_PEOPLE = {"OperationsService.DecideApproval", "OperationsService.ReleaseHeldPayment", *screened.OF_PEOPLE}
+OF_PEOPLE = {
+    *("OperationsService.DecideApproval", "OperationsService.ReleaseHeldPayment", "ReleaseGroupService.DecideGroup"),
+    *screened.OF_PEOPLE,
+}
 # These name no connection; what they give is cut to the caller's own instead.
 UNNAMED = {
     "OperationsService.ListConnections": "connections",
@@ -179,7 +168,7 @@ UNNAMED = {
 }
 MINE = {
     *("PlanService.ListBeneficiaries", "PlanService.SearchBeneficiaries", "PlanService.ListTemplates"),
-    "PlanService.ListStandingOrders",
+    *("PlanService.ListStandingOrders", "ReleaseGroupService.ListReleaseGroups"),
 }
 STUBS = {
     "PaymentService": payments_pb2_grpc.PaymentServiceStub,
@@ -189,6 +178,7 @@ STUBS = {
     "AuditService": audit_pb2_grpc.AuditServiceStub,
     "PlanService": plans_pb2_grpc.PlanServiceStub,
     "ScreeningService": screening_pb2_grpc.ScreeningServiceStub,
+    "ReleaseGroupService": groups_pb2_grpc.ReleaseGroupServiceStub,
 }
 
 
@@ -255,7 +245,7 @@ async def fill(store: SqliteStore) -> Things:
     await store.submit(new[4:])
     await screened.cleared(store, NOW)
     listed = await screened.stopped_by(store, screened.on_a_list(new[3]), screened.HIT)
-    return replace(things, awaiting=awaiting, held=held, listed=listed)
+    return replace(things, awaiting=awaiting, held=held, listed=listed, group=await fill_groups(store, new[1], stopped))
 
 
 async def one_in_doubt(store: SqliteStore) -> None:

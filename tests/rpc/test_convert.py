@@ -70,7 +70,9 @@ def read_back(order: PaymentOrder) -> pb.PaymentRequest:
         remittance_information=order.remittance_information,
         supplementary=order.supplementary,
     )
-    return request_message(order.payment_reference, order.connection_id, terms, transfer, order.instant)
+    return request_message(
+        order.payment_reference, order.connection_id, terms, transfer, order.instant, release_group=order.release_group or ""
+    )
 
 
 def test_no_field_of_the_contract_is_lost_or_mixed_up_on_its_way_in_and_out() -> None:

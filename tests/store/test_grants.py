@@ -14,6 +14,7 @@ from gateway.people.person import Role
 from gateway.people.records import Account, Opening
 from gateway.policy.chain import Choice
 from gateway.policy.known import UsageKey
+from gateway.store.groups import GroupAct, GroupNotOpen
 from gateway.store.people import AccountChange, IdTokenUse
 from gateway.store.plans import NewOccurrence, OccurrenceState, PlanKey, PlanKind, PlanState, PlanWrite
 from gateway.store.postgres.connection import Database
@@ -221,6 +222,31 @@ async def test_serve_keeps_plans_and_asks_for_recalls_and_the_worker_makes_somet
     assert await worker.form_recall("R1", new_delivery(name="c1")) is not None
     said = RecallAnswer(recall_id="R1", state=RecallState.ACCEPTED, status="ACCR", reason=Reason(), source="camt.029")
     assert await serve.answer_recall(said, Reason()), "as `replay --commit` does"
+
+
+async def test_serve_fills_and_closes_groups_and_the_worker_alone_releases_one(
+    worker: PostgresStore, serve: PostgresStore, roles: Roles
+) -> None:
+    new = await waiting(serve, 2, release_group="G")
+    await waiting(serve, 1, release_group="H")
+    (other, group), _ = await serve.release_groups(limit=9)
+    await serve.cancel_group(other.group_id, GroupAct(by="caller: erp"), Reason())
+    found = await serve.release_group(group.group_id)
+    assert found is not None
+    assert found.submitted is not None
+    await serve.close_group(group.group_id, found.submitted, GroupAct(by="caller: erp"))
+    with psycopg.connect(roles.url("t_serve")) as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        db.execute("UPDATE release_groups SET state = 'released'")
+    (ready,) = await serve.groups_to_release(CONNECTION)
+    with pytest.raises(StoreUnavailable, match="row-level security"):
+        await serve.free_group(ready.group_id, ready.version, GroupAct(by="serve"), Reason())
+    await worker.free_group(ready.group_id, ready.version, GroupAct(by="gateway"), Reason())
+    with pytest.raises(GroupNotOpen):
+        await waiting(serve, 1, release_group="G")
+    payment = await serve.payment(new[0].payment_id)
+    assert payment is not None
+    assert payment.group is not None
+    assert not payment.group.waits
 
 
 async def test_serve_reads_no_bytes_of_messages_to_banks(worker: PostgresStore, serve: PostgresStore) -> None:

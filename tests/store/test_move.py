@@ -19,11 +19,12 @@ from gateway.audit.verify import Verifier
 from gateway.checkpoints import Checkpointer
 from gateway.config import AuditSettings
 from gateway.lifecycle import DeliveryEvent, PaymentEvent
+from gateway.store.groups import GroupAct
 from gateway.store.postgres.connection import Database
 from gateway.store.postgres.copy import copy_connection
 from gateway.store.postgres.move import move
 from gateway.store.postgres.store import PostgresStore
-from gateway.store.records import DeliveryFilter, Keys, PaymentFilter
+from gateway.store.records import DeliveryFilter, Keys, PaymentFilter, Reason
 from gateway.store.serials import SentFilter, SerialAsk, SerialNote, SerialTaken
 from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store, StoreUnavailable, UnknownSchema
@@ -201,6 +202,25 @@ async def test_seals_over_events_of_several_months_move_and_sealing_goes_on_behi
     await sent(there, 1, "later")
     await seal_events(there)
     assert await numbers(there) == [(28, 28, 0), (15, 15, 0)]
+
+
+async def test_payments_go_on_waiting_for_their_group_in_the_database(
+    here: SqliteStore, there: PostgresStore, database: Database, tmp_path: Path
+) -> None:
+    new = await waiting(here, 2, release_group="G")
+    ((group,), _) = await here.release_groups(limit=9)
+    await here.close()
+    await move(tmp_path / "store.db", database)
+    assert not await there.waiting_groups(CONNECTION)
+    new += await waiting(there, 1, release_group="G")
+    await waiting(there, 1, release_group="H")
+    found = await there.release_group(group.group_id)
+    assert found is not None
+    assert found.submitted is not None
+    await there.close_group(group.group_id, found.submitted, GroupAct(by="caller: erp"))
+    (ready,) = await there.groups_to_release(CONNECTION)
+    await there.free_group(ready.group_id, ready.version, GroupAct(by="gateway"), Reason())
+    assert [one.count for one in await there.waiting_groups(CONNECTION)] == [len(new)]
 
 
 async def test_all_that_a_file_holds_is_in_the_database_and_work_goes_on(

@@ -219,7 +219,7 @@ async def waiting_groups(db: Connection, connection_id: str) -> list[WaitingGrou
         SELECT g.terms_id, t.content, g.payments, (SELECT created_at FROM payments WHERE payment_key = g.oldest)
         FROM (
             SELECT terms_id, count(*) AS payments, min(payment_key) AS oldest FROM payments
-            WHERE state = 'approved' AND connection_id = $1 GROUP BY terms_id
+            WHERE state = 'approved' AND NOT release_waits AND connection_id = $1 GROUP BY terms_id
         ) AS g
         JOIN terms AS t ON t.terms_id = g.terms_id
         ORDER BY g.oldest
@@ -283,7 +283,8 @@ async def _take(tx: Tx, delivery_key: int, connection_id: str, planned: PlannedB
     row = await db.fetchrow(
         """
         WITH chosen AS MATERIALIZED (
-            SELECT payment_key FROM payments WHERE state = 'approved' AND connection_id = $1 AND terms_id = $2
+            SELECT payment_key FROM payments
+            WHERE state = 'approved' AND NOT release_waits AND connection_id = $1 AND terms_id = $2
             ORDER BY payment_key LIMIT $3 FOR UPDATE SKIP LOCKED
         ),
         taken AS (

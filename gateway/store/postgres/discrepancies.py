@@ -157,7 +157,8 @@ WITH open AS (
     SELECT delivery_key, state, payment_count FROM deliveries
     WHERE connection_id = $1 AND state IN ('ready', 'sending', 'in_doubt')
 ), approved AS (
-    SELECT count(*) AS payments, min(payment_key) AS oldest FROM payments WHERE state = 'approved' AND connection_id = $1
+    SELECT count(*) AS payments, min(payment_key) AS oldest FROM payments
+    WHERE state = 'approved' AND NOT release_waits AND connection_id = $1
 ), batched AS (
     SELECT coalesce(sum(payment_count) FILTER (WHERE state <> 'in_doubt'), 0) AS payments,
         count(*) FILTER (WHERE state = 'in_doubt') AS in_doubt,
@@ -176,7 +177,7 @@ FROM approved, batched LEFT JOIN connections AS noted ON noted.connection_id = $
 
 
 async def health(db: Connection, connection_id: str) -> ConnectionHealth:
-    """Waiting are the payments that are approved, and those in messages that have not left."""
+    """Waiting are the payments that are approved and wait for no group, and those in messages that have not left."""
     row = await db.fetchrow(_HEALTH, connection_id)
     assert row is not None  # noqa: S101 - aggregates without GROUP BY have a row
     return ConnectionHealth(

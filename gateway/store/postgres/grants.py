@@ -10,6 +10,7 @@ callers, can do less, so that whoever takes it over still cannot change what goe
 - it deletes nothing that happened: events, payments, keys, evidence, answers about payees (nor does the worker change
   those), versions of beneficiaries and standing orders; what became of the days of a standing order the worker alone writes;
 - it writes what people decide about payments and hits, and changes neither decisions nor what was judged;
+- it releases no group of payments: it opens, closes and cancels them, and the worker alone lets one go;
 - it opens no account that is sealed for emergencies, and forgets no opening;
 - of what channels remember it sees where onboarding stands, and changes nothing.
 
@@ -69,6 +70,7 @@ _SERVE: Final = {
     "plan_words": "SELECT, INSERT, DELETE",
     "plan_occurrences": "SELECT",
     "recalls": "SELECT, INSERT",
+    "release_groups": "SELECT, INSERT, UPDATE",
     "documents": _ALL,
     "chunks": _ALL,
     "procrastinate_jobs": "SELECT, INSERT",
@@ -116,6 +118,11 @@ def statements(*, serve: str, worker: str) -> Iterator[str]:
             yield f"DROP POLICY IF EXISTS {policy} ON {table}"
         yield f"CREATE POLICY everything ON {table} TO {worker} USING (true) WITH CHECK (true)"
         yield f"CREATE POLICY bank_files ON {table} TO {serve} USING ({condition}) WITH CHECK ({condition})"
+    yield "ALTER TABLE release_groups ENABLE ROW LEVEL SECURITY"
+    for policy in ("everything", "before_release"):
+        yield f"DROP POLICY IF EXISTS {policy} ON release_groups"
+    yield f"CREATE POLICY everything ON release_groups TO {worker} USING (true) WITH CHECK (true)"
+    yield f"CREATE POLICY before_release ON release_groups TO {serve} USING (true) WITH CHECK (state <> 'released')"
     yield "ALTER TABLE channel_notes ENABLE ROW LEVEL SECURITY"
     for policy in ("everything", "onboarding"):
         yield f"DROP POLICY IF EXISTS {policy} ON channel_notes"

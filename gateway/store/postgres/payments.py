@@ -1,6 +1,6 @@
 """Payments: storing them once, and finding them again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,9 @@ from gateway.lanes import REVIEW_LANE
 from gateway.lifecycle import PaymentState
 from gateway.store import codec
 from gateway.store.archived import ArchivedPayment
+from gateway.store.groups import GroupKey
 from gateway.store.postgres.connection import Connection, Row
+from gateway.store.postgres.groups import keys_for
 from gateway.store.postgres.writer import Tx
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
 from gateway.store.rows import candidates_of, payment_of
@@ -60,7 +62,8 @@ async def submit(tx: Tx, calls: Sequence[Call]) -> list[SubmitResult]:
         stored = [_Stored(row[0], *item) for row, item in zip(numbers, new, strict=True)]
         inserted = await _insert_keys(tx.connection, stored)
         if len(inserted) == len(stored):
-            await _copy(tx, stored, [row[1] for row in numbers])
+            groups = await keys_for(tx, [item.payment for item in stored])
+            await _copy(tx, stored, [row[1] for row in numbers], groups)
             return results
         await tx.connection.execute("DELETE FROM payment_keys WHERE payment_key = ANY($1)", inserted)
         keys = ((payment.caller, payment.payment_reference) for call in calls for payment in call.payments)
@@ -131,13 +134,15 @@ async def _known(db: Connection, keys: Iterable[_Key]) -> _Seen:
     return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
 
 
-async def _copy(tx: Tx, stored: Sequence[_Stored], event_numbers: Sequence[int]) -> None:
+async def _copy(tx: Tx, stored: Sequence[_Stored], event_numbers: Sequence[int], groups: Mapping[GroupKey, int]) -> None:
     db, now = tx.connection, tx.now
     rows: list[Row] = []
     events: list[Row] = []
     for item, number in zip(stored, event_numbers, strict=True):
         payment, transfer = item.payment, item.payment.transfer
-        state, reason = payment.state.value, codec.reason_column(payment.reason)
+        state, reason, group = payment.state.value, codec.reason_column(payment.reason), None
+        if payment.release_group is not None:
+            group = groups[GroupKey(payment.caller, payment.connection_id, payment.release_group)]
         rows.append(
             (
                 item.key,
@@ -155,6 +160,8 @@ async def _copy(tx: Tx, stored: Sequence[_Stored], event_numbers: Sequence[int])
                 payment.instant,
                 payment.may_fall_back,
                 payment.submitted_by,
+                group,
+                group is not None,
             )
         )
         events.append((number, item.key, state, reason, CALLER, now))
@@ -171,7 +178,7 @@ async def _copy(tx: Tx, stored: Sequence[_Stored], event_numbers: Sequence[int])
 
 _PAYMENT_COLUMNS = (
     *("payment_key", "connection_id", "terms_id", "end_to_end_id", "uetr", "amount", "currency", "state", "version", "reason"),
-    *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by"),
+    *("created_at", "updated_at", "instant", "may_fall_back", "submitted_by", "release_key", "release_waits"),
 )
 _EVENT_COLUMNS = ("seq", "payment_key", "state", "reason", "source", "occurred_at")
 
@@ -182,7 +189,7 @@ SELECT p.payment_key, k.payment_id, k.caller, k.payment_reference, p.connection_
     p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
     p.account_servicer_reference, p.created_at, p.updated_at, p.instant, p.may_fall_back,
     r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at,
-    p.submitted_by
+    p.submitted_by, g.group_id, g.name, p.release_waits
 """
 _MESSAGES = """
 LEFT JOIN blocks AS b ON b.block_key = p.block_key
@@ -195,6 +202,7 @@ _JOINS = f"""
 JOIN transfers AS t ON t.payment_key = p.payment_key
 JOIN terms ON terms.terms_id = p.terms_id
 {_MESSAGES}
+LEFT JOIN release_groups AS g ON g.release_key = p.release_key
 """
 _BY_KEY = "FROM payment_keys AS k JOIN payments AS p ON p.payment_key = k.payment_key"
 

@@ -30,6 +30,14 @@ FROM reviews AS r JOIN payment_keys AS k ON k.payment_key = r.payment_key LEFT J
 _STATE = "coalesce(p.state, k.archived_state)"
 
 
+# By the index of groups: that of approved payments leaves them out.
+_WAIT_FOR_GROUPS = """
+SELECT p.payment_key FROM release_groups AS g JOIN payments AS p ON p.release_key = g.release_key AND p.state = 'approved'
+WHERE g.state IN ('open', 'closed') AND p.release_waits
+    AND p.payment_key > $1 AND ($2::text[] IS NULL OR p.connection_id = ANY($2))
+"""
+
+
 def _same(moment: Any) -> Any:
     return moment
 
@@ -63,9 +71,12 @@ async def waiting(
         f"""
         SELECT payment_key FROM payments
         WHERE state = '{state.value}' AND payment_key > $1 AND ($2::text[] IS NULL OR connection_id = ANY($2))
+        {"AND NOT release_waits" if state is PaymentState.APPROVED else ""}
         """
         for state in states
     ]
+    if PaymentState.APPROVED in states:
+        parts.append(_WAIT_FOR_GROUPS)
     allowed = None if connection_ids is None else list(connection_ids)
     rows = await db.fetch(f"{' UNION ALL '.join(parts)} ORDER BY 1 LIMIT $3", start, allowed, limit + 1)
     return await page_of_keys(db, [row[0] for row in rows], limit)
@@ -89,6 +100,23 @@ async def of_delivery(db: Connection, delivery_id: str, *, limit: int, after: st
         delivery_id,
         0 if after is None else codec.page_key("waiting", after),
         limit + 1,
+    )
+    return await page_of_keys(db, [row[0] for row in rows], limit)
+
+
+async def of_group(
+    db: Connection, group_id: str, states: Sequence[PaymentState], *, limit: int, after: str | None
+) -> tuple[list[Waiting], str | None]:
+    """See `GroupStore.group_members`."""
+    rows = await db.fetch(
+        """
+        SELECT p.payment_key FROM release_groups AS g JOIN payments AS p USING (release_key)
+        WHERE g.group_id = $1 AND p.payment_key > $2 AND p.state = ANY($4) ORDER BY p.payment_key LIMIT $3
+        """,
+        group_id,
+        0 if after is None else codec.page_key("waiting", after),
+        limit + 1,
+        [state.value for state in states or PaymentState],
     )
     return await page_of_keys(db, [row[0] for row in rows], limit)
 

@@ -22,6 +22,7 @@ from gateway.store.postgres import serials as serial_rows
 from gateway.store.postgres.answers import Answers
 from gateway.store.postgres.changes import apply_message_news, change_payments
 from gateway.store.postgres.connection import Database, Home, Question, Readers, named_errors
+from gateway.store.postgres.groups import GroupRows
 from gateway.store.postgres.migrate import migrate
 from gateway.store.postgres.partitions import keep_partitions, leave_out_numbers
 from gateway.store.postgres.payees import PayeeRows
@@ -68,7 +69,9 @@ T = TypeVar("T")
 PARTITIONS_SECONDS = 3600.0
 
 
-class PostgresStore(ReviewRows, Answers, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, QuotaRows, ScreeningRows):
+class PostgresStore(
+    ReviewRows, Answers, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, QuotaRows, ScreeningRows, GroupRows
+):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the server cannot be reached."""
 
     def __init__(self, database: Database, *, clock: Clock = gateway_clock.now) -> None:

@@ -205,7 +205,7 @@ def waiting_groups(db: sqlite3.Connection, connection_id: str) -> list[WaitingGr
         SELECT g.terms_id, t.content, g.payments, p.created_at
         FROM (
             SELECT terms_id, count(*) AS payments, min(payment_key) AS oldest FROM payments INDEXED BY payments_approved
-            WHERE state = 'approved' AND connection_id = ? GROUP BY terms_id
+            WHERE state = 'approved' AND release_waits = 0 AND connection_id = ? GROUP BY terms_id
         ) AS g
         CROSS JOIN payments AS p ON p.payment_key = g.oldest
         CROSS JOIN terms AS t ON t.terms_id = g.terms_id
@@ -273,7 +273,7 @@ def _take(tx: Tx, delivery_key: int, connection_id: str, planned: PlannedBlock) 
         UPDATE payments SET state = 'batched', version = version + 1, reason = ?, block_key = ?, updated_at = ?
         WHERE payment_key IN (
             SELECT payment_key FROM payments INDEXED BY payments_approved
-            WHERE state = 'approved' AND connection_id = ? AND terms_id = ? ORDER BY payment_key LIMIT ?
+            WHERE state = 'approved' AND release_waits = 0 AND connection_id = ? AND terms_id = ? ORDER BY payment_key LIMIT ?
         )
         """,
         (reason, block_key, now, connection_id, planned.terms_id, planned.count),

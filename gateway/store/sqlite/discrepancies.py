@@ -159,11 +159,11 @@ def note_sent(tx: Tx, connection_id: str) -> None:
 
 
 def health(db: sqlite3.Connection, connection_id: str) -> ConnectionHealth:
-    """Waiting are the payments that are approved, and those in messages that have not left."""
+    """Waiting are the payments that are approved and wait for no group, and those in messages that have not left."""
     one = (connection_id,)
     approved, first_approved = db.execute(
         "SELECT count(*), min(payment_key) FROM payments INDEXED BY payments_approved"
-        " WHERE state = 'approved' AND connection_id = ?",
+        " WHERE state = 'approved' AND release_waits = 0 AND connection_id = ?",
         one,
     ).fetchone()
     batched, in_doubt, first_batched = db.execute(

@@ -9,6 +9,7 @@ from gateway.lifecycle import PaymentState
 from gateway.store import codec
 from gateway.store.records import Candidate, Keys, Known, NewPayment, Payment, PaymentFilter, SubmitResult
 from gateway.store.rows import candidates_of, payment_of
+from gateway.store.sqlite.groups import join_groups
 from gateway.store.sqlite.writer import Tx
 
 CALLER = "caller"  # the source of a payment's first event
@@ -76,9 +77,12 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
     (last,) = db.execute("SELECT coalesce(max(payment_key), 0) FROM payments").fetchone()
     rows: list[tuple[Any, ...]] = []
     transfers: list[tuple[int, bytes, bytes]] = []
+    grouped: list[tuple[int, NewPayment]] = []
     for key, (payment, content) in enumerate(new, last + 1):
         transfer = payment.transfer
         state = payment.state.value
+        if payment.release_group is not None:
+            grouped.append((key, payment))
         rows.append(
             (
                 key,
@@ -106,6 +110,8 @@ def _insert(tx: Tx, new: Sequence[tuple[NewPayment, bytes]]) -> None:
         elif state == _RECEIVED:
             tx.wake(REVIEW_LANE)
     db.executemany(_INSERT_PAYMENT, rows)
+    if grouped:
+        join_groups(tx, grouped)
     db.executemany(_INSERT_TRANSFER, transfers)
     db.execute(_INSERT_EVENTS, (CALLER, last))
 
@@ -117,7 +123,7 @@ SELECT p.payment_key, p.payment_id, p.caller, p.payment_reference, p.connection_
     p.state, p.version, p.reason, d.delivery_id, d.message_id, b.payment_information_id, p.bank_status,
     p.account_servicer_reference, p.created_at, p.updated_at, p.instant, p.may_fall_back,
     r.uetr, rd.delivery_id, rd.message_id, rb.payment_information_id, r.reason, r.report_created, r.refused_at,
-    p.submitted_by
+    p.submitted_by, g.group_id, g.name, p.release_waits
 """
 _FROM = "FROM payments AS p"
 _JOINS = """
@@ -128,6 +134,7 @@ LEFT JOIN deliveries AS d ON d.delivery_key = b.delivery_key
 LEFT JOIN refused_attempts AS r ON r.payment_key = p.payment_key
 LEFT JOIN blocks AS rb ON rb.block_key = r.block_key
 LEFT JOIN deliveries AS rd ON rd.delivery_key = rb.delivery_key
+LEFT JOIN release_groups AS g ON g.release_key = p.release_key
 """
 
 

@@ -24,6 +24,10 @@ from gateway.store.sqlite import payments
 from gateway.store.totals import KEYS, WHOLE, Piece, Sum, is_summed, pieces, used_of
 
 _WAITING = "state IN ('received', 'held', 'awaiting_approval')"  # as the index of these few has it
+_WAIT_FOR_GROUPS = """
+SELECT p.payment_key FROM release_groups AS g CROSS JOIN payments AS p ON p.release_key = g.release_key AND p.state = 'approved'
+WHERE g.state IN ('open', 'closed') AND p.release_waits = 1
+"""
 _UNITS = "CAST(r.amount AS INTEGER)"
 _POINT = "instr(r.amount, '.')"
 _HUNDRED_THOUSANDTHS = f"CAST(substr(iif({_POINT}, substr(r.amount, {_POINT} + 1), '') || '00000', 1, 5) AS INTEGER)"
@@ -63,13 +67,16 @@ def waiting(
     allowed = "" if connection_ids is None else "AND connection_id IN (SELECT value FROM json_each(:connections))"
     parts = []
     for state in states:
-        index, few = ("payments_approved", "") if state is PaymentState.APPROVED else ("payments_waiting", f"AND {_WAITING}")
+        approved = state is PaymentState.APPROVED
+        index, few = ("payments_approved", "release_waits = 0") if approved else ("payments_waiting", _WAITING)
         parts.append(
             f"""
             SELECT payment_key FROM payments INDEXED BY {index}
-            WHERE state = '{state.value}' {few} AND payment_key > :start {allowed}
+            WHERE state = '{state.value}' AND {few} AND payment_key > :start {allowed}
             """
         )
+        if approved:
+            parts.append(f"{_WAIT_FOR_GROUPS} AND p.payment_key > :start {allowed.replace('connection_id', 'p.connection_id')}")
     rows = db.execute(
         f"{' UNION ALL '.join(parts)} ORDER BY 1 LIMIT :limit",
         {"start": start, "connections": codec.json_list(connection_ids or ()), "limit": limit + 1},
@@ -92,6 +99,22 @@ def of_delivery(db: sqlite3.Connection, delivery_id: str, *, limit: int, after: 
         WHERE d.delivery_id = ? AND p.payment_key > ? ORDER BY p.payment_key LIMIT ?
         """,
         (delivery_id, 0 if after is None else codec.page_key("waiting", after), limit + 1),
+    )
+    return page_of_keys(db, [key for (key,) in rows], limit)
+
+
+def of_group(
+    db: sqlite3.Connection, group_id: str, states: Sequence[PaymentState], *, limit: int, after: str | None
+) -> tuple[list[Waiting], str | None]:
+    """See `GroupStore.group_members`."""
+    wanted = codec.json_list(state.value for state in states or PaymentState)
+    rows = db.execute(
+        """
+        SELECT p.payment_key FROM release_groups AS g CROSS JOIN payments AS p INDEXED BY payments_of_group
+            ON p.release_key = g.release_key AND p.state IN (SELECT value FROM json_each(?))
+        WHERE g.group_id = ? AND p.payment_key > ? ORDER BY p.payment_key LIMIT ?
+        """,
+        (wanted, group_id, 0 if after is None else codec.page_key("waiting", after), limit + 1),
     )
     return page_of_keys(db, [key for (key,) in rows], limit)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from gateway.store.sqlite import (
     delivery_events,
     schema_callers,
+    schema_groups,
     schema_payees,
     schema_plans,
     schema_screening,
@@ -328,7 +329,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
     _SERIAL_NUMBERS,
     AUDIT + PEOPLE + REVIEWS + schema_payees.STEPS + schema_plans.STEPS,
-    schema_callers.STEPS + schema_seals.STEPS + schema_screening.STEPS,
+    schema_callers.STEPS + schema_seals.STEPS + schema_screening.STEPS + schema_groups.STEPS,
 )
 
 

@@ -68,18 +68,13 @@ from gateway.store.sqlite import (
 )
 from gateway.store.sqlite import serials as serial_rows
 from gateway.store.sqlite.changes import apply_message_news, change_payments
+from gateway.store.sqlite.control import ControlRows
 from gateway.store.sqlite.lanes import claim_lane, extend_lane, release_lane
 from gateway.store.sqlite.notes import NoteRows
-from gateway.store.sqlite.payees import PayeeRows
 from gateway.store.sqlite.payments import submit
-from gateway.store.sqlite.people import PeopleRows
 from gateway.store.sqlite.plans import PlanRows
-from gateway.store.sqlite.quotas import QuotaRows
 from gateway.store.sqlite.recalls import RecallRows
-from gateway.store.sqlite.reviews import ReviewRows
 from gateway.store.sqlite.schema import migrate
-from gateway.store.sqlite.screening import ScreeningRows
-from gateway.store.sqlite.seals import SealRows
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, Watch
 from gateway.store.sqlite.writer import Operation, Tx, Writer
@@ -97,7 +92,7 @@ EVENTS_INTERVAL = 0.015
 _starting = threading.Lock()  # one store at a time: see `connection.create_private`
 
 
-class SqliteStore(ReviewRows, SealRows, PeopleRows, PayeeRows, PlanRows, RecallRows, NoteRows, QuotaRows, ScreeningRows):
+class SqliteStore(ControlRows, PlanRows, RecallRows, NoteRows):
     """See the module. `open` it before use; every method raises `StoreUnavailable` when the file cannot be reached or written."""
 
     def __init__(self, path: Path, *, clock: Clock = gateway_clock.now, busy_seconds: float = BUSY_SECONDS) -> None:

@@ -516,7 +516,7 @@ class Discrepancy(_message.Message):
     kind: _builtins.str
     """What does not fit. News of the bank: "unmatched", "ambiguous", "mismatch", "contradiction", "duplicate_reported",
     "cancellation_answered". Statements: "statement_gap", "statement_duplicate", "balance_break". Files: "unreadable",
-    "left_at_the_bank". Messages of ours: "approval_void", "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice", "paid_twice",
+    "left_at_the_bank". Messages of ours: "approval_void", "group_not_released", "unrenderable", "refused", "gave_up", "in_doubt", "sent_twice", "paid_twice",
     "decision_contradicted", "unforeseen", "restored", "screening_hit_after_sending". Standing orders: "standing_order_missed", "standing_order_refused",
     "standing_order_stuck". Queues: "queue_age". Keys: "key_unavailable". People: "emergency_access". docs/operator.md says of each
     what to do; more kinds may come.

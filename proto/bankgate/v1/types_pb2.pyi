@@ -600,6 +600,7 @@ class PaymentRequest(_message.Message):
     REMITTANCE_INFORMATION_FIELD_NUMBER: _builtins.int
     SUPPLEMENTARY_FIELD_NUMBER: _builtins.int
     INSTANT_FIELD_NUMBER: _builtins.int
+    RELEASE_GROUP_FIELD_NUMBER: _builtins.int
     payment_reference: _builtins.str
     """The caller's own name for this payment, and its idempotency key: at most 64 characters of letters, digits and -._:/.
     Sent again with the same content it gives the same answer; with other content it is refused with ALREADY_EXISTS.
@@ -624,6 +625,11 @@ class PaymentRequest(_message.Message):
     """[Purp/Prtry]"""
     instant: Global___InstantChoice.ValueType
     """instant, normal, or instant and else normal"""
+    release_group: _builtins.str
+    """Payments of one caller and one connection that name the same group leave together: none of them before the group was closed and
+    all are approved (ReleaseGroupService). At most 35 characters of letters, digits and -._:/. A group begins with its first payment;
+    its name is used once, for good.
+    """
     @_builtins.property
     def debtor(self) -> Global___Party:
         """[Dbtr]; name defaults to the connection's account holder"""
@@ -691,10 +697,11 @@ class PaymentRequest(_message.Message):
         remittance_information: Global___RemittanceInformation | None = ...,
         supplementary: _abc.Iterable[Global___SupplementaryField] | None = ...,
         instant: Global___InstantChoice.ValueType = ...,
+        release_group: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["creditor", b"creditor", "creditor_account", b"creditor_account", "creditor_agent", b"creditor_agent", "debtor", b"debtor", "debtor_account", b"debtor_account", "debtor_agent", b"debtor_agent", "payment_type", b"payment_type", "remittance_information", b"remittance_information", "ultimate_creditor", b"ultimate_creditor", "ultimate_debtor", b"ultimate_debtor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_bearer", b"charge_bearer", "connection_id", b"connection_id", "creditor", b"creditor", "creditor_account", b"creditor_account", "creditor_agent", b"creditor_agent", "currency", b"currency", "debtor", b"debtor", "debtor_account", b"debtor_account", "debtor_agent", b"debtor_agent", "end_to_end_id", b"end_to_end_id", "instant", b"instant", "payment_reference", b"payment_reference", "payment_type", b"payment_type", "purpose", b"purpose", "purpose_proprietary", b"purpose_proprietary", "remittance_information", b"remittance_information", "requested_execution_date", b"requested_execution_date", "supplementary", b"supplementary", "uetr", b"uetr", "ultimate_creditor", b"ultimate_creditor", "ultimate_debtor", b"ultimate_debtor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_bearer", b"charge_bearer", "connection_id", b"connection_id", "creditor", b"creditor", "creditor_account", b"creditor_account", "creditor_agent", b"creditor_agent", "currency", b"currency", "debtor", b"debtor", "debtor_account", b"debtor_account", "debtor_agent", b"debtor_agent", "end_to_end_id", b"end_to_end_id", "instant", b"instant", "payment_reference", b"payment_reference", "payment_type", b"payment_type", "purpose", b"purpose", "purpose_proprietary", b"purpose_proprietary", "release_group", b"release_group", "remittance_information", b"remittance_information", "requested_execution_date", b"requested_execution_date", "supplementary", b"supplementary", "uetr", b"uetr", "ultimate_creditor", b"ultimate_creditor", "ultimate_debtor", b"ultimate_debtor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -865,6 +872,7 @@ class Payment(_message.Message):
     BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
     RECALLS_FIELD_NUMBER: _builtins.int
+    RELEASE_GROUP_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """ours, for good"""
     state: Global___PaymentState.ValueType
@@ -911,6 +919,10 @@ class Payment(_message.Message):
     def recalls(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recall]:
         """GetPayment and RecallPayment only: newest first"""
 
+    @_builtins.property
+    def release_group(self) -> Global___ReleaseGroupStanding:
+        """of a payment that leaves with others"""
+
     def __init__(
         self,
         *,
@@ -933,14 +945,47 @@ class Payment(_message.Message):
         bank_reference: _builtins.str = ...,
         review: Global___PaymentReview | None = ...,
         recalls: _abc.Iterable[Global___Recall] | None = ...,
+        release_group: Global___ReleaseGroupStanding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "request", b"request", "review", b"review", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reason", b"reason", "release_group", b"release_group", "request", b"request", "review", b"review", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "recalls", b"recalls", "request", b"request", "review", b"review", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_servicer_reference", b"account_servicer_reference", "attempts", b"attempts", "bank_reference", b"bank_reference", "bank_status", b"bank_status", "caller", b"caller", "created_at", b"created_at", "delivery_id", b"delivery_id", "instruction_id", b"instruction_id", "message_id", b"message_id", "payment_id", b"payment_id", "payment_information_id", b"payment_information_id", "reason", b"reason", "recalls", b"recalls", "release_group", b"release_group", "request", b"request", "review", b"review", "serial_number", b"serial_number", "state", b"state", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class ReleaseGroupStanding(_message.Message):
+    """What a payment knows of its release group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    WAITS_FIELD_NUMBER: _builtins.int
+    TEXT_EN_FIELD_NUMBER: _builtins.int
+    TEXT_ZH_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    waits: _builtins.bool
+    """no bank message takes the payment, whatever its state: its group was not released"""
+    text_en: _builtins.str
+    """GetPayment only: where the group stands, and what it waits for ("Waits for its group: 3 of 120 not approved yet.")."""
+    text_zh: _builtins.str
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        waits: _builtins.bool = ...,
+        text_en: _builtins.str = ...,
+        text_zh: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "text_en", b"text_en", "text_zh", b"text_zh", "waits", b"waits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseGroupStanding: _TypeAlias = ReleaseGroupStanding  # noqa: Y015
 
 @_typing.final
 class PaymentReview(_message.Message):

@@ -40,6 +40,9 @@ _UNDO = {  # by the schema version that each step made
         *("DROP TABLE screening_clearances", "DROP TABLE screening_revocations", "DROP TABLE screening_lists"),
         *("DROP TABLE screening_book", "DROP INDEX payments_in_messages", "DROP TABLE review_totals"),
         *("DROP TRIGGER payments_counted", "DROP INDEX reviews_not_counted", "ALTER TABLE reviews DROP COLUMN counted"),
+        *("DROP INDEX payments_approved", "DROP INDEX payments_of_group", "ALTER TABLE payments DROP COLUMN release_key"),
+        *("ALTER TABLE payments DROP COLUMN release_waits", "DROP TABLE release_groups"),
+        "CREATE INDEX payments_approved ON payments (connection_id, terms_id) WHERE state = 'approved'",
     ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
