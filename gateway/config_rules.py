@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from formats import checks
 from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.model import PostalAddress
-from formats.request_versions import CAMT055
 from formats.schemas_own import BrokenSchemas
 from gateway import clock
 from gateway.bank_directory import directory_problem
@@ -34,6 +33,7 @@ from gateway.config_words import did_you_mean, explained
 from gateway.dialogue.settings import dialogue_problems
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
+from gateway.recall_ways import recall_problems
 from gateway.screening_settings import screening_problems
 from gateway.store.address import SYSTEM, BadStoreUrl, is_postgres, postgres_address, sqlite_file
 from gateway.window_settings import window_problems
@@ -75,7 +75,7 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
         *_schemas(settings, directory),
         *_fall_back_codes(settings.instant.fall_back_codes or ()),
         *window_problems(settings),
-        *_recalls(settings),
+        *recall_problems(settings),
     ):
         yield file, key, problem, hint
 
@@ -325,18 +325,6 @@ def _ebics(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
     if longest >= settings.retry.lease_seconds * LEASE_USED:
         hint = f"one message is tried three times: {longest:g} seconds here; a longer lease, or a shorter channel.timeouts.total"
         yield "retry.lease_seconds", "is too short for one message that is not answered", hint
-
-
-def _recalls(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
-    """A recall travels the way of the payments; where it would be another order, or no file at all, it does not travel yet."""
-    message = settings.recalls.message
-    if message is None:
-        return
-    if message not in CAMT055:
-        yield "recalls.message", f"there is no writer of {message!r}", did_you_mean(message, CAMT055)
-    if settings.channel.get("kind") in {"ebics", "frontend"}:
-        hint = "take the setting out, and ask this bank by its own means"
-        yield "recalls.message", f"recalls are not sent over a channel of kind {settings.channel['kind']!r}", hint
 
 
 def _file_name(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:

@@ -126,9 +126,11 @@ class EbicsChannel:
         Sent again after a doubt was decided: the bank is asked once more, and only then a new transaction is begun.
         """
         fit_to_send(parcel, self._profile.file_bytes_max)
-        if self._profile.upload is None:
-            raise NotSent("[channel.upload] is missing: this route sends nothing")
-        order = self._profile.upload.order()
+        ordered = self._profile.ordered(parcel.message)
+        if ordered is None:
+            missing = "recalls" if self._profile.upload else "upload"
+            raise NotSent(f"[channel.{missing}] is missing: this route does not send {parcel.message or 'anything'}")
+        order = ordered.order()
         note, stands = await open_upload(self._here, parcel)
         if stands is not None and stands.state.outcome is Outcome.ACCEPTED:
             known = _by_notes(stands.state)
@@ -180,7 +182,8 @@ class EbicsChannel:
                 return FateReport(fate=Fate.DID_NOT_ARRIVE, evidence="ebics.notes", detail=_NEVER_LEFT, proved=True)
             if (known := _by_notes(stands.state)) is not None:
                 return known
-            order = self._profile.upload.order() if self._profile.upload else orders.upload(stands.state.order_type)
+            ordered = self._profile.ordered(parcel.message)
+            order = ordered.order() if ordered else orders.upload(stands.state.order_type)
             _, report = await self._settled(await self._here.ready(), order, parcel, note, stands)
         except Exception as problem:  # asking failed: that says nothing about the order
             return _unknown("none", f"asking failed: {_words(problem)}")

@@ -20,6 +20,7 @@ UPLOAD_TYPES: Final = {
     "XE2": "Swiss credit transfers",
     "CDD": "SEPA direct debits, core",
     "CDB": "SEPA direct debits, B2B",
+    "C55": "requests for cancellation, camt.055",  # this bank's own name: no public table that we know has one
     "FUL": "files by name of their format",
 }
 DOWNLOAD_TYPES: Final = {  # H004: kind of file, whether zipped, description
@@ -28,6 +29,7 @@ DOWNLOAD_TYPES: Final = {  # H004: kind of file, whether zipped, description
     "C52": ("camt.052", True, "account reports"),
     "C53": ("camt.053", True, "statements"),
     "C54": ("camt.054", True, "notifications"),
+    "C29": ("camt.029", True, "answers to requests for cancellation"),  # likewise
     "CRZ": ("pain.002", True, "status reports"),
     "Z01": ("pain.002", True, "status reports, Switzerland"),
     "Z52": ("camt.052", True, "account reports, Switzerland"),
@@ -84,6 +86,7 @@ UPLOAD_SERVICES: Final = (
     *_rows("SCI", "DE", "pain.001", ("", "03", "09")),
     *_rows("SCI", "", "pain.001", ("", "09")),
     *_rows("MCT", "CH", "pain.001", ("", "03", "09")),
+    *_rows("SCT", "DE", "camt.055", ("", "09")),
     *_rows("SDD", "DE", "pain.008", ("", "02", "08"), option="COR"),
     *_rows("SDD", "DE", "pain.008", ("", "02", "08"), option="B2B"),
 )
@@ -100,6 +103,7 @@ DOWNLOAD_SERVICES: Final = {
     for version in ("", swiss_version)
     for service in _rows(service_name, scope, kind, (version,), container=container)
 } | {
+    Service(name="SCT", scope="DE", container="ZIP", message="camt.029"): ("camt.029", True),
     Service(name="EOP", scope="DE", message="mt940"): ("mt940", False),
     Service(name="STM", scope="DE", message="mt942"): ("mt942", False),
 }
