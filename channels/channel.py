@@ -52,6 +52,7 @@ class Receipt:
     evidence: str  # "sftp.rename", "http 201", …
     detail: str
     at: datetime
+    waits: bool = False  # the bank executes nothing of it until a person has released it there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

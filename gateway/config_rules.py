@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
+from channels.ebics.orders import VERIFYING_OPTION, VERIFYING_TYPES
 from formats import checks
 from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.model import PostalAddress
@@ -325,6 +326,26 @@ def _ebics(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
     if longest >= settings.retry.lease_seconds * LEASE_USED:
         hint = f"one message is tried three times: {longest:g} seconds here; a longer lease, or a shorter channel.timeouts.total"
         yield "retry.lease_seconds", "is too short for one message that is not answered", hint
+    yield from _verified_payees(settings.channel)
+
+
+def _verified_payees(channel: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """An order whose payees are verified waits for a person, who has to see the result: some download must bring it."""
+    found, downloads = channel.get("upload"), channel.get("downloads")
+    upload = found if isinstance(found, Mapping) else {}
+    service = upload.get("service")
+    verified = isinstance(service, Mapping) and service.get("option") == VERIFYING_OPTION
+    listed = [one for one in downloads if isinstance(one, Mapping)] if isinstance(downloads, list | tuple) else []
+    if not listed or not (verified or upload.get("order_type") in VERIFYING_TYPES):
+        return
+    services = [one.get("service") for one in listed]
+    told = any(isinstance(one, Mapping) and one.get("option") == "VOP" for one in services)
+    if not told and not any(one.get("order_type") == "VPZ" for one in listed):
+        hint = (
+            'H004: order_type = "VPZ"; H005: service = { name = "REP", option = "VOP", container = "ZIP", message = "pain.002" },'
+            " with the scope that the bank's sheet has"
+        )
+        yield "channel.downloads", "no order fetches the result of the verification of payees", hint
 
 
 def _file_name(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:

@@ -43,6 +43,10 @@ _OURS: dict[str, tuple[str, str]] = {
     "bankgate.batched": ("Put into a message to the bank.", "已编入发往银行的报文。"),
     "bankgate.sent": ("The bank has the message; its verdict is awaited.", "银行已收到报文，等待银行处理结果。"),
     "bankgate.confirmed": ("The bank's side confirmed that it has the message.", "银行端已确认收到报文。"),
+    "bankgate.waits-for-release": (
+        "The bank has the message. It verifies the payees and executes nothing until a person has released the order there.",
+        "银行已收到报文，正在核验收款人；须由人工在银行端放行后才会执行。",
+    ),
     "bankgate.not-sent": ("Nothing left us; it will be tried again.", "尚未发出，将自动重试。"),
     "bankgate.in-doubt": (
         "The bank may or may not have the message. It is not sent again until that is known.",

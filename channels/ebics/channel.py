@@ -48,6 +48,9 @@ from channels.references import References
 HAC_AGE: Final = timedelta(seconds=20)
 """So long one customer protocol answers for all orders that are older than it: a turn of the gateway asks about several."""
 _NEVER_LEFT: Final = "the last segment never left: the bank has no whole order"
+WAITS_FOR_RELEASE: Final = (
+    "the bank verifies the payees first and executes nothing of it until it is released there: bankgate ebics waiting"
+)
 _CLOCKS: Final = timedelta(minutes=10)  # by which the bank's clock may be behind ours
 
 
@@ -121,10 +124,15 @@ class EbicsChannel:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     async def send(self, parcel: Parcel) -> Receipt:
-        """See `Channel.send`. Evidence: "ebics <return code>", or what was found where these bytes had been sent before.
+        """See `Channel.send`. Evidence: "ebics <return code>", or what was found where these bytes had been sent before."""
+        receipt = await self._send(parcel)
+        ordered = self._profile.ordered(parcel.message)
+        if ordered is None or not ordered.verifies_payees:
+            return receipt
+        return replace(receipt, detail=f"{receipt.detail}; {WAITS_FOR_RELEASE}", waits=True)
 
-        Sent again after a doubt was decided: the bank is asked once more, and only then a new transaction is begun.
-        """
+    async def _send(self, parcel: Parcel) -> Receipt:
+        """Sent again after a doubt was decided: the bank is asked once more, and only then a new transaction is begun."""
         fit_to_send(parcel, self._profile.file_bytes_max)
         ordered = self._profile.ordered(parcel.message)
         if ordered is None:

@@ -83,6 +83,11 @@ class UploadSettings(OrderSettings):
     authorised: bool = True  # our signature authorises the order; false: it is released at the bank by other means
     park: bool = False  # H005: if our signature does not suffice, the order waits for others (EDS)
 
+    @property
+    def verifies_payees(self) -> bool:
+        """Whether the bank verifies the payees first and waits for the release (`orders.verifies_payees`)."""
+        return orders.verifies_payees(self.order_type, None if self.service is None else self.service.service())
+
     def order(self) -> orders.Order:
         if self.service is not None:
             business = orders.BusinessUpload(service=self.service.service(), authorised=self.authorised, park=self.park)
