@@ -167,7 +167,9 @@ def test_an_order_is_signed_only_with_the_digest_and_the_totals_that_were_shown(
         return str(bank.branch.orders[-1]["order_id"])
 
     order = bank.run(send_verified())
-    shown = json.loads(person("ebics", "show", order, "--json").out)
+    looked = person("ebics", "show", order, "--json")
+    assert looked.code == 0, looked.err
+    shown = json.loads(looked.out)
     assert (shown["kind"], shown["done"], shown["payees"]) == ("CTV", 0, "not known here"), "the other system has the report"
     seen = ("--digest", shown["digest"], "--totals", "2 payments, 3.30 EUR")
     refused = person("ebics", "sign", order, *seen, "--payees", "2 match")
