@@ -302,7 +302,7 @@ class Plans(Payments):
         upcoming = tuple(
             Upcoming(
                 due=due,
-                skipped=plan.state is PlanState.PAUSED or due.due_date in order.schedule.skip,
+                skipped=plan.state is PlanState.PAUSED or due.due_date in order.schedule.skip or due.execution.left_out,
                 open_blanks=source.filled(values_of(order, due)).open,
             )
             for due in islice(dues(order, days, plan.handled_until or date.min), following)
