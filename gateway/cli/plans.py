@@ -88,8 +88,10 @@ def search(
 ) -> None:
     """Find beneficiaries."""
     request = {"query": query, "limit": limit}
-    found = service_call(service.as_target(), "PlanService", "SearchBeneficiaries", request).get("beneficiaries", [])
-    _table(found, as_json=as_json)
+    answer = service_call(service.as_target(), "PlanService", "SearchBeneficiaries", request)
+    _table(answer.get("beneficiaries", []), as_json=as_json)
+    if answer.get("more_may_fit") and not as_json:
+        out().print("very many fit, and not all were looked at: type more / 匹配过多，未全部检索，请输入更多字符", markup=False)
 
 
 @app.command("show")

@@ -130,8 +130,8 @@ class Plans(Payments):
         page = self._store.list_plans(kind, caller.name, include_ended=include_ended, limit=page_size(limit), before=token)
         return await one_page(page)
 
-    async def search_beneficiaries(self, caller: Caller, query: str, limit: int) -> list[Plan]:
-        """Hints; see plans.proto. Raises BadRequest."""
+    async def search_beneficiaries(self, caller: Caller, query: str, limit: int) -> tuple[list[Plan], bool]:
+        """Hints, and whether all that fit were looked at; see plans.proto. Raises BadRequest."""
         self._authorise(caller, "read")
         if limit < 0 or limit > HINTS_MAX:
             raise BadRequest("limit", f"between 1 and {HINTS_MAX}")

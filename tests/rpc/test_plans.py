@@ -145,7 +145,7 @@ async def test_what_is_asked_wrongly_is_refused_by_its_place(
 async def test_what_belongs_to_another_caller_is_not_there(plans: Calls) -> None:
     other = Caller("other", ("*",), frozenset({"submit", "read"}))
     await plans("PutBeneficiary", beneficiary=SUPPLIER)
-    assert await plans.gateway.search_beneficiaries(other, "changcheng", 0) == []
+    assert await plans.gateway.search_beneficiaries(other, "changcheng", 0) == ([], True)
     assert (await plans.gateway.list_plans(other, PlanKind.BENEFICIARY, include_ended=True, limit=0, token=None))[0] == []
     for method, request in (
         ("GetBeneficiary", {"beneficiary_id": "sup-8"}),

@@ -12,7 +12,7 @@ narrow rows only.
 import sqlite3
 from collections.abc import Callable
 
-from gateway.store.sqlite import delivery_events, schema_payees, schema_plans, statements
+from gateway.store.sqlite import delivery_events, schema_payees, schema_plan_search, schema_plans, statements
 from gateway.store.sqlite.moved import moved_to
 from gateway.store.sqlite.schema_audit import AUDIT
 from gateway.store.sqlite.schema_people import PEOPLE
@@ -320,6 +320,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
     _SERIAL_NUMBERS,
     AUDIT + PEOPLE + REVIEWS + schema_payees.STEPS + schema_plans.STEPS,
+    schema_plan_search.STEPS,
 )
 
 

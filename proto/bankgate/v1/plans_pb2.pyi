@@ -559,16 +559,20 @@ class SearchBeneficiariesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BENEFICIARIES_FIELD_NUMBER: _builtins.int
+    MORE_MAY_FIT_FIELD_NUMBER: _builtins.int
+    more_may_fit: _builtins.bool
+    """So many fit that not all were looked at, and one that is missing here may fit too: type more. Only with thousands of them."""
     @_builtins.property
     def beneficiaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Beneficiary]: ...
     def __init__(
         self,
         *,
         beneficiaries: _abc.Iterable[Global___Beneficiary] | None = ...,
+        more_may_fit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beneficiaries", b"beneficiaries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beneficiaries", b"beneficiaries", "more_may_fit", b"more_may_fit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

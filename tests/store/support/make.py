@@ -30,6 +30,7 @@ CALLER, CONNECTION = "erp", "bank-a"
 _numbers = itertools.count(1)
 
 _UNDO = {  # by the schema version that each step made
+    8: ("DROP INDEX plans_best", "DROP INDEX plan_words_plan", "CREATE INDEX plan_words_plan ON plan_words (plan_key)"),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
         *("DROP TABLE review_book", "DROP INDEX payments_waiting", "ALTER TABLE payments DROP COLUMN submitted_by"),
