@@ -119,6 +119,10 @@ _OURS: dict[str, tuple[str, str]] = {
         "该付款的撤销请求未能送达银行，请致电银行或重新提交请求。",
     ),
     "bankgate.recall-pending": ("The bank has not decided about the cancellation yet.", "银行尚未就撤销请求作出决定。"),
+    "bankgate.recall-unclear": (
+        "The bank answered the request to cancel this payment and neither cancels nor refuses. A person has to read its answer.",
+        "银行已答复撤销请求，但既未同意也未拒绝，须由人工阅读答复内容。",
+    ),
     "bankgate.recall-accepted": (
         "The bank accepts the cancellation: the money is to come back. It is back when the payment is returned or rejected.",
         "银行已接受撤销请求，款项将退回；以付款的退回或拒绝状态为准。",
