@@ -5,8 +5,8 @@ follow, the bank's status or the statement tells. Neither does the answer prove 
 original transaction received" is one of its reasons.
 
 The answer to a recall of ours becomes where the recall stands; one that neither cancels nor refuses is kept, and a person told.
-It is one if it names the recall, by its case or its cancellation id, or the payment while a recall of it is with the bank. What fits
-no recall, or says what is not known, a person is told, with the payment beside it.
+It is one if it names the recall, by its case or its cancellation id, or the payment while a recall of it is with the bank. What
+fits no recall, or says what is not known, a person is told, with the payment beside it.
 """
 
 from formats.report import CancellationStatus
