@@ -76,8 +76,7 @@ def plan_message(
         full = sum(group.count for group in alike) >= transfers_max
         # Stored further ahead than a payment ever waits: the server's clock was wrong by that much, and company is not worth it.
         if full or due <= now or oldest - now > wait:
-            standing = standings.get(kind[:-1])
-            alike.sort(key=lambda group: _place([group], now, wait, standing))
+            alike.sort(key=lambda group: _place([group], now, wait, standings.get(_kind(group))))
             return Plan(blocks=_fill(alike, message_id, transfers_max))
         look_again.append(due)
     return Plan(look_again_at=min(look_again, default=None))

@@ -192,6 +192,25 @@ async def test_a_standing_order_shows_the_payments_to_come_and_what_they_lack(pl
     assert await plans("ListOccurrences", standing_order_id="o-1") == {}
 
 
+async def test_a_payment_for_every_day_is_one_for_every_bank_day_unless_told_otherwise_and_the_order_says_so(
+    plans: Calls,
+) -> None:
+    await plans("PutTemplate", template=RENT)
+    order = {"standing_order_id": "rent", "template_id": "rent"}
+    for schedule, shift, skipped in (
+        ({"frequency": "FREQUENCY_DAILY", "start": "2026-11-28"}, "DAY_SHIFT_SKIP", [True, True, False]),  # a Saturday
+        (
+            {"frequency": "FREQUENCY_DAILY", "start": "2026-11-28", "shift": "DAY_SHIFT_FOLLOWING"},
+            "DAY_SHIFT_FOLLOWING",
+            [False] * 3,
+        ),
+        ({"frequency": "FREQUENCY_DAILY", "start": "2026-11-28", "interval": 7}, "DAY_SHIFT_FOLLOWING", [False] * 3),
+    ):
+        put = (await plans("PutStandingOrder", standing_order={**order, "schedule": schedule}))["standing_order"]
+        assert put["schedule"]["shift"] == shift
+        assert [one.get("skipped", False) for one in put["next"]] == skipped
+
+
 async def test_a_caller_that_may_only_read_keeps_nothing(plans: Calls) -> None:
     reader = Caller("erp", ("*",), frozenset({"read"}))
     with pytest.raises(Exception, match="may not submit"):
