@@ -94,7 +94,7 @@ async def main(count: int) -> None:
             seconds, spent = [], time.process_time()
             for _ in range(15):
                 at = time.perf_counter()
-                found = await store.search_plans("erp", query_words(query), used_since=now - timedelta(days=90), limit=10)
+                found, _ = await store.search_plans("erp", query_words(query), used_since=now - timedelta(days=90), limit=10)
                 seconds.append(time.perf_counter() - at)
             ordered = sorted(seconds)
             cpu = (time.process_time() - spent) / 15

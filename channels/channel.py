@@ -42,6 +42,7 @@ class Parcel:
     sha256: str  # hex, of the bytes
     chunks: Callable[[], AsyncIterator[bytes]]
     key: str  # idempotency key, e.g. the message id
+    message: str = ""  # what it says, e.g. "camt.055.001.09", for channels that name it beside the bytes; "": payments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Receipt:
     evidence: str  # "sftp.rename", "http 201", …
     detail: str
     at: datetime
+    waits: bool = False  # the bank executes nothing of it until a person has released it there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,9 @@ while its window is closed, and nothing waits for company past the cut-off.
 
 Where not everything can leave at once (so many messages may be under way, so many payments are in one), what is urgent goes
 first: InstrPrty HIGH and the service levels URGP and SDVA, then what has the earliest cut-off, then what waits longest. What has
-waited for `STARVING` after it was due goes before all of these, the longest-waiting first: so nothing starves.
+waited for `STARVING` after it could have left goes before all of these, the longest-waiting first: so nothing starves. A night
+before a closed window is no such wait. Before all stands what is urgent and would miss its cut-off within `LAST_CALL`, which
+holds up the others for no longer than that.
 
 A request to a bank that answers at once has one head for all of its payments: there each group travels alone.
 """
@@ -23,6 +25,7 @@ from gateway.store.records import PlannedBlock, WaitingGroup
 BLOCKS_MAX = 1_000  # in one message; keeps one transaction of the store small
 NEVER_OPEN = timedelta(days=1)  # until settings that close every day are looked at again
 STARVING = timedelta(minutes=5)  # after a payment was due it gives way to nothing any more
+LAST_CALL = timedelta(minutes=5)  # before its cut-off what is urgent waits for nothing, and for nobody
 _URGENT: Final = frozenset({"URGP", "SDVA"})
 _NO_CUT_OFF: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -73,7 +76,7 @@ def plan_message(
         full = sum(group.count for group in alike) >= transfers_max
         # Stored further ahead than a payment ever waits: the server's clock was wrong by that much, and company is not worth it.
         if full or due <= now or oldest - now > wait:
-            alike.sort(key=lambda group: _place([group], now, wait, None))
+            alike.sort(key=lambda group: _place([group], now, wait, standings.get(_kind(group))))
             return Plan(blocks=_fill(alike, message_id, transfers_max))
         look_again.append(due)
     return Plan(look_again_at=min(look_again, default=None))
@@ -84,10 +87,15 @@ def _place(
 ) -> tuple[int, datetime, datetime]:
     """Where groups of one kind stand in the order; see the module."""
     oldest = min(group.oldest_at for group in alike)
-    if oldest + wait + STARVING <= now:
-        return 0, oldest, oldest
-    cut_off = (None if standing is None else standing.closes_at) or _NO_CUT_OFF
-    return 1 if any(_is_urgent(group) for group in alike) else 2, cut_off, oldest
+    urgent = any(_is_urgent(group) for group in alike)
+    opening = None if standing is None else standing.opening
+    cut_off = _NO_CUT_OFF if opening is None else opening.closes_at
+    if urgent and cut_off - now <= LAST_CALL:
+        return 0, cut_off, oldest
+    could_leave = oldest + wait if opening is None else max(oldest + wait, opening.opens_at)
+    if could_leave + STARVING <= now:
+        return 1, oldest, oldest
+    return 2 if urgent else 3, cut_off, oldest
 
 
 def _is_urgent(group: WaitingGroup) -> bool:

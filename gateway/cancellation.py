@@ -4,9 +4,9 @@
 follow, the bank's status or the statement tells. Neither does the answer prove that the bank has the message of the payment: "no
 original transaction received" is one of its reasons.
 
-The answer to a recall of ours becomes where the recall stands. It is one if it names the recall, by its case or its cancellation
-id, or the payment while a recall of it is with the bank. What fits no recall, or says what is not known, a person is told, with
-the payment beside it.
+The answer to a recall of ours becomes where the recall stands; one that neither cancels nor refuses is kept, and a person told.
+It is one if it names the recall, by its case or its cancellation id, or the payment while a recall of it is with the bank. What
+fits no recall, or says what is not known, a person is told, with the payment beside it.
 """
 
 from formats.report import CancellationStatus
@@ -18,8 +18,8 @@ from gateway.matching import CandidateIndex, Match, News, keys_of, match
 from gateway.news_store import NewsStore
 from gateway.proof import prove
 from gateway.reasons import ours
-from gateway.recall import answer_of, reason_of_answer
-from gateway.store.recalls import Recall, RecallAnswer, RecallState
+from gateway.recall import answer_of, reason_of_answer, wants_a_person
+from gateway.store.recalls import DECIDED, Recall, RecallAnswer, RecallState
 from gateway.store.records import Delivery, NewDiscrepancy, Reason
 from gateway.store.store import Clock
 
@@ -36,7 +36,10 @@ async def answered(store: NewsStore, clock: Clock, origin: Origin, key: str, rec
         return []  # a level that only names what the levels below it are about
     if recall is None or meaning is None or not (recall.recall_id in ids or recall.delivery_state in _WITH_THE_BANK):
         return [say.cancellation_answered(origin, key, record, payment_id=payment_id, delivery_id=delivery_id)]
-    return await _kept(store, clock, origin, key, (recall, record, meaning))
+    told = await _kept(store, clock, origin, key, (recall, record, meaning))
+    if not told and recall.state not in DECIDED and wants_a_person(record, meaning):
+        return [say.cancellation_answered(origin, key, record, payment_id=recall.payment_id, delivery_id=recall.delivery_id)]
+    return told
 
 
 async def recall_rejected(store: NewsStore, origin: Origin, key: str, facts: Facts, delivery: Delivery) -> list[NewDiscrepancy]:

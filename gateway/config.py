@@ -328,7 +328,8 @@ class InstantSettings(Settings):
 
 
 class RecallSettings(Settings):
-    """What the bank agreed about recalls of payments that it has (camt.055 over the route of payments)."""
+    """What the bank agreed about recalls of payments that it has: camt.055 over the route of payments, over EBICS as an order
+    of its own (`[channel.recalls]`)."""
 
     message: str | None = None  # the version it takes, "camt.055.001.09"; None: it takes none
     case: bool = True  # the message opens a case [Case/Id]; some banks want none

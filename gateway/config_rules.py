@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
+from channels.ebics.orders import VERIFYING_OPTION, VERIFYING_TYPES
 from formats import checks
 from formats.bank import BankFormat, UnknownBank, bank_named
 from formats.model import PostalAddress
-from formats.request_versions import CAMT055
 from formats.schemas_own import BrokenSchemas
 from gateway import clock
 from gateway.bank_directory import directory_problem
@@ -34,6 +34,7 @@ from gateway.config_words import did_you_mean, explained
 from gateway.dialogue.settings import dialogue_problems
 from gateway.news import DUPLICATE_CODES
 from gateway.own_schemas import read_schemas
+from gateway.recall_ways import recall_problems
 from gateway.screening_settings import screening_problems
 from gateway.store.address import SYSTEM, BadStoreUrl, is_postgres, postgres_address, sqlite_file
 from gateway.window_settings import window_problems
@@ -75,7 +76,7 @@ def of_connection(settings: ConnectionSettings, file: str, directory: Path) -> I
         *_schemas(settings, directory),
         *_fall_back_codes(settings.instant.fall_back_codes or ()),
         *window_problems(settings),
-        *_recalls(settings),
+        *recall_problems(settings),
     ):
         yield file, key, problem, hint
 
@@ -325,18 +326,26 @@ def _ebics(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
     if longest >= settings.retry.lease_seconds * LEASE_USED:
         hint = f"one message is tried three times: {longest:g} seconds here; a longer lease, or a shorter channel.timeouts.total"
         yield "retry.lease_seconds", "is too short for one message that is not answered", hint
+    yield from _verified_payees(settings.channel)
 
 
-def _recalls(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:
-    """A recall travels the way of the payments; where it would be another order, or no file at all, it does not travel yet."""
-    message = settings.recalls.message
-    if message is None:
+def _verified_payees(channel: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """An order whose payees are verified waits for a person, who has to see the result: some download must bring it."""
+    found, downloads = channel.get("upload"), channel.get("downloads")
+    upload = found if isinstance(found, Mapping) else {}
+    service = upload.get("service")
+    verified = isinstance(service, Mapping) and service.get("option") == VERIFYING_OPTION
+    listed = [one for one in downloads if isinstance(one, Mapping)] if isinstance(downloads, list | tuple) else []
+    if not listed or not (verified or upload.get("order_type") in VERIFYING_TYPES):
         return
-    if message not in CAMT055:
-        yield "recalls.message", f"there is no writer of {message!r}", did_you_mean(message, CAMT055)
-    if settings.channel.get("kind") in {"ebics", "frontend"}:
-        hint = "take the setting out, and ask this bank by its own means"
-        yield "recalls.message", f"recalls are not sent over a channel of kind {settings.channel['kind']!r}", hint
+    services = [one.get("service") for one in listed]
+    told = any(isinstance(one, Mapping) and one.get("option") == "VOP" for one in services)
+    if not told and not any(one.get("order_type") == "VPZ" for one in listed):
+        hint = (
+            'H004: order_type = "VPZ"; H005: service = { name = "REP", option = "VOP", container = "ZIP", message = "pain.002" },'
+            " with the scope that the bank's sheet has"
+        )
+        yield "channel.downloads", "no order fetches the result of the verification of payees", hint
 
 
 def _file_name(settings: ConnectionSettings) -> Iterator[tuple[str, str, str]]:

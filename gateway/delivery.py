@@ -209,7 +209,14 @@ class Courier:
         def chunks() -> AsyncIterator[bytes]:
             return self.store.document_chunks(document_id)
 
-        return Parcel(name=delivery.file_name, size=size, sha256=sha256, chunks=chunks, key=delivery.message_id)
+        return Parcel(
+            name=delivery.file_name,
+            size=size,
+            sha256=sha256,
+            chunks=chunks,
+            key=delivery.message_id,
+            message=delivery.message_name,
+        )
 
     async def _lost_track(self, delivery: Delivery, why: str, *, taken_over: bool = False) -> None:
         await self.recorder.lost_track(delivery, why, self.clock() + self._first_question(), taken_over=taken_over)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from formats.code_tables_cancellation import CANCELLATION_STATUSES
 from formats.report import CancellationStatus
 from gateway.masking import mask_text
 from gateway.matching import News, NoMatch
@@ -241,27 +242,17 @@ def duplicate_reported(origin: Origin, key: str, delivery: Delivery | None) -> N
     )
 
 
-# The words of camt.029: of the answer as a whole (ISO external code set, investigation execution confirmation) and of the levels.
-_CANCELLATION = {
-    "CNCL": ("cancelled", "已撤销"),
-    "ACCR": ("cancelled", "已撤销"),
-    "PACR": ("cancelled in part", "部分撤销"),
-    "RJCR": ("not cancelled", "未撤销"),
-    "PDCR": ("still open", "处理中"),
-}
-
-
 def cancellation_answered(
     origin: Origin, key: str, record: CancellationStatus, *, payment_id: str | None, delivery_id: str | None
 ) -> NewDiscrepancy:
     word = record.status or record.investigation_status or ""
-    en, zh = _CANCELLATION.get(word, ("a word not known here", "含义未知"))
+    en, zh = CANCELLATION_STATUSES.get(word, ("This word is not known here.", "含义未知。"))
     return origin.discrepancy(
         f"cancellation:{key}",
         "cancellation_answered",
-        f"The bank answered a request for cancellation: {word or 'no status'} ({en}). No payment was moved; the bank's status or "
+        f"The bank answered a request for cancellation: {word or 'no status'}. {en} No payment was moved; the bank's status or "
         "statement decides.",
-        f"银行答复撤销请求：{word or '无状态'}（{zh}）。未改变任何付款状态，请以银行状态报告或对账单为准。",
+        f"银行答复撤销请求：{word or '无状态'}。{zh}未改变任何付款状态，请以银行状态报告或对账单为准。",
         {
             "level": record.level,
             "status": record.status,

@@ -64,7 +64,8 @@ class Recorder:
         """The other side has it."""
         evidence = Evidence(found_at=receipt.at, source=receipt.evidence, verdict="arrived", detail=receipt.detail)
         try:
-            await self.arrived(sending, DeliveryEvent.CONFIRMED, evidence, ours("confirmed"))
+            why = ours("waits-for-release" if receipt.waits else "confirmed")
+            await self.arrived(sending, DeliveryEvent.CONFIRMED, evidence, why)
         except Stale:
             await self._confirmed_late(sending, evidence)
 

@@ -62,10 +62,11 @@ def _added(amounts: list[tuple[str | None, str | None]], *, own: bool) -> Pays |
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Whether this gateway sent the order: `ours`. `matches`: the document that it stored has the digest that the bank wants
-    signed."""
+    signed. `delivery_id`: of the message that it is."""
 
     ours: bool
     matches: bool = False
+    delivery_id: str | None = None
 
 
 LOOKED_AT_MAX: Final = 500
@@ -89,5 +90,5 @@ async def origin(store: Store, profile: EbicsProfile, connection_id: str, conten
         digest = hashlib.sha256()
         async for piece in store.document_chunks(delivery.document_id):
             digest.update(normalised(piece))
-        return Origin(ours=True, matches=digest.digest() == content.digest)
+        return Origin(ours=True, matches=digest.digest() == content.digest, delivery_id=delivery.delivery_id)
     return Origin(ours=False)

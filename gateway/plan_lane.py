@@ -119,6 +119,9 @@ class PlanLane:
             return self._occurrence(turn, due, OccurrenceState.SKIPPED, detail="the standing order is paused")
         if due.due_date in turn.order.schedule.skip:
             return self._occurrence(turn, due, OccurrenceState.SKIPPED, detail="this day is left out")
+        if due.execution.left_out:
+            words = "the bank does not work on this day, and the order pays on bank days only (shift SKIP)"
+            return self._occurrence(turn, due, OccurrenceState.SKIPPED, detail=words)
         today = turn.days.today(turn.now)
         missed = due.execution.day < today
         if missed and not turn.order.late:

@@ -51,6 +51,10 @@ _OURS: dict[str, tuple[str, str]] = {
     "bankgate.batched": ("Put into a message to the bank.", "已编入发往银行的报文。"),
     "bankgate.sent": ("The bank has the message; its verdict is awaited.", "银行已收到报文，等待银行处理结果。"),
     "bankgate.confirmed": ("The bank's side confirmed that it has the message.", "银行端已确认收到报文。"),
+    "bankgate.waits-for-release": (
+        "The bank has the message. It verifies the payees and executes nothing until a person has released the order there.",
+        "银行已收到报文，正在核验收款人；须由人工在银行端放行后才会执行。",
+    ),
     "bankgate.not-sent": ("Nothing left us; it will be tried again.", "尚未发出，将自动重试。"),
     "bankgate.in-doubt": (
         "The bank may or may not have the message. It is not sent again until that is known.",
@@ -135,6 +139,10 @@ _OURS: dict[str, tuple[str, str]] = {
         "该付款的撤销请求未能送达银行，请致电银行或重新提交请求。",
     ),
     "bankgate.recall-pending": ("The bank has not decided about the cancellation yet.", "银行尚未就撤销请求作出决定。"),
+    "bankgate.recall-unclear": (
+        "The bank answered the request to cancel this payment and neither cancels nor refuses. A person has to read its answer.",
+        "银行已答复撤销请求，但既未同意也未拒绝，须由人工阅读答复内容。",
+    ),
     "bankgate.recall-accepted": (
         "The bank accepts the cancellation: the money is to come back. It is back when the payment is returned or rejected.",
         "银行已接受撤销请求，款项将退回；以付款的退回或拒绝状态为准。",

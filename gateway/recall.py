@@ -7,7 +7,7 @@ ExternalInvestigationExecutionConfirmation1Code (CNCL, CWFW and others).
 
 from typing import Final
 
-from formats.code_tables_cancellation import CANCELLATION_REASONS, CANCELLATION_REFUSALS
+from formats.code_tables_cancellation import CANCELLATION_REASONS, CANCELLATION_REFUSALS, CANCELLATION_STATUSES
 from formats.model import Party
 from formats.model_requests import (
     CancellationReason,
@@ -31,12 +31,22 @@ _ANSWERS: Final = {
     "PDCR": RecallState.PENDING,
     "FTNA": RecallState.PENDING,
 }
+PARTLY: Final = frozenset({"PACR", "PECR"})
+"""Of several payments some: of the single one that a recall of ours names, it says nothing by itself."""
 
 
 def answer_of(record: CancellationStatus) -> RecallState | None:
-    """What an answer means for a single payment; None: nothing that is known for certain. The status of the payment itself
-    counts, else that of the whole investigation."""
-    return _ANSWERS.get(record.status or record.investigation_status or "")
+    """What an answer means for a single payment. The status of the payment itself counts, else that of the whole investigation.
+    UNCLEAR: a word of the code set that neither cancels nor refuses (a payment is started instead, the payment was right, …).
+    None: no word of it."""
+    status = record.status or record.investigation_status or ""
+    return _ANSWERS.get(status) or (RecallState.UNCLEAR if status in CANCELLATION_STATUSES else None)
+
+
+def wants_a_person(record: CancellationStatus, meaning: RecallState) -> bool:
+    """Whether somebody has to read an answer that was kept. Above a single payment "in part" announces what is said below."""
+    status = record.status or record.investigation_status
+    return meaning is RecallState.UNCLEAR and not (status in PARTLY and record.level in {"message", "payment_information"})
 
 
 def reason_of_answer(record: CancellationStatus) -> Reason:

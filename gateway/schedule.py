@@ -4,6 +4,7 @@ A due date follows from the rule alone, and names its payment for good; the exec
 may move while a bank's calendar becomes known. So a payment is neither lost nor made twice when a holiday is announced.
 
 Source of the shifts: ISDA 2006 Definitions, section 4.12, "Business Day Convention" (Following, Preceding, Modified Following).
+Leaving a day out is ours (docs/plans.md).
 """
 
 from calendar import monthrange
@@ -34,6 +35,7 @@ class Shift(StrEnum):
     FOLLOWING = "following"
     PRECEDING = "preceding"
     MODIFIED_FOLLOWING = "modified_following"
+    SKIP = "skip"  # there is no payment for a due date on which the bank does not work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +59,18 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Shifted:
-    """An execution date. `known`: whether the calendar knows the days that were looked at; if not, nothing was shifted."""
+    """An execution date. `known`: whether the calendar knows the days that were looked at; if not, nothing was shifted, nor left
+    out. `left_out`: the bank does not work on that day, and the rule makes no payment for it."""
 
     day: date
     known: bool = True
+    left_out: bool = False
+
+
+def usual_shift(frequency: Frequency, interval: int) -> Shift:
+    """Where an order says none. A payment for every day is one for every bank day: shifted, Saturday's, Sunday's and Monday's
+    would all be paid on Monday. Every other due date has its own payment, on the next bank day."""
+    return Shift.SKIP if frequency is Frequency.DAILY and interval == 1 else Shift.FOLLOWING
 
 
 def due_dates(schedule: Schedule) -> Iterator[date]:
@@ -83,6 +93,8 @@ def shifted(due: date, shift: Shift, bank_day: Callable[[date], BankDay]) -> Shi
         return Shifted(due, standing is not BankDay.UNKNOWN)
     if standing is BankDay.UNKNOWN:
         return Shifted(due, known=False)
+    if shift is Shift.SKIP:
+        return Shifted(due, left_out=True)
     found = _next_open(due, -_DAY if shift is Shift.PRECEDING else _DAY, bank_day)
     if found is not None and shift is Shift.MODIFIED_FOLLOWING and found.month != due.month:
         found = _next_open(due, -_DAY, bank_day)

@@ -18,6 +18,7 @@ from simulator.fast_writer import STATUS_REPORT
 from simulator.ledger import Answer, Ledger, LedgerDown, Refusal
 from simulator.moods import INSTANT_REFUSAL, Mood, Moods
 from simulator.outgoing import Item, Outgoing
+from simulator.recalling import RESOLUTION, SILENT, resolution, verdict, wishes
 from simulator.records import Records
 from simulator.refusing import asks_instant, refusal
 from simulator.seals import open_file
@@ -49,6 +50,7 @@ class Bank:
         self.moods = moods
         self.records = records
         self.counts: Counter[str] = Counter()
+        self.recalled: Counter[str] = Counter()  # how often each request for cancellation came, by its id
         self.outgoing = Outgoing(moods, records, self.counts)
         self._owners = {account: customer for customer in customers.values() for account in customer.settings.accounts}
         self._queue: asyncio.Queue[Received] = asyncio.Queue()
@@ -173,7 +175,7 @@ class Bank:
         except KeyUnavailable as error:
             self._quarantine(received, "key.unavailable", error)
             return
-        if await self._refused_instant(received, opened):
+        if await self._refused_instant(received, opened) or await self._asked_back(received, opened):
             opened.unlink()
             return
         try:
@@ -209,6 +211,28 @@ class Bank:
         path = customer.tree.answers / f"{number:08d}-{STATUS_REPORT}.xml"
         path.write_bytes(report)
         await self.outgoing.accept(Item(customer, STATUS_REPORT, path))
+        return True
+
+    async def _asked_back(self, received: Received, opened: Path) -> bool:
+        """Whether the file is a request for cancellation; then it is answered, and the ledger never sees it."""
+        customer = received.customer
+        found = await asyncio.to_thread(wishes, opened)
+        if found is None:
+            return False
+        payments = await self._persist(self.ledger.payments)
+        setting = self.moods.take(Mood.RECALLS, customer.id)
+        mood = None if setting is None else str(setting.value)
+        received.path.rename(customer.tree.done / received.path.name)  # first: one that was answered is not answered again
+        self.records.settle(customer.id, received.name, "recalls", "")
+        customer.counts["recalls"] += len(found)
+        self.recalled.update(wish.cancellation_id for wish in found)
+        if not found or mood == SILENT:
+            return True
+        number = self.records.next("answer")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
+        path = customer.tree.answers / f"{number:08d}-{RESOLUTION}.xml"
+        path.write_bytes(resolution(number, created, [(wish, *verdict(wish, payments, mood)) for wish in found]))
+        await self.outgoing.accept(Item(customer, RESOLUTION, path))
         return True
 
     async def _submit(self, customer: Customer, file: Path) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from simulator.ebics.moods import fault_in
+from simulator.recalling import SILENT, STATUSES
 
 EVERYONE = "*"
 
@@ -20,6 +21,7 @@ class Mood(StrEnum):
     CUT_AT_BYTE = "cut_at_byte"  # door: cuts the connection when byte `value` of an upload has come; takes nothing
     TAKE_TWICE = "take_twice"  # feeds the file to the ledger a second time
     REFUSE_INSTANT = "refuse_instant"  # rejects a file of instant payments with reason code `value`; the ledger never sees it
+    RECALLS = "recalls"  # answers a request for cancellation with `value`; see `simulator.recalling`
     SILENT = "silent"  # withholds an answer for good
     DELAY_ANSWERS_SECONDS = "delay_answers_seconds"  # serves an answer `value` seconds late
     REORDER = "reorder"  # holds the next `count` answers until all have come, then serves them last first
@@ -46,6 +48,7 @@ DUPLICATES = (
 
 INSTANT_REFUSAL = "AB06"  # ExternalStatusReason1Code: a bank on the way did not answer in time
 _REASON_CODE = re.compile(r"[A-Z0-9]{4}")
+_VERDICT = re.compile(rf"({'|'.join(STATUSES)})(/[A-Z0-9]{{4}})?")
 
 
 class BadMood(ValueError):
@@ -94,6 +97,8 @@ class Moods:
             value = value or INSTANT_REFUSAL
             if not isinstance(value, str) or not _REASON_CODE.fullmatch(value):
                 raise BadMood("refuse_instant: value is a reason code of four letters and digits, such as AB06")
+        if mood is Mood.RECALLS and not (value == SILENT or (isinstance(value, str) and _VERDICT.fullmatch(value))):
+            raise BadMood("recalls: value is ACCR, RJCR or PDCR, where wanted with a reason (RJCR/CUST), or silent")
         if mood is Mood.DUPLICATE_ANSWERS:
             value = value or DUPLICATES[0]
             if value not in DUPLICATES:

@@ -93,7 +93,7 @@ class PayeeService:
         said: dict[str, Any] = {"requestId": question["requestId"], "id": f"vop-{len(self.asked)}"}
         holder = self.holders.get(account)
         if holder is None:
-            return said | _by_name(name)
+            return said | by_name(name)
         if _folded(holder) == _folded(name):
             return said | {"partyNameMatch": "MTCH"}
         if SequenceMatcher(None, _folded(holder), _folded(name), autojunk=False).ratio() >= _ALIKE:
@@ -161,7 +161,8 @@ def add_payee(application: web.Application, service: PayeeService) -> None:
     application.router.add_post("/payee", post)
 
 
-def _by_name(name: str) -> dict[str, Any]:
+def by_name(name: str) -> dict[str, Any]:
+    """The answer of a payee's bank that is in nobody's books: the last word of the name decides."""
     word = name.rpartition(" ")[2].casefold()
     if word == "close":
         return {"partyNameMatch": "CMTC", "matchedName": f"{name.rpartition(' ')[0]} Closely"}

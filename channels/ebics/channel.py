@@ -48,6 +48,9 @@ from channels.references import References
 HAC_AGE: Final = timedelta(seconds=20)
 """So long one customer protocol answers for all orders that are older than it: a turn of the gateway asks about several."""
 _NEVER_LEFT: Final = "the last segment never left: the bank has no whole order"
+WAITS_FOR_RELEASE: Final = (
+    "the bank verifies the payees first and executes nothing of it until it is released there: bankgate ebics waiting"
+)
 _CLOCKS: Final = timedelta(minutes=10)  # by which the bank's clock may be behind ours
 
 
@@ -121,14 +124,21 @@ class EbicsChannel:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     async def send(self, parcel: Parcel) -> Receipt:
-        """See `Channel.send`. Evidence: "ebics <return code>", or what was found where these bytes had been sent before.
+        """See `Channel.send`. Evidence: "ebics <return code>", or what was found where these bytes had been sent before."""
+        receipt = await self._send(parcel)
+        ordered = self._profile.ordered(parcel.message)
+        if ordered is None or not ordered.verifies_payees:
+            return receipt
+        return replace(receipt, detail=f"{receipt.detail}; {WAITS_FOR_RELEASE}", waits=True)
 
-        Sent again after a doubt was decided: the bank is asked once more, and only then a new transaction is begun.
-        """
+    async def _send(self, parcel: Parcel) -> Receipt:
+        """Sent again after a doubt was decided: the bank is asked once more, and only then a new transaction is begun."""
         fit_to_send(parcel, self._profile.file_bytes_max)
-        if self._profile.upload is None:
-            raise NotSent("[channel.upload] is missing: this route sends nothing")
-        order = self._profile.upload.order()
+        ordered = self._profile.ordered(parcel.message)
+        if ordered is None:
+            missing = "recalls" if self._profile.upload else "upload"
+            raise NotSent(f"[channel.{missing}] is missing: this route does not send {parcel.message or 'anything'}")
+        order = ordered.order()
         note, stands = await open_upload(self._here, parcel)
         if stands is not None and stands.state.outcome is Outcome.ACCEPTED:
             known = _by_notes(stands.state)
@@ -180,7 +190,8 @@ class EbicsChannel:
                 return FateReport(fate=Fate.DID_NOT_ARRIVE, evidence="ebics.notes", detail=_NEVER_LEFT, proved=True)
             if (known := _by_notes(stands.state)) is not None:
                 return known
-            order = self._profile.upload.order() if self._profile.upload else orders.upload(stands.state.order_type)
+            ordered = self._profile.ordered(parcel.message)
+            order = ordered.order() if ordered else orders.upload(stands.state.order_type)
             _, report = await self._settled(await self._here.ready(), order, parcel, note, stands)
         except Exception as problem:  # asking failed: that says nothing about the order
             return _unknown("none", f"asking failed: {_words(problem)}")

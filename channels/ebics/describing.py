@@ -70,7 +70,7 @@ async def lacking(here: Correspondent) -> tuple[str, ...]:
     """What is set to be sent or fetched and the bank does not list among our rights (HTD), in words. A bank that does not tell
     them is no problem."""
     profile = here.profile
-    wanted = [("upload", profile.upload.order())] if profile.upload else []
+    wanted = [(where, sent.order()) for where, sent in profile.uploads]
     wanted += [(f"downloads[{place}]", found.order()) for place, found in enumerate(profile.downloads)]
     try:
         data = await inquire(await here.ready(), orders.download("HTD"))

@@ -47,6 +47,18 @@ class Service:
         return "/".join(part or "-" for part in parts)
 
 
+VERIFYING_TYPES: Final = frozenset({"CTV", "CIV"})
+VERIFYING_OPTION: Final = "VOI"
+"""How orders are named whose payees the bank verifies before they are authorised: in H004, and by the service option in H005. A
+signature that comes with one counts for nothing; it waits at the bank, and is released or cancelled there once the result is
+told (docs/payee.md)."""
+
+
+def verifies_payees(order_type: str | None, service: Service | None) -> bool:
+    """Whether an order of this name waits at the bank for its release after the payees were verified."""
+    return order_type in VERIFYING_TYPES if service is None else service.option == VERIFYING_OPTION
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
     """StandardOrderParams."""

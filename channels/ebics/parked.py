@@ -98,7 +98,9 @@ class ParkedOrders:
             if last is not None and last.completed:
                 raise Gone(f"{problem}. Our signature went out before and may have been the last one it waited for") from None
             raise
-        if self._signed_by_us(found.state.signers):
+        # A signature that came with an order whose payees are verified counts for nothing, though a bank may list it.
+        verified = orders.verifies_payees(found.order.order_type, found.order.service)
+        if self._signed_by_us(found.state.signers) and not (verified and found.order.ready):
             return Done.ALREADY
         state = await give_signature(session, orders.sign_parked(self._named(found.order)), digest, note, last)
         return _ended(state)

@@ -1,6 +1,6 @@
 """The settings of an EBICS route: the bank's parameter sheet as data."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
@@ -16,6 +16,10 @@ from keys.profile_base import Reference, passphrase_problem
 OrderType = Annotated[str, Field(pattern=r"^[A-Z0-9]{3}$")]
 Token = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^\S+$")]
 Line = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+RECALLS: Final = "camt.055."
+"""How the names of messages begin that ask for a payment back."""
 
 
 class KeySettings(Settings):
@@ -79,6 +83,11 @@ class UploadSettings(OrderSettings):
     authorised: bool = True  # our signature authorises the order; false: it is released at the bank by other means
     park: bool = False  # H005: if our signature does not suffice, the order waits for others (EDS)
 
+    @property
+    def verifies_payees(self) -> bool:
+        """Whether the bank verifies the payees first and waits for the release (`orders.verifies_payees`)."""
+        return orders.verifies_payees(self.order_type, None if self.service is None else self.service.service())
+
     def order(self) -> orders.Order:
         if self.service is not None:
             business = orders.BusinessUpload(service=self.service.service(), authorised=self.authorised, park=self.park)
@@ -135,7 +144,8 @@ class EbicsProfile(Settings):
     by_authority: bool = False  # keys go in certificates of an authority that the bank trusts (H3K), without a letter
     bank_key_digest: DigestKind | None = None  # by which hash we name the bank's keys; None: certificate in H005
 
-    upload: UploadSettings | None = None  # None: this route sends nothing
+    upload: UploadSettings | None = None  # of payments; None: this route sends none
+    recalls: UploadSettings | None = None  # of camt.055, an order of its own in the bank's table; None: this route sends none
     downloads: tuple[DownloadSettings, ...] = ()
     segment_chars: int = Field(default=SEGMENT_CHARS, ge=4, le=SEGMENT_CHARS_MAX, multiple_of=4)
     file_bytes_max: Bytes = 2 << 30
@@ -182,6 +192,16 @@ class EbicsProfile(Settings):
     def key_references(self) -> tuple[str, ...]:
         return (self.signature.key, self.authentication.key, self.encryption.key)
 
+    def ordered(self, message: str) -> UploadSettings | None:
+        """How a message of this name ("camt.055.001.09") is ordered; None: this route does not send it."""
+        return self.recalls if message.startswith(RECALLS) else self.upload
+
+    @property
+    def uploads(self) -> tuple[tuple[str, UploadSettings], ...]:
+        """What is sent, each with the name of its setting."""
+        named = (("upload", self.upload), ("recalls", self.recalls))
+        return tuple((where, found) for where, found in named if found is not None)
+
     @property
     def path(self) -> str:
         """What is asked for on the bank's server."""
@@ -217,15 +237,16 @@ class EbicsProfile(Settings):
     def _fits(self) -> Self:
         _ = self.subscriber  # raises ValueError in words of its own
         business = self.version == "H005"
-        named = [("upload", self.upload)] if self.upload else []
-        for where, order in (*named, *((f"downloads[{place}]", found) for place, found in enumerate(self.downloads))):
+        downloads = ((f"downloads[{place}]", found) for place, found in enumerate(self.downloads))
+        for where, order in (*self.uploads, *downloads):
             if (order.service is not None) is not business:
                 wanted = "service (its BTF)" if business else "order_type or file_format"
                 raise ValueError(f"{where}: {self.version} names an order by {wanted}")
         if len(set(self.key_references)) != 3:
             raise ValueError("signature, authentication and encryption are three different keys")
-        if self.version == "H004" and self.upload is not None and self.upload.park:
-            raise ValueError("upload.park: H004 knows no such flag; the bank's agreement decides it")
+        for where, sent in self.uploads:
+            if self.version == "H004" and sent.park:
+                raise ValueError(f"{where}.park: H004 knows no such flag; the bank's agreement decides it")
         if self.with_certificates:
             for name in ("signature", "authentication", "encryption"):
                 if getattr(self, name).certificate_reference is None:

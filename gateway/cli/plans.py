@@ -1,5 +1,6 @@
 """`bankgate plans`: beneficiaries, templates and standing orders of a running service."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -88,8 +89,10 @@ def search(
 ) -> None:
     """Find beneficiaries."""
     request = {"query": query, "limit": limit}
-    found = service_call(service.as_target(), "PlanService", "SearchBeneficiaries", request).get("beneficiaries", [])
-    _table(found, as_json=as_json)
+    answer = service_call(service.as_target(), "PlanService", "SearchBeneficiaries", request)
+    _table(answer.get("beneficiaries", []), as_json=as_json)
+    if answer.get("more_may_fit") and not as_json:
+        out().print("very many fit, and not all were looked at: type more / 匹配过多，未全部检索，请输入更多字符", markup=False)
 
 
 @app.command("show")
@@ -105,6 +108,32 @@ def show(beneficiary_id: Id, *, service: connect.Service, as_json: Json = False)
         fields = ", ".join(change.get("fields", ())) or _word(change.get("state"))
         words = f"version {change.get('version')}, {change.get('changed_by')}: {fields}  {change.get('reason', '')}"
         out().print(f"{change.get('changed_at', '')[:19]} {words}", markup=False)
+
+
+@app.command("fill")
+@connect.calls_a_service
+def fill(
+    template_id: Annotated[str, typer.Argument(metavar="TEMPLATE", help="As the caller gave it.", show_default=False)],
+    *,
+    reference: Annotated[str, typer.Option(help="The payment_reference of the payment.")] = "",
+    beneficiary: Annotated[str, typer.Option(help="Another beneficiary than the template's.")] = "",
+    value: Annotated[list[str] | None, typer.Option(help="BLANK=VALUE, as often as there are blanks.")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Add it to this .jsonl, which `submit` takes. Absent: shown.")] = None,
+    service: connect.Service,
+) -> None:
+    """Fill in a template. Nothing is stored or paid: what comes out is a payment to look at and submit."""
+    values = dict(one.partition("=")[::2] for one in value or ())
+    if len(values) < len(value or ()) or not all("=" in one for one in value or ()):
+        raise CommandFailed("--value takes BLANK=VALUE, each blank once", USAGE)
+    request = {"template_id": template_id, "beneficiary_id": beneficiary, "values": values, "payment_reference": reference}
+    answer = service_call(service.as_target(), "PlanService", "FillTemplate", request)
+    if open_blanks := answer.get("open_blanks"):
+        raise CommandFailed(f"there is no value for {', '.join(open_blanks)}: --value BLANK=VALUE")
+    if to is None:
+        print_json(answer["payment"])
+        return
+    with to.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(answer["payment"], ensure_ascii=False) + "\n")
 
 
 @app.command("pause")

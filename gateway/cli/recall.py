@@ -28,4 +28,5 @@ def recall(
     found = answer["recall"]
     state = found.get("state", "").removeprefix("RECALL_STATE_").lower()
     why = reason_words(found.get("answer_reason"), language)
-    out().print(f"{found['recall_id']}  {state}  {found.get('answer_status', '')} {why}".rstrip(), markup=False)
+    said = " ".join(filter(None, (found.get("answer_status"), found.get(f"answer_text_{language.value}"), why)))
+    out().print(f"{found['recall_id']}  {state}  {said}".rstrip(), markup=False)

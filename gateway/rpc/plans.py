@@ -61,8 +61,8 @@ class PlanServicer(Servicer, services.PlanServiceServicer):
 
     @unary("read")
     async def SearchBeneficiaries(self, caller: Caller, request: pb.SearchBeneficiariesRequest) -> pb.SearchBeneficiariesResponse:
-        found = await self.gateway.search_beneficiaries(caller, request.query, request.limit)
-        return pb.SearchBeneficiariesResponse(beneficiaries=[beneficiary_message(plan) for plan in found])
+        found, whole = await self.gateway.search_beneficiaries(caller, request.query, request.limit)
+        return pb.SearchBeneficiariesResponse(beneficiaries=[beneficiary_message(plan) for plan in found], more_may_fit=not whole)
 
     @unary("submit")
     async def PutTemplate(self, caller: Caller, request: pb.PutTemplateRequest) -> pb.PutTemplateResponse:

@@ -13,7 +13,7 @@ from bankgate.v1 import plans_pb2 as pb
 from gateway.errors import BadRequest
 from gateway.rpc.convert import date_of
 from gateway.rpc.forms import form_of
-from gateway.schedule import Frequency, Schedule, Shift
+from gateway.schedule import Frequency, Schedule, Shift, usual_shift
 from gateway.standing_order import STARTS_TODAY, StandingOrder, decoded
 from gateway.store.plans import Occurrence, OccurrenceState, Plan, PlanState
 from gateway.templates import blanks
@@ -153,7 +153,7 @@ def _schedule(message: pb.Schedule) -> Schedule:
     if shift is None:
         if message.shift != pb.DAY_SHIFT_UNSPECIFIED:
             raise BadRequest(f"{where}.shift", f"one of {', '.join(f'DAY_SHIFT_{one.name}' for one in Shift)}")
-        shift = Shift.FOLLOWING
+        shift = usual_shift(frequency, message.interval or 1)
     skip = {_date(day, f"{where}.skip[{place}]") for place, day in enumerate(message.skip)}
     return Schedule(
         frequency=frequency,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from bankgate.v1 import types_pb2 as pb
+from formats.codes import explain_cancellation
 from gateway.rpc.present import moment, reason_message
 from gateway.store.recalls import Recall, RecallState
 from gateway.store.records import Reason
@@ -12,6 +13,7 @@ _STATES: Final = {state: pb.RecallState.Value(f"RECALL_STATE_{state.name}") for 
 
 def recall_message(recall: Recall) -> pb.Recall:
     """A recall as the caller sees it."""
+    english, chinese = explain_cancellation(recall.answer_status) if recall.answer_status else ("", "")
     return pb.Recall(
         recall_id=recall.recall_id,
         state=_STATES[recall.state],
@@ -24,4 +26,6 @@ def recall_message(recall: Recall) -> pb.Recall:
         answer_status=recall.answer_status or "",
         answer_reason=None if recall.answer_reason == Reason() else reason_message(recall.answer_reason),
         answered_at=moment(recall.answered_at),
+        answer_text_en=english,
+        answer_text_zh=chinese,
     )

@@ -10,9 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.store.records import NewDiscrepancy
+
+FEW: Final = 3_000
+"""Words that begin alike, up to which all of them are looked at in a search."""
+WALKED: Final = (64, 2_000)
+"""So many beneficiaries are looked at, the best first, where every beginning of a search is more common than that: those used
+lately, then as many of the others; and so many where these were not enough."""
 
 
 class PlanKind(StrEnum):
@@ -140,9 +146,10 @@ class PlanStore(Protocol):
 
     async def search_plans(
         self, caller: str, beginnings: Sequence[Sequence[str]], *, used_since: datetime, limit: int
-    ) -> list[Plan]:
-        """The caller's active plans that have, for each of these, a word that begins with one of its beginnings. Those used since
-        that moment first, and of them the most used; then the last used."""
+    ) -> tuple[list[Plan], bool]:
+        """The caller's active beneficiaries that have, for each of these, a word that begins with one of its beginnings. Those
+        used since that moment first, and of them the most used; then the last used. False: so many fit that not all were looked
+        at, which takes more than `FEW` words for each beginning, and more beneficiaries than are `WALKED`."""
 
     async def use_plan(self, key: PlanKey) -> None:
         """Counts one use more. Passes over what is not there."""

@@ -19,12 +19,13 @@ class RecallState(StrEnum):
     SENT = "sent"
     IN_DOUBT = "in_doubt"  # the bank may or may not have the request
     PENDING = "pending"  # the bank has not decided yet
+    UNCLEAR = "unclear"  # it answered, and neither cancels nor refuses: a person reads what it says
     ACCEPTED = "accepted"  # the money is to come back; that it did, only the bank's news of the payment tells
     REFUSED = "refused"  # the payment stands
     FAILED = "failed"  # the request never reached the bank
 
 
-ANSWERS: Final = frozenset({RecallState.PENDING, RecallState.ACCEPTED, RecallState.REFUSED})
+ANSWERS: Final = frozenset({RecallState.PENDING, RecallState.UNCLEAR, RecallState.ACCEPTED, RecallState.REFUSED})
 DECIDED: Final = frozenset({RecallState.ACCEPTED, RecallState.REFUSED})
 OVER: Final = frozenset({RecallState.REFUSED, RecallState.FAILED})  # after it another one may be asked for
 RECALLABLE: Final = frozenset({PaymentState.SENT, PaymentState.ACCEPTED, PaymentState.SETTLED})
@@ -37,6 +38,12 @@ _BY_DELIVERY: Final = {
     DeliveryState.REFUSED: RecallState.FAILED,
     DeliveryState.ABANDONED: RecallState.FAILED,
 }
+
+
+def says_nothing_new(known: "Recall", answer: "RecallAnswer") -> bool:
+    """Whether an answer changes nothing: the same again, or one that decides nothing after one that did."""
+    same = known.state is answer.state and (answer.state in DECIDED or known.answer_status == answer.status)
+    return same or (known.state in DECIDED and answer.state not in DECIDED)
 
 
 def state_of(answer: RecallState | None, delivery: DeliveryState | None) -> RecallState:
@@ -119,4 +126,4 @@ class RecallStore(Protocol):
 
     async def answer_recall(self, answer: RecallAnswer, reason: Reason) -> bool:
         """Keeps an answer, with an event of the payment; the same again changes nothing, and what is decided is not undone by
-        "pending". False: the opposite was decided before, and nothing was changed."""
+        an answer that decides nothing. False: the opposite was decided before, and nothing was changed."""

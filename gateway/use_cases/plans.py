@@ -134,8 +134,8 @@ class Plans(Payments):
         found, following = await one_page(page)
         return [plan for plan in found if await self._reaches(caller, "read", plan)], following
 
-    async def search_beneficiaries(self, caller: Caller, query: str, limit: int) -> list[Plan]:
-        """Hints; see plans.proto. Raises BadRequest."""
+    async def search_beneficiaries(self, caller: Caller, query: str, limit: int) -> tuple[list[Plan], bool]:
+        """Hints, and whether all that fit were looked at; see plans.proto. Raises BadRequest."""
         self._authorise(caller, "read")
         if limit < 0 or limit > HINTS_MAX:
             raise BadRequest("limit", f"between 1 and {HINTS_MAX}")
@@ -335,7 +335,7 @@ class Plans(Payments):
         upcoming = tuple(
             Upcoming(
                 due=due,
-                skipped=plan.state is PlanState.PAUSED or due.due_date in order.schedule.skip,
+                skipped=plan.state is PlanState.PAUSED or due.due_date in order.schedule.skip or due.execution.left_out,
                 open_blanks=source.filled(values_of(order, due)).open,
             )
             for due in islice(dues(order, days, plan.handled_until or date.min), following)

@@ -4,6 +4,7 @@ from gateway.callers import Caller
 from gateway.errors import BadRequest, TooLate
 from gateway.payment import new_payment_id
 from gateway.recall import NOTE_MAX, REASONS
+from gateway.recall_ways import no_way
 from gateway.store.recalls import OVER, RECALLABLE, NewRecall, Recall
 from gateway.store.records import Payment
 from gateway.store.store import Stale
@@ -34,12 +35,8 @@ class Recalls(Payments):
         if known and known[0].state not in OVER:
             return payment, known[0]
         settings = self._configuration.connections.get(payment.connection_id)
-        if settings is None or settings.recalls.message is None:
-            raise TooLate(
-                f"connection {payment.connection_id!r} sends no recalls ([recalls] message is not set): ask the bank by its own"
-                " means",
-                payment.state.value,
-            )
+        if (why := no_way(settings, payment.connection_id)) is not None:
+            raise TooLate(why, payment.state.value)
         try:
             recall, _ = await self._store.request_recall(
                 NewRecall(

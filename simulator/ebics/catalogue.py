@@ -12,14 +12,18 @@ from lxml import etree
 
 from simulator.ebics.names import Fault
 from simulator.ebics.requests import Element, Request, child_of, names_of
+from simulator.ebics.verifying import OPTION, REPORT
 
 UPLOAD_TYPES: Final = {
     "CCT": "SEPA credit transfers",
+    "CTV": "SEPA credit transfers, payees verified first",
     "CCU": "urgent credit transfers",
     "CIP": "instant credit transfers",
+    "CIV": "instant credit transfers, payees verified first",
     "XE2": "Swiss credit transfers",
     "CDD": "SEPA direct debits, core",
     "CDB": "SEPA direct debits, B2B",
+    "C55": "requests for cancellation, camt.055",  # this bank's own name: no public table that we know has one
     "FUL": "files by name of their format",
 }
 DOWNLOAD_TYPES: Final = {  # H004: kind of file, whether zipped, description
@@ -28,7 +32,9 @@ DOWNLOAD_TYPES: Final = {  # H004: kind of file, whether zipped, description
     "C52": ("camt.052", True, "account reports"),
     "C53": ("camt.053", True, "statements"),
     "C54": ("camt.054", True, "notifications"),
+    "C29": ("camt.029", True, "answers to requests for cancellation"),  # likewise
     "CRZ": ("pain.002", True, "status reports"),
+    "VPZ": (REPORT, True, "results of the verification of payees"),
     "Z01": ("pain.002", True, "status reports, Switzerland"),
     "Z52": ("camt.052", True, "account reports, Switzerland"),
     "Z53": ("camt.053", True, "statements, Switzerland"),
@@ -81,9 +87,16 @@ UPLOAD_SERVICES: Final = (
     *_rows("SCT", "DE", "pain.001", ("", "03", "09")),
     *_rows("SCT", "", "pain.001", ("", "09")),
     *_rows("SCT", "DE", "pain.001", ("", "09"), option="URG"),
+    *(
+        row
+        for scope in ("DE", "AT", "")
+        for name in ("SCT", "SCI")
+        for row in _rows(name, scope, "pain.001", ("",), option=OPTION)
+    ),
     *_rows("SCI", "DE", "pain.001", ("", "03", "09")),
     *_rows("SCI", "", "pain.001", ("", "09")),
     *_rows("MCT", "CH", "pain.001", ("", "03", "09")),
+    *_rows("SCT", "DE", "camt.055", ("", "09")),
     *_rows("SDD", "DE", "pain.008", ("", "02", "08"), option="COR"),
     *_rows("SDD", "DE", "pain.008", ("", "02", "08"), option="B2B"),
 )
@@ -100,6 +113,11 @@ DOWNLOAD_SERVICES: Final = {
     for version in ("", swiss_version)
     for service in _rows(service_name, scope, kind, (version,), container=container)
 } | {
+    Service(name="SCT", scope="DE", container="ZIP", message="camt.029"): ("camt.029", True),
+    **{
+        Service(name="REP", scope=scope, option="VOP", container="ZIP", message="pain.002"): (REPORT, True)
+        for scope in ("DE", "AT", "")
+    },
     Service(name="EOP", scope="DE", message="mt940"): ("mt940", False),
     Service(name="STM", scope="DE", message="mt942"): ("mt942", False),
 }

@@ -26,6 +26,8 @@ from simulator.ebics.requests import Request
 from simulator.ebics.settings import EbicsDoorSettings
 from simulator.ebics.signatures import Signature, as_signers, check_signatures, signers_of
 from simulator.ebics.subscribers import State, Subscribers, User, suffices
+from simulator.ebics.verifying import REPORT, is_verified, report
+from simulator.fast_reader import Unreadable
 
 FAILED_REASONS: Final = {
     "090003": "DS19",  # the user's rights do not suffice
@@ -177,6 +179,9 @@ class Uploads:
 
     def authorise(self, order: Order, user: User, eds: bool | None, attribute: str) -> tuple[str, str]:
         """Executes the order, parks it for more signatures, lets it wait for paper, or refuses it (`Fault`)."""
+        if is_verified(order.label):
+            self._verify(order, user)
+            return "000000", ""
         on_paper = attribute == "DZHNN" or (eds is None and self._settings.flagless == "wait")
         if on_paper:
             order.state = "waiting"
@@ -192,6 +197,21 @@ class Uploads:
         else:
             raise Fault("090003", "the electronic signatures do not suffice, and no distributed signature was asked for")
         return "000000", ""
+
+    def _verify(self, order: Order, user: User) -> None:
+        """The result is on offer before the order waits; the signatures that came with it are forgotten. Raises `Fault`."""
+        number = self._bank.records.next("vop")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
+        try:
+            told = report(self.file_of(order), f"SIM-VOP-{number}", created)
+        except Unreadable as error:
+            raise Fault("090004", f"the payees cannot be read: {error}") from error
+        tree, name = user.customer.tree, f"{REPORT}-{number}.xml"
+        (tree.work / name).write_bytes(told)
+        (tree.work / name).rename(tree.outbox / name)
+        order.signers, order.state = [], "parked"
+        self._archive.keep_order(order)
+        self._archive.note(order, "VEU_FORWARDING", "DS06")
 
     def accept(self, order: Order, user: User) -> None:
         """The order is the bank's from here on."""

@@ -157,3 +157,22 @@ def test_an_order_is_signed_only_with_the_digest_and_the_totals_that_were_shown(
     assert json.loads(person("ebics", "waiting", "--json").out) == []
     gone = person("ebics", "cancel", row["order"], "--digest", digest, "--totals", "2 payments, 3.30 EUR")
     assert (gone.code, "no order" in gone.err) == (1, True)
+
+    # One whose payees the bank verifies: what it found of them is confirmed too.
+    other.settings = {"upload": {"order_type": "CTV"}}
+
+    async def send_verified() -> str:
+        assert (await other.channel().send(parcel(DATA.replace(b"C-1", b"C-2")))).waits
+        await other.close()
+        return str(bank.branch.orders[-1]["order_id"])
+
+    order = bank.run(send_verified())
+    looked = person("ebics", "show", order, "--json")
+    assert looked.code == 0, looked.err
+    shown = json.loads(looked.out)
+    assert (shown["kind"], shown["done"], shown["payees"]) == ("CTV", 0, "not known here"), "the other system has the report"
+    seen = ("--digest", shown["digest"], "--totals", "2 payments, 3.30 EUR")
+    refused = person("ebics", "sign", order, *seen, "--payees", "2 match")
+    assert (refused.code, "nothing was done" in refused.err, bank.last_order()) == (1, True, "parked")
+    signed = person("ebics", "sign", order, *seen, "--payees", "not known here")
+    assert (signed.code, bank.last_order() in {"accepted", "final"}) == (0, True), signed.err

@@ -1,8 +1,12 @@
 """`bankgate plans` against a real service."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 BENEFICIARY = {
     "beneficiary_id": "sup-7",
@@ -54,3 +58,33 @@ def test_a_recall_of_what_the_bank_does_not_have_says_what_to_do_instead(bankgat
     assert (done.code, "sends no recalls" in done.err) == (1, True)
     done = bankgate("recall", reference, "--reason", "WHIM", "--target", service)
     assert (done.code, "ExternalCancellationReason1Code" in done.err) == (1, True)
+
+
+def test_the_guide_works_as_it_is_written(
+    bankgate: Any, directory: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its three files, and its commands one after another, in an empty folder."""
+    page = (Path(__file__).parents[2] / "docs" / "plans.md").read_text(encoding="utf-8").partition("## Standing orders")[2]
+    (directory / "connections" / "house.toml").rename(directory / "connections" / "house-bank.toml")
+    service = request.getfixturevalue("service")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    files = [json.loads(text) for kind, text in blocks if kind == "json"]
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    for name, content in zip(("beneficiary", "template", "order"), files, strict=True):
+        Path(f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    (commands,) = [text for kind, text in blocks if not kind]
+    out = {}
+    for line in commands.splitlines():
+        done = bankgate(*shlex.split(line)[1:], "--target", service)
+        assert done.code == 0, (line, done.err)
+        out[" ".join(line.split()[1:3])] = done.out
+    assert "Vermieter GmbH" in out["plans search"]
+    assert "1 stored" in " ".join(out["submit today.jsonl"].split())
+    paid = json.loads(Path("today.jsonl").read_text(encoding="utf-8"))
+    assert (paid["amount"], paid["creditor"]["name"]) == ("850.00", "Vermieter GmbH")
+    assert paid["remittance_information"] == {"unstructured": ["Rent 2026-12"]}
+    refused = bankgate("plans", "fill", "rent", "--value", "amount=1", "--target", service)
+    assert (refused.code, "no value for due_month" in refused.err) == (1, True)
+    assert bankgate("plans", "fill", "rent", "--value", "amount", "--target", service).code == 2

@@ -53,6 +53,7 @@ def test_the_bare_settings_of_a_parameter_sheet_are_enough(directory: Directory)
         ('host_id = "BANKHOST"', "", "channel.host_id", "is required"),
         ('order_type = "C53"', 'order_typ = "C53"', "channel.downloads[0].order_typ", "there is no such setting"),
         ('version = "H004"', 'version = "H003"', "channel.version", "must be"),
+        ('order_type = "CCT"', 'order_type = "CTV"', "channel.downloads", "no order fetches the result of the verification"),
         ('trust = ["env:CA"]', "timeouts = { total = 300 }", "retry.lease_seconds", "too short"),
     ],
 )

@@ -335,4 +335,4 @@ async def test_an_answer_to_a_cancellation_is_put_before_a_person_and_moves_noth
     found, _ = await desk.store.list_discrepancies(connection_ids=["bank"], limit=10)
     assert {item.payment_id for item in found} == {None, ids[1]}
     assert {item.delivery_id for item in found} == {(await desk.delivery()).delivery_id}
-    assert any("ACCR (cancelled)" in item.summary_en and "已撤销" in item.summary_zh for item in found)
+    assert any("ACCR. The cancellation is accepted." in item.summary_en and "已被接受" in item.summary_zh for item in found)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +113,34 @@ def test_what_has_the_earlier_cut_off_goes_first() -> None:
 
 def test_what_has_waited_too_long_gives_way_to_nothing() -> None:
     assert taken(plan(group(1, 5, age=LONG, terms=INSTANT), group(2, 5, age=LONG - 1, terms=URGENT))) == [(1, 5)]
+
+
+OFFICE = SendWindow(calendar=CALENDARS["EVERY_DAY"], zone=ZoneInfo("UTC"), hours=Hours(opens=time(7), cut_off=time(16)), kinds=())
+
+
+@pytest.mark.parametrize(
+    ("at", "normal_waits", "urgent_waits", "first"),
+    [
+        (time(7), 9 * 3600, 3600, 2),  # a night before the closed window: both could leave only now
+        (time(7, 4), 9 * 3600, 240, 2),
+        (time(7, 6), 9 * 3600, 240, 1),  # but not for ever: the night's payments give way for five minutes
+        (time(15, 50), LONG, 20, 1),
+        (time(15, 56), LONG, 20, 2),  # the last call: with the cut-off at hand nothing goes before it
+        (time(15, 56), 3 * 3600, 0, 2),
+    ],
+)
+def test_what_is_urgent_goes_first_in_the_morning_and_before_its_cut_off(
+    at: time, normal_waits: int, urgent_waits: int, first: int
+) -> None:
+    now = datetime.combine(NOW.date(), at, NOW.tzinfo)
+    for urgent in (URGENT, HIGH):
+        groups = (
+            WaitingGroup(terms_id=1, terms=INSTANT, count=10_000, oldest_at=now - timedelta(seconds=normal_waits)),
+            WaitingGroup(terms_id=2, terms=urgent, count=1, oldest_at=now - timedelta(seconds=urgent_waits)),
+        )
+        wait = timedelta(seconds=10 if urgent_waits else 0)
+        found = plan_message(groups, message_id="M", transfers_max=100, wait=wait, now=now, window=OFFICE)
+        assert found.blocks[0].terms_id == first
 
 
 @given(st.lists(st.sampled_from([TERMS, INSTANT, URGENT, HIGH]), min_size=1, max_size=40), st.integers(1, 3))

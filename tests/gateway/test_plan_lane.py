@@ -122,6 +122,29 @@ async def test_lead_days_and_amounts_that_the_caller_worked_out_for_single_days(
     assert (await house.made())[1] == ("o-1/2026-12-28", "2026-12-28", "77.70")
 
 
+async def test_a_daily_order_pays_on_bank_days_once_each_and_says_which_days_it_left_out(house: House) -> None:
+    daily = Schedule(frequency=Frequency.DAILY, start=date(2026, 12, 24), end=date(2026, 12, 29), shift=Shift.SKIP)
+    await house.put(replace(ORDER, schedule=daily))
+    await house.put(replace(ORDER, schedule=replace(daily, shift=Shift.FOLLOWING)), "o-2")
+    planned = await house.gateway.pause_standing_order(ERP, "o-1", "")
+    await house.gateway.resume_standing_order(ERP, "o-1", "")
+    assert [one.skipped for one in planned.upcoming] == [True] * 3
+    for day in range(24, 30):
+        await house.at(f"2026-12-{day}T09:00")
+        await house.at(f"2026-12-{day}T09:00")
+    assert await house.story() == [
+        ("2026-12-24", "submitted"),
+        *((f"2026-12-{day}", "skipped") for day in (25, 26, 27)),
+        ("2026-12-28", "submitted"),
+        ("2026-12-29", "submitted"),
+    ]
+    executed = [day for reference, day, _ in await house.made() if reference.startswith("o-1/")]
+    assert executed == ["2026-12-24", "2026-12-28", "2026-12-29"]
+    each = [day for reference, day, _ in await house.made() if reference.startswith("o-2/")]
+    assert each == ["2026-12-24", *["2026-12-28"] * 4, "2026-12-29"], "whoever asks for FOLLOWING has a payment for each due date"
+    assert await house.told() == [], "what the rule leaves out is no mishap"
+
+
 async def test_what_is_due_while_it_is_paused_or_left_out_is_told_as_skipped_and_not_made_up_for(house: House) -> None:
     daily = Schedule(frequency=Frequency.DAILY, start=date(2026, 11, 26), shift=Shift.NONE, skip=(date(2026, 11, 28),))
     await house.put(replace(ORDER, schedule=daily))
@@ -409,7 +432,9 @@ async def test_no_day_is_lost_or_doubled_over_any_pattern_of_crashes_and_restart
     missed = [one for one in store.records.values() if one.state in {OccurrenceState.LATE, OccurrenceState.MISSED}]
     assert len(missed) == len(store.told)
     assert late or not any(one.state is OccurrenceState.LATE for one in missed)
-    assert {one.state for one in store.records.values()} <= {*made, OccurrenceState.MISSED}
+    left_out = {due for due, one in store.records.items() if one.state is OccurrenceState.SKIPPED}
+    weekend = {due for due in store.records if due.isoweekday() > 5}
+    assert left_out == (weekend if schedule.shift is Shift.SKIP else set())
 
 
 async def test_whoever_made_an_order_or_what_it_is_filled_from_counts_as_who_submits_its_payments(house: House) -> None:

@@ -1,12 +1,16 @@
 """A payment that the bank has is asked back: sent once, answered, shown; and it moves only by the bank's news of itself."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
 
 from channels.channel import InDoubt, NotSent, Refused
+from formats.bank import discover
+from formats.dialects.recalling import LINES
+from formats.dialogue import DialogueBank
 from formats.schemas import validate_outbound
 from gateway.callers import Caller
 from gateway.config import Configuration
@@ -14,6 +18,7 @@ from gateway.config_rules import of_connection
 from gateway.errors import BadRequest, Forbidden, NotFound, TooLate
 from gateway.lifecycle import PaymentState
 from gateway.recall_lane import Recaller
+from gateway.recall_ways import no_way, recall_problems
 from gateway.service import Gateway
 from gateway.store.recalls import Recall
 from gateway.telemetry import Metrics
@@ -187,13 +192,42 @@ async def test_what_cannot_be_recalled_is_said_with_its_state_and_the_way_out(ca
     assert await case.desk.store.recalls_of(case.payment_id) == []
 
 
-async def test_recalls_travel_only_where_a_payment_s_route_is_theirs_too(case: Case) -> None:
+async def test_recalls_travel_only_where_the_bank_has_an_order_for_them(case: Case) -> None:
     settings = case.desk.connection.settings
 
     def keys(**changes: Any) -> set[str]:
         changed = settings.model_copy(update=changes)
-        return {key for _, key, _, _ in of_connection(changed, "bank.toml", case.desk.connection.base) if "recalls" in key}
+        return {key for key, _, hint in recall_problems(changed) if hint}
 
+    upload, answers = {"service": {"message": "camt.055"}}, {"service": {"message": "camt.029"}}
+    ebics = {"kind": "ebics", "version": "H005", "recalls": upload}
     assert keys() == set()
     assert keys(recalls=settings.recalls.model_copy(update={"message": "camt.056.001.01"})) == {"recalls.message"}
-    assert keys(channel={"kind": "ebics"}) == {"recalls.message"}
+    assert keys(channel={"kind": "frontend"}) == {"recalls.message"}
+    assert keys(channel={"kind": "ebics"}) == {"channel.recalls"}
+    other = {"service": {"message": "camt.053"}}
+    assert keys(channel={**ebics, "downloads": [other]}) == {"channel.downloads"}, "their answers must be fetched too"
+    assert keys(channel=ebics) == set(), "another connection of this subscriber fetches"
+    assert keys(channel={**ebics, "downloads": [other, answers]}) == set()
+    assert keys(channel={"kind": "ebics", "version": "H004", "recalls": {"order_type": "C55"}}) == set()
+    no_message = settings.recalls.model_copy(update={"message": None})
+    assert keys(channel=ebics, recalls=no_message) == {"recalls.message"}
+    assert {key for _, key, _, _ in of_connection(settings, "bank.toml", case.desk.connection.base) if "recalls" in key} == set()
+
+
+async def test_a_bank_whose_interface_has_no_recall_is_asked_by_a_person_and_nothing_is_stored(case: Case) -> None:
+    settings = case.desk.connection.settings.model_copy(update={"channel": {"kind": "frontend"}})
+    configuration = Configuration(directory=case.desk.connection.base, connections={"bank": settings})
+    case.gateway = Gateway(configuration, case.desk.store, clock=case.desk.clock, metrics=Metrics())
+    with pytest.raises(TooLate, match="takes no recalls over its interface"):
+        await case.recall()
+    assert await case.desk.store.recalls_of(case.payment_id) == []
+    chinese = [name for name, plugin in discover().items() if isinstance(plugin, DialogueBank)]
+    assert set(chinese) == set(LINES)
+    for bank in chinese:
+        words = no_way(settings.model_copy(update={"bank": bank}), "bank")
+        assert words is not None
+        assert LINES[bank] in words
+        assert "开户网点" in words
+        page = (Path(__file__).parents[2] / "docs" / "banks" / f"{bank}.md").read_text(encoding="utf-8")
+        assert f"service line {LINES[bank]}" in page, "its page says so too"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.calendars import CALENDARS, BankDay
-from gateway.schedule import Frequency, Schedule, Shift, due_after, due_dates, shifted
+from gateway.schedule import Frequency, Schedule, Shift, Shifted, due_after, due_dates, shifted, usual_shift
 
 CN = CALENDARS["CN"].day
 WEEKDAYS = CALENDARS["WEEKDAYS"].day
@@ -122,10 +122,42 @@ def test_days_come_in_order_each_once_and_going_on_from_any_of_them_gives_the_re
 
 @given(RULES, st.sampled_from(Shift))
 def test_shifted_days_are_bank_days_and_never_change_places(rule: Schedule, shift: Shift) -> None:
-    found = [shifted(day, shift, WEEKDAYS).day for day in due_dates(rule)]
+    moved = [shifted(day, shift, WEEKDAYS) for day in due_dates(rule)]
+    assert {one.left_out for one in moved} <= {False, shift is Shift.SKIP}
+    found = [one.day for one in moved if not one.left_out]
     assert found == sorted(found)
     if shift is not Shift.NONE:
         assert all(WEEKDAYS(day) is BankDay.OPEN for day in found)
     if shift is Shift.MODIFIED_FOLLOWING:
         assert [day.month for day in found] == [day.month for day in due_dates(rule)]
-    assert all(abs(day - due) <= timedelta(days=3) for day, due in zip(found, due_dates(rule), strict=True))
+    assert all(abs(one.day - due) <= timedelta(days=3) for one, due in zip(moved, due_dates(rule), strict=True))
+    if shift is Shift.SKIP:
+        assert [one.left_out for one in moved] == [WEEKDAYS(due) is not BankDay.OPEN for due in due_dates(rule)]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "first", "last", "paid"),
+    [
+        # Mid-Autumn and National Day of 2026, with Sunday 20 September and Saturday 10 October worked (State Council notice).
+        ("CN", "2026-09-18", "2026-10-12", "0918 0920 0921 0922 0923 0924 0928 0929 0930 1008 1009 1010 1012"),
+        ("TARGET", "2026-12-23", "2027-01-05", "1223 1224 1228 1229 1230 1231 0104 0105"),
+        ("TARGET", "2026-04-01", "2026-04-08", "0401 0402 0407 0408"),  # Easter
+    ],
+)
+def test_a_payment_for_every_day_is_one_for_every_bank_day(calendar: str, first: str, last: str, paid: str) -> None:
+    rule = schedule(Frequency.DAILY, first, end=date.fromisoformat(last), shift=Shift.SKIP)
+    found = [shifted(day, rule.shift, CALENDARS[calendar].day) for day in due_dates(rule)]
+    assert [f"{one.day:%m%d}" for one in found if not one.left_out] == paid.split()
+    following = [shifted(day, Shift.FOLLOWING, CALENDARS[calendar].day).day for day in due_dates(rule)]
+    assert sorted(set(following)) == [one.day for one in found if not one.left_out], "the same days, some of them several times"
+
+
+def test_a_day_that_nobody_has_announced_yet_is_not_left_out() -> None:
+    assert shifted(date(2027, 10, 1), Shift.SKIP, CN) == Shifted(date(2027, 10, 1), known=False)
+
+
+@pytest.mark.parametrize("frequency", Frequency)
+@pytest.mark.parametrize("interval", [1, 2, 7])
+def test_only_a_payment_for_every_day_leaves_days_out_unless_told_otherwise(frequency: Frequency, interval: int) -> None:
+    wanted = Shift.SKIP if (frequency, interval) == (Frequency.DAILY, 1) else Shift.FOLLOWING
+    assert usual_shift(frequency, interval) is wanted

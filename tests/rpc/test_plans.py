@@ -145,7 +145,7 @@ async def test_what_is_asked_wrongly_is_refused_by_its_place(
 async def test_what_belongs_to_another_caller_is_not_there(plans: Calls) -> None:
     other = Caller("other", ("*",), frozenset({"submit", "read"}))
     await plans("PutBeneficiary", beneficiary=SUPPLIER)
-    assert await plans.gateway.search_beneficiaries(other, "changcheng", 0) == []
+    assert await plans.gateway.search_beneficiaries(other, "changcheng", 0) == ([], True)
     assert (await plans.gateway.list_plans(other, PlanKind.BENEFICIARY, include_ended=True, limit=0, token=None))[0] == []
     for method, request in (
         ("GetBeneficiary", {"beneficiary_id": "sup-8"}),
@@ -190,6 +190,25 @@ async def test_a_standing_order_shows_the_payments_to_come_and_what_they_lack(pl
     ended = (await plans("EndStandingOrder", standing_order_id="o-1", reason="x"))["standing_order"]
     assert (ended["state"], "next" in ended) == ("PLAN_STATE_ENDED", False)
     assert await plans("ListOccurrences", standing_order_id="o-1") == {}
+
+
+async def test_a_payment_for_every_day_is_one_for_every_bank_day_unless_told_otherwise_and_the_order_says_so(
+    plans: Calls,
+) -> None:
+    await plans("PutTemplate", template=RENT)
+    order = {"standing_order_id": "rent", "template_id": "rent"}
+    for schedule, shift, skipped in (
+        ({"frequency": "FREQUENCY_DAILY", "start": "2026-11-28"}, "DAY_SHIFT_SKIP", [True, True, False]),  # a Saturday
+        (
+            {"frequency": "FREQUENCY_DAILY", "start": "2026-11-28", "shift": "DAY_SHIFT_FOLLOWING"},
+            "DAY_SHIFT_FOLLOWING",
+            [False] * 3,
+        ),
+        ({"frequency": "FREQUENCY_DAILY", "start": "2026-11-28", "interval": 7}, "DAY_SHIFT_FOLLOWING", [False] * 3),
+    ):
+        put = (await plans("PutStandingOrder", standing_order={**order, "schedule": schedule}))["standing_order"]
+        assert put["schedule"]["shift"] == shift
+        assert [one.get("skipped", False) for one in put["next"]] == skipped
 
 
 async def test_a_caller_that_may_only_read_keeps_nothing(plans: Calls) -> None:

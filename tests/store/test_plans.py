@@ -9,6 +9,8 @@ import pytest
 from gateway.lanes import PLANS_LANE
 from gateway.restored import after_restore
 from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanWrite
+from gateway.store.postgres import plan_search as postgres_search
+from gateway.store.sqlite import plan_search as sqlite_search
 from gateway.store.store import Stale, Store
 from tests.store.conftest import OpenAnother
 from tests.store.support.make import CALLER, START, HandClock, discrepancy
@@ -89,7 +91,8 @@ async def test_search_wants_every_word_ranks_by_use_and_shows_nobody_else_s(stor
         await store.use_plan(key(plan_id))
 
     async def found(*beginnings: tuple[str, ...], limit: int = 9) -> list[str]:
-        hits = await store.search_plans(CALLER, beginnings, used_since=clock() - timedelta(days=90), limit=limit)
+        hits, whole = await store.search_plans(CALLER, beginnings, used_since=clock() - timedelta(days=90), limit=limit)
+        assert whole
         return [plan.key.plan_id for plan in hits]
 
     assert await found(("go",)) == ["often", "once", "formerly", "never"]
@@ -104,6 +107,43 @@ async def test_search_wants_every_word_ranks_by_use_and_shows_nobody_else_s(stor
     await put(store, key("often"), "renamed", words=("li",))
     assert await found(("zh",)) == []
     assert await found(("li",)) == ["often"]
+
+
+@pytest.mark.parametrize("few", [0, 3])
+@pytest.mark.parametrize("walked", [1, 100])
+async def test_common_beginnings_are_walked_and_never_past_another_caller_s(
+    store: Store, clock: HandClock, monkeypatch: pytest.MonkeyPatch, few: int, walked: int
+) -> None:
+    """Every way of searching finds the same in the same order, as far as it looks; and says where it does not look at all."""
+    for search in (sqlite_search, postgres_search):
+        monkeypatch.setattr(search, "FEW", few)
+        monkeypatch.setattr(search, "WALKED", (1, walked))
+    for number in range(12):
+        await put(store, key(f"b{number}"), words=("gong", "rare") if number == 5 else ("gong", f"word{number % 2}"))
+        await put(store, key(f"t{number}", caller="other"), words=("gong", "rare"))
+    for number, times in ((3, 1), (4, 2), (7, 3)):
+        for _ in range(times):
+            await store.use_plan(key(f"b{number}"))
+        clock.advance(days=60)  # of 7 and 4 the last use is not long ago
+
+    async def found(*beginnings: tuple[str, ...], limit: int) -> tuple[list[str], bool]:
+        hits, whole = await store.search_plans(CALLER, beginnings, used_since=clock() - timedelta(days=130), limit=limit)
+        assert {plan.key.caller for plan in hits} <= {CALLER}
+        return [plan.key.plan_id for plan in hits], whole
+
+    best = ["b7", "b4", "b3", "b11", "b10", "b9", "b8", "b6", "b5", "b2", "b1", "b0"]
+    if walked == 100:
+        assert await found(("go",), limit=2) == (["b7", "b4"], True)
+        assert await found(("go",), limit=50) == (best, True)
+        assert await found(("go",), ("word0",), limit=50) == ([one for one in best if int(one[1:]) % 2 == 0], True)
+        assert await found(("go",), ("none", "rar"), limit=50) == (["b5"], True)
+    else:
+        hits, whole = await found(("go",), limit=50)
+        assert not whole
+        assert hits[0] == "b7"
+        assert len(hits) == len(set(hits))
+    if few:
+        assert await found(("go",), ("ra",), limit=50) == (["b5"], True), "what is rare is found wherever it stands"
 
 
 # -- due dates ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from gateway.store.plans import (
 )
 from gateway.store.postgres import discrepancies
 from gateway.store.postgres.connection import Connection, Question, rows_of
+from gateway.store.postgres.plan_search import found_keys
 from gateway.store.postgres.writer import Operation, Tx
 from gateway.store.rows import occurrence_of, plan_of, plan_version_of
 from gateway.store.store import Stale
@@ -31,7 +32,6 @@ SELECT p.kind, p.caller, p.plan_id, p.version, p.state, p.content, p.used, p.las
 FROM plans AS p
 """
 _KEY = "p.kind = $1 AND p.caller = $2 AND p.plan_id = $3"
-_END = "\U0010ffff"  # after every word that begins alike
 
 
 def _same(moment: Any) -> Any:
@@ -63,7 +63,7 @@ class PlanRows(ABC):
 
     async def search_plans(
         self, caller: str, beginnings: Sequence[Sequence[str]], *, used_since: datetime, limit: int
-    ) -> list[Plan]:
+    ) -> tuple[list[Plan], bool]:
         return await self._read(lambda db: _search(db, caller, beginnings, used_since, limit))
 
     async def use_plan(self, key: PlanKey) -> None:
@@ -205,34 +205,11 @@ async def _versions(db: Connection, key: PlanKey) -> list[PlanVersion]:
 
 async def _search(
     db: Connection, caller: str, beginnings: Sequence[Sequence[str]], used_since: datetime, limit: int
-) -> list[Plan]:
-    parts: list[str] = []
-    values: list[Any] = [caller, used_since, limit]
-    for any_of in beginnings:
-        ranges: list[str] = []
-        for one in any_of:
-            values += [one, one + _END]
-            place = len(values)
-            ranges.append(
-                f"SELECT w.plan_key FROM plan_words AS w WHERE w.caller = $1 AND w.word >= ${place - 1} AND w.word < ${place}"
-            )
-        parts.append(f"p.plan_key IN ({' UNION '.join(ranges)})")
-    if not parts:
-        return []
-    order = """
-    ORDER BY (p.last_used_at IS NOT NULL AND p.last_used_at >= $2) DESC, p.used DESC, p.last_used_at DESC NULLS LAST,
-        p.plan_key DESC
-    """
-    # The rows are narrow and sorted before any content is read: a short beginning fits many.
-    rows = await db.fetch(
-        f"""
-        {_SELECT} JOIN (
-            SELECT p.plan_key FROM plans AS p WHERE {" AND ".join(parts)} AND p.state = 'active' {order} LIMIT $3
-        ) AS found USING (plan_key) {order}
-        """,
-        *values,
-    )
-    return [plan_of(row, _same) for row in rows]
+) -> tuple[list[Plan], bool]:
+    keys, whole = await found_keys(db, caller, beginnings, used_since, limit)
+    rows = await db.fetch(f"{_SELECT} WHERE p.plan_key = ANY($1)", keys)
+    found = {row[12]: plan_of(row, _same) for row in rows}
+    return [found[key] for key in keys], whole
 
 
 async def _due(db: Connection, now: datetime, limit: int) -> list[Plan]:

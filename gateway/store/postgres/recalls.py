@@ -11,7 +11,7 @@ from gateway.store.postgres.connection import Connection, Question, rows_of
 from gateway.store.postgres.delivery_events import tell_delivery
 from gateway.store.postgres.event_rows import NewEvent, tell
 from gateway.store.postgres.writer import Operation, Tx
-from gateway.store.recalls import DECIDED, OVER, RECALLABLE, NewRecall, Recall, RecallAnswer, RecallState
+from gateway.store.recalls import DECIDED, OVER, RECALLABLE, NewRecall, Recall, RecallAnswer, says_nothing_new
 from gateway.store.records import Delivery, NewDelivery, Reason
 from gateway.store.rows import recall_of
 from gateway.store.store import Stale
@@ -175,7 +175,7 @@ async def _tell(tx: Tx, recall: Recall, reason: Reason) -> None:
 async def _answer(tx: Tx, answer: RecallAnswer, reason: Reason) -> bool:
     await tx.connection.execute("SELECT 1 FROM recalls WHERE recall_id = $1 FOR UPDATE", answer.recall_id)
     (known,) = await _found(tx.connection, "r.recall_id = $1", answer.recall_id)
-    if known.state is answer.state or (known.state in DECIDED and answer.state is RecallState.PENDING):
+    if says_nothing_new(known, answer):
         return True
     if known.state in DECIDED:
         return False

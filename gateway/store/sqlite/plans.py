@@ -1,5 +1,6 @@
 """Beneficiaries, templates and standing orders."""
 
+import json
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from gateway.store.plans import (
 )
 from gateway.store.rows import occurrence_of, plan_of, plan_version_of
 from gateway.store.sqlite import discrepancies
+from gateway.store.sqlite.plan_search import found_keys
 from gateway.store.sqlite.writer import Operation, Tx
 from gateway.store.store import Stale
 
@@ -31,7 +33,6 @@ SELECT p.kind, p.caller, p.plan_id, p.version, p.state, p.content, p.used, p.las
 FROM plans AS p
 """
 _KEY = "p.kind = ? AND p.caller = ? AND p.plan_id = ?"
-_END = "\U0010ffff"  # after every word that begins alike
 
 
 class PlanRows(ABC):
@@ -59,7 +60,7 @@ class PlanRows(ABC):
 
     async def search_plans(
         self, caller: str, beginnings: Sequence[Sequence[str]], *, used_since: datetime, limit: int
-    ) -> list[Plan]:
+    ) -> tuple[list[Plan], bool]:
         return await self._read(lambda db: _search(db, caller, beginnings, used_since, limit))
 
     async def use_plan(self, key: PlanKey) -> None:
@@ -169,30 +170,11 @@ def _versions(db: sqlite3.Connection, key: PlanKey) -> list[PlanVersion]:
 
 def _search(
     db: sqlite3.Connection, caller: str, beginnings: Sequence[Sequence[str]], used_since: datetime, limit: int
-) -> list[Plan]:
-    parts: list[str] = []
-    values: list[str] = []
-    for any_of in beginnings:
-        ranges = " UNION ".join(
-            ["SELECT w.plan_key FROM plan_words AS w WHERE w.caller = ? AND w.word >= ? AND w.word < ?"] * len(any_of)
-        )
-        parts.append(f"p.plan_key IN ({ranges})")
-        values += [value for one in any_of for value in (caller, one, one + _END)]
-    if not parts:
-        return []
-    since = codec.micros(used_since)
-    # The rows are narrow and sorted before any content is read: a short beginning fits many.
-    rows = db.execute(
-        f"""
-        {_SELECT} JOIN (
-            SELECT p.plan_key FROM plans AS p WHERE {" AND ".join(parts)} AND p.state = 'active'
-            ORDER BY coalesce(p.last_used_at, 0) >= ? DESC, p.used DESC, p.last_used_at DESC, p.plan_key DESC LIMIT ?
-        ) AS found USING (plan_key)
-        ORDER BY coalesce(p.last_used_at, 0) >= ? DESC, p.used DESC, p.last_used_at DESC, p.plan_key DESC
-        """,
-        (*values, since, limit, since),
-    )
-    return [plan_of(row, codec.moment) for row in rows]
+) -> tuple[list[Plan], bool]:
+    keys, whole = found_keys(db, caller, beginnings, codec.micros(used_since), limit)
+    rows = db.execute(f"{_SELECT} WHERE p.plan_key IN (SELECT value FROM json_each(?))", (json.dumps(keys),))
+    found = {row[12]: plan_of(row, codec.moment) for row in rows}
+    return [found[key] for key in keys], whole
 
 
 def _due(db: sqlite3.Connection, now: datetime, limit: int) -> list[Plan]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from gateway.reasons import ours
 from gateway.store import codec
-from gateway.store.recalls import DECIDED, OVER, RECALLABLE, NewRecall, Recall, RecallAnswer, RecallState
+from gateway.store.recalls import DECIDED, OVER, RECALLABLE, NewRecall, Recall, RecallAnswer, says_nothing_new
 from gateway.store.records import Delivery, NewDelivery, Reason
 from gateway.store.rows import recall_of
 from gateway.store.sqlite import deliveries
@@ -145,7 +145,7 @@ def _tell(tx: Tx, recall: Recall, reason: Reason) -> None:
 
 def _answer(tx: Tx, answer: RecallAnswer, reason: Reason) -> bool:
     (known,) = _found(tx.db, "r.recall_id = ?", answer.recall_id)
-    if known.state is answer.state or (known.state in DECIDED and answer.state is RecallState.PENDING):
+    if says_nothing_new(known, answer):
         return True
     if known.state in DECIDED:
         return False

@@ -17,6 +17,7 @@ from gateway.store.sqlite import (
     schema_callers,
     schema_groups,
     schema_payees,
+    schema_plan_search,
     schema_plans,
     schema_screening,
     schema_seals,
@@ -329,7 +330,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     *(_FIRST, _CONTINUITY, _INSTANT, _OPENED, _DELIVERY_EVENTS + _CHANNEL_NOTES),
     _SERIAL_NUMBERS,
     AUDIT + PEOPLE + REVIEWS + schema_payees.STEPS + schema_plans.STEPS,
-    schema_callers.STEPS + schema_seals.STEPS + schema_screening.STEPS + schema_groups.STEPS,
+    schema_callers.STEPS + schema_seals.STEPS + schema_screening.STEPS + schema_groups.STEPS + schema_plan_search.STEPS,
 )
 
 

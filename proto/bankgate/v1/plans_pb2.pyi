@@ -84,23 +84,27 @@ class _DayShift:
 class _DayShiftEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DayShift.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DAY_SHIFT_UNSPECIFIED: _DayShift.ValueType  # 0
-    """as FOLLOWING"""
+    """as SKIP for a payment on every day (FREQUENCY_DAILY, interval 1), else as FOLLOWING"""
     DAY_SHIFT_NONE: _DayShift.ValueType  # 1
     DAY_SHIFT_FOLLOWING: _DayShift.ValueType  # 2
     DAY_SHIFT_PRECEDING: _DayShift.ValueType  # 3
     DAY_SHIFT_MODIFIED_FOLLOWING: _DayShift.ValueType  # 4
     """the next bank day, unless that is in the next month: then the one before"""
+    DAY_SHIFT_SKIP: _DayShift.ValueType  # 5
+    """no payment for that day; it counts as skipped"""
 
 class DayShift(_DayShift, metaclass=_DayShiftEnumTypeWrapper):
     """What is done with a day on which the bank does not work."""
 
 DAY_SHIFT_UNSPECIFIED: DayShift.ValueType  # 0
-"""as FOLLOWING"""
+"""as SKIP for a payment on every day (FREQUENCY_DAILY, interval 1), else as FOLLOWING"""
 DAY_SHIFT_NONE: DayShift.ValueType  # 1
 DAY_SHIFT_FOLLOWING: DayShift.ValueType  # 2
 DAY_SHIFT_PRECEDING: DayShift.ValueType  # 3
 DAY_SHIFT_MODIFIED_FOLLOWING: DayShift.ValueType  # 4
 """the next bank day, unless that is in the next month: then the one before"""
+DAY_SHIFT_SKIP: DayShift.ValueType  # 5
+"""no payment for that day; it counts as skipped"""
 Global___DayShift: _TypeAlias = DayShift  # noqa: Y015
 
 class _MissedRule:
@@ -555,16 +559,20 @@ class SearchBeneficiariesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BENEFICIARIES_FIELD_NUMBER: _builtins.int
+    MORE_MAY_FIT_FIELD_NUMBER: _builtins.int
+    more_may_fit: _builtins.bool
+    """So many fit that not all were looked at, and one that is missing here may fit too: type more. Only with thousands of them."""
     @_builtins.property
     def beneficiaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Beneficiary]: ...
     def __init__(
         self,
         *,
         beneficiaries: _abc.Iterable[Global___Beneficiary] | None = ...,
+        more_may_fit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beneficiaries", b"beneficiaries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beneficiaries", b"beneficiaries", "more_may_fit", b"more_may_fit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1003,7 +1011,7 @@ class UpcomingPayment(_message.Message):
     execution_date: _builtins.str
     """after the shift"""
     skipped: _builtins.bool
-    """it stands under skip, or the order is paused"""
+    """it stands under skip or is left out by DAY_SHIFT_SKIP, or the order is paused"""
     calendar_known: _builtins.bool
     """false: the calendar does not reach that year yet, and nothing was shifted"""
     @_builtins.property

@@ -135,6 +135,8 @@ class _RecallStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecallSta
     """the payment stands [RJCR]"""
     RECALL_STATE_FAILED: _RecallState.ValueType  # 7
     """the request never reached the bank"""
+    RECALL_STATE_UNCLEAR: _RecallState.ValueType  # 8
+    """it answered, and neither cancels nor refuses [IPAY, CONF, PACR, …]: a person reads what it says"""
 
 class RecallState(_RecallState, metaclass=_RecallStateEnumTypeWrapper):
     """Where a request to cancel a payment that the bank has stands. The state of the payment is another matter."""
@@ -154,6 +156,8 @@ RECALL_STATE_REFUSED: RecallState.ValueType  # 6
 """the payment stands [RJCR]"""
 RECALL_STATE_FAILED: RecallState.ValueType  # 7
 """the request never reached the bank"""
+RECALL_STATE_UNCLEAR: RecallState.ValueType  # 8
+"""it answered, and neither cancels nor refuses [IPAY, CONF, PACR, …]: a person reads what it says"""
 Global___RecallState: _TypeAlias = RecallState  # noqa: Y015
 
 @_typing.final
@@ -805,6 +809,8 @@ class Recall(_message.Message):
     ANSWER_STATUS_FIELD_NUMBER: _builtins.int
     ANSWER_REASON_FIELD_NUMBER: _builtins.int
     ANSWERED_AT_FIELD_NUMBER: _builtins.int
+    ANSWER_TEXT_EN_FIELD_NUMBER: _builtins.int
+    ANSWER_TEXT_ZH_FIELD_NUMBER: _builtins.int
     recall_id: _builtins.str
     """[CxlId], and [Case/Id] where the bank works with cases"""
     state: Global___RecallState.ValueType
@@ -818,6 +824,9 @@ class Recall(_message.Message):
     """its [Assgnmt/Id]"""
     answer_status: _builtins.str
     """the bank's word, verbatim ("RJCR")"""
+    answer_text_en: _builtins.str
+    """answer_status in plain words"""
+    answer_text_zh: _builtins.str
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -840,10 +849,12 @@ class Recall(_message.Message):
         answer_status: _builtins.str = ...,
         answer_reason: Global___PaymentReason | None = ...,
         answered_at: _timestamp_pb2.Timestamp | None = ...,
+        answer_text_en: _builtins.str = ...,
+        answer_text_zh: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_reason", b"answer_reason", "answered_at", b"answered_at", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_reason", b"answer_reason", "answer_status", b"answer_status", "answered_at", b"answered_at", "delivery_id", b"delivery_id", "message_id", b"message_id", "note", b"note", "reason", b"reason", "recall_id", b"recall_id", "requested_at", b"requested_at", "requested_by", b"requested_by", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_reason", b"answer_reason", "answer_status", b"answer_status", "answer_text_en", b"answer_text_en", "answer_text_zh", b"answer_text_zh", "answered_at", b"answered_at", "delivery_id", b"delivery_id", "message_id", b"message_id", "note", b"note", "reason", b"reason", "recall_id", b"recall_id", "requested_at", b"requested_at", "requested_by", b"requested_by", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

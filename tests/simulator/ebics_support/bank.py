@@ -122,7 +122,7 @@ class Branch:
     @property
     def orders(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.desk.books()["orders"]
-        return [order for order in found if order["order"].startswith(("BTU", "CCT"))]
+        return [order for order in found if order["order"].startswith(("BTU", "CCT", "CTV"))]
 
     def executed(self, books: dict[str, Any]) -> int:
         return int(books["totals"]["executed"])

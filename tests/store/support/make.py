@@ -43,6 +43,7 @@ _UNDO = {  # by the schema version that each step made
         *("DROP INDEX payments_approved", "DROP INDEX payments_of_group", "ALTER TABLE payments DROP COLUMN release_key"),
         *("ALTER TABLE payments DROP COLUMN release_waits", "DROP TABLE release_groups"),
         "CREATE INDEX payments_approved ON payments (connection_id, terms_id) WHERE state = 'approved'",
+        *("DROP INDEX plans_best", "DROP INDEX plan_words_plan", "CREATE INDEX plan_words_plan ON plan_words (plan_key)"),
     ),
     7: (
         *("DROP TABLE audit_log", "DROP TABLE audit_checkpoints", "DROP TABLE reviews", "DROP TABLE approvals"),
