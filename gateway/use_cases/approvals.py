@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final, Protocol
 
 from gateway.audit.record import AuditRecord
@@ -324,12 +323,12 @@ def _may(case: Case, now: Standing, person: Person, choice: Choice, digest: byte
         if not case.intact and choice is not Choice.REFUSE:
             raise TooLate("what is stored is not what was judged: refuse it, and submit the payment anew", CHANGED)
         raise TooLate(f"the payment is {payment.state.value}; that is not decided about it now", payment.state.value)
-    ask = {
-        Choice.APPROVE: partial(may_approve, people=case.people),
-        Choice.REFUSE: may_refuse,
-        Choice.RELEASE: may_release,
-    }[choice]
-    refused: NotAllowed | None = ask(now, person, subject_of(payment))
+    subject = subject_of(payment)
+    refused: NotAllowed | None
+    if choice is Choice.APPROVE:
+        refused = may_approve(now, person, subject, case.people)
+    else:
+        refused = {Choice.REFUSE: may_refuse, Choice.RELEASE: may_release}[choice](now, person, subject)
     if refused is None:
         return
     if refused.code in _TOO_LATE:
