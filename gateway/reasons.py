@@ -28,8 +28,8 @@ _OURS: dict[str, tuple[str, str]] = {
         "已有人工核查部分暂挂原因，仍有其他原因。",
     ),
     "bankgate.not-reviewed": (
-        "Held: it was to leave without having been judged by the rules of this house. It is judged now.",
-        "已暂挂：该付款未经内部规则审核即将发出，现正进行审核。",
+        "Held: it was to leave unjudged by the rules of this house, or an approver has lost the right since. It is judged now.",
+        "已暂挂：该付款未经内部规则审核即将发出，或审批人此后已失去权限，现正进行审核。",
     ),
     "bankgate.approval-void": (
         "Held: what was to leave is not what was approved, or approvals are missing. A person has to look.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from gateway.cli.keys_told import told
 from gateway.cli.onboarding import Id, access_channel, ebics_profile, open_service_store
 from gateway.cli.output import PROBLEMS, CommandFailed, Json, out, print_json, print_table, run
 from gateway.cli.serve import Config, loaded
