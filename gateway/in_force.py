@@ -29,7 +29,7 @@ GATEWAY: Final = "gateway"
 TRIES: Final = 20  # against other processes that write the same kind
 FORM: Final = 1
 LOOK_AGAIN: Final = timedelta(days=1)  # at what the log says, while nothing changes here
-RENEW_AFTER: Final = timedelta(days=30)  # so that a state never is as old as lines that are taken away for their age
+RENEW_AFTER: Final = timedelta(days=7)  # so that a state never is as old as lines that are taken away for their age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from channels.profiles import parse_profile
 from gateway import clock
 from gateway.audit.record import AuditRecord
 from gateway.config import CallerSettings
-from gateway.in_force import InForce, View
+from gateway.in_force import RENEW_AFTER, InForce, View
 from gateway.key_watch import KeyWatch
 from gateway.keys_in_force import fingerprints, keys_view
 from gateway.review_checks import checks_of
@@ -96,14 +96,16 @@ async def test_two_machines_that_are_not_alike_tell_it_when_they_start_and_not_a
         assert await changes(store) == [("review_setting.changed", "habits")]
 
 
-async def test_a_state_is_written_anew_before_it_is_as_old_as_lines_that_are_taken_away(opened: Opened) -> None:
-    async with opened() as store:
-        moment = [clock.now()]
-        one, view = InForce(store, "a", lambda: moment[0]), View(kind="rules", parts={"habits": "a"})
-        for day in range(32):
-            moment[0] += timedelta(days=1)
-            assert await one.tell(view) == [], day
-        assert [(action, detail["changes"]) for action, _, detail in await lines(store)] == [("rules.in_force", 0)] * 3
+async def test_a_state_is_written_anew_before_it_is_as_old_as_lines_that_are_taken_away(tmp_path: Path) -> None:
+    moment = [clock.now()]
+    store = SqliteStore(tmp_path / "store.db", clock=lambda: moment[0])
+    await store.open()
+    one, view = InForce(store, "a", lambda: moment[0]), View(kind="rules", parts={"habits": "a"})
+    for day in range(1 + 2 * RENEW_AFTER.days):
+        assert await one.tell(view) == [], day
+        moment[0] += timedelta(days=1)
+    assert [(action, detail["changes"]) for action, _, detail in await lines(store)] == [("rules.in_force", 0)] * 3
+    await store.close()
 
 
 async def test_a_line_that_was_erased_or_is_of_another_form_is_not_compared_with(opened: Opened) -> None:
