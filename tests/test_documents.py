@@ -175,6 +175,7 @@ def discrepancy_kinds() -> set[str]:
         "discrepancies.py",
         "statement_discrepancies.py",
         "plan_discrepancies.py",
+        "review_discrepancies.py",
         "matching.py",
         "people/officers.py",
         "replay.py",

@@ -151,7 +151,7 @@ async def test_a_wait_ends_though_every_ring_is_lost(another: Callable[[], Await
 async def test_a_process_that_stops_in_the_middle_of_a_transaction_holds_up_the_feed_for_a_moment_only(
     store: PostgresStore, database: Database
 ) -> None:
-    impatient = Database(url=database.url, idle_seconds=0.2)
+    impatient = Database(url=database.url, idle_seconds=1.5)  # in which a slow machine stores one payment
     stopped = await impatient.connect()
     await stopped.execute("BEGIN")
     await stopped.fetchval("SELECT pg_current_xact_id()")
