@@ -42,6 +42,10 @@ from tests.sim.world import METRICS, Judging, Process, World
 
 MEMORY: Final = Path("/dev/shm")
 RENT: Final = Decimal("130.00")
+_WAITS: Final = """
+SELECT 1 FROM payments WHERE state = 'awaiting_approval' OR (state = 'held' AND (reason LIKE '%policy.%'
+    OR reason LIKE '%approval-void%' OR reason LIKE '%not-reviewed%')) LIMIT 1
+"""
 _HAND: Final = "SELECT p.payment_key, p.payment_id, p.amount FROM payments AS p JOIN reviews USING (payment_key) WHERE"
 
 
@@ -61,6 +65,7 @@ class ControlWorld(World):
             **(self.kind.control or {}),
         )
         self._start = START + plan.choice([timedelta(0), LATE])
+        self._verdict_dice = random.Random(f"control verdicts {self.seed}")
         self._habits = plan.choice([(None,), (None,), HABITS])
         self._rent = plan.random() < 0.3
         self._directory = tempfile.TemporaryDirectory(prefix="bankgate-sim-", dir=MEMORY if MEMORY.is_dir() else None)
@@ -96,10 +101,12 @@ class ControlWorld(World):
 
     def gateway(self, process: Process) -> Gateway:
         made = super().gateway(process)
+        process.store.before_verdict = lambda what: self._before_verdict(process, what)
         made.people._given_passwords = cheap_passwords()
         return made
 
     def judging(self, process: Process) -> Judging:
+        process.store.before_verdict = lambda what: self._before_verdict(process, what)
         checks = checks_of(self.configuration, process.store)
         payments = Payments(self.configuration, process.store, clock=process.clock, metrics=METRICS, new_id=self.new_payment_id)
         return Judging(
@@ -109,6 +116,14 @@ class ControlWorld(World):
                 PLANS_LANE: PlanLane(self.configuration, process.store, payments, order_of_form, process.clock),
             },
         )
+
+    def _before_verdict(self, process: Process, what: str) -> None:
+        """It has looked at everything and is about to write: the worst moment to be stopped until others have changed it."""
+        if self.chaos and self._verdict_dice.random() < 0.06:
+            self.note(process, f"control: stopped before it writes a {what}")
+            self.pause(
+                process, f"before it writes a {what}", self._verdict_dice.choice([40, 200, 900]) * self._verdict_dice.random()
+            )
 
     # -- people --------------------------------------------------------------------------------------------------------
 
@@ -189,17 +204,11 @@ class ControlWorld(World):
         self.house.rulebook.mend()
 
     def moves(self) -> bool:
-        return bool(
-            self.checkers.rows(
-                "SELECT 1 FROM payments WHERE state IN ('received', 'awaiting_approval')"
-                " OR (state = 'held' AND block_key IS NULL) LIMIT 1"
-            )
-        )
+        return self.somebody_waits() or bool(self.checkers.rows("SELECT 1 FROM payments WHERE state = 'received' LIMIT 1"))
 
     def somebody_waits(self) -> bool:
         """Whether it is worth looking at the console."""
-        waiting = "SELECT 1 FROM payments WHERE state IN ('awaiting_approval', 'held') AND block_key IS NULL LIMIT 1"
-        return bool(self.checkers.rows(waiting))
+        return bool(self.checkers.rows(_WAITS))
 
     def explains(self, payment_id: str, state: PaymentState) -> bool:
         if state is PaymentState.REJECTED:

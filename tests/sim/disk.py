@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from gateway.store import codec
 from gateway.store.jobs import Job
 from gateway.store.records import Delivery, DeliveryChange
+from gateway.store.reviews import Decided, Judged
 from gateway.store.sqlite import SqliteStore, connection, documents
 from gateway.store.sqlite.terms import TermsCache
 from gateway.store.sqlite.watch import Sight, look
@@ -300,6 +301,7 @@ class SimStore(SqliteStore):
         self.name = name
         self.latency = latency
         self.before_change: Callable[[DeliveryChange], None] = lambda _: None
+        self.before_verdict: Callable[[str], None] = lambda _: None  # of people, or of rules
         self._readers = _Lent(disk)  # type: ignore[assignment]
 
     def start(self) -> None:
@@ -337,6 +339,14 @@ class SimStore(SqliteStore):
     async def change_delivery(self, change: DeliveryChange) -> Delivery:
         self.before_change(change)
         return await super().change_delivery(change)
+
+    async def decide(self, decided: Decided) -> None:
+        self.before_verdict("decision")
+        await super().decide(decided)
+
+    async def write_judged(self, fence: int, rules: str, judged: Sequence[Judged]) -> frozenset[str]:
+        self.before_verdict("judgement")
+        return await super().write_judged(fence, rules, judged)
 
     async def lanes_changed(self, timeout: timedelta, lanes: Sequence[str] | None = None) -> None:
         await self.disk.lane_due(self._clock, lanes, timeout.total_seconds())
