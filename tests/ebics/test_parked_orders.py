@@ -220,7 +220,7 @@ class Stored:
 
     async def list_deliveries(self, where: Any, *, limit: int) -> tuple[list[Any], None]:
         sha256 = hashlib.sha256(DATA).hexdigest()
-        return [SimpleNamespace(document_id=None), SimpleNamespace(document_id=7, document_sha256=sha256)], None
+        return [SimpleNamespace(document_id=None), SimpleNamespace(delivery_id="d7", document_id=7, document_sha256=sha256)], None
 
     async def channel_note(self, name: str) -> str | None:
         return await self.people.sender.notes.read(name)
@@ -234,7 +234,7 @@ async def test_an_order_that_we_sent_is_compared_with_the_document_that_was_stor
     profile = people.sender.profile()
     for document, same in ((DATA, True), (DATA.replace(b"2.20", b"9.20"), False)):
         store: Any = Stored(people, document)
-        assert await origin(store, profile, "bank", content) == Origin(ours=True, matches=same)
+        assert await origin(store, profile, "bank", content) == Origin(ours=True, matches=same, delivery_id="d7")
     by_another = replace(content, order=replace(content.order, user_id="USER4"))
     assert await origin(store, profile, "bank", by_another) == Origin(ours=False)
 
