@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from gateway.audit.record import AuditRecord
 from gateway.store.records import NewDiscrepancy
 
 FEW: Final = 3_000
@@ -69,7 +70,7 @@ class Plan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanWrite:
     """`version`: the one that must be there; None: any, or none. `handled_until` counts for what is new or was ended. `words`
-    replace those before."""
+    replace those before. `audit`: what is written down of it if it changes anything."""
 
     key: PlanKey
     state: PlanState
@@ -80,6 +81,7 @@ class PlanWrite:
     words: tuple[str, ...] = ()
     handled_until: date | None = None
     look_at: datetime | None = None
+    audit: tuple[AuditRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

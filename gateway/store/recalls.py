@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from gateway.audit.record import AuditRecord
 from gateway.lifecycle import DeliveryState, PaymentState
 from gateway.store.records import Delivery, NewDelivery, Reason
 
@@ -55,7 +56,8 @@ def state_of(answer: RecallState | None, delivery: DeliveryState | None) -> Reca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecall:
-    """`reason`: a code of ExternalCancellationReason1Code. `note`: more for the bank, at most 105 characters."""
+    """`reason`: a code of ExternalCancellationReason1Code. `note`: more for the bank, at most 105 characters. `audit`: what is
+    written down of it if it is a new one."""
 
     recall_id: str
     payment_id: str
@@ -63,6 +65,7 @@ class NewRecall:
     reason: str
     note: str
     requested_by: str
+    audit: tuple[AuditRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

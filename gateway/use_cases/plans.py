@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
 
@@ -196,7 +197,7 @@ class Plans(Payments):
             handled_until=today - _DAY,
             look_at=self.now(),
         )
-        return await self._planned(caller, await self._store.put_plan(write), 3)
+        return await self._planned(caller, await self._written(caller, write), 3)
 
     async def pause_standing_order(self, caller: Caller, plan_id: str, reason: str) -> PlannedOrder:
         """Raises NotFound. A second call is answered like the first."""
@@ -255,7 +256,8 @@ class Plans(Payments):
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         if len(text) > CONTENT_MAX:
             raise BadRequest(kind.value, f"takes {len(text)} characters; at most {CONTENT_MAX} are taken")
-        return await self._store.put_plan(
+        return await self._written(
+            by,
             PlanWrite(
                 key=key,
                 state=PlanState.ACTIVE,
@@ -264,8 +266,15 @@ class Plans(Payments):
                 reason=reason,
                 version=version,
                 words=tuple(words),
-            )
+            ),
         )
+
+    async def _written(self, caller: Caller, write: PlanWrite) -> Plan:
+        """Stores it, and in the same transaction who did it; what it says stands in its versions, and here as a digest."""
+        key, digest = write.key, sha256(write.content.encode()).hexdigest()
+        told = {"caller": key.caller, "state": write.state.value, "content_sha256": digest, "reason": write.reason}
+        line = self._line(caller, f"{key.kind.value}.changed", key.kind.value, key.plan_id, **told)
+        return await self._store.put_plan(replace(write, audit=(line,)))
 
     async def _turn(self, caller: Caller, kind: PlanKind, plan_id: str, state: PlanState, reason: str) -> Plan:
         key = _key(caller, kind, plan_id)
@@ -275,7 +284,8 @@ class Plans(Payments):
         await self._must_reach(caller, "submit", found)
         if found.state is PlanState.ENDED and state is not PlanState.ENDED:
             raise NotFound(f"the standing order {plan_id!r} has ended; put it again to take it up again")
-        return await self._store.put_plan(
+        return await self._written(
+            caller,
             PlanWrite(
                 key=key,
                 state=state,
@@ -284,7 +294,7 @@ class Plans(Payments):
                 reason=reason,
                 version=found.version,
                 look_at=self.now() if kind is PlanKind.STANDING_ORDER and state is not PlanState.ENDED else None,
-            )
+            ),
         )
 
     async def _must_reach(self, caller: Caller, action: str, plan: Plan | None) -> None:

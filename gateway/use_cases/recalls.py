@@ -46,6 +46,7 @@ class Recalls(Payments):
                     reason=reason,
                     note=note,
                     requested_by=caller.actor,
+                    audit=(self._line(caller, "payment.recalled", "payment", payment.payment_id, reason=reason),),
                 )
             )
         except Stale:

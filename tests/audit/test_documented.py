@@ -6,11 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.in_force import _ACTIONS
+from gateway.store.plans import PlanKind
 
 ROOT = Path(__file__).resolve().parents[2]
-WRITERS = {"AuditRecord", "AuditObject", "_apply", "_line", "_record", "_told", "by_caller", "by_itself", "by_operator", "told"}
+WRITERS = {
+    "AuditRecord",
+    "AuditObject",
+    "_act",
+    "_apply",
+    "_line",
+    "_record",
+    "_told",
+    "by_caller",
+    "by_itself",
+    "by_operator",
+    "told",
+}
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 COMPOSED = {
+    "plans.py": {f"{kind.value}.changed" for kind in PlanKind},
     "keys_store.py": {"key.created", "key.imported"},  # f"key.{what}"
     "in_force.py": {f"{thing}.changed" for things in _ACTIONS.values() for thing in things.values()}
     | {f"{kind}.in_force" for kind in _ACTIONS},
@@ -24,8 +38,9 @@ def named(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             parts = [*node.args, *(one.value for one in node.keywords)] if name in WRITERS else []
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"action", "ERASED"}:
-            parts = [node.value]
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            parts = [node.value] if getattr(target, "id", "") in {"action", "ERASED", "PRUNED", "SEALED"} else []
         for part in parts:
             for leaf in ast.walk(part):
                 if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str) and ACTION.fullmatch(leaf.value):

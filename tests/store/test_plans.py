@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.audit.record import AuditRecord
 from gateway.lanes import PLANS_LANE
 from gateway.restored import after_restore
 from gateway.store.plans import NewOccurrence, OccurrenceState, Plan, PlanKey, PlanKind, PlanState, PlanWrite
@@ -244,3 +245,15 @@ async def test_after_a_restore_no_standing_order_makes_again_what_it_made_after_
     over = await store.plan(key("over", PlanKind.STANDING_ORDER))
     assert over is not None
     assert over.state is PlanState.ENDED
+
+
+async def test_what_is_written_down_of_a_change_is_written_with_it_and_only_if_there_is_one(store: Store) -> None:
+    def line(number: int) -> AuditRecord:
+        return AuditRecord(action="beneficiary.changed", actor="person: ada", object_kind="beneficiary", object_id=str(number))
+
+    await put(store, key("b"), "one", audit=(line(1),))
+    await put(store, key("b"), "one", audit=(line(2),))
+    with pytest.raises(Stale):
+        await put(store, key("b"), "two", version=7, audit=(line(3),))
+    await put(store, key("b"), "two", version=1, audit=(line(4),))
+    assert [row.object_id for row in await store.audit_rows(0, 9)] == ["1", "4"]

@@ -18,6 +18,7 @@ from gateway.store.plans import (
     due_token,
 )
 from gateway.store.postgres import discrepancies
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection, Question, rows_of
 from gateway.store.postgres.plan_search import found_keys
 from gateway.store.postgres.writer import Operation, Tx
@@ -158,6 +159,7 @@ async def _put(tx: Tx, write: PlanWrite) -> Plan:
         write.reason,
         tx.now,
     )
+    append(tx, write.audit)
     await db.execute("DELETE FROM plan_words WHERE plan_key = $1", plan_key)
     await db.execute(
         "INSERT INTO plan_words (caller, word, plan_key) SELECT $1, u.word, $3 FROM unnest($2::text[]) AS u (word)",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from gateway.reasons import ours
 from gateway.store import codec
 from gateway.store.postgres import deliveries
+from gateway.store.postgres.audit import append
 from gateway.store.postgres.connection import Connection, Question, rows_of
 from gateway.store.postgres.delivery_events import tell_delivery
 from gateway.store.postgres.event_rows import NewEvent, tell
@@ -108,6 +109,7 @@ async def _request(tx: Tx, new: NewRecall) -> tuple[Recall, bool]:
         tx.now,
     )
     await _event(tx, new.payment_id, ours("recall-requested", new.reason), new.requested_by, None)
+    append(tx, new.audit)
     tx.wake(new.connection_id)
     return (await _found(tx.connection, "r.recall_id = $1", new.recall_id))[0], True
 

@@ -21,6 +21,7 @@ from gateway.store.plans import (
 )
 from gateway.store.rows import occurrence_of, plan_of, plan_version_of
 from gateway.store.sqlite import discrepancies
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.plan_search import found_keys
 from gateway.store.sqlite.writer import Operation, Tx
 from gateway.store.store import Stale
@@ -128,6 +129,7 @@ def _put(tx: Tx, write: PlanWrite) -> Plan:
         """,
         (plan_key, version + 1, write.state.value, write.content, write.changed_by, write.reason, tx.now),
     )
+    append(tx, write.audit)
     db.execute("DELETE FROM plan_words WHERE plan_key = ?", (plan_key,))
     db.executemany(
         "INSERT INTO plan_words (caller, word, plan_key) VALUES (?, ?, ?)",

@@ -11,6 +11,7 @@ from gateway.store.recalls import DECIDED, OVER, RECALLABLE, NewRecall, Recall, 
 from gateway.store.records import Delivery, NewDelivery, Reason
 from gateway.store.rows import recall_of
 from gateway.store.sqlite import deliveries
+from gateway.store.sqlite.audit import append
 from gateway.store.sqlite.delivery_events import tell_delivery
 from gateway.store.sqlite.writer import Operation, Tx
 from gateway.store.store import Stale
@@ -95,6 +96,7 @@ def _request(tx: Tx, new: NewRecall) -> tuple[Recall, bool]:
         (new.recall_id, new.payment_id, new.connection_id, new.reason, new.note, new.requested_by, tx.now),
     )
     _event(tx, new.payment_id, ours("recall-requested", new.reason), new.requested_by, None)
+    append(tx, new.audit)
     tx.wake(new.connection_id)
     return _found(tx.db, "r.recall_id = ?", new.recall_id)[0], True
 
