@@ -192,11 +192,6 @@ class AccessServicer(Servicer, access_pb2_grpc.AccessServiceServicer):
 # -- words of the contract -------------------------------------------------------------------------------------------------
 
 
-def second_factor_of(message: pb.SecondFactor) -> SecondFactor:
-    """For every service that takes one. Raises `BadRequest`."""
-    return _factor(message)
-
-
 def _factor(message: pb.SecondFactor, *, answers_sign_in: bool = False) -> SecondFactor:
     factor = SecondFactor(
         totp_code=message.totp_code,

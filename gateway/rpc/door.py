@@ -303,10 +303,6 @@ async def _answer(door: Door, context: Context, stream: _Stream, answers: AsyncI
             ) from None
 
 
-def _stood_still(what: str, limit: str, seconds: float | None, caller: str) -> LimitReached:
-    return LimitReached(f"nothing was {what} in this stream for {seconds or 0:g} seconds; open it again", limit, 1.0, caller)
-
-
 def _heard(door: Door, caller: Caller, requests: Any) -> Any:
     """The requests of a stream within the caller's limits; what is no stream is heard already."""
     if not isinstance(requests, AsyncIterator):
