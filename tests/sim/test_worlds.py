@@ -10,7 +10,7 @@ SEEDS = 650  # in all; the first of each world
 CHUNKS = 13
 CHUNK = SEEDS // CHUNKS
 FRONT_CHUNKS, FRONT_CHUNK = 2, 35  # `make sim WORLD=front SEEDS=0-1999` lives more
-CONTROL_LIVES = 16  # likewise; `make sim WORLD=control SEEDS=0-1999` lives more
+CONTROL_LIVES = 24  # likewise; `make sim WORLD=control SEEDS=0-1999` lives more
 EBICS_CHUNKS, EBICS_CHUNK = 2, 45  # its lives cost several times as much; `make sim WORLD=ebics SEEDS=0-1999` lives more
 MUST_OF = {
     "instant-blind": ("out again as normal",),
