@@ -110,8 +110,7 @@ async def test_search_wants_every_word_ranks_by_use_and_shows_nobody_else_s(stor
     assert await found(("li",)) == ["often"]
 
 
-@pytest.mark.parametrize("few", [0, 3])
-@pytest.mark.parametrize("walked", [1, 100])
+@pytest.mark.parametrize(("few", "walked"), [(0, 100), (3, 1)])
 async def test_common_beginnings_are_walked_and_never_past_another_caller_s(
     store: Store, clock: HandClock, monkeypatch: pytest.MonkeyPatch, few: int, walked: int
 ) -> None:
