@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.xdist_group("chaos")  # one after the other: each starts a dozen processes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The figures of `make chaos` with PostgreSQL, shorter; what it told is printed."""
     if programs() is None:

@@ -138,7 +138,7 @@ async def works_not(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(("order", "step"), [("HCS", 1), ("HCS", 2), ("HCS", 3), ("HCS", 4), ("HCA", 3), ("HCA", 4)])
-@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(("connection", "stored"), [("H004", False), ("H005", True)], indirect=["connection"])
 async def test_a_crash_at_any_step_is_gone_on_from(connection: Connection, order: ChangeOrder, step: int, stored: bool) -> None:
     changing = await begun(connection, order)
     connection.notes.crash_at, connection.notes.after = step, stored
