@@ -60,6 +60,16 @@ class House:
                 return left
             await asyncio.sleep(0.05)
 
+    async def in_doubt_for(self, turns: int) -> list[Delivery]:
+        """The messages in doubt: turns until there is one, and then so many more, in which it is asked about again and again."""
+        async with asyncio.timeout(60):
+            while not await self.deliveries(DeliveryState.IN_DOUBT):
+                await self.turn()
+        for _ in range(turns):
+            await self.turn()
+            await asyncio.sleep(0.05)
+        return await self.deliveries(DeliveryState.IN_DOUBT)
+
     async def not_there(self) -> dict[str, tuple[str, str]]:
         """Payments that are not in the state they must come to."""
         wanted = {part.reference: part.state for part in self.parts}
