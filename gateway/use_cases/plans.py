@@ -272,7 +272,7 @@ class Plans(Payments):
     async def _written(self, caller: Caller, write: PlanWrite) -> Plan:
         """Stores it, and in the same transaction who did it; what it says stands in its versions, and here as a digest."""
         key, digest = write.key, sha256(write.content.encode()).hexdigest()
-        told = {"caller": key.caller, "state": write.state.value, "content_sha256": digest, "reason": write.reason}
+        told = {"state": write.state.value, "content_sha256": digest, "reason": write.reason}
         line = self._line(caller, f"{key.kind.value}.changed", key.kind.value, key.plan_id, **told)
         return await self._store.put_plan(replace(write, audit=(line,)))
 

@@ -59,10 +59,17 @@ def connection(kind: str, final: bool, quiet: int, lease: int, attempts_max: int
     return Connection(settings, bank_named("iso20022"), PlainSeal(), "", Path(), lambda: BASE, None)
 
 
+class NoRules(Nothing):
+    """Of the preparer: no list that changed keeps a message that was made."""
+
+    async def may_leave(self, _: object) -> bool:
+        return True
+
+
 def _courier(hands: Hands, at: Connection, courier: type[Courier], asked: Asked_ = ()) -> Courier:
     """`asked`: what the process remembers."""
     channel = Asked(hands, guarantee=at.guarantee)
-    made = courier(Asked(hands), at, channel, Nothing(), hands.clock, Nothing())  # type: ignore[arg-type]
+    made = courier(Asked(hands), at, channel, NoRules(), hands.clock, Nothing())  # type: ignore[arg-type]
     made.recorder.jitter = Even()  # type: ignore[assignment]
     made.uptime = hands.loop.time
     hands.memory = made.doubted  # since when it has been asking about an attempt, by its uptime

@@ -119,7 +119,7 @@ class Whoever(services.Ada):
     def __init__(self, role: Role, connections: tuple[str, ...]) -> None:
         self.person = Person(name="eve", roles=frozenset({role}), groups=frozenset({"finance"}), connections=connections)
 
-    async def session_of(self, token: str, source: Source) -> Any:
+    async def session_of(self, token: str, source: Source, *, used: bool = True) -> Any:
         acting = Acting(caller=source.caller, person=self.person, address=source.address)
         return SimpleNamespace(session=SimpleNamespace(enrolling=False, factor="totp 1"), acting=acting)
 

@@ -81,7 +81,7 @@ async def _line_afterwards(self: Any, decided: Decided) -> None:
     await self.audit(decided.audit)
 
 
-_may = approvals._may
+_may = approvals.may_decide
 
 
 def _whatever_was_seen(case: Any, now: Any, person: Any, choice: Any, digest: bytes) -> None:
@@ -161,7 +161,7 @@ CONTROL: dict[str, Mutant] = {
     ),
     "takes a decision about something else": Mutant(
         world="control",
-        broken=_patched(approvals, "_may", _whatever_was_seen),
+        broken=_patched(approvals, "may_decide", _whatever_was_seen),
         first=15,
         seeds=60,
         says="and no code was given for that",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from gateway import policies, review_checks
+from gateway import policies, review_screening
 from gateway.config import Configuration
 from gateway.habits_settings import HabitsSettings
 from gateway.review_checks import checks_of
@@ -184,7 +184,7 @@ def with_habits(configuration: Configuration, habits: HabitsSettings | None) -> 
 
 
 _document = policies._document
-_load_screen = review_checks.load_screen
+_load_screen = review_screening.load_screen
 
 
 @cache
@@ -214,5 +214,5 @@ def _screen_once(directory: Path, settings: ScreeningSettings) -> Any:
 @contextmanager
 def parsed_once() -> Iterator[None]:
     """What costs and decides nothing: the same bytes are parsed once in all lives."""
-    with patch.object(policies, "_document", _document_once), patch.object(review_checks, "load_screen", _screen_once):
+    with patch.object(policies, "_document", _document_once), patch.object(review_screening, "load_screen", _screen_once):
         yield

@@ -310,10 +310,10 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "looks at the state, and not at the fence": Mutant(
         world="queryable",
-        kind=replace(WORLDS["queryable"], bad_seconds=8000.0, late_writers=0.6),
+        kind=replace(WORLDS["queryable"], bad_seconds=8000.0, late_writers=0.9),
         broken=lambda: _sql("fence = ? AND state = ? AND NOT", "(1 OR fence = ?) AND state = ? AND NOT"),
-        first=320,
-        seeds=800,
+        first=855,
+        seeds=400,
         says=DOUBLE,
     ),
     "sends what was stopped": Mutant(world="lies", broken=_stopped_is_nothing, seeds=200, says="was stopped, and attempt"),
