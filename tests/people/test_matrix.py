@@ -144,7 +144,10 @@ OF_NO_CONNECTION: Final = {
     *("PlanService.ListBeneficiaries", "PlanService.SearchBeneficiaries"),
 }
 # What these give is cut to one's own, instead of being refused.
-LISTS: Final = {"OperationsService.ListConnections", "PlanService.ListTemplates", "PlanService.ListStandingOrders"}
+LISTS: Final = {
+    *("OperationsService.ListConnections", "PlanService.ListTemplates", "PlanService.ListStandingOrders"),
+    "ReleaseGroupService.ListReleaseGroups",
+}
 
 
 def _reached_nothing(method: str, code: CODE, said: str) -> bool:

@@ -136,7 +136,7 @@ CONTROL: dict[str, Mutant] = {
     "counts usage from what it read before": Mutant(
         world="control",
         broken=_patched(SimStore, "used", _used_before),
-        first=92,
+        first=222,
         seeds=100,
         says="and the limit never was more than",
     ),

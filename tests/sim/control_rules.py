@@ -204,7 +204,8 @@ def _document_once(table: dict[str, Any], file: str, problems: list[Any]) -> Any
     return known[0]
 
 
-def _screen_once(directory: Path, settings: ScreeningSettings) -> Any:
+def _screen_once(directory: Path, settings: ScreeningSettings, _before: object = None) -> Any:
+    """Whether a list is plausible beside the one before is none of this world's matters."""
     known = _parsed((directory / LIST).read_text(encoding="utf-8"))
     if not known:
         known.append(_load_screen(directory, settings))  # raises for a list with mistakes

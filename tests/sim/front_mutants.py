@@ -141,7 +141,7 @@ FRONT: dict[str, Mutant] = {
         world="front",
         kind=_world(bank="cib", guarantee="idempotent", batch=False, wrong_codes=0.7),
         broken=_refusals_are_believed,
-        first=70,
+        first=194,
         seeds=60,
         says="and the bank had executed it",
     ),
