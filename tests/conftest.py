@@ -5,6 +5,7 @@ change of ours and can be had again; and no example is timed, because how long o
 Other examples, new on each run: `make test ARGS=--hypothesis-profile=search`. What such a run finds becomes a named test.
 """
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,7 @@ settings.load_profile("fixed")
 def pytest_collection_finish() -> None:
     """Ten thousand tests are as many objects that live to the end: the collector need not walk them again and again."""
     calm_collector()
+    gc.set_threshold(200_000, 50, 20)
 
 
 @pytest.fixture(autouse=True)

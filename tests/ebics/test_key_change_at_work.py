@@ -102,12 +102,15 @@ LOSSES: list[tuple[str, dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(
-    ("order", "mood", "when", "count"),
+    ("connection", "order", "mood", "when", "count"),
     [
-        *(("PUB", *loss) for loss in LOSSES),
-        *(("HCS", *loss) for loss in LOSSES),
-        *(("HCA", *loss) for loss in LOSSES if loss[2] == 3),
+        *(("H004", "PUB", *loss) for loss in LOSSES),
+        *(("H005", "HCS", *loss) for loss in LOSSES),
+        *(("H005", "PUB", *loss) for loss in LOSSES if loss[2] == 3),
+        *(("H004", "HCS", *loss) for loss in LOSSES if loss[2] == 3),
+        *(("H005", "HCA", *loss) for loss in LOSSES if loss[2] == 3),
     ],
+    indirect=["connection"],
 )
 async def test_lost_messages_and_answers_never_leave_us_without_keys_the_bank_takes(
     connection: Connection, order: ChangeOrder, mood: str, when: dict[str, Any], count: int
