@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from _pytest.nodeid import coerce_node_id
 from hypothesis import HealthCheck, settings
 
 from gateway.memory import calm_collector
@@ -25,6 +26,22 @@ def pytest_collection_finish() -> None:
     """Ten thousand tests are as many objects that live to the end: the collector need not walk them again and again."""
     calm_collector()
     gc.set_threshold(200_000, 50, 20)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of one group go to one worker: what they share is made once.
+
+    pytest-xdist 3.8 tells its groups by a suffix of the attribute `_nodeid`, which items of pytest 9.2 have no more: without this
+    the groups have no effect. Where that was mended in pytest-xdist the suffix is there already.
+    """
+    if not config.getoption("loadgroup", default=False):
+        return
+    for item in items:
+        groups = {str(mark.args[0]) for mark in item.iter_markers("xdist_group")}
+        suffix = f"@{'_'.join(sorted(groups))}"
+        if groups and not item.nodeid.endswith(suffix):
+            item._id = coerce_node_id(f"{item.nodeid}{suffix}")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -123,15 +123,17 @@ CONTROL: dict[str, Mutant] = {
         world="control", broken=_patched(Gate, "watch", _nothing), first=6, seeds=60, says="the bank got payment"
     ),
     "does not compare the content": Mutant(
-        world="control", broken=_content_not_compared, first=7, seeds=60, says="that was never asked for"
+        world="control", broken=_content_not_compared, first=11, seeds=60, says="that was never asked for"
     ),
-    "takes a code twice": Mutant(world="control", broken=_patched(totp, "accepted_step", _again), seeds=60, says="counted"),
+    "takes a code twice": Mutant(
+        world="control", broken=_patched(totp, "accepted_step", _again), first=4, seeds=60, says="counted"
+    ),
     "counts one person twice": Mutant(world="control", broken=_nobody_is_known_again, seeds=60, says="without its approvals by"),
     "lets people approve what they entered": Mutant(
         world="control", broken=_patched(chain, "_submitted", lambda *_: False), seeds=60, says="which they entered"
     ),
     "keeps no order of steps": Mutant(
-        world="control", broken=_patched(chain, "_progress", _any_step), first=6, seeds=200, says="without its approvals by"
+        world="control", broken=_patched(chain, "_progress", _any_step), first=23, seeds=200, says="without its approvals by"
     ),
     "counts usage from what it read before": Mutant(
         world="control",
@@ -141,7 +143,7 @@ CONTROL: dict[str, Mutant] = {
         says="and the limit never was more than",
     ),
     "judges by rules that were replaced": Mutant(
-        world="control", broken=_patched(Reviewer, "_book", _book_as_it_is), first=24, seeds=100, says="by rules of age"
+        world="control", broken=_patched(Reviewer, "_book", _book_as_it_is), first=47, seeds=100, says="by rules of age"
     ),
     "writes the line of a decision after the decision": Mutant(
         world="control",
@@ -152,12 +154,12 @@ CONTROL: dict[str, Mutant] = {
     "lets rights that were taken away count": Mutant(
         world="control",
         broken=_patched(reviews, "still_may", lambda *_: True),
-        first=42,
+        first=176,
         seeds=300,
         says="rights that had been taken away",
     ),
     "never looks at approvers again": Mutant(
-        world="control", broken=_never_looked_at_again, first=153, seeds=200, says="of people who still may"
+        world="control", broken=_never_looked_at_again, first=216, seeds=200, says="of people who still may"
     ),
     "takes a decision about something else": Mutant(
         world="control",

@@ -56,18 +56,18 @@ def _patched(target: object, name: str, value: object) -> Any:
 
 EBICS: dict[str, Mutant] = {
     "begins a new transaction after a time-out of the last segment": Mutant(
-        world="ebics", broken=_patched(upload, "lost", _timeout_as_not_held), first=28, seeds=100, says=DOUBLE
+        world="ebics", broken=_patched(upload, "lost", _timeout_as_not_held), first=43, seeds=100, says=DOUBLE
     ),
     "takes every doubt for 'the bank holds nothing'": Mutant(
-        world="ebics", broken=_patched(upload, "_in_doubt", _doubt_as_not_held), first=85, seeds=200, says=DOUBLE
+        world="ebics", broken=_patched(upload, "_in_doubt", _doubt_as_not_held), first=106, seeds=200, says=DOUBLE
     ),
     "takes a customer protocol that does not show the order for one that says it failed": Mutant(
-        world="ebics-deaf", broken=_patched(channel, "verdict", _silence_as_failed), seeds=100, says=DOUBLE
+        world="ebics-deaf", broken=_patched(channel, "verdict", _silence_as_failed), first=23, seeds=100, says=DOUBLE
     ),
     "notes a message after it left": Mutant(
-        world="ebics", broken=_patched(Uploading, "_put", _note_after_the_message), seeds=100, says=DOUBLE
+        world="ebics", broken=_patched(Uploading, "_put", _note_after_the_message), first=5, seeds=100, says=DOUBLE
     ),
     "writes its note over another's": Mutant(
-        world="ebics", broken=_patched(StoreNotes, "write", _write_over_anything), seeds=300, says=DOUBLE
+        world="ebics", broken=_patched(StoreNotes, "write", _write_over_anything), first=3, seeds=300, says=DOUBLE
     ),
 }

@@ -121,12 +121,13 @@ FRONT: dict[str, Mutant] = {
         says="was given to nobody",
     ),
     "takes 'not found' for final at once": Mutant(
-        world="front", kind=_world(bank="icbc", guarantee="final"), broken=_not_found_at_once, seeds=60, says=DOUBLE
+        world="front", kind=_world(bank="icbc", guarantee="final"), broken=_not_found_at_once, first=3, seeds=60, says=DOUBLE
     ),
     "sends again without asking": Mutant(
         world="front",
         kind=_world(bank="boc", guarantee="queryable", claimed="idempotent"),
         broken=_never_asks_first,
+        first=10,
         seeds=40,
         says=DOUBLE,
     ),
@@ -134,6 +135,7 @@ FRONT: dict[str, Mutant] = {
         world="front",
         kind=_world(bank="icbc"),
         broken=_patched(StatusTable, "status", _unknown_is_failure),
+        first=22,
         seeds=60,
         says="at the bank it is",
     ),

@@ -274,6 +274,7 @@ CONTROLS: dict[str, Mutant] = {
         world="blind",
         kind=WorldKind(guarantee="blind", claimed="idempotent"),
         broken=ExitStack,
+        first=10,
         seeds=40,
         says=DOUBLE,
     ),
@@ -287,19 +288,19 @@ CONTROLS: dict[str, Mutant] = {
 
 MUTANTS: dict[str, Mutant] = {
     "counts the quiet time by a clock that can be set": Mutant(
-        world="queryable", broken=_patched(Courier, "_absence_counts", _quiet_by_the_wall_clock), first=40, seeds=800, says=DOUBLE
+        world="queryable", broken=_patched(Courier, "_absence_counts", _quiet_by_the_wall_clock), first=75, seeds=800, says=DOUBLE
     ),
     "takes what it finds sending for not sent": Mutant(
-        world="blind", broken=_patched(Courier, "recover", _recover_as_not_sent), seeds=60, says=DOUBLE
+        world="blind", broken=_patched(Courier, "recover", _recover_as_not_sent), first=7, seeds=60, says=DOUBLE
     ),
     "takes a time-out for not sent": Mutant(
-        world="blind", broken=_patched(Courier, "_lost_track", _timeout_as_not_sent), seeds=400, says=DOUBLE
+        world="blind", broken=_patched(Courier, "_lost_track", _timeout_as_not_sent), first=40, seeds=400, says=DOUBLE
     ),
     "takes a cut connection for not sent": Mutant(
         world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_not_sent), seeds=60, says=DOUBLE
     ),
     "takes a cut connection for success": Mutant(
-        world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_success), first=15, seeds=60, says="has never seen it"
+        world="blind", broken=_patched(Courier, "_lost_track", _doubt_as_success), first=61, seeds=60, says="has never seen it"
     ),
     "never looks back at what is sending": Mutant(world="blind", broken=_never_looks_back, seeds=60, says="nobody sees it"),
     "lets the last writer win": Mutant(
@@ -312,7 +313,7 @@ MUTANTS: dict[str, Mutant] = {
         world="queryable",
         kind=replace(WORLDS["queryable"], bad_seconds=8000.0, late_writers=0.9),
         broken=lambda: _sql("fence = ? AND state = ? AND NOT", "(1 OR fence = ?) AND state = ? AND NOT"),
-        first=855,
+        first=861,
         seeds=400,
         says=DOUBLE,
     ),
@@ -321,40 +322,41 @@ MUTANTS: dict[str, Mutant] = {
         world="bounds", broken=_patched(Courier, "_standing", _always_open), seeds=100, says="by its clock, and the window is"
     ),
     "has no bound on what is under way": Mutant(
-        world="bounds", broken=_unbounded, first=35, seeds=200, says="messages are under way or in doubt at once"
+        world="bounds", broken=_unbounded, first=184, seeds=200, says="messages are under way or in doubt at once"
     ),
     "tells no story of a doubt": Mutant(
         world="blind", broken=_patched(deliveries, "tell_delivery", _untold), seeds=40, says="its events rebuild"
     ),
     "tells nobody of a second debit": Mutant(
-        world="careless", broken=_patched(apply, "booked_twice", _no_second_debit), seeds=200, says="nobody is told"
+        world="careless", broken=_patched(apply, "booked_twice", _no_second_debit), first=3, seeds=200, says="nobody is told"
     ),
-    "tells again what a file said": Mutant(world="blind", broken=_everything_is_news, seeds=40, says="tells again what"),
+    "tells again what a file said": Mutant(world="blind", broken=_everything_is_news, first=3, seeds=40, says="tells again what"),
     "takes the answer to a repeat for one to the first": Mutant(
         world="idempotent",
         kind=replace(WORLDS["idempotent"], settings=_TWO_ATTEMPTS),
         broken=_patched(Recorder, "not_sent", _repeat_answers_for_the_first),
-        first=350,
+        first=389,
         seeds=400,
         says="payment",
     ),
     "says 'got it' of what it could not keep": Mutant(
-        world="blind", broken=_patched(Intake, "keep", _keep_or_not), first=35, seeds=200, says="at the bank it is"
+        world="blind", broken=_patched(Intake, "keep", _keep_or_not), first=48, seeds=200, says="at the bank it is"
     ),
     "calls an answer read before it was applied": Mutant(
         world="blind",
         broken=_patched(Intake, "apply_opened", _read_before_applied),
-        first=185,
+        first=270,
         seeds=200,
         says="at the bank it is",
     ),
     "takes silence for a refusal": Mutant(
-        world="instant-blind", broken=_patched(Intake, "read_waiting", _silence_is_refusal), seeds=40, says=DOUBLE
+        world="instant-blind", broken=_patched(Intake, "read_waiting", _silence_is_refusal), first=6, seeds=40, says=DOUBLE
     ),
     "takes an echo for a refusal": Mutant(
         world="instant-idempotent",
         kind=replace(WORLDS["instant-idempotent"], instant=1.0, settings=_LAX),
         broken=_echo_is_refusal,
+        first=8,
         seeds=300,
         says="payment",
     ),
