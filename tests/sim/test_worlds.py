@@ -32,7 +32,7 @@ def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -
     must = ("killed", "stopped", "clock jumped", "the disk is full", "the database is gone", "answer torn")
     missing = [what for what in must if not outcome.seen[what]]
     assert not missing, "the world was too kind for this to prove anything"
-    missing = [what for what in MUST_OF.get(name, ()) if outcome.seen[what] < 3]
+    missing = [what for what in MUST_OF.get(name, ()) if not outcome.seen[what]]
     assert not missing, "this world is there for that"
 
 
