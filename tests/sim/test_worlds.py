@@ -6,7 +6,8 @@ from tests.sim.run import digest, known_seeds, many, one, replay_command, told
 from tests.sim.settings import WORLDS
 
 pytestmark = pytest.mark.timeout(900)  # a chunk of lives takes its time where others use the machine
-SEEDS = 390  # in all; the first of each world
+SEEDS = 390  # in all; the first of each world, or those from here on, which show what is rare
+FIRST = {"blind": 60}
 CHUNKS = 13
 CHUNK = SEEDS // CHUNKS
 FRONT_CHUNKS, FRONT_CHUNK = 1, 35  # `make sim WORLD=front SEEDS=0-1999` lives more
@@ -26,7 +27,8 @@ MUST_OF = {
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_whatever_breaks_nothing_is_paid_twice_and_nothing_is_lost(chunk: int) -> None:
     names = [name for name, kind in WORLDS.items() if not kind.ebics and kind.front is None and kind.control is None]
-    name, start = names[chunk % len(names)], chunk // len(names) * CHUNK
+    name = names[chunk % len(names)]
+    start = FIRST.get(name, 0) + chunk // len(names) * CHUNK
     outcome = many([(seed, name) for seed in range(start, start + CHUNK)], stop_at_first=True)
     assert not outcome.violations, outcome.summary()
     must = ("killed", "stopped", "clock jumped", "the disk is full", "the database is gone", "answer torn")
