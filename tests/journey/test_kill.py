@@ -81,7 +81,7 @@ async def calm_without_doubt(stage: Any) -> bool:
 
 
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_killed_workers_and_servers_pay_nothing_twice_and_lose_nothing(make_stage: Any, seed: int) -> None:
     chance = random.Random(seed)
     stage = await make_stage()

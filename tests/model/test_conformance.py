@@ -212,7 +212,11 @@ def _same(answer: Any, expected: Any, number_of_rows: int) -> bool:
     return bool(got == want)
 
 
-@pytest.mark.parametrize("rules", WORLDS, ids=named)
+# The two largest worlds ask for what smaller ones ask for too, many times more often.
+ASKED = [rules for rules in WORLDS if rules.name not in {"QUERYABLE, final", "IDEMPOTENT"}]
+
+
+@pytest.mark.parametrize("rules", ASKED, ids=named)
 async def test_the_store_does_with_every_kind_of_request_what_the_model_says(real: Real, rules: Rules) -> None:
     checked = 0
     for call in explored(rules).world.calls.values():
