@@ -144,11 +144,13 @@ def _revision(connection: psycopg.Connection[Any]) -> str | None:
     """None for an empty database. Raises `UnknownSchema` for one of another program."""
     ours = connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,)).fetchone()
     if ours == (None,):
-        if connection.execute(_TABLES).fetchone() != (0,):
+        if connection.execute(_TABLES).fetchone() == (0,):
+            return None
+        # Between the two looks another process of ours may have made them.
+        if connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,)).fetchone() == (None,):
             raise UnknownSchema(
                 "the database holds tables of another program; make one with CREATE DATABASE and name it in the setting `store`"
             )
-        return None
     rows = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()
     if len(rows) != 1:
         raise UnknownSchema(f"the table {VERSION_TABLE} has {len(rows)} rows in place of one: restore the last backup")
