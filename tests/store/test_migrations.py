@@ -195,3 +195,22 @@ def test_a_role_that_may_not_change_tables_starts_on_a_current_database_and_is_t
     finally:
         postgres.execute("DROP OWNED BY only_reads", database=name)
         postgres.execute("DROP ROLE only_reads")
+
+
+def test_tables_that_another_process_of_ours_makes_between_two_looks_are_not_another_programs() -> None:
+    from gateway.store.postgres import migrate as looked_at
+
+    answers = {"regclass": iter([(None,), ("alembic_version",)]), "other": iter([(5,)])}
+
+    class Looking:
+        def execute(self, sql: str, *_: object) -> "Looking":
+            self.sql = sql
+            return self
+
+        def fetchone(self) -> object:
+            return next(answers["regclass" if "to_regclass" in self.sql else "other"])
+
+        def fetchall(self) -> list[tuple[str]]:
+            return [("0015",)]
+
+    assert looked_at._revision(Looking()) == "0015"  # type: ignore[arg-type]
